@@ -1,0 +1,168 @@
+# Posthouse: one Makefile for the whole house (GNU make).
+#
+#   make            build everything into build/
+#   make run        set up what is missing and watch a message go through
+#   make test       set up what is missing and run every suite
+#   make check      the suites that need no network, root or installation
+#   make install    into $(DESTDIR)$(PREFIX) and the FHS directories below
+#   make lint       format, static checks, layers, manual pages
+#   make fuzz       run every fuzz target for FUZZ_SECONDS
+#   SAN=1           with any of these: AddressSanitizer and UBSan
+#
+# Objects stand in build/ (build-san/ with SAN=1), never beside the sources.
+
+VERSION    := 0.1.0
+
+CC         ?= cc
+PKG_CONFIG ?= pkg-config
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc
+LOCALSTATEDIR ?= /var
+RUNDIR     ?= /run
+SBINDIR    ?= $(PREFIX)/sbin
+LIBEXECDIR ?= $(PREFIX)/lib
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/posthouse
+PYTHON     ?= /usr/bin/python3
+
+O          := $(if $(SAN),build-san,build)
+
+# What a distribution's build machine needs, by pkg-config name; Berkeley DB
+# has none.
+PACKAGES   := openssl libcares libpcre2-8 libevent_core libgsasl libcrypt \
+              libidn2 libxxhash libseccomp
+ifeq ($(WITHOUT_BDB),)
+DB_LIBS    := -ldb
+endif
+
+WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+              -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+HARDENING  := -fstack-protector-strong -fPIE
+ifeq ($(SAN),)
+CFLAGS     ?= -O2 -g
+HARDENING  += -D_FORTIFY_SOURCE=2
+else
+CFLAGS     ?= -O1 -g
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+              -fno-omit-frame-pointer
+endif
+ALL_CPPFLAGS = -D_GNU_SOURCE -DPOSTHOUSE_VERSION='"$(VERSION)"' -Ilib -I. \
+               -DPOSTHOUSE_SYSCONFDIR='"$(SYSCONFDIR)/posthouse"' \
+               -DPOSTHOUSE_LIBEXECDIR='"$(LIBEXECDIR)/posthouse"' \
+               -DPOSTHOUSE_STATEDIR='"$(LOCALSTATEDIR)"' \
+               -DPOSTHOUSE_RUNDIR='"$(RUNDIR)/posthouse"' \
+               $(if $(WITHOUT_BDB),-DWITHOUT_BDB) \
+               $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARNINGS) $(if $(CI),-Werror) $(HARDENING) \
+               $(SANITIZERS) $(CFLAGS)
+ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZERS) $(LDFLAGS)
+
+# Only asked when something is built, so that `make run` works on a machine
+# that has no compiler yet.
+PKG_CFLAGS   = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PACKAGES)))$(PKG_CFLAGS)
+PKG_LIBS     = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
+LIBS         = $(PKG_LIBS) $(DB_LIBS) -lresolv -lpthread $(LDLIBS)
+
+LAYERS     := core mail conf net ipc queue store daemon
+DAEMONS    := master logd lookup auth policyd smtpd cleanup qmgr smtp local \
+              bounce login imapd pop3d
+COMMANDS   := posthouse
+
+LIB_SRC    := $(filter-out %_test.c %_fuzz.c,$(wildcard $(LAYERS:%=lib/%/*.c)))
+LIB_OBJ    := $(LIB_SRC:%.c=$(O)/%.o)
+LIB        := $(O)/libposthouse.a
+PROGRAMS   := $(DAEMONS) $(COMMANDS)
+BINARIES   := $(PROGRAMS:%=$(O)/bin/%)
+TEST_SRC   := $(wildcard $(LAYERS:%=lib/%/*_test.c) $(PROGRAMS:%=%/*_test.c))
+TESTS      := $(TEST_SRC:%.c=$(O)/%)
+FUZZ_SRC   := $(wildcard $(LAYERS:%=lib/%/*_fuzz.c) $(PROGRAMS:%=%/*_fuzz.c))
+REPLAYS    := $(FUZZ_SRC:%.c=$(O)/%)
+FUZZERS    := $(FUZZ_SRC:%.c=build-fuzz/%)
+
+program_src = $(filter-out %_test.c %_fuzz.c,$(wildcard $(1)/*.c))
+program_obj = $(patsubst %.c,$(O)/%.o,$(call program_src,$(1)))
+# What the tests of a daemon's pure parts link: all of it but main.o.
+parts_obj   = $(filter-out $(O)/$(1)/main.o,$(call program_obj,$(1)))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all run test check unit integration install lint fuzz fuzz-replay \
+        clean setup bench FORCE
+
+all: $(BINARIES)
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<";) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	$(if $(V),,@) ar rcs $@ $^
+
+define program_rule
+$(O)/bin/$(1): $$(call program_obj,$(1)) $(LIB)
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+# A test beside the code it tests: in lib it links the library, in a daemon's
+# directory the daemon's other objects too.
+define test_rule
+$(O)/$(1): $(O)/$(1).o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB)
+	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
+endef
+$(foreach t,$(TEST_SRC:%.c=%),$(eval $(call test_rule,$(t))))
+
+# Without libFuzzer a fuzz target replays the corpus below tests/corpus.
+define replay_rule
+$(O)/$(1): $(O)/$(1).o $(O)/tests/fuzz_replay.o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB)
+	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+build-fuzz/$(1): $(1).c $(LIB_SRC) $(if $(filter lib/%,$(1)),,$(filter-out %/main.c,$(call program_src,$(firstword $(subst /, ,$(1))))))
+	@mkdir -p $$(@D)
+	clang $$(ALL_CPPFLAGS) -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS)
+endef
+$(foreach t,$(FUZZ_SRC:%.c=%),$(eval $(call replay_rule,$(t))))
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+
+# ---- suites ---------------------------------------------------------------
+
+# Installs the packages of conf/packages.debian that are missing (apt, root).
+setup:
+	@sh tests/setup
+
+run: setup
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/tour.py
+
+test: setup
+	@$(MAKE) --no-print-directory all
+	@sh tests/suite all
+
+check:
+	@$(MAKE) --no-print-directory all
+	@sh tests/suite check
+
+unit: $(TESTS)
+fuzz-replay: $(REPLAYS)
+
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZERS)
+	@sh tests/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+lint:
+	@sh tests/lint
+
+bench: all
+	@$(PYTHON) tests/bench/bench.py
+
+install: all
+	@DESTDIR="$(DESTDIR)" SBINDIR="$(SBINDIR)" \
+	 LIBEXECDIR="$(LIBEXECDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
+	 SYSCONFDIR="$(SYSCONFDIR)" LOCALSTATEDIR="$(LOCALSTATEDIR)" \
+	 DAEMONS="$(DAEMONS)" COMMANDS="$(COMMANDS)" BIN="$(O)/bin" \
+	 sh conf/install.sh
+
+clean:
+	rm -rf build build-san build-fuzz

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Time. Deadlines are absolute, in milliseconds of the monotonic clock, so
+ * that a wait can be made of several calls without growing.
+ */
+#ifndef CORE_CLOCK_H
+#define CORE_CLOCK_H
+
+#include <stdint.h>
+
+#define DEADLINE_NEVER INT64_MAX
+
+int64_t clock_ms(void);      /* monotonic, milliseconds */
+uint64_t clock_us(void);     /* wall clock, microseconds since 1970 */
+int64_t clock_seconds(void); /* wall clock, seconds since 1970 */
+
+/* The deadline that lies ms from now; a negative ms means never. */
+int64_t deadline_in(int64_t ms);
+/* Milliseconds left for poll(2): 0 when over, -1 when never. */
+int deadline_left(int64_t deadline);
+
+#endif
