@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Lookup tables, written "type:name": hash: and btree: (Berkeley DB, name.db
+ * beside the text), text: (the file read into memory; texthash: is the same),
+ * inline:{ key=value, ... }, static:value, cidr: and pcre: (files of
+ * patterns, first match). Keys are folded to lower case in hash, btree and
+ * text. A file that changed is opened anew by the next look-up (checked at
+ * most once a second).
+ */
+#ifndef CONF_MAP_H
+#define CONF_MAP_H
+
+#include "core/buf.h"
+
+struct map;
+
+enum map_result { MAP_FOUND, MAP_NONE, MAP_ERROR };
+
+/* NULL and *why (valid until the next call): unknown type, no such file,
+ * bad line. Relative names are below base. */
+struct map *map_open(const char *spec, const char *base, const char **why);
+void map_close(struct map **m);
+/* Appends the value to out. MAP_ERROR: map_why. */
+enum map_result map_find(struct map *m, struct str key, struct buf *out);
+const char *map_why(const struct map *m);
+
+/*
+ * Compiles a text table (key, blanks, value; # comments; continuation lines)
+ * to name.db, as postmap does: temporary file, fsync, rename. 0, or -1 with
+ * error lines. type: "hash" or "btree".
+ */
+int map_compile(const char *type, const char *text_path, struct buf *errors);
+/* 1 when name.db is older than the text or missing, 0, or -1 (errno). */
+int map_is_stale(const char *text_path);
+
+/* Walks a text table, in order: for listings and editors. row returns 0 to go
+ * on. */
+int map_each(const char *text_path,
+    int (*row)(struct str key, struct str value, unsigned line, void *arg),
+    void *arg, struct buf *errors);
+
+#endif

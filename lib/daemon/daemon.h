@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The skeleton that every daemon is built on. It does, once for all: options,
+ * configuration, log, inherited sockets, privileges, jail, limits, signals,
+ * drain, idle exit and the word to master.
+ *
+ * Started by master with: descriptor 3 the channel to master (SEQPACKET; its
+ * end means that master is gone: drain), 4 the service's scoreboard (memfd),
+ * 5 the configuration snapshot (memfd, sealed), 6 and up the listening
+ * sockets. Command line: -n SERVICE -t inet|unix|unix-dgram -r ROLE
+ * -s NUMBER_OF_SOCKETS [-c] (chroot) [-o name=value]...; the role is the
+ * program's name unless -r says otherwise. By hand, for tests and debugging:
+ * -C CONFIG_DIR --debug [--listen PATH_OR_PORT].
+ *
+ * Order: read configuration; connect to logd; before_jail (still privileged:
+ * open what the jail takes away); give up privileges, chdir to
+ * run/jail/ROLE, chroot; start (open connections, make state); serve.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "conf/param.h"
+#include "core/id.h"
+#include "daemon/house_conf.h"
+#include "net/loop.h"
+#include "net/netaddr.h"
+
+enum daemon_kind {
+	DAEMON_WORKER, /* serve() one connection at a time, blocking */
+	DAEMON_FRONT,  /* accepted() each connection on the loop */
+	DAEMON_FORKER  /* a child process runs serve() for each connection; the
+	                * parent only accepts (imapd, pop3d) */
+};
+
+/* A client's connection. fd is the callee's to close. */
+struct conn {
+	int fd;
+	struct netaddr peer, own; /* len 0 on UNIX sockets */
+	const char *service;      /* first column of master.cf */
+};
+
+struct daemon {
+	const char *name;
+	enum daemon_kind kind;
+	const struct conf_param *params; /* may be NULL */
+	void *conf;                      /* filled from params */
+	/* Hooks; each may be NULL. Non-zero from the first two ends the
+	 * process, which has logged why. */
+	int (*before_jail)(void);
+	int (*start)(void);
+	void (*serve)(struct conn *conn);    /* WORKER, FORKER */
+	void (*accepted)(struct conn *conn); /* FRONT */
+	void (*datagram)(int fd);            /* FRONT with unix-dgram: readable */
+	/* WORKER: a client is idle between two requests; see daemon_idle. */
+	/* FRONT: take no new work; call daemon_done when the old is finished.
+	 * Without it the process ends at once. */
+	void (*drain)(void);
+};
+
+/* Never returns normally but through exit: main's only statement. */
+int daemon_main(const struct daemon *daemon, int argc, char **argv);
+
+/* ---- for hooks ---- */
+const struct house_conf *daemon_house(void);
+const char *daemon_role(void);    /* "submission" */
+const char *daemon_service(void); /* "submission", "127.0.0.1:2525" */
+struct loop *daemon_loop(void);   /* FRONT; a worker's dns_wait loop too */
+bool daemon_draining(void);
+void daemon_done(void);           /* FRONT: drained */
+/* A path below run_directory, queue_directory ... is opened in before_jail. */
+
+/*
+ * A worker that speaks IPC waits here for its peer's next request: until fd
+ * is readable (1), or until the peer should be let go (0): master said drain,
+ * max_idle passed, or others wait at the listening socket and all processes
+ * of this service are taken. Returning 0 the worker closes the connection;
+ * peers connect again (their request had not been sent).
+ */
+int daemon_idle(int fd);
+
+/* Counters shown by `posthouse status`; name is a constant. */
+void daemon_count(const char *name, uint64_t amount);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/house_conf.h"
+
+#define P(kind, name, ...) CONF_##kind(struct house_conf, name, __VA_ARGS__)
+
+/* clang-format off */
+const struct conf_param house_params[] = {
+	P(TEXT, myhostname, "localhost.localdomain", 1, 255,
+	  "The name of this host in greetings, Received lines and ids. The "
+	  "one parameter that every installation sets."),
+	P(TEXT, mydomain, "localdomain", 1, 255,
+	  "The domain of this site; $mydomain is used by other parameters."),
+	P(TEXT, myorigin, "$myhostname", 1, 255,
+	  "The domain that is added to addresses without one."),
+	P(TEXT, mail_name, "Posthouse", 1, 64,
+	  "The name of the software in greetings and Received lines."),
+	P(TEXT, syslog_name, "posthouse", 1, 64,
+	  "The word before the slash in log lines: posthouse/smtpd[12]."),
+	P(TEXT, queue_directory, POSTHOUSE_STATEDIR "/spool/posthouse", 1, 4096,
+	  "The spool: new/, queue/ and corrupt/ stand below it."),
+	P(TEXT, mail_store_directory, POSTHOUSE_STATEDIR "/lib/posthouse", 1,
+	  4096, "The mailbox store."),
+	P(TEXT, log_directory, POSTHOUSE_STATEDIR "/log/posthouse", 1, 4096,
+	  "Where logd writes the log and the trace files."),
+	P(TEXT, run_directory, POSTHOUSE_RUNDIR, 1, 4096,
+	  "Sockets, jails and the process id of master."),
+	P(TEXT, daemon_directory, POSTHOUSE_LIBEXECDIR, 1, 4096,
+	  "Where master finds the daemons' programs."),
+	P(TEXT, role_user_prefix, "posthouse-", 0, 32,
+	  "A role runs as the user of this prefix and its name."),
+	P(INT,  role_uid_base, "0", 0, 2000000000,
+	  "When not 0, roles run under the numbers from here on instead of "
+	  "named users, one for each role; for private instances."),
+	P(INT,  default_process_limit, "100", 1, 100000,
+	  "Processes of one service where master.cf has - for maxproc."),
+	P(INT,  max_use, "10000", 1, 100000000,
+	  "Clients that a worker process serves before a new one takes over."),
+	P(TIME, max_idle, "100s", 1, 86400,
+	  "How long a worker process waits for its next client."),
+	P(TIME, ipc_timeout, "60s", 1, 3600,
+	  "How long one daemon waits for another's answer."),
+	P(TEXT, mynetworks, "127.0.0.0/8 [::1]/128", 0, 65536,
+	  "Clients that may relay: networks, blanks or commas between them."),
+	P(TEXT, inet_interfaces, "loopback-only", 1, 4096,
+	  "Addresses that inet services listen on: all, loopback-only, or a "
+	  "list."),
+	P(SIZE, message_size_limit, "50M", 65536, INT64_MAX,
+	  "Largest message accepted, announced as SIZE (RFC 1870)."),
+	P(TEXT, dns_servers, "", 0, 4096,
+	  "Resolvers with an optional port; empty takes resolv.conf's."),
+	P(TIME, maximal_queue_lifetime, "5d", 0, 8640000,
+	  "How long a message is tried before it is returned."),
+	P(INT,  debug_level, "0", 0, 1,
+	  "1 writes debug lines to the log."),
+	CONF_END
+};
+/* clang-format on */

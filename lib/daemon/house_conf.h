@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/* The parameters that several rooms use. Every daemon gets them filled. */
+#ifndef DAEMON_HOUSE_CONF_H
+#define DAEMON_HOUSE_CONF_H
+
+#include "conf/param.h"
+
+struct house_conf {
+	/* names */
+	const char *myhostname;
+	const char *mydomain;
+	const char *myorigin;
+	const char *mail_name; /* "Posthouse" */
+	const char *syslog_name;
+	/* places */
+	const char *queue_directory;
+	const char *mail_store_directory;
+	const char *log_directory;
+	const char *run_directory;
+	const char *daemon_directory;
+	/* who: a role's user is role_user_prefix + role; with role_uid_base
+	 * not 0 it is the number role_uid_base + the role's row instead, which
+	 * private instances of root use */
+	const char *role_user_prefix;
+	int role_uid_base;
+	/* processes */
+	int default_process_limit;
+	int max_use;          /* clients a worker serves before it ends */
+	int64_t max_idle;     /* ms a worker waits for one */
+	int64_t ipc_timeout;  /* ms */
+	/* mail */
+	const char *mynetworks;
+	const char *inet_interfaces;
+	uint64_t message_size_limit; /* octets */
+	const char *dns_servers;
+	int64_t maximal_queue_lifetime; /* ms */
+	int debug_level;      /* 0 or 1 */
+};
+
+extern const struct conf_param house_params[];
+
+#endif

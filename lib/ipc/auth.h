@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtpd, login -> auth: is it them? (SASL, RFC 4422)
+ *
+ * `auth_begin` is answered by `auth_challenge` (the client's response goes
+ * back in `auth_respond`), `auth_ok` or `auth_no`. auth delays a failure
+ * itself, as policyd says, so the asker just passes it on. `auth_cancel` ends
+ * an exchange without an answer. Exchanges are told apart by `request`.
+ *
+ * `auth_ok` carries a ticket: a random word that stands for "this login, this
+ * service, this session" while the connection it was given to lives or until
+ * ticket_lifetime passes. cleanup, imapd and pop3d show it to auth
+ * (`auth_redeem`) and learn from auth, not from the front, who the user is.
+ * For service imap and pop3 a ticket can be redeemed once.
+ */
+#ifndef IPC_AUTH_H
+#define IPC_AUTH_H
+
+#include "ipc/ipc.h"
+
+struct auth_begin {
+	uint64_t request;
+	struct str service;   /* "submission", "imap", "pop3" */
+	struct str session;   /* trace id */
+	struct str mechanism; /* "PLAIN"; "LOGIN" */
+	bool has_initial;
+	struct str initial;   /* decoded from base64 */
+	struct str client_address;
+	bool tls;
+};
+struct auth_challenge {
+	uint64_t request;
+	struct str data; /* not yet base64 */
+};
+struct auth_respond {
+	uint64_t request;
+	struct str data; /* decoded */
+};
+struct auth_cancel {
+	uint64_t request;
+};
+struct auth_ok {
+	uint64_t request;
+	struct str login;  /* canonical account, "user@domain" */
+	struct str ticket;
+};
+struct auth_no {
+	uint64_t request;
+	bool temporary;   /* 454 4.7.0 / NO [UNAVAILABLE] */
+	struct str login; /* as given, for the log; "" */
+	struct str text;  /* fit for the client */
+	struct str reason; /* for the log */
+};
+
+struct auth_redeem {
+	uint64_t request;
+	struct str ticket;
+	struct str service;
+	struct str session;
+};
+struct auth_redeemed {
+	uint64_t request;
+	bool ok;
+	struct str login;
+};
+
+extern const struct ipc_type auth_begin, auth_challenge, auth_respond,
+    auth_cancel, auth_ok, auth_no, auth_redeem, auth_redeemed;
+extern const struct ipc_exchange auth_exchange;
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtpd, bounce, local -> cleanup: a message into the queue.
+ *
+ * The injector sends `message`, a `recipient` for each, then any number of
+ * `content` (each followed by `length` octets: header, empty line, body; CRLF
+ * line ends, no dot stuffing), then `commit`. cleanup answers commit with one
+ * `outcome`. It may also answer early, at any point, with an outcome that
+ * refuses; it then swallows what comes until commit or abort without a second
+ * answer to this commit. `abort` forgets the message and is not answered. The
+ * connection then serves the next message. A connection lost before the
+ * outcome arrived: the message may be queued or not; SMTP's answer is 451.
+ *
+ * Three sockets: "cleanup" (mail from strangers: origin mx and lmtp),
+ * "cleanup-submit" (origin submission; the ticket is confirmed with auth),
+ * "cleanup-internal" (origin bounce and local; queue_id may be given, and an
+ * id that exists already is success: accepted, the same id).
+ */
+#ifndef IPC_CLEANUP_H
+#define IPC_CLEANUP_H
+
+#include "ipc/ipc.h"
+
+enum mail_origin { ORIGIN_MX, ORIGIN_LMTP, ORIGIN_SUBMISSION, ORIGIN_BOUNCE,
+	ORIGIN_LOCAL };
+extern const char *const mail_origin_names[];
+
+struct cleanup_message {
+	int origin;             /* enum mail_origin */
+	struct str session;     /* trace id of the client's session */
+	struct str queue_id;    /* empty: a new one */
+	struct str sender;      /* empty: the null reverse-path */
+	struct str helo;
+	struct str client_name; /* "unknown" when not verified */
+	struct str client_address;
+	uint64_t client_port;
+	struct str protocol;    /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP.. */
+	struct str tls;         /* "TLSv1.3 with cipher X (256/256 bits)", "" */
+	struct str login;       /* authenticated account, "" */
+	struct str ticket;      /* auth's proof of login, submission only */
+	struct str envid;       /* DSN (RFC 3461), xtext decoded */
+	struct str ret;         /* "", "FULL" or "HDRS" */
+	struct str body;        /* "7BIT" or "8BITMIME" */
+	bool smtputf8;
+};
+
+struct cleanup_recipient {
+	struct str address;
+	struct str original; /* ORCPT "rfc822;..." or "" */
+	struct str notify;   /* "", "NEVER", or of SUCCESS,FAILURE,DELAY */
+};
+
+struct cleanup_content {
+	uint64_t length; /* 1 to IPC_BYTES_MAX octets follow */
+};
+
+struct cleanup_commit {
+	uint64_t size; /* octets of all content, checked */
+};
+
+struct cleanup_outcome {
+	bool accepted;
+	struct str queue_id; /* accepted */
+	uint64_t code;       /* SMTP reply code: 250, 451, 452, 550, 554 ... */
+	struct str dsn;      /* "2.0.0" */
+	struct str text;
+};
+
+struct cleanup_abort {
+	bool quietly; /* no log line of its own */
+};
+
+extern const struct ipc_type cleanup_message, cleanup_recipient,
+    cleanup_content, cleanup_commit, cleanup_outcome, cleanup_abort;
+extern const struct ipc_exchange cleanup_exchange;
+
+#endif

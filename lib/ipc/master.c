@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+#include "ipc/master.h"
+
+#include "ipc/limits.h"
+
+const char *const master_verb_names[] = {"status", "stop", "start", "restart",
+    "drain", "reload", "shutdown", NULL};
+
+static const struct ipc_field ask[] = {
+    IPC_CHOICE(struct master_ask, verb, master_verb_names),
+    IPC_TEXT(struct master_ask, service, 0, IPC_HOST_MAX),
+    IPC_END,
+};
+const struct ipc_type master_ask = {"master_ask", ask};
+
+static const struct ipc_field service[] = {
+    IPC_TEXT(struct master_service, name, 1, IPC_HOST_MAX),
+    IPC_TEXT(struct master_service, type, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct master_service, command, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct master_service, state, 1, IPC_NAME_MAX),
+    IPC_U64(struct master_service, processes, 0, UINT32_MAX),
+    IPC_U64(struct master_service, busy, 0, UINT32_MAX),
+    IPC_U64(struct master_service, limit, 0, UINT32_MAX),
+    IPC_U64(struct master_service, served, 0, UINT64_MAX),
+    IPC_U64(struct master_service, restarts, 0, UINT64_MAX),
+    IPC_TEXT(struct master_service, pids, 0, 1024),
+    IPC_END,
+};
+const struct ipc_type master_service = {"master_service", service};
+
+static const struct ipc_field note[] = {
+    IPC_TEXT(struct master_note, text, 0, 2048),
+    IPC_END,
+};
+const struct ipc_type master_note = {"master_note", note};
+
+static const struct ipc_field end[] = {
+    IPC_BOOL(struct master_end, ok),
+    IPC_U64(struct master_end, pid, 0, UINT32_MAX),
+    IPC_U64(struct master_end, started, 0, INT64_MAX),
+    IPC_U64(struct master_end, generation, 0, UINT64_MAX),
+    IPC_TEXT(struct master_end, text, 0, 2048),
+    IPC_END,
+};
+const struct ipc_type master_end = {"master_end", end};
+
+static const struct ipc_type *const types[] = {
+    &master_ask, &master_service, &master_note, &master_end, NULL};
+const struct ipc_exchange master_exchange = {"master", 1, types};

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * posthouse -> master (socket "master"; only root or master's own uid).
+ *
+ * `master_ask` is answered by `master_service` for each service (verb status
+ * and list) and one `master_end`. Verbs on one service name it; reload and
+ * shutdown do not. reload checks everything first: with errors nothing
+ * changes, each error is one `master_note`, and end says ok=0.
+ */
+#ifndef IPC_MASTER_H
+#define IPC_MASTER_H
+
+#include "ipc/ipc.h"
+
+enum master_verb { MASTER_STATUS, MASTER_STOP, MASTER_START, MASTER_RESTART,
+	MASTER_DRAIN, MASTER_RELOAD, MASTER_SHUTDOWN };
+extern const char *const master_verb_names[];
+
+struct master_ask {
+	int verb;            /* enum master_verb */
+	struct str service;  /* "smtp/inet"; "" for all */
+};
+struct master_service {
+	struct str name;     /* first column of master.cf, with its port if any */
+	struct str type;     /* "inet", "unix", "unix-dgram" */
+	struct str command;  /* "smtpd" */
+	struct str state;    /* running, waiting, stopped, throttled, draining */
+	uint64_t processes;
+	uint64_t busy;
+	uint64_t limit;      /* 0: none */
+	uint64_t served;     /* connections since the start of master */
+	uint64_t restarts;   /* processes that ended badly */
+	struct str pids;     /* "12 13"; cut */
+};
+struct master_note {
+	struct str text;
+};
+struct master_end {
+	bool ok;
+	uint64_t pid;        /* master's */
+	uint64_t started;    /* seconds since 1970 */
+	uint64_t generation; /* of the configuration */
+	struct str text;
+};
+
+extern const struct ipc_type master_ask, master_service, master_note,
+    master_end;
+extern const struct ipc_exchange master_exchange;
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+#include "ipc/policy.h"
+
+#include "ipc/limits.h"
+
+static const struct ipc_field count[] = {
+    IPC_U64(struct policy_count, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_count, name, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct policy_count, key, 0, IPC_ADDRESS_MAX),
+    IPC_U64(struct policy_count, amount, 0, UINT32_MAX),
+    IPC_U64(struct policy_count, limit, 0, UINT32_MAX),
+    IPC_U64(struct policy_count, window, 1, 86400 * 31),
+    IPC_END,
+};
+const struct ipc_type policy_count = {"policy_count", count};
+
+static const struct ipc_field counted[] = {
+    IPC_U64(struct policy_counted, request, 0, UINT64_MAX),
+    IPC_BOOL(struct policy_counted, within),
+    IPC_U64(struct policy_counted, count, 0, UINT64_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_counted = {"policy_counted", counted};
+
+static const struct ipc_field failure[] = {
+    IPC_U64(struct policy_failure, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_failure, client_address, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct policy_failure, login, 0, IPC_ADDRESS_MAX),
+    IPC_BOOL(struct policy_failure, success),
+    IPC_END,
+};
+const struct ipc_type policy_failure = {"policy_failure", failure};
+
+static const struct ipc_field penalty[] = {
+    IPC_U64(struct policy_penalty, request, 0, UINT64_MAX),
+    IPC_U64(struct policy_penalty, delay_ms, 0, 600000),
+    IPC_U64(struct policy_penalty, failures, 0, UINT64_MAX),
+    IPC_BOOL(struct policy_penalty, blocked),
+    IPC_END,
+};
+const struct ipc_type policy_penalty = {"policy_penalty", penalty};
+
+static const struct ipc_field ask[] = {
+    IPC_U64(struct policy_ask, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_ask, client_address, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct policy_ask, login, 0, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_ask = {"policy_ask", ask};
+
+static const struct ipc_type *const types[] = {&policy_count,
+    &policy_counted, &policy_failure, &policy_penalty, &policy_ask, NULL};
+const struct ipc_exchange policy_exchange = {"policy", 1, types};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * auth, smtpd, login -> policyd: how often?
+ *
+ * `policy_count` adds `amount` to the counter (name, key) of a sliding window
+ * of `window` seconds and asks whether it is still at most `limit` (0: only
+ * count). `policy_failure` remembers a failed login for an address and an
+ * account and answers how long the failure is to be delayed; a success clears
+ * the account's. policyd away: open for port 25, closed for account budgets.
+ */
+#ifndef IPC_POLICY_H
+#define IPC_POLICY_H
+
+#include "ipc/ipc.h"
+
+struct policy_count {
+	uint64_t request;
+	struct str name; /* "smtpd_client_connection_rate_limit" */
+	struct str key;
+	uint64_t amount;
+	uint64_t limit;
+	uint64_t window; /* seconds */
+};
+struct policy_counted {
+	uint64_t request;
+	bool within;
+	uint64_t count;
+};
+
+struct policy_failure {
+	uint64_t request;
+	struct str client_address;
+	struct str login;
+	bool success; /* it was none: forget this account's failures here */
+};
+struct policy_penalty {
+	uint64_t request;
+	uint64_t delay_ms;
+	uint64_t failures; /* of this address, in the window */
+	bool blocked;      /* too many: refuse without looking */
+};
+/* Asked before a password is looked at; answered by policy_penalty. */
+struct policy_ask {
+	uint64_t request;
+	struct str client_address;
+	struct str login;
+};
+
+extern const struct ipc_type policy_count, policy_counted, policy_failure,
+    policy_penalty, policy_ask;
+extern const struct ipc_exchange policy_exchange;
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * cleanup -> qmgr: `offer` a message that stands in the queue, its file
+ * descriptor (O_RDWR) attached; qmgr answers `offered` with the same id.
+ * cleanup does not wait for it; a lost offer is found by qmgr's walk.
+ *
+ * posthouse -> qmgr (only the uid of master's owner or root): `queue_list`
+ * is answered by `queue_row` for each recipient that matches and one
+ * `queue_end`; `queue_act` by one `queue_end`. An empty filter field matches
+ * everything.
+ */
+#ifndef IPC_QMGR_H
+#define IPC_QMGR_H
+
+#include "ipc/ipc.h"
+
+struct qmgr_offer {
+	struct str queue_id;
+};
+struct qmgr_offered {
+	struct str queue_id;
+};
+
+struct queue_list {
+	struct str queue_id;  /* exactly this message */
+	struct str sender;    /* exact, case-insensitive; "<>" is the null one */
+	struct str recipient; /* an address, or a domain as "@example.org" */
+};
+
+struct queue_row {
+	struct str queue_id;
+	struct str sender;
+	struct str recipient;
+	struct str state;     /* active, deferred, hold, incoming */
+	uint64_t size;        /* octets */
+	uint64_t arrived;     /* seconds since 1970 */
+	uint64_t attempts;
+	uint64_t next;        /* seconds since 1970; 0: being tried or on hold */
+	struct str transport;
+	struct str nexthop;
+	struct str reason;    /* of the last deferral, with its code */
+};
+
+enum queue_verb { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DELETE, QUEUE_FLUSH };
+extern const char *const queue_verb_names[];
+
+struct queue_act {
+	int verb;             /* enum queue_verb */
+	struct str queue_id;  /* "ALL" as in postsuper, or a filter below */
+	struct str sender;
+	struct str recipient;
+};
+
+struct queue_end {
+	bool ok;
+	uint64_t count; /* messages listed or changed */
+	struct str text;
+};
+
+extern const struct ipc_type qmgr_offer, qmgr_offered, queue_list, queue_row,
+    queue_act, queue_end;
+extern const struct ipc_exchange qmgr_exchange;
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * DNS by c-ares. Queries run on a loop; dns_wait turns the loop for workers.
+ * Answers carry their TTL; the AD bit is asked for and passed on.
+ */
+#ifndef NET_DNS_H
+#define NET_DNS_H
+
+#include "core/str.h"
+#include "net/loop.h"
+#include "net/netaddr.h"
+
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12,
+	DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+
+enum dns_status {
+	DNS_OK,        /* at least one record */
+	DNS_NO_DATA,   /* the name exists, without records of the type */
+	DNS_NO_NAME,   /* NXDOMAIN */
+	DNS_TEMPORARY, /* time-out, SERVFAIL, refused: try again later */
+	DNS_BAD        /* not a name, or an answer that is malformed */
+};
+
+struct dns_record {
+	enum dns_type type;
+	uint32_t ttl;          /* seconds */
+	uint16_t preference;   /* MX */
+	struct netaddr addr;   /* A, AAAA; port 0 */
+	struct str name;       /* MX, NS, CNAME, PTR: without final dot; "" is
+	                        * the root */
+	struct str text;       /* TXT: strings joined; TLSA: raw */
+};
+
+struct dns_reply {
+	enum dns_status status;
+	const char *why; /* a phrase for logs: "NXDOMAIN", "timeout" */
+	bool authentic;  /* AD, from a resolver that is trusted */
+	size_t count;
+	const struct dns_record *records; /* in the answer's order */
+};
+
+struct dns;
+struct dns_query;
+
+/*
+ * servers: addresses, each with an optional port, separated by blanks or
+ * commas ("127.0.0.1:5300 [::1]:53"); "" takes resolv.conf. NULL and *why on
+ * failure. Make it before the jail: resolv.conf is read here.
+ */
+struct dns *dns_open(struct loop *loop, const char *servers,
+    int64_t timeout_ms, int tries, const char **why);
+void dns_close(struct dns **dns);
+
+/* reply and everything in it end when done returns. done is never called
+ * before dns_ask has returned. */
+struct dns_query *dns_ask(struct dns *dns, struct str name,
+    enum dns_type type,
+    void (*done)(const struct dns_reply *reply, void *arg), void *arg);
+/* done will not be called. */
+void dns_cancel(struct dns_query **query);
+
+/* Waits; the reply belongs to the dns and ends with the next dns_wait. */
+const struct dns_reply *dns_wait(
+    struct dns *dns, struct str name, enum dns_type type, int64_t deadline);
+
+/*
+ * The verified name of a client (RFC 8601 iprev, Postfix's
+ * reject_unknown_client_hostname): PTR, then the address again. out is
+ * "unknown" when there is none. Returns DNS_OK, DNS_NO_NAME or
+ * DNS_TEMPORARY.
+ */
+enum dns_status dns_client_name(struct dns *dns, const struct netaddr *client,
+    char out[256], int64_t deadline);
+
+#endif

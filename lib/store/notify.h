@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Wake-ups: after a sync the writer sends a datagram (account, modseq) to
+ * every socket in run/notify/. Each login process binds one there and tells
+ * its sessions of that account (ipc/session.h). Hints only: losing all of
+ * them costs latency, not mail.
+ */
+#ifndef STORE_NOTIFY_H
+#define STORE_NOTIFY_H
+
+#include "core/str.h"
+
+#define NOTIFY_ACCOUNT_MAX 512
+
+struct notify;
+
+/* The writer's side; dir is read again when it changed. */
+struct notify *notify_open(const char *dir);
+void notify_close(struct notify **n);
+void notify_send(struct notify *n, struct str account, uint64_t modseq);
+
+/* The listener's side: binds dir/NAME.PID (removing stale ones of dead
+ * processes). Returns a non-blocking datagram socket, or -1 (errno). */
+int notify_listen(const char *dir, const char *name);
+/* One datagram: 1, 0 when there is none, -1 malformed (skipped). account is a
+ * view into space. */
+int notify_receive(int fd, char space[NOTIFY_ACCOUNT_MAX + 32],
+    struct str *account, uint64_t *modseq);
+
+#endif

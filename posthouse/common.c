@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "ipc/ipc.h"
+#include "posthouse/commands.h"
+
+#define CONNECT_MS 5000
+
+int posthouse_fail(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "posthouse %s: ", command);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return 1;
+}
+
+int posthouse_usage(const char *command)
+{
+	for (const struct command_row *c = commands; c->name != NULL; c++)
+		if (strcmp(c->name, command) == 0)
+			fprintf(stderr, "usage: posthouse %s\n", c->usage);
+	return 2;
+}
+
+char *posthouse_path(const struct posthouse *p, const char *name)
+{
+	size_t size = strlen(p->config_directory) + strlen(name) + 2;
+	char *path = mem_alloc(size);
+
+	snprintf(path, size, "%s/%s", p->config_directory, name);
+	return path;
+}
+
+int posthouse_conf(struct posthouse *p)
+{
+	struct buf errors = buf_new(65536);
+	char *path;
+
+	if (p->conf != NULL)
+		return 0;
+	path = posthouse_path(p, "main.cf");
+	p->conf = conf_read(path, &errors);
+	if (p->conf == NULL && errors.len == 0)
+		buf_printf(&errors, "%s: %s\n", path, strerror(errno));
+	free(path);
+	if (p->conf != NULL)
+		conf_fill(p->conf, house_params, &p->house, &errors);
+	if (errors.len > 0)
+		fprintf(stderr, "%s", buf_text(&errors));
+	int failed = errors.len > 0;
+	buf_free(&errors);
+	return failed ? -1 : 0;
+}
+
+/* The socket's directory is the working directory just for the connect:
+ * a UNIX socket's path is at most 107 octets. */
+struct ipc *posthouse_connect(struct posthouse *p, const char *command,
+    const char *socket, const struct ipc_exchange *exchange)
+{
+	const char *why = NULL;
+	struct ipc *c = NULL;
+	char *dir;
+
+	if (posthouse_conf(p) < 0)
+		return NULL;
+	if (asprintf(&dir, "%s/sockets", p->house.run_directory) < 0)
+		return NULL;
+	if (chdir(dir) < 0)
+		why = strerror(errno);
+	else
+		c = ipc_connect(
+		    socket, exchange, deadline_in(CONNECT_MS), &why);
+	if (c == NULL)
+		posthouse_fail(command,
+		    "cannot talk to %s (%s/%s: %s); is the suite running? "
+		    "\"posthouse -c %s start\" starts it",
+		    socket, dir, socket, why == NULL ? "no answer" : why,
+		    p->config_directory);
+	free(dir);
+	return c;
+}

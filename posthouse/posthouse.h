@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The operator's command. main.c has the table of commands; each command is
+ * one file cmd_NAME.c with one function of this form. What is printed is for
+ * people, or with --json one JSON document. Exit status: 0 done, 1 failed
+ * (a message on stderr that says what to do), 2 wrong usage.
+ */
+#ifndef POSTHOUSE_POSTHOUSE_H
+#define POSTHOUSE_POSTHOUSE_H
+
+#include "conf/conf.h"
+#include "core/json.h"
+#include "daemon/house_conf.h"
+
+struct posthouse {
+	const char *config_directory; /* -c; POSTHOUSE_SYSCONFDIR */
+	bool json;                    /* --json, taken out of the arguments */
+	/* Filled by posthouse_conf: */
+	struct conf *conf;
+	struct house_conf house;
+};
+
+/* argv[0] is the command's name. */
+typedef int posthouse_command(
+    struct posthouse *p, int argc, char **argv);
+
+posthouse_command cmd_init, cmd_start, cmd_stop, cmd_reload, cmd_status,
+    cmd_check, cmd_conf, cmd_service, cmd_queue, cmd_user, cmd_domain,
+    cmd_alias, cmd_trace;
+
+/* Reads main.cf once; prints its errors and returns -1 when there are any. */
+int posthouse_conf(struct posthouse *p);
+
+/* Prints "posthouse COMMAND: ..." on stderr; returns 1, for `return`. */
+int posthouse_fail(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Prints the usage line of a command on stderr; returns 2. */
+int posthouse_usage(const char *command);
+
+struct ipc;
+struct ipc_exchange;
+/*
+ * Connects to a daemon's socket ("master", "qmgr", "lookup") below
+ * run_directory/sockets. NULL after a message on stderr: not running (and how
+ * to start it), no permission.
+ */
+struct ipc *posthouse_connect(struct posthouse *p, const char *command,
+    const char *socket, const struct ipc_exchange *exchange);
+
+/* Path of a file of the configuration directory; the caller frees it. */
+char *posthouse_path(const struct posthouse *p, const char *name);
+
+#endif
