@@ -1,0 +1,208 @@
+"""A private instance of the suite for tests, the tour and the benchmarks.
+
+    with House(domain="one.test", users=3) as house:
+        ...smtplib.SMTP("127.0.0.1", house.smtp)...
+
+Everything lies below one temporary directory; stop() ends only the processes
+that start() began. Nothing but 127.0.0.1 is used.
+"""
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("POSTHOUSE_BUILD") or os.path.join(TOP, "build")
+POSTHOUSE = os.path.join(BUILD, "bin", "posthouse")
+OFFSETS = dict(lmtp=24, smtp=25, pop3=110, imap=143, submissions=465,
+               submission=587, imaps=993, pop3s=995)
+
+
+def port_is_free(port):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def free_port():
+    """A port below the ephemeral range that nobody listens on."""
+    for _ in range(1000):
+        port = random.randrange(10000, 32000)
+        if port_is_free(port):
+            return port
+    raise RuntimeError("no free port")
+
+
+def free_port_base():
+    for _ in range(1000):
+        base = random.randrange(10000, 31000)
+        if all(port_is_free(base + o) for o in OFFSETS.values()):
+            return base
+    raise RuntimeError("no free range of ports")
+
+
+def wait_until(what, seconds=20, every=0.05):
+    """The first true value of what(); fails when none comes in time."""
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError("waited %s s in vain for %s" % (
+                seconds, getattr(what, "__doc__", None) or what))
+        time.sleep(every)
+
+
+class House:
+    def __init__(self, domain="example.test", users=2, password="secret",
+                 port_base=None, settings=None, directory=None, start=True):
+        self.domain, self.users, self.password = domain, users, password
+        self.settings = dict(settings or {})
+        self.keep = directory is not None
+        self.dir = directory or tempfile.mkdtemp(prefix="ph-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.etc = os.path.join(self.dir, "etc")
+        self.port_base = port_base or free_port_base()
+        for name, offset in OFFSETS.items():
+            setattr(self, name, self.port_base + offset)
+        self.init()
+        if start:
+            self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print("---- last lines of the log ----")
+            print("\n".join(self.log().splitlines()[-60:]))
+        self.close()
+
+    def init(self):
+        args = [POSTHOUSE, "init", self.dir, "--domain", self.domain,
+                "--users", str(self.users), "--password", self.password,
+                "--port-base", str(self.port_base)]
+        for name, value in self.settings.items():
+            args += ["--set", "%s=%s" % (name, value)]
+        done = subprocess.run(args, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def posthouse(self, *args, check=True, input=None, timeout=60):
+        """Runs the operator's command; what it printed."""
+        done = subprocess.run([POSTHOUSE, "-c", self.etc, *args], text=True,
+                              capture_output=True, input=input,
+                              timeout=timeout)
+        if check:
+            assert done.returncode == 0, "posthouse %s: %s%s" % (
+                " ".join(args), done.stdout, done.stderr)
+            return done.stdout
+        return done
+
+    def json(self, *args):
+        return json.loads(self.posthouse(*args, "--json"))
+
+    def start(self):
+        self.posthouse("start")
+
+    def stop(self, check=True):
+        return self.posthouse("stop", check=check)
+
+    def master_pid(self):
+        try:
+            with open(os.path.join(self.dir, "run", "master.pid")) as f:
+                return int(f.read().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def pids(self, program=None):
+        """Processes of this instance: those whose working directory or
+        configuration lies below ours, by the tree of master."""
+        master = self.master_pid()
+        if master is None:
+            return []
+        children = {}
+        names = {}
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                with open("/proc/%s/stat" % entry) as f:
+                    text = f.read()
+            except OSError:
+                continue
+            name = text[text.index("(") + 1:text.rindex(")")]
+            parent = int(text[text.rindex(")") + 2:].split()[1])
+            children.setdefault(parent, []).append(int(entry))
+            names[int(entry)] = name
+        found, todo = [], [master]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            todo += children.get(pid, [])
+        return [p for p in found
+                if p in names and (program is None or names[p] == program)]
+
+    def close(self):
+        pids = self.pids()
+        try:
+            self.stop(check=False)
+        except subprocess.TimeoutExpired:
+            pass
+        for pid in pids:
+            if self.is_ours(pid):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        if not self.keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def is_ours(self, pid):
+        """Still a process of this instance, not another that got its pid."""
+        try:
+            exe = os.readlink("/proc/%d/exe" % pid)
+        except OSError:
+            return False
+        return exe.startswith(BUILD)
+
+    def log(self):
+        try:
+            with open(os.path.join(self.dir, "log", "posthouse.log"),
+                      errors="replace") as f:
+                return f.read()
+        except OSError:
+            return ""
+
+    def user(self, n=0):
+        return "user%d@%s" % (n, self.domain)
+
+    def tls(self):
+        """A client context that takes our self-signed certificate."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def queue(self):
+        return self.json("queue", "list")
+
+    def wait_empty_queue(self, seconds=30):
+        def empty():
+            """an empty queue"""
+            return not self.queue()["messages"]
+        wait_until(empty, seconds, 0.1)
+
+    def set(self, name, value):
+        self.posthouse("conf", "set", "%s=%s" % (name, value))
