@@ -132,7 +132,8 @@ $(foreach t,$(FUZZ_SRC:%.c=%),$(eval $(call replay_rule,$(t))))
 setup:
 	@sh tests/setup
 
-run: setup
+run:
+	@GROUPS_WANTED="build run" sh tests/setup
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/tour.py
 
