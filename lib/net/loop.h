@@ -23,10 +23,14 @@ void loop_run(struct loop *loop);
 /* Handles what is ready, waiting at most ms (-1: for ever) for it. */
 void loop_turn(struct loop *loop, int64_t ms);
 void loop_stop(struct loop *loop);
-/* Milliseconds of the monotonic clock, as of this turn of the loop. */
+/* In a child process that goes on with its parent's loop: the kernel's side of
+ * it is no longer shared. */
+void loop_after_fork(struct loop *loop);
+/* Milliseconds of the monotonic clock. */
 int64_t loop_now(struct loop *loop);
 
-/* what: LOOP_READ | LOOP_WRITE; 0 keeps the watch silent. The fd stays the
+/* what: LOOP_READ | LOOP_WRITE; 0 keeps the watch silent. A descriptor ready
+ * for both is told in two calls. The fd stays the
  * caller's, who frees the watch before closing it. */
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, unsigned what,
     void (*ready)(unsigned what, void *arg), void *arg);
