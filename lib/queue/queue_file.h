@@ -49,7 +49,11 @@ struct queue_slot {
 	uint16_t code;       /* last remote reply */
 	char dsn[12];        /* last status, NUL-padded */
 	uint16_t round;      /* of the DSN that tells it */
-	char reserved[22];
+	/* Not on disk: the slot's checksum was wrong; it then comes out as
+	 * pending and all zero, for mail may be late or twice but not lost.
+	 * The envelope still knows what to notify. */
+	uint8_t damaged;
+	char reserved[21];
 };
 
 #define QUEUE_NOTIFY_NEVER   1u
@@ -87,8 +91,20 @@ struct queue_extent {
 /* ---- writing: cleanup ---- */
 struct queue_writer;
 
+/*
+ * Keeps up to 64 directories of queue/ open in this process for commits into
+ * this spool, and gives new ids last characters that name one of them (61 of
+ * their 65 random bits stay). Called once, by who writes many messages. The
+ * descriptor must stay open.
+ */
+void queue_keep_dirs(int spool_fd);
+void queue_forget_dirs(void); /* closes them */
+
 /* spool_fd: the open queue_directory. NULL with errno. */
 struct queue_writer *queue_create(int spool_fd);
+/* The id that is free for this message (for its Received line): put it into
+ * the envelope's id, or leave that empty for the same. */
+const struct id *queue_writer_id(const struct queue_writer *w);
 /* Body octets, any number of calls. 0 or -1 (errno; ENOSPC ...). */
 int queue_add_body(struct queue_writer *w, const void *p, size_t len);
 uint64_t queue_body_len(const struct queue_writer *w);
@@ -96,8 +112,10 @@ uint64_t queue_body_len(const struct queue_writer *w);
  * Header (with the empty line), envelope, slots, preamble; fsync; rename into
  * queue/ (never replacing); fsync of the directory. The id is e->id when set,
  * else new and stored in e->id; with a given id that exists already returns
- * QUEUE_EXISTS. On QUEUE_COMMITTED *fd is the file, open read-write, the
- * caller's. The writer ends in any case.
+ * QUEUE_EXISTS (and that one is durable). On QUEUE_COMMITTED *fd is the file,
+ * open read-write, the caller's. On QUEUE_FAILED_COMMIT errno says why and
+ * nothing is left behind. The writer ends in any case. arrived_us of 0 is
+ * replaced by now; slots start pending, with the recipient's notify bits.
  */
 enum queue_commit { QUEUE_COMMITTED, QUEUE_EXISTS, QUEUE_FAILED_COMMIT };
 enum queue_commit queue_commit(struct queue_writer **w, struct str header,
