@@ -102,6 +102,12 @@ struct ipc *ipc_server(int fd, const struct ipc_exchange *exchange);
  */
 struct ipc *ipc_connect(const char *name, const struct ipc_exchange *exchange,
     int64_t deadline, const char **why);
+/*
+ * A socket of `type` (SOCK_STREAM ...) that is connected to path, however
+ * long the path is. Waits for a place in the backlog until deadline. The
+ * descriptor, or -1 with errno. For what does not speak messages (logd).
+ */
+int ipc_unix_connect(const char *path, int type, int64_t deadline);
 void ipc_close(struct ipc **c);
 int ipc_fd(const struct ipc *c);
 /* Gives up the descriptor; unread bytes that came behind the last message

@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Log lines and trace events on their way to logd: one datagram each, sent
- * without waiting. When logd is away or slow they are dropped and counted,
- * and the next one that gets through says how many were lost.
+ * Log lines and trace events on their way to logd, by datagrams that are sent
+ * without waiting. While logd is slow (the kernel keeps as few as ten
+ * datagrams for it) records collect in a bounded buffer and go together with
+ * the next one; what no longer fits is dropped and counted, and the next one
+ * that gets through says how many were lost.
  *
- * A trace event is a fixed record of 256 octets, the same in the datagram and
- * in logd's hourly files (trace(5)).
+ * A datagram is one or more records. A trace event is a fixed record of 256
+ * octets, the same here and in logd's hourly files (trace(5)). A log line is
+ *
+ *	LOG_RECORD TAB level TAB program TAB lost TAB text LF
+ *
+ * and never contains other control octets. Who sent it logd asks the kernel.
  */
 #ifndef IPC_TRACE_H
 #define IPC_TRACE_H
 
 #include "core/id.h"
 
+#define LOG_RECORD         "PHL1"
+#define LOG_DATAGRAM_MAX   32768 /* octets of records sent together */
 #define TRACE_MAGIC     0x31525450u /* "PTR1", little-endian */
 #define TRACE_TEXT_MAX  160
 
@@ -55,6 +63,11 @@ struct trace_record {
  * then stays at stderr).
  */
 int logsink_open(const char *socket_path);
+/*
+ * Tries to send what is waiting; the skeleton calls it before it waits and
+ * at the end. False when some of it still has to wait.
+ */
+bool logsink_flush(void);
 /* Records lost since the start because logd did not take them. */
 uint64_t logsink_lost(void);
 
@@ -63,6 +76,11 @@ void trace_event(enum trace_kind kind, const struct id *session,
     const struct id *message, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Fills a record; for tests and for what writes trace files itself. */
+void trace_fill(struct trace_record *r, enum trace_kind kind,
+    const struct id *session, const struct id *message, struct str text);
+/* Whether magic, length and CRC are right. */
+bool trace_is_valid(const struct trace_record *r);
 const char *trace_kind_name(unsigned kind); /* "connect"; "unknown" */
 
 #endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+#include "ipc/trace.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/checksum.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "ipc/ipc.h"
+
+_Static_assert(sizeof(struct trace_record) == 256, "a format on disk");
+
+#define WAITING_MAX 65536 /* octets that wait for logd */
+
+static struct {
+	int fd; /* -1: no logd, lines go to stderr */
+	struct buf waiting;
+	uint64_t lost;    /* since the start */
+	uint64_t untold;  /* of them not yet reported */
+	uint32_t pid;     /* 0: to be asked */
+} sink = {.fd = -1};
+
+/* ---- sending ------------------------------------------------------------ */
+
+/* The end of the first records of what waits, at most LOG_DATAGRAM_MAX. */
+static size_t datagram_end(struct str s)
+{
+	size_t end = 0;
+
+	while (end < s.len) {
+		uint32_t magic = 0;
+		size_t n = sizeof(struct trace_record);
+
+		if (s.len - end >= n)
+			memcpy(&magic, s.p + end, sizeof(magic));
+		if (magic != TRACE_MAGIC)
+			n = str_find(str_skip(s, end), '\n') + 1;
+		if (end + n > LOG_DATAGRAM_MAX || end + n > s.len)
+			break;
+		end += n;
+	}
+	return end;
+}
+
+bool logsink_flush(void)
+{
+	while (sink.waiting.len > 0) {
+		size_t n = datagram_end(buf_str(&sink.waiting));
+
+		if (sink.fd < 0 || n == 0) {
+			buf_clear(&sink.waiting);
+			break;
+		}
+		if (send(sink.fd, sink.waiting.p, n,
+		        MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			if (errno == EINTR)
+				continue;
+			return false;
+		}
+		buf_drop(&sink.waiting, n);
+	}
+	sink.waiting.overflow = false;
+	return true;
+}
+
+uint64_t logsink_lost(void)
+{
+	return sink.lost;
+}
+
+static void deliver(struct str record)
+{
+	if (buf_add(&sink.waiting, record) < 0) {
+		sink.lost++;
+		sink.untold++;
+	}
+	logsink_flush();
+}
+
+static void to_logd(enum log_level level, struct str line, void *arg)
+{
+	char record[LOG_LINE_MAX + 128];
+	int n;
+
+	(void)arg;
+	n = snprintf(record, sizeof(record),
+	    LOG_RECORD "\t%s\t%s\t%llu\t%.*s\n", log_level_name(level),
+	    log_program(), (unsigned long long)sink.untold, STR_FMT(line));
+	if (n <= 0 || (size_t)n >= sizeof(record))
+		return;
+	if (sink.waiting.len + (size_t)n <= WAITING_MAX)
+		sink.untold = 0;
+	deliver(str_of(record, (size_t)n));
+}
+
+static void in_child(void)
+{
+	sink.pid = 0;
+	buf_clear(&sink.waiting); /* the parent's to send */
+}
+
+/* What still waits gets a last, short chance. */
+static void at_exit(void)
+{
+	int64_t deadline = deadline_in(200);
+
+	while (!logsink_flush() && errno == EAGAIN && deadline_left(deadline))
+		usleep(5000);
+}
+
+int logsink_open(const char *socket_path)
+{
+	static bool prepared;
+	int fd = ipc_unix_connect(
+	    socket_path, SOCK_DGRAM | SOCK_NONBLOCK, deadline_in(1000));
+
+	if (fd < 0)
+		return -1;
+	file_close(&sink.fd);
+	sink.fd = fd;
+	if (!prepared) {
+		sink.waiting = buf_new(WAITING_MAX);
+		pthread_atfork(NULL, NULL, in_child);
+		atexit(at_exit);
+		prepared = true;
+	}
+	log_set_sink(to_logd, NULL);
+	return 0;
+}
+
+/* ---- trace events ------------------------------------------------------- */
+
+static uint32_t record_crc(const struct trace_record *r)
+{
+	size_t skip = offsetof(struct trace_record, time_us);
+
+	return crc32c(0, (const char *)r + skip, sizeof(*r) - skip);
+}
+
+void trace_fill(struct trace_record *r, enum trace_kind kind,
+    const struct id *session, const struct id *message, struct str text)
+{
+	memset(r, 0, sizeof(*r));
+	if (sink.pid == 0)
+		sink.pid = (uint32_t)getpid();
+	r->magic = TRACE_MAGIC;
+	r->time_us = clock_us();
+	r->kind = (uint16_t)kind;
+	r->pid = sink.pid;
+	size_t name_len = strnlen(log_program(), sizeof(r->daemon) - 1);
+	memcpy(r->daemon, log_program(), name_len);
+	if (session != NULL)
+		memcpy(r->session, session->text, ID_LEN);
+	if (message != NULL)
+		memcpy(r->message, message->text, ID_LEN);
+	if (text.len > TRACE_TEXT_MAX)
+		text.len = TRACE_TEXT_MAX;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.p[i];
+
+		r->text[i] = (unsigned char)c < ' ' || c == 127 ? ' ' : c;
+	}
+	r->text_len = (uint16_t)text.len;
+	r->crc = record_crc(r);
+}
+
+bool trace_is_valid(const struct trace_record *r)
+{
+	return r->magic == TRACE_MAGIC && r->text_len <= TRACE_TEXT_MAX &&
+	    r->crc == record_crc(r);
+}
+
+void trace_event(enum trace_kind kind, const struct id *session,
+    const struct id *message, const char *format, ...)
+{
+	char text[TRACE_TEXT_MAX + 1];
+	struct trace_record r;
+	va_list args;
+
+	if (sink.fd < 0)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	trace_fill(&r, kind, session, message, str_from(text));
+	deliver(str_of(&r, sizeof(r)));
+}
+
+const char *trace_kind_name(unsigned kind)
+{
+	static const char *const names[] = {"unknown", "connect", "envelope",
+	    "recipient", "queued", "refused", "scheduled", "attempt",
+	    "delivered", "deferred", "failed", "bounced", "stored", "removed",
+	    "login", "session-end", "operator"};
+
+	return names[kind < ARRAY_LEN(names) ? kind : 0];
+}
