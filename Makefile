@@ -80,9 +80,18 @@ REPLAYS    := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZERS    := $(FUZZ_SRC:%.c=build-fuzz/%)
 
 program_src = $(filter-out %_test.c %_fuzz.c,$(wildcard $(1)/*.c))
-program_obj = $(patsubst %.c,$(O)/%.o,$(call program_src,$(1)))
+program_obj = $(patsubst %.c,$(O)/%.o,$(call program_src,$(1))) \
+              $(if $(filter posthouse,$(1)),$(O)/posthouse/master_cf.o)
 # What the tests of a daemon's pure parts link: all of it but main.o.
 parts_obj   = $(filter-out $(O)/$(1)/main.o,$(call program_obj,$(1)))
+
+# The registry of parameters (lib/conf/registry.h): every *_conf.c of lib/ and
+# the daemons, X_conf.c defining X_params. Only these programs and tests link
+# the tables of all daemons.
+CONF_SRC   := $(wildcard $(LAYERS:%=lib/%/*_conf.c) $(DAEMONS:%=%/*_conf.c))
+REGISTRY   := $(O)/libregistry.a
+registry_of = $(if $(filter master posthouse master/% posthouse/% \
+              lib/conf/check_%,$(1)),$(REGISTRY) $(LIB))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -96,28 +105,54 @@ $(O)/%.o: %.c
 	$(if $(V),,@echo "  CC    $<";) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIB_OBJ)
-	@rm -f $@
-	$(if $(V),,@) ar rcs $@ $^
+	$(if $(V),,@) rm -f $@.$$$$ && ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
+
+$(O)/registry.c: FORCE
+	@mkdir -p $(@D)
+	@{ printf '#include "conf/registry.h"\n'; \
+	 for f in $(CONF_SRC); do n=$${f##*/}; \
+	  printf 'extern const struct conf_param %s_params[];\n' "$${n%_conf.c}"; \
+	 done; \
+	 printf 'const struct conf_table conf_registry[] = {\n'; \
+	 for f in $(CONF_SRC); do n=$${f##*/}; n=$${n%_conf.c}; \
+	  printf '\t{"%s", %s_params},\n' "$$n" "$$n"; \
+	 done; \
+	 printf '\t{NULL, NULL},\n};\n'; } > $@.$$$$; \
+	 cmp -s $@.$$$$ $@ && rm -f $@.$$$$ || mv $@.$$$$ $@
+
+# The default master.cf as lines of C, for `posthouse init`.
+$(O)/posthouse/master_cf.c: conf/master.cf
+	@mkdir -p $(@D)
+	@{ printf '#include "posthouse/init.h"\n'; \
+	 printf 'const char *const master_cf_lines[] = {\n'; \
+	 sed -e 's/[\\"]/\\&/g' -e 's/\t/\\t/g' -e 's/.*/\t"&",/' $<; \
+	 printf '\tNULL,\n};\n'; } > $@
+
+$(O)/registry.o $(O)/posthouse/master_cf.o: %.o: %.c
+	$(if $(V),,@echo "  CC    $<";) $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(REGISTRY): $(O)/registry.o $(patsubst %.c,$(O)/%.o,$(filter-out lib/%,$(CONF_SRC)))
+	$(if $(V),,@) rm -f $@.$$$$ && ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
 
 define program_rule
-$(O)/bin/$(1): $$(call program_obj,$(1)) $(LIB)
+$(O)/bin/$(1): $$(call program_obj,$(1)) $(LIB) $$(call registry_of,$(1))
 	@mkdir -p $$(@D)
-	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$+ $$(LIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
 # A test beside the code it tests: in lib it links the library, in a daemon's
 # directory the daemon's other objects too.
 define test_rule
-$(O)/$(1): $(O)/$(1).o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB)
-	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ -lcmocka $$(LIBS)
+$(O)/$(1): $(O)/$(1).o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB) $(call registry_of,$(1))
+	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$+ -lcmocka $$(LIBS)
 endef
 $(foreach t,$(TEST_SRC:%.c=%),$(eval $(call test_rule,$(t))))
 
 # Without libFuzzer a fuzz target replays the corpus below tests/corpus.
 define replay_rule
-$(O)/$(1): $(O)/$(1).o $(O)/tests/fuzz_replay.o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB)
-	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+$(O)/$(1): $(O)/$(1).o $(O)/tests/fuzz_replay.o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB) $(call registry_of,$(1))
+	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$+ $$(LIBS)
 build-fuzz/$(1): $(1).c $(LIB_SRC) $(if $(filter lib/%,$(1)),,$(filter-out %/main.c,$(call program_src,$(firstword $(subst /, ,$(1))))))
 	@mkdir -p $$(@D)
 	clang $$(ALL_CPPFLAGS) -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS)

@@ -27,6 +27,8 @@ struct conf *conf_read(const char *path, struct buf *errors);
 /* name: what error lines call it. */
 struct conf *conf_parse(struct str text, const char *name, struct buf *errors);
 void conf_free(struct conf **conf);
+/* What is odd but works (a name set twice), one line each; belongs to conf. */
+struct str conf_warnings(const struct conf *conf);
 
 /* -o name=value of master.cf. -1 with an error line. */
 int conf_override(
@@ -53,6 +55,17 @@ int conf_fill(struct conf *conf, const struct conf_param *params, void *into,
  * names (nearest known one), values that do not parse. 0 or -1.
  */
 int conf_check(struct conf *conf, struct buf *errors);
+struct mastercf;
+/*
+ * The same with master.cf: names that only an -o refers to are known, and
+ * every -o name=value itself is checked. m may be NULL.
+ */
+int conf_check_services(
+    struct conf *conf, const struct mastercf *m, struct buf *errors);
+/* Whether name takes this value (after expansion with what conf has set).
+ * 0, or -1 with an error line; also when there is no such parameter. */
+int conf_check_value(struct conf *conf, const char *name, const char *value,
+    struct buf *errors);
 
 /* Walks what is set, in the file's order: start with *at = 0. */
 bool conf_next(const struct conf *conf, size_t *at, const char **name,

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: ISC */
+/* $name, ${name}, $(name), ${name?text} and ${name:text} in values. */
+#include "conf/conf_private.h"
+
+#include <stdlib.h>
+
+#define NAME_MAX_LEN 128
+
+static bool is_name(char c)
+{
+	return ascii_alnum(c) || c == '_';
+}
+
+/* One $reference: its name, and what stands behind ? or :. */
+struct reference {
+	struct str name;
+	char sign; /* '?', ':' or 0 */
+	struct str text;
+};
+
+/* Position of the brace that closes the one before s, or s.len. */
+static size_t closing(struct str s, char open, char close)
+{
+	size_t depth = 1;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == open)
+			depth++;
+		else if (s.p[i] == close && --depth == 0)
+			return i;
+	}
+	return s.len;
+}
+
+static struct str cut_name(struct str *s)
+{
+	size_t n = 0;
+
+	while (n < s->len && is_name(s->p[n]))
+		n++;
+	struct str name = str_sub(*s, 0, n);
+	*s = str_skip(*s, n);
+	return name;
+}
+
+/* rest begins behind the $. */
+static int cut_reference(
+    struct str *rest, struct reference *r, const char **why)
+{
+	struct str inner;
+	char open = rest->len > 0 ? rest->p[0] : '\0';
+
+	*r = (struct reference){STR_EMPTY, '\0', STR_EMPTY};
+	if (open != '{' && open != '(') {
+		r->name = cut_name(rest);
+		*why = "$ without a name ($$ stands for a dollar sign)";
+		return r->name.len > 0 ? 0 : -1;
+	}
+	inner = str_skip(*rest, 1);
+	size_t end = closing(inner, open, open == '{' ? '}' : ')');
+	if (end == inner.len) {
+		*why = "a brace behind $ is not closed";
+		return -1;
+	}
+	*rest = str_skip(inner, end + 1);
+	inner.len = end;
+	r->name = cut_name(&inner);
+	if (inner.len > 0 && (inner.p[0] == '?' || inner.p[0] == ':')) {
+		r->sign = inner.p[0];
+		r->text = str_skip(inner, 1);
+		if (r->text.len >= 2 && r->text.p[0] == '{' &&
+		    r->text.p[r->text.len - 1] == '}')
+			r->text = str_sub(r->text, 1, r->text.len - 2);
+	} else if (inner.len > 0) {
+		r->name.len = 0;
+	}
+	*why = "what stands in braces behind $ is not a name";
+	return r->name.len > 0 ? 0 : -1;
+}
+
+static int names_in(struct str in, unsigned depth,
+    void (*each)(struct str name, void *arg), void *arg, const char **why)
+{
+	if (depth > CONF_DEPTH_MAX) {
+		*why = "references are nested too deep";
+		return -1;
+	}
+	for (;;) {
+		size_t dollar = str_find(in, '$');
+		struct reference r;
+
+		if (dollar == in.len)
+			return 0;
+		in = str_skip(in, dollar + 1);
+		if (in.len > 0 && in.p[0] == '$') {
+			in = str_skip(in, 1);
+			continue;
+		}
+		if (cut_reference(&in, &r, why) < 0)
+			return -1;
+		each(r.name, arg);
+		if (r.text.len > 0 &&
+		    names_in(r.text, depth + 1, each, arg, why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int conf_names(const char *value,
+    void (*each)(struct str name, void *arg), void *arg, const char **why)
+{
+	return names_in(str_from(value), 0, each, arg, why);
+}
+
+static int expand(const struct conf *conf, struct str in, unsigned depth,
+    struct buf *out, const char **why);
+
+static int expand_one(const struct conf *conf, const struct reference *r,
+    unsigned depth, struct buf *out, const char **why)
+{
+	char name[NAME_MAX_LEN];
+	const char *value;
+
+	if (str_copy(name, sizeof(name), r->name) < 0) {
+		*why = "a $name is too long";
+		return -1;
+	}
+	value = conf_raw(conf, name);
+	if (value == NULL)
+		value = conf_default(conf, name);
+	if (r->sign == '?')
+		return value == NULL || *value == '\0'
+		    ? 0
+		    : expand(conf, r->text, depth + 1, out, why);
+	if (r->sign == ':' && (value == NULL || *value == '\0'))
+		return expand(conf, r->text, depth + 1, out, why);
+	if (value == NULL) {
+		*why = NULL;
+		buf_clear(out);
+		buf_printf(out, "$%s is neither set nor a parameter", name);
+		return -1;
+	}
+	return expand(conf, str_from(value), depth + 1, out, why);
+}
+
+/* On failure *why is the reason, or NULL when out holds it. */
+static int expand(const struct conf *conf, struct str in, unsigned depth,
+    struct buf *out, const char **why)
+{
+	if (depth > CONF_DEPTH_MAX) {
+		*why = "a name leads back to itself";
+		return -1;
+	}
+	while (in.len > 0) {
+		size_t dollar = str_find(in, '$');
+		struct reference r;
+
+		buf_add(out, str_sub(in, 0, dollar));
+		if (dollar == in.len)
+			break;
+		in = str_skip(in, dollar + 1);
+		if (in.len > 0 && in.p[0] == '$') {
+			buf_add_char(out, '$');
+			in = str_skip(in, 1);
+			continue;
+		}
+		if (cut_reference(&in, &r, why) < 0 ||
+		    expand_one(conf, &r, depth, out, why) < 0)
+			return -1;
+	}
+	if (out->overflow) {
+		*why = "the expanded value is too long";
+		return -1;
+	}
+	return 0;
+}
+
+int conf_expand(const struct conf *conf, const char *text, struct buf *out,
+    struct buf *why)
+{
+	const char *reason = NULL;
+	struct buf expanded = buf_new(out->most);
+	int result = expand(conf, str_from(text), 0, &expanded, &reason);
+
+	if (result == 0)
+		buf_add(out, buf_str(&expanded));
+	else if (reason != NULL)
+		buf_add_text(why, reason);
+	else
+		buf_add(why, buf_str(&expanded));
+	buf_free(&expanded);
+	return result;
+}
+
+int conf_value(const struct conf *conf, const char *name,
+    const char *fallback, struct buf *out, struct buf *errors)
+{
+	const char *value = conf_raw(conf, name);
+	struct buf why = buf_new(1024);
+	int result;
+
+	if (value == NULL)
+		value = fallback == NULL ? "" : fallback;
+	result = conf_expand(conf, value, out, &why);
+	if (result < 0) {
+		conf_where(conf, name, errors);
+		buf_printf(errors, "%s: %s\n", name, buf_text(&why));
+	}
+	buf_free(&why);
+	return result;
+}
