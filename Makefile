@@ -96,7 +96,7 @@ registry_of = $(if $(filter master posthouse master/% posthouse/% \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all run test check unit integration install lint fuzz fuzz-replay \
-        clean setup bench FORCE
+        clean setup FORCE
 
 all: $(BINARIES)
 
@@ -189,9 +189,6 @@ fuzz: $(FUZZERS)
 
 lint:
 	@sh tests/lint
-
-bench: all
-	@$(PYTHON) tests/bench/bench.py
 
 install: all
 	@DESTDIR="$(DESTDIR)" SBINDIR="$(SBINDIR)" \
