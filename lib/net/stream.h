@@ -30,7 +30,8 @@ enum stream_result {
 	STREAM_ERROR        /* reset, TLS failure ...: stream_why */
 };
 
-/* Takes over fd, which becomes non-blocking. */
+/* Takes over fd, a connected socket. Its O_NONBLOCK may be set or not, and may
+ * change: the ready face never waits on it, the waiting one never for ever. */
 struct stream *stream_new(int fd);
 /* Closes without a flush; sends TLS close_notify if that does not wait. */
 void stream_close(struct stream **s);
@@ -39,6 +40,8 @@ int stream_fd(const struct stream *s);
  * a connection to another process. Read stream_peek first: unread input is
  * lost with the stream. */
 int stream_release(struct stream **s);
+/* Gives empty buffers back; for a front whose client has become idle. */
+void stream_trim(struct stream *s);
 /* A phrase about the last STREAM_ERROR; constant or owned by the stream. */
 const char *stream_why(const struct stream *s);
 
@@ -60,7 +63,9 @@ enum stream_result stream_get_line(
     struct stream *s, size_t most, struct str *line, bool *bare);
 
 /* ---- ready face ---- */
-/* Reads what is there, at most once from the kernel. */
+/* Reads what is there, at most once from the kernel. After it all that came is
+ * in the stream's own buffer: nothing is left inside TLS that a watch of the
+ * descriptor would not tell. */
 enum stream_result stream_fill(struct stream *s);
 /* Sends pending output: STREAM_OK when all is gone. */
 enum stream_result stream_push(struct stream *s);
@@ -75,7 +80,12 @@ int stream_puts(struct stream *s, const char *text);
 int stream_printf(struct stream *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- waiting face ---- */
+/* ---- waiting face ----
+ * Waiting for input sends what is pending first. */
+/* give_up is asked about once a second and at every signal while a call waits;
+ * when it says true the call returns STREAM_TIMEOUT. NULL ends that. */
+void stream_on_wait(
+    struct stream *s, bool (*give_up)(void *arg), void *arg);
 enum stream_result stream_wait_line(struct stream *s, size_t most,
     struct str *line, bool *bare, int64_t deadline);
 /* At least one octet is there to peek at. */
