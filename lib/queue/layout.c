@@ -88,15 +88,15 @@ static int check_extents(
 	uint64_t at;
 
 	if ((at = end_of(&p->body, QUEUE_PREAMBLE, file_size)) == 0) {
-		*why = "body beyond the file";
+		*why = "body out of place";
 		return -1;
 	}
 	if ((at = end_of(&p->header, at, file_size)) == 0) {
-		*why = "header beyond the file";
+		*why = "header out of place";
 		return -1;
 	}
 	if ((at = end_of(&p->envelope, at, file_size)) == 0) {
-		*why = "envelope beyond the file";
+		*why = "envelope out of place";
 		return -1;
 	}
 	if (p->recipient_count <= QUEUE_INLINE_SLOTS) {
@@ -106,7 +106,7 @@ static int check_extents(
 	}
 	if (at == 0 || p->slots.offset % QUEUE_SLOT != 0 ||
 	    p->slots.length != (uint64_t)p->recipient_count * QUEUE_SLOT) {
-		*why = "recipients' slots beyond the file";
+		*why = "slots out of place";
 		return -1;
 	}
 	return 0;
