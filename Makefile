@@ -27,8 +27,8 @@ PYTHON     ?= /usr/bin/python3
 
 O          := $(if $(SAN),build-san,build)
 
-# What a distribution's build machine needs, by pkg-config name; Berkeley DB
-# has none.
+# What a distribution's build machine needs, by pkg-config name; Berkeley DB and
+# libunistring have none.
 PACKAGES   := openssl libcares libpcre2-8 libevent_core libgsasl libcrypt \
               libidn2 libxxhash libseccomp
 ifeq ($(WITHOUT_BDB),)
@@ -61,7 +61,7 @@ ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZERS) $(LDFLAGS)
 # that has no compiler yet.
 PKG_CFLAGS   = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PACKAGES)))$(PKG_CFLAGS)
 PKG_LIBS     = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
-LIBS         = $(PKG_LIBS) $(DB_LIBS) -lresolv -lpthread $(LDLIBS)
+LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
 LAYERS     := core mail conf net ipc queue store daemon
 DAEMONS    := master logd lookup auth policyd smtpd cleanup qmgr smtp local \

@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "mail/charset.h"
 #include "mail/header.h"
 
 struct mime_param {
@@ -54,12 +55,5 @@ void mime_nstring(struct str s, bool present, struct buf *out);
 /* Decodes a part's body by its transfer encoding. */
 void mime_decode_body(
     const struct mime_part *part, struct str message, struct buf *out);
-
-/* Appends text (in charset) as UTF-8; what cannot be converted becomes
- * U+FFFD. */
-void charset_to_utf8(struct str charset, struct str text, struct buf *out);
-/* Appends text case-folded for SEARCH (i;unicode-casemap, RFC 5051, through
- * libunistring's or simple ASCII folding). */
-void text_casefold(struct str utf8, struct buf *out);
 
 #endif
