@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Lookup tables, written "type:name": hash: and btree: (Berkeley DB, name.db
- * beside the text), text: (the file read into memory; texthash: is the same),
+ * beside the text; a text that is newer, or alone, is read itself), text: (the file read into memory; texthash: is the same),
  * inline:{ key=value, ... }, static:value, cidr: and pcre: (files of
  * patterns, first match). Keys are folded to lower case in hash, btree and
  * text. A file that changed is opened anew by the next look-up (checked at
@@ -23,6 +23,10 @@ void map_close(struct map **m);
 /* Appends the value to out. MAP_ERROR: map_why. */
 enum map_result map_find(struct map *m, struct str key, struct buf *out);
 const char *map_why(const struct map *m);
+
+/* When a changed file could not be read, the old content goes on serving;
+ * this appends the reason to out, once, and returns 1. Else 0. */
+int map_take_warning(struct map *m, struct buf *out);
 
 /*
  * Compiles a text table (key, blanks, value; # comments; continuation lines)

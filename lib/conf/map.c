@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+/* Finds the type of a table, and reads its files anew when they change. */
+#include "conf/map_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+
+#define CHECK_MS 1000
+
+static const struct map_kind *const kinds[] = {&map_hash, &map_btree,
+    &map_text, &map_texthash, &map_inline, &map_static, &map_cidr, &map_pcre};
+
+/* What tells that a file is another than it was. */
+struct stamp {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+};
+
+struct map {
+	const struct map_kind *kind;
+	char *where; /* path, or the text of inline and static */
+	void *data;
+	struct stamp text, db;
+	int64_t next_check; /* clock_ms */
+	struct buf why, warning;
+};
+
+static struct stamp stamp_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct stamp){0};
+	return (struct stamp){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+}
+
+static bool same(const struct stamp *a, const struct stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	    a->size == b->size &&
+	    a->changed.tv_sec == b->changed.tv_sec &&
+	    a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Whether a file is another than at the last call. */
+static bool changed(struct map *m)
+{
+	char db_path[4100];
+	struct stamp text = stamp_of(m->where), db;
+
+	snprintf(db_path, sizeof(db_path), "%s.db", m->where);
+	db = stamp_of(db_path);
+	bool is_same = same(&text, &m->text) && same(&db, &m->db);
+	m->text = text;
+	m->db = db;
+	return !is_same;
+}
+
+static void refresh(struct map *m)
+{
+	int64_t now = clock_ms();
+	void *data;
+
+	if (!m->kind->is_file || now < m->next_check)
+		return;
+	m->next_check = now + CHECK_MS;
+	if (!changed(m))
+		return;
+	buf_clear(&m->warning);
+	data = m->kind->load(m->where, &m->warning);
+	if (data == NULL)
+		return; /* the old one goes on serving */
+	m->kind->unload(m->data);
+	m->data = data;
+}
+
+static const struct map_kind *find_kind(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (str_eq(str_from(kinds[i]->name), name))
+			return kinds[i];
+	return NULL;
+}
+
+static char *path_below(const char *base, struct str name)
+{
+	char *path;
+	int len;
+
+	if (name.len > 0 && name.p[0] == '/')
+		return str_dup(name);
+	len = asprintf(&path, "%s/%.*s", base == NULL ? "." : base,
+	    STR_FMT(name));
+	if (len < 0)
+		abort();
+	return path;
+}
+
+struct map *map_open(const char *spec, const char *base, const char **why)
+{
+	static char reason[1024];
+	struct str rest = str_trim(str_from(spec));
+	struct map *m;
+
+	*why = reason;
+	if (str_starts(rest, STR("proxy:"))) /* lookup is the proxy */
+		rest = str_skip(rest, 6);
+	struct str type = str_cut(&rest, ':');
+	const struct map_kind *kind = find_kind(type);
+	if (kind == NULL || str_trim(rest).len == 0) {
+		snprintf(reason, sizeof(reason),
+		    "%s: a table is written type:name, with one of the types "
+		    "hash, btree, text, inline, static, cidr and pcre",
+		    spec);
+		return NULL;
+	}
+	m = NEW(struct map);
+	m->kind = kind;
+	m->why = buf_new(sizeof(reason) - 1);
+	m->warning = buf_new(sizeof(reason) - 1);
+	m->where = kind->is_file ? path_below(base, str_trim(rest))
+	                         : str_dup(str_trim(rest));
+	if (strlen(m->where) > 4095) {
+		buf_add_text(&m->why, "the table's name is too long");
+	} else {
+		if (kind->is_file)
+			changed(m);
+		m->next_check = clock_ms() + CHECK_MS;
+		m->data = kind->load(m->where, &m->why);
+	}
+	if (m->data == NULL) {
+		snprintf(reason, sizeof(reason), "%s", buf_text(&m->why));
+		map_close(&m);
+	}
+	return m;
+}
+
+void map_close(struct map **m)
+{
+	if (*m == NULL)
+		return;
+	if ((*m)->data != NULL)
+		(*m)->kind->unload((*m)->data);
+	free((*m)->where);
+	buf_free(&(*m)->why);
+	buf_free(&(*m)->warning);
+	free(*m);
+	*m = NULL;
+}
+
+enum map_result map_find(struct map *m, struct str key, struct buf *out)
+{
+	enum map_result result;
+
+	refresh(m);
+	buf_clear(&m->why);
+	result = m->kind->find(m->data, key, out, &m->why);
+	if (result == MAP_FOUND && out->overflow) {
+		buf_printf(&m->why, "%s: the value is too long", m->where);
+		return MAP_ERROR;
+	}
+	return result;
+}
+
+const char *map_why(const struct map *m)
+{
+	return buf_text((struct buf *)(uintptr_t)&m->why);
+}
+
+int map_take_warning(struct map *m, struct buf *out)
+{
+	if (m->warning.len == 0)
+		return 0;
+	buf_add(out, buf_str(&m->warning));
+	buf_clear(&m->warning);
+	return 1;
+}
+
+struct str map_fold(struct str key, char *space)
+{
+	if (key.len > MAP_KEY_MAX)
+		return str_of(NULL, 0);
+	for (size_t i = 0; i < key.len; i++)
+		space[i] = ascii_lower(key.p[i]);
+	return str_of(space, key.len);
+}
