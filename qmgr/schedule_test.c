@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+#include "qmgr/schedule.h"
+
+/* cmocka wants these before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+static const struct schedule_limits limits = {.initial = 5, .window = 20,
+    .requests = 100, .recipients = 2, .cohorts = 1, .dead_ms = 1000};
+
+struct bed {
+	struct schedule *s;
+	struct transport *t;
+	struct item items[256];
+	size_t used;
+	char order[512]; /* owners in the order they were taken */
+};
+
+static struct bed make(const struct schedule_limits *l)
+{
+	struct bed b = {.s = schedule_new()};
+
+	b.t = schedule_transport(b.s, STR("smtp"), l);
+	return b;
+}
+
+/* Owners are one-letter strings. */
+static bool add(struct bed *b, const char *hop, const char *owner, bool retry,
+    int64_t now)
+{
+	return schedule_add(schedule_destination(b->t, str_from(hop)),
+	    (void *)(uintptr_t)owner, &b->items[b->used++], retry, now);
+}
+
+/* Takes all that can be taken; "a2 b1" are owners and counts. */
+static void take_all(struct bed *b)
+{
+	struct work w;
+	size_t at = 0;
+
+	b->order[0] = '\0';
+	while (schedule_take(b->t, &w))
+		at += (size_t)snprintf(b->order + at, sizeof(b->order) - at,
+		    "%s%s%zu", at == 0 ? "" : " ", (const char *)w.owner,
+		    w.count);
+}
+
+static void destinations_take_turns(void **state)
+{
+	struct bed b = make(&limits);
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		add(&b, "one", i == 0 ? "a" : i == 1 ? "b" : "c", false, 0);
+	add(&b, "two", "x", false, 0);
+	add(&b, "two", "y", false, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "a1 x1 b1 y1 c1");
+	schedule_free(&b.s);
+}
+
+static void recipients_of_a_message_go_together(void **state)
+{
+	struct bed b = make(&limits);
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		add(&b, "one", "a", false, 0);
+	add(&b, "one", "b", false, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "a2 a2 a1 b1");
+	schedule_free(&b.s);
+}
+
+static void new_mail_goes_before_retries(void **state)
+{
+	struct bed b = make(&limits);
+
+	(void)state;
+	b.t = schedule_transport(b.s, STR("wide"),
+	    &(struct schedule_limits){20, 20, 100, 1, 1, 1000});
+	add(&b, "one", "r", true, 0);
+	add(&b, "one", "s", true, 0);
+	for (int i = 0; i < 5; i++)
+		add(&b, "one", "n", false, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "n1 n1 n1 r1 n1 n1 s1");
+	schedule_free(&b.s);
+}
+
+static void the_window_bounds_and_grows(void **state)
+{
+	struct bed b = make(&limits);
+	struct destination *d = schedule_destination(b.t, STR("one"));
+	const char *owners[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
+		add(&b, "one", owners[i], false, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "a1 b1 c1 d1 e1");
+	schedule_done(d, SCHEDULE_GOOD, STR_EMPTY, 1);
+	assert_int_equal(destination_window(d), 6);
+	take_all(&b);
+	assert_string_equal(b.order, "f1 g1");
+	schedule_done(d, SCHEDULE_HOP_FAILED, STR("refused"), 1);
+	assert_int_equal(destination_window(d), 5);
+	take_all(&b);
+	assert_string_equal(b.order, "");
+	schedule_done(d, SCHEDULE_NEUTRAL, STR_EMPTY, 1);
+	take_all(&b);
+	assert_string_equal(b.order, "h1");
+	schedule_free(&b.s);
+}
+
+static void the_transport_bounds_all(void **state)
+{
+	struct schedule_limits l = limits;
+	struct bed b;
+
+	(void)state;
+	l.requests = 2;
+	b = make(&l);
+	add(&b, "one", "a", false, 0);
+	add(&b, "two", "b", false, 0);
+	add(&b, "three", "c", false, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "a1 b1");
+	schedule_done(schedule_destination(b.t, STR("one")), SCHEDULE_GOOD,
+	    STR_EMPTY, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "c1");
+	schedule_free(&b.s);
+}
+
+/* Failures until it is dead; the rest of its mail comes out, another
+ * destination goes on, and after the rest one probe decides. */
+static void a_dead_destination_rests_and_is_probed(void **state)
+{
+	struct bed b = make(&limits);
+	struct destination *d = schedule_destination(b.t, STR("dead"));
+	const char *owners[] = {"a", "b", "c", "d", "e", "f"};
+	void *owner;
+	int failures = 0;
+	bool dead;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
+		add(&b, "dead", owners[i], false, 0);
+	add(&b, "live", "x", false, 0);
+	take_all(&b);
+	assert_string_equal(b.order, "a1 x1 b1 c1 d1 e1");
+	do {
+		failures++;
+		dead = schedule_done(
+		    d, SCHEDULE_HOP_FAILED, STR("refused"), 10);
+	} while (!dead && failures < 6);
+	assert_int_equal(failures, 4); /* 1/5 + 1/4 + 1/3 + 1/2 */
+	assert_true(destination_is_dead(d, 10));
+	assert_string_equal(destination_reason(d), "refused");
+	assert_non_null(schedule_evict(d, &owner));
+	assert_string_equal(owner, "f");
+	assert_null(schedule_evict(d, &owner));
+	assert_false(add(&b, "dead", "g", false, 20));
+	assert_true(add(&b, "live", "y", false, 20));
+	/* The rest is over: one goes, the second waits for its outcome. */
+	assert_true(add(&b, "dead", "h", false, 1011));
+	assert_true(add(&b, "dead", "i", false, 1011));
+	schedule_done(d, SCHEDULE_NEUTRAL, STR_EMPTY, 1011);
+	take_all(&b);
+	assert_string_equal(b.order, "y1 h1");
+	assert_true(schedule_done(d, SCHEDULE_HOP_FAILED, STR("no"), 1012));
+	assert_non_null(schedule_evict(d, &owner));
+	/* Flushed: at once again; and a success makes it well. */
+	schedule_revive(b.s);
+	assert_true(add(&b, "dead", "j", true, 1013));
+	take_all(&b);
+	assert_string_equal(b.order, "j1");
+	schedule_done(d, SCHEDULE_GOOD, STR_EMPTY, 1014);
+	assert_int_equal(destination_window(d), 2);
+	assert_string_equal(destination_reason(d), "");
+	schedule_free(&b.s);
+}
+
+static void idle_destinations_are_forgotten(void **state)
+{
+	struct bed b = make(&limits);
+	struct destination *d = schedule_destination(b.t, STR("one"));
+
+	(void)state;
+	add(&b, "one", "a", false, 0);
+	take_all(&b);
+	schedule_done(d, SCHEDULE_HOP_FAILED, STR("no"), 100);
+	schedule_tidy(b.s, 150, 100);
+	assert_int_equal(
+	    destination_window(schedule_destination(b.t, STR("one"))), 4);
+	schedule_tidy(b.s, 201, 100);
+	assert_int_equal(
+	    destination_window(schedule_destination(b.t, STR("one"))), 5);
+	schedule_free(&b.s);
+}
+
+static void pauses_double_up_to_a_bound(void **state)
+{
+	static const struct {
+		uint64_t attempts;
+		uint32_t random;
+		int64_t want;
+	} rows[] = {
+	    {0, 0, 300},
+	    {1, 0, 300},
+	    {2, 0, 600},
+	    {3, 0, 1200},
+	    {4, 0, 2400},
+	    {5, 0, 4000},
+	    {1000000, 0, 4000},
+	    {1, 1023, 375},
+	    {UINT64_MAX, 1023, 5000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(schedule_backoff(rows[i].attempts, 300, 4000,
+		    rows[i].random), rows[i].want);
+	assert_int_equal(schedule_backoff(3, 0, 0, 0), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(destinations_take_turns),
+	    cmocka_unit_test(recipients_of_a_message_go_together),
+	    cmocka_unit_test(new_mail_goes_before_retries),
+	    cmocka_unit_test(the_window_bounds_and_grows),
+	    cmocka_unit_test(the_transport_bounds_all),
+	    cmocka_unit_test(a_dead_destination_rests_and_is_probed),
+	    cmocka_unit_test(idle_destinations_are_forgotten),
+	    cmocka_unit_test(pauses_double_up_to_a_bound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
