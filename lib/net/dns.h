@@ -34,7 +34,7 @@ struct dns_record {
 struct dns_reply {
 	enum dns_status status;
 	const char *why; /* a phrase for logs: "NXDOMAIN", "timeout" */
-	bool authentic;  /* AD, from a resolver that is trusted */
+	bool authentic;  /* AD, and every resolver is on loopback */
 	size_t count;
 	const struct dns_record *records; /* in the answer's order */
 };
@@ -49,6 +49,8 @@ struct dns_query;
  */
 struct dns *dns_open(struct loop *loop, const char *servers,
     int64_t timeout_ms, int tries, const char **why);
+/* Ends what is under way without calling done; the queries are then gone. Not
+ * from inside done. */
 void dns_close(struct dns **dns);
 
 /* reply and everything in it end when done returns. done is never called
