@@ -33,6 +33,8 @@ const struct conf_param house_params[] = {
 	  "named users, one for each role; for private instances."),
 	P(INT,  default_process_limit, "100", 1, 100000,
 	  "Processes of one service where master.cf has - for maxproc."),
+	P(INT,  session_process_limit, "2000", 1, 4000,
+	  "Processes of imapd, and of pop3d, one for each open session."),
 	P(INT,  max_use, "10000", 1, 100000000,
 	  "Clients that a worker process serves before a new one takes over."),
 	P(TIME, max_idle, "100s", 1, 86400,

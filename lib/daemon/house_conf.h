@@ -13,6 +13,8 @@ struct house_conf {
 	const char *mail_name; /* "Posthouse" */
 	const char *syslog_name;
 	/* places */
+	const char *config_directory; /* tables with relative names; the
+	                               * place of main.cf unless set */
 	const char *queue_directory;
 	const char *mail_store_directory;
 	const char *log_directory;
@@ -25,6 +27,7 @@ struct house_conf {
 	int role_uid_base;
 	/* processes */
 	int default_process_limit;
+	int session_process_limit; /* children of imapd and of pop3d */
 	int max_use;          /* clients a worker serves before it ends */
 	int64_t max_idle;     /* ms a worker waits for one */
 	int64_t ipc_timeout;  /* ms */

@@ -27,6 +27,9 @@ static struct {
 	uint64_t lost;    /* since the start */
 	uint64_t untold;  /* of them not yet reported */
 	uint32_t pid;     /* 0: to be asked */
+	void (*waits)(void);
+	log_sink *also;
+	void *also_arg;
 } sink = {.fd = -1};
 
 /* ---- sending ------------------------------------------------------------ */
@@ -77,13 +80,25 @@ uint64_t logsink_lost(void)
 	return sink.lost;
 }
 
+void logsink_on_wait(void (*waits)(void))
+{
+	sink.waits = waits;
+}
+
+void logsink_also(log_sink *also, void *arg)
+{
+	sink.also = also;
+	sink.also_arg = arg;
+}
+
 static void deliver(struct str record)
 {
 	if (buf_add(&sink.waiting, record) < 0) {
 		sink.lost++;
 		sink.untold++;
 	}
-	logsink_flush();
+	if (!logsink_flush() && sink.waits != NULL)
+		sink.waits();
 }
 
 static void to_logd(enum log_level level, struct str line, void *arg)
@@ -92,6 +107,8 @@ static void to_logd(enum log_level level, struct str line, void *arg)
 	int n;
 
 	(void)arg;
+	if (sink.also != NULL)
+		sink.also(level, line, sink.also_arg);
 	n = snprintf(record, sizeof(record),
 	    LOG_RECORD "\t%s\t%s\t%llu\t%.*s\n", log_level_name(level),
 	    log_program(), (unsigned long long)sink.untold, STR_FMT(line));

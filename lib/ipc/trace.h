@@ -17,6 +17,7 @@
 #define IPC_TRACE_H
 
 #include "core/id.h"
+#include "core/log.h"
 
 #define LOG_RECORD         "PHL1"
 #define LOG_DATAGRAM_MAX   32768 /* octets of records sent together */
@@ -68,6 +69,11 @@ int logsink_open(const char *socket_path);
  * at the end. False when some of it still has to wait.
  */
 bool logsink_flush(void);
+/* Called when records begin to wait: a loop then sets a timer for
+ * logsink_flush. */
+void logsink_on_wait(void (*waits)(void));
+/* Shows each line to another sink as well. */
+void logsink_also(log_sink *also, void *arg);
 /* Records lost since the start because logd did not take them. */
 uint64_t logsink_lost(void);
 

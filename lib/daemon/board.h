@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The scoreboard of a service: memory shared by master and the service's
+ * processes, so that being busy or idle costs no system call.
+ *
+ * A process writes its own slot. master believes none of it beyond what it
+ * shows in `posthouse status` and when it starts one more process of this
+ * same service: what a broken process writes here can hurt its own service
+ * only.
+ */
+#ifndef DAEMON_BOARD_H
+#define DAEMON_BOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define BOARD_MAGIC    0x31444f42u /* "BOD1" */
+#define BOARD_SLOTS    4096
+#define BOARD_COUNTERS 48
+#define BOARD_NAME_MAX 32
+
+enum board_state {
+	BOARD_FREE,
+	BOARD_STARTING,
+	BOARD_IDLE,   /* waits for a client */
+	BOARD_BUSY,   /* serves one */
+	BOARD_PARKED, /* keeps a connection whose peer has no request */
+	BOARD_GONE    /* is about to end */
+};
+
+struct board_slot {
+	_Atomic uint32_t pid, state;
+	_Atomic uint64_t served; /* clients */
+	_Atomic int64_t since;   /* clock_ms of the last change to PARKED */
+};
+
+struct board_counter {
+	_Atomic uint32_t set; /* 0 free, 1 being named, 2 in use */
+	char name[BOARD_NAME_MAX];
+	_Atomic uint64_t value;
+};
+
+struct board {
+	uint32_t magic;
+	_Atomic int32_t idle;    /* slots that are BOARD_IDLE */
+	_Atomic uint64_t served; /* clients since master's start */
+	struct board_counter counters[BOARD_COUNTERS];
+	struct board_slot slots[BOARD_SLOTS];
+};
+
+/* A new one in a memfd; *fd is the caller's. NULL with errno. */
+struct board *board_new(int *fd);
+/* The one behind fd. NULL with errno when it is none. */
+struct board *board_map(int fd);
+void board_unmap(struct board **b);
+
+/* Takes a free slot for a process; -1 when all are taken. */
+int board_take(struct board *b, uint32_t pid);
+/* The process of the slot has ended: corrects what it left behind. */
+void board_release(struct board *b, int slot);
+/* Adds to the counter of that name; ignored when there are too many. */
+void board_count(struct board *b, const char *name, uint64_t amount);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/* What the files of the skeleton share; nothing else includes it. */
+#ifndef DAEMON_DAEMON_PRIVATE_H
+#define DAEMON_DAEMON_PRIVATE_H
+
+#include <signal.h>
+
+#include "conf/conf.h"
+#include "daemon/board.h"
+#include "daemon/channel.h"
+#include "daemon/daemon.h"
+#include "daemon/roles.h"
+
+#define LISTENERS_MAX 64
+#define OVERRIDES_MAX 200
+
+enum { TYPE_INET, TYPE_UNIX, TYPE_DGRAM };
+
+/* This process. */
+struct self {
+	const struct daemon *daemon;
+	/* from the command line */
+	const char *service, *role_name;
+	int type;
+	int listener_count;
+	int slot;
+	bool chroot;
+	bool by_hand; /* started without master */
+	bool debug;
+	const char *config_directory; /* by hand */
+	const char *listen;           /* by hand */
+	const char *overrides[OVERRIDES_MAX];
+	size_t override_count;
+	/* made from it */
+	const struct role *role;
+	struct conf *conf;
+	struct house_conf house;
+	struct board *board;
+	int channel; /* -1: by hand */
+	int listeners[LISTENERS_MAX];
+	int alive;   /* the lock that a new master waits for; -1 */
+	struct loop *loop;
+	volatile sig_atomic_t draining;
+};
+
+extern struct self self;
+
+/* options.c: fills self; log_fatal on wrong use. */
+void options_read(int argc, char **argv);
+
+/* jail.c: privileges, limits, working directory, root. log_fatal. */
+void jail_enter(void);
+
+/* worker.c, front.c, forker.c: until drained. */
+void worker_run(void);
+void front_run(void);
+void forker_run(void);
+
+/* daemon.c */
+/* Tells master; nothing happens by hand. */
+void channel_say(enum channel_word word, const char *text);
+/* The next word of master without waiting: DRAIN also when master is gone, 0
+ * when there is none. */
+int channel_hear(void);
+/* Sets this process's state on the board. */
+void board_say(enum board_state state);
+/* One more client served. */
+void board_served(void);
+void listeners_close(void);
+/* Fills in addresses and calls the hook. */
+struct conn conn_of(int fd, const struct netaddr *peer);
+/* Flushes the log and ends the process. */
+_Noreturn void leave(int status);
+
+#endif
