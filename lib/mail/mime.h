@@ -12,8 +12,13 @@
 #include "mail/charset.h"
 #include "mail/header.h"
 
+#define MIME_DEPTH_MAX  50
+#define MIME_PARTS_MAX  1000
+#define MIME_PARAMS_MAX 256
+
 struct mime_param {
 	struct str name, value; /* unquoted; RFC 2231 joined and decoded */
+	bool extended;          /* it was "name*", so that value is UTF-8 */
 	struct mime_param *next;
 };
 
@@ -23,13 +28,25 @@ struct mime_part {
 	struct str type, subtype; /* as written; defaults filled in */
 	struct mime_param *params;
 	struct str id, description, encoding, md5, disposition, language,
-	    location;             /* unfolded raw values; "" */
+	    location;             /* unfolded, without comments; "" */
 	struct mime_param *disposition_params;
 	size_t header_offset, header_len; /* with the empty line */
 	size_t body_offset, body_len;     /* without the boundary's line end */
 	size_t lines;             /* of the body */
 	bool is_message;          /* message/rfc822 or message/global */
 };
+
+/* The value of a parameter, any case; false when there is none. */
+bool mime_param_find(
+    const struct mime_param *params, struct str name, struct str *value);
+
+/*
+ * Reads "token; name=value; ..." as Content-Type and Content-Disposition have
+ * it: the token goes to *token, the result is the list of parameters (at most
+ * `most`), in the arena.
+ */
+struct mime_param *mime_params_parse(struct str value, struct arena *arena,
+    size_t most, struct str *token);
 
 /* The tree of a whole message (header and body), in the arena; views into
  * message. Never NULL but for a full arena. */
@@ -52,7 +69,11 @@ void mime_bodystructure(const struct mime_part *root, struct str message,
 /* nil, quoted or literal, as an nstring / string. */
 void mime_nstring(struct str s, bool present, struct buf *out);
 
-/* Decodes a part's body by its transfer encoding. */
+/* Whether mime_decode_body knows the part's transfer encoding (else BINARY
+ * says UNKNOWN-CTE). */
+bool mime_encoding_known(const struct mime_part *part);
+/* Decodes a part's body by its transfer encoding; an unknown one is taken as
+ * it is. */
 void mime_decode_body(
     const struct mime_part *part, struct str message, struct buf *out);
 
