@@ -50,6 +50,7 @@ struct conf_param {
 	const char *help; /* one or two sentences */
 };
 
+/* clang-format off */
 #define CONF_MEMBER(type, member, ctype)                                  \
 	(offsetof(type, member) +                                         \
 	    0 * sizeof((ctype *)0 == &((type *)0)->member))
@@ -73,5 +74,6 @@ struct conf_param {
 	    fallback, 0, 0, choices, help}
 #define CONF_END                                                          \
 	{NULL, CONF_KIND_TEXT, 0, NULL, 0, 0, NULL, NULL}
+/* clang-format on */
 
 #endif

@@ -40,6 +40,7 @@ struct ipc_field {
 };
 
 /* Rows; the member's type is checked by the compiler. */
+/* clang-format off */
 #define IPC_MEMBER(type, member, ctype)                                   \
 	(offsetof(type, member) +                                         \
 	    0 * sizeof((ctype *)0 == &((type *)0)->member))
@@ -58,6 +59,7 @@ struct ipc_field {
 	{#member, IPC_KIND_CHOICE, IPC_MEMBER(type, member, int), 0, 0,   \
 	    names}
 #define IPC_END {NULL, IPC_KIND_TEXT, 0, 0, 0, NULL}
+/* clang-format on */
 
 struct ipc_type {
 	const char *name;
