@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#include "cleanup/cleanup_conf.h"
+
+#define P(kind, name, ...) CONF_##kind(struct cleanup_conf, name, __VA_ARGS__)
+
+/* clang-format off */
+const struct conf_param cleanup_params[] = {
+	P(SIZE, header_size_limit, "1M", 16384, 67108864,
+	  "Largest header of a message; beyond it the message is refused with "
+	  "552 5.3.4, never cut."),
+	P(INT,  hopcount_limit, "50", 1, 1000,
+	  "Received fields above which a message is taken for looping and "
+	  "refused with 554 5.4.6."),
+	P(INT,  cleanup_recipient_limit, "10000", 1, 50000,
+	  "Recipients of one message after the expansion of aliases."),
+	P(SIZE, queue_minfree, "16M", 0, INT64_MAX,
+	  "Free space in the queue's file system below which mail is refused "
+	  "with 452 4.3.1. Notifications and forwarded mail may use three "
+	  "quarters of it."),
+	P(BOOL, always_add_missing_headers, "no",
+	  "Add a missing Date and Message-ID to mail from other hosts too, not "
+	  "just to submissions."),
+	P(BOOL, smtpd_sasl_authenticated_header, "no",
+	  "Name the authenticated account in the Received field."),
+	P(TIME, cleanup_ticket_reuse, "2s", 0, 60,
+	  "How long a login that auth has confirmed holds for further messages "
+	  "of the same connection."),
+	CONF_END
+};
+/* clang-format on */

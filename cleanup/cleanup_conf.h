@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CLEANUP_CLEANUP_CONF_H
+#define CLEANUP_CLEANUP_CONF_H
+
+#include "conf/param.h"
+
+struct cleanup_conf {
+	uint64_t header_size_limit; /* octets */
+	int hopcount_limit;
+	int cleanup_recipient_limit;
+	uint64_t queue_minfree; /* octets */
+	bool always_add_missing_headers;
+	bool smtpd_sasl_authenticated_header;
+	int64_t cleanup_ticket_reuse; /* ms */
+};
+
+extern const struct conf_param cleanup_params[];
+
+#endif

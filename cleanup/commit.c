@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+/* The end of a message: checks, final header, envelope, queue file. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "cleanup/message.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "mail/date.h"
+
+/* Room for Received and what else is added. */
+#define HEADER_EXTRA 8192
+
+/* Now, in the zone of this host. */
+static void date_now(int64_t seconds, char out[DATE_TEXT_MAX])
+{
+	struct tm local;
+	time_t t = (time_t)seconds;
+	int zone = 0;
+
+	if (localtime_r(&t, &local) != NULL)
+		zone = (int)(local.tm_gmtoff / 60);
+	date_rfc5322(seconds, zone, out);
+}
+
+static void check_header(struct cleanup *c, struct message *m,
+    const struct header_facts *facts)
+{
+	const char *why;
+
+	if (facts->received > (size_t)c->conf->hopcount_limit) {
+		message_refuse(m, 554, "5.4.6", "Too many hops");
+		return;
+	}
+	if (c->entrance != ENTRANCE_SUBMIT)
+		return;
+	why = header_check_author(facts);
+	if (why != NULL)
+		message_refuse(m, 550, "5.6.0", "%s", why);
+}
+
+static void build_header(struct cleanup *c, struct message *m,
+    const struct header_facts *facts, const struct queue_envelope *e,
+    struct buf *out)
+{
+	char date[DATE_TEXT_MAX];
+	struct header_completion completion = {.from = &m->from,
+	    .only_recipient = m->given_count == 1 ? m->given[0].address
+	                                          : STR_EMPTY,
+	    .myhostname = c->house->myhostname,
+	    .mail_name = c->house->mail_name, .id = e->id.text, .date = date,
+	    .name_login = c->conf->smtpd_sasl_authenticated_header,
+	    .add_missing = c->entrance == ENTRANCE_SUBMIT ||
+	        (c->entrance == ENTRANCE_MX &&
+	        c->conf->always_add_missing_headers),
+	    .drop_bcc = c->entrance == ENTRANCE_SUBMIT};
+
+	date_now((int64_t)(e->arrived_us / 1000000), date);
+	header_complete(&completion, buf_str(&m->content.header), facts, out);
+}
+
+static struct str joined(struct message *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static struct str joined(struct message *m, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+	struct str s;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	s = arena_copy(&m->arena, str_from(text));
+	return s.p == NULL ? STR_EMPTY : s;
+}
+
+/* What the log and the trace call the message. */
+static struct str message_id_of(struct cleanup *c, struct message *m,
+    const struct header_facts *facts, const struct queue_envelope *e)
+{
+	struct str inner = header_message_id(facts->message_id_value);
+
+	if (inner.len > 0)
+		return joined(m, "<%.*s>", STR_FMT(inner));
+	if (facts->message_id == 0 && (c->entrance == ENTRANCE_SUBMIT ||
+	    (c->entrance == ENTRANCE_MX && c->conf->always_add_missing_headers)))
+		return joined(m, "<%s@%s>", e->id.text, c->house->myhostname);
+	return STR_EMPTY;
+}
+
+static struct queue_envelope envelope_of(
+    struct cleanup *c, struct message *m, const struct header_facts *facts)
+{
+	const struct cleanup_message *f = &m->from;
+	struct queue_envelope e = {.id = *queue_writer_id(m->writer),
+	    .arrived_us = clock_us(), .sender = f->sender, .envid = f->envid,
+	    .ret = f->ret, .body = f->body, .smtputf8 = f->smtputf8,
+	    .origin = str_from(mail_origin_names[f->origin]),
+	    .client = STR_EMPTY, .login = f->login,
+	    .recipient_count = m->recipient_count,
+	    .recipients = m->recipients};
+
+	if (f->queue_id.len > 0 && c->entrance == ENTRANCE_INTERNAL)
+		id_parse(f->queue_id, &e.id); /* checked at the beginning */
+	if (f->session.len > 0)
+		id_parse(f->session, &e.session);
+	if (f->client_address.len > 0)
+		e.client = joined(m, "%.*s[%.*s]", STR_FMT(f->client_name),
+		    STR_FMT(f->client_address));
+	e.message_id = message_id_of(c, m, facts, &e);
+	return e;
+}
+
+/* The queue file; *id, *fd and *message_id as commit_message says. */
+static void write_file(struct cleanup *c, struct message *m,
+    const struct header_facts *facts, struct id *id, int *fd,
+    struct str *message_id)
+{
+	struct queue_envelope e = envelope_of(c, m, facts);
+	struct buf header = buf_new(m->content.header.len + HEADER_EXTRA);
+
+	build_header(c, m, facts, &e, &header);
+	if (header.overflow) {
+		queue_abort(&m->writer);
+		message_refuse(m, 552, "5.3.4", "Message header too large");
+	} else {
+		switch (queue_commit(&m->writer, buf_str(&header), &e, fd)) {
+		case QUEUE_COMMITTED:
+			break;
+		case QUEUE_EXISTS:
+			/* Asked twice, made once. */
+			if (m->from.queue_id.len > 0)
+				break;
+			message_refuse(
+			    m, 451, "4.3.0", "Queue id taken, try again");
+			break;
+		case QUEUE_FAILED_COMMIT:
+			message_refuse_disk(m, "cannot write the queue file");
+		}
+	}
+	buf_free(&header);
+	*id = e.id;
+	*message_id = e.message_id;
+}
+
+void commit_message(struct cleanup *c, struct message *m, struct id *id,
+    int *fd, struct str *message_id)
+{
+	struct header_facts facts;
+
+	*fd = -1;
+	*message_id = STR_EMPTY;
+	header_look(buf_str(&m->content.header), &facts);
+	check_header(c, m, &facts);
+	if (m->code == 0)
+		expand_recipients(c, m);
+	if (m->code == 0)
+		write_file(c, m, &facts, id, fd, message_id);
+	queue_abort(&m->writer);
+}

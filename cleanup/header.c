@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: ISC */
+#include "cleanup/header.h"
+
+#include "mail/address.h"
+#include "mail/encode.h"
+
+#define AUTHORS_MAX 100 /* mailboxes of From that are looked at */
+
+/* ---- where the header ends ---- */
+
+/* What the line that begins at s->line, and is whole, means. */
+static void decide(struct splitter *s, bool whole, struct str *rest)
+{
+	struct str line = str_skip(buf_str(&s->header), s->line);
+	struct header_field field;
+	struct str in = line;
+
+	if (s->line > 0 && (line.p[0] == ' ' || line.p[0] == '\t'))
+		goto stays; /* goes on with the field before */
+	switch (header_next(&in, &field)) {
+	case 1:
+		goto stays;
+	case 0:
+		break;
+	default:
+		/* An empty line too, but for its octets. */
+		*rest = line;
+	}
+	s->in_body = true;
+	s->header.len = s->line;
+	return;
+stays:
+	if (!whole)
+		buf_add(&s->header, STR("\r\n"));
+	s->line = s->header.len;
+}
+
+size_t splitter_feed(
+    struct splitter *s, const char *p, size_t len, struct str *rest)
+{
+	size_t at = 0;
+
+	*rest = STR_EMPTY;
+	while (!s->in_body && at < len) {
+		struct str line = str_of(p + at, len - at);
+		size_t end = str_find(line, '\n');
+		bool whole = end < line.len;
+
+		if (whole)
+			line.len = end + 1;
+		at += line.len;
+		if (buf_add(&s->header, line) < 0)
+			return len;
+		if (whole)
+			decide(s, true, rest);
+	}
+	return at;
+}
+
+void splitter_end(struct splitter *s, struct str *rest)
+{
+	*rest = STR_EMPTY;
+	if (!s->in_body && !s->header.overflow && s->header.len > s->line)
+		decide(s, false, rest);
+	s->in_body = true;
+}
+
+/* ---- what a header says ---- */
+
+static bool named(const struct header_field *f, const char *name)
+{
+	return str_case_eq(f->name, str_from(name));
+}
+
+void header_look(struct str header, struct header_facts *out)
+{
+	struct header_field f;
+	int got;
+
+	*out = (struct header_facts){.from_value = STR_EMPTY,
+	    .sender_value = STR_EMPTY, .message_id_value = STR_EMPTY};
+	while ((got = header_next(&header, &f)) != 0) {
+		if (got < 0)
+			continue;
+		if (named(&f, "Received")) {
+			out->received++;
+		} else if (named(&f, "From")) {
+			if (out->from++ == 0)
+				out->from_value = f.value;
+		} else if (named(&f, "Sender")) {
+			if (out->sender++ == 0)
+				out->sender_value = f.value;
+		} else if (named(&f, "Date")) {
+			out->date++;
+		} else if (named(&f, "Message-ID")) {
+			if (out->message_id++ == 0)
+				out->message_id_value = f.value;
+		} else if (str_case_starts(f.name, STR("Resent-"))) {
+			out->resent = true;
+			out->resent_date |= named(&f, "Resent-Date");
+		}
+	}
+}
+
+/* Mailboxes with a domain in an address list. */
+static size_t count_mailboxes(struct str value)
+{
+	struct arena arena = arena_new(65536);
+	struct mailbox *list = NULL;
+	size_t count = 0;
+	size_t n = address_list(value, &arena, AUTHORS_MAX, &list);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].local.len > 0 && list[i].domain.len > 0)
+			count++;
+	arena_free(&arena);
+	return count;
+}
+
+const char *header_check_author(const struct header_facts *facts)
+{
+	size_t authors;
+
+	if (facts->from == 0)
+		return "the message has no From field";
+	if (facts->from > 1)
+		return "the message has more than one From field";
+	authors = count_mailboxes(facts->from_value);
+	if (authors == 0)
+		return "the From field names no mailbox";
+	if (facts->sender > 1)
+		return "the message has more than one Sender field";
+	if (facts->sender == 1 && count_mailboxes(facts->sender_value) != 1)
+		return "the Sender field does not name one mailbox";
+	if (authors > 1 && facts->sender == 0)
+		return "several mailboxes in From and no Sender field";
+	return NULL;
+}
+
+/* ---- the final header ---- */
+
+/* Text from strangers inside a field: what could end a comment, a line or a
+ * word becomes "?". */
+static void put_word(struct buf *out, struct str s, bool utf8)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		bool plain = c > ' ' && c != 127 && (c < 127 || utf8) &&
+		    strchr("()<>\\\";,", c) == NULL;
+
+		buf_add_char(out, plain ? (char)c : '?');
+	}
+}
+
+static void put_address(struct buf *out, struct str address)
+{
+	buf_add_char(out, '[');
+	if (str_find(address, ':') < address.len &&
+	    !str_case_starts(address, STR("IPv6:")))
+		buf_add(out, STR("IPv6:"));
+	put_word(out, address, false);
+	buf_add_char(out, ']');
+}
+
+/* "from HELO (NAME [ADDRESS])" and the comments about the session. */
+static void put_from(struct buf *out, const struct header_completion *c)
+{
+	const struct cleanup_message *m = c->from;
+
+	buf_add(out, STR("from "));
+	put_word(out, m->helo.len > 0 ? m->helo : STR("unknown"),
+	    m->smtputf8);
+	buf_add(out, STR(" ("));
+	put_word(out, m->client_name.len > 0 ? m->client_name : STR("unknown"),
+	    m->smtputf8);
+	buf_add_char(out, ' ');
+	put_address(out, m->client_address);
+	buf_add(out, STR(")\r\n\t"));
+	if (m->tls.len > 0) {
+		buf_add(out, STR("(using "));
+		/* Ours, with balanced parentheses: passed as it is. */
+		buf_add(out, m->tls);
+		buf_add(out, STR(")\r\n\t"));
+	}
+	if (c->name_login && m->login.len > 0) {
+		buf_add(out, STR("(Authenticated sender: "));
+		put_word(out, m->login, m->smtputf8);
+		buf_add(out, STR(")\r\n\t"));
+	}
+}
+
+/* Whether an address can stand between < and > of a header field. */
+static bool is_plain(struct str s, bool utf8)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < ' ' || c == 127 || c == '<' || c == '>' ||
+		    (c > 127 && !utf8))
+			return false;
+	}
+	return s.len > 0 && (!utf8 || utf8_valid(s));
+}
+
+static void put_received(struct buf *out, const struct header_completion *c)
+{
+	const struct cleanup_message *m = c->from;
+	bool local = m->origin == ORIGIN_BOUNCE || m->origin == ORIGIN_LOCAL;
+
+	buf_add(out, STR("Received: "));
+	if (!local)
+		put_from(out, c);
+	buf_printf(out, "by %s (%s)", c->myhostname, c->mail_name);
+	if (!local) {
+		buf_add(out, STR(" with "));
+		put_word(out, m->protocol, false);
+	}
+	buf_printf(out, " id %s", c->id);
+	if (!local && is_plain(c->only_recipient, m->smtputf8)) {
+		buf_add(out, STR("\r\n\tfor <"));
+		buf_add(out, c->only_recipient);
+		buf_add_char(out, '>');
+	}
+	buf_printf(out, ";%s%s\r\n", local ? "\r\n\t" : " ", c->date);
+}
+
+static bool stays(
+    const struct header_completion *c, const struct header_field *f)
+{
+	if (named(f, "Return-Path")) /* RFC 5321 4.4: added at the end */
+		return false;
+	if (c->drop_bcc && (named(f, "Bcc") || named(f, "Resent-Bcc")))
+		return false;
+	return true;
+}
+
+void header_complete(const struct header_completion *c, struct str header,
+    const struct header_facts *facts, struct buf *out)
+{
+	struct header_field f;
+	int got;
+
+	put_received(out, c);
+	/* On top, where the other Resent fields of this block stand. */
+	if (c->add_missing && facts->resent && !facts->resent_date)
+		buf_printf(out, "Resent-Date: %s\r\n", c->date);
+	while ((got = header_next(&header, &f)) != 0)
+		if (got < 0 || stays(c, &f))
+			buf_add(out, f.whole);
+	if (c->add_missing) {
+		if (facts->date == 0)
+			buf_printf(out, "Date: %s\r\n", c->date);
+		if (facts->message_id == 0)
+			buf_printf(out, "Message-ID: <%s@%s>\r\n", c->id,
+			    c->myhostname);
+	}
+	buf_add(out, STR("\r\n"));
+}

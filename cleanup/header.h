@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The header of a message on its way into the queue. Pure: bytes in, bytes
+ * out, no clock.
+ */
+#ifndef CLEANUP_HEADER_H
+#define CLEANUP_HEADER_H
+
+#include "core/buf.h"
+#include "ipc/cleanup.h"
+#include "mail/header.h"
+
+/* ---- where the header ends ---- */
+
+/*
+ * Takes content in pieces and keeps the header. The header ends at the empty
+ * line; or where a line stands that is no field, which then begins the body
+ * (senders that forget the empty line are old, and many).
+ */
+struct splitter {
+	struct buf header; /* fields, without the empty line; in the body: all */
+	size_t line;       /* where the last, unfinished line begins in header */
+	bool in_body;
+};
+
+static inline struct splitter splitter_new(size_t most)
+{
+	return (struct splitter){buf_new(most), 0, false};
+}
+
+/*
+ * Takes what of p belongs to the header and returns how many octets that is;
+ * the rest is body. When `rest` is not empty afterwards, these octets had
+ * been taken for a header line and begin the body (a view, until the next
+ * call). header.overflow tells that the header is too large; all is taken
+ * then.
+ */
+size_t splitter_feed(
+    struct splitter *s, const char *p, size_t len, struct str *rest);
+/* The content is over: what is left of an unfinished line is decided. */
+void splitter_end(struct splitter *s, struct str *rest);
+
+/* ---- what a header says ---- */
+
+struct header_facts {
+	size_t received;  /* Received fields */
+	size_t from, sender, date, message_id; /* how many of each */
+	bool resent, resent_date;
+	struct str from_value;     /* of the first From; raw, folded */
+	struct str sender_value;
+	struct str message_id_value; /* raw; "" when there is none */
+};
+void header_look(struct str header, struct header_facts *out);
+
+/*
+ * From and Sender as RFC 5322 section 3.6.2 wants them: NULL, or the reason
+ * for a refusal.
+ */
+const char *header_check_author(const struct header_facts *facts);
+
+/* ---- the final header ---- */
+
+struct header_completion {
+	const struct cleanup_message *from;
+	struct str only_recipient; /* of a message with one; else "" */
+	const char *myhostname, *mail_name;
+	const char *id;   /* queue id */
+	const char *date; /* now, RFC 5322 */
+	bool name_login;  /* smtpd_sasl_authenticated_header */
+	bool add_missing; /* Date, Message-ID */
+	bool drop_bcc;
+};
+
+/* Appends Received (RFC 5321 section 4.4), the fields that stay, those that
+ * were missing, and the empty line. */
+void header_complete(const struct header_completion *c, struct str header,
+    const struct header_facts *facts, struct buf *out);
+
+#endif

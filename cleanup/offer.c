@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include "cleanup/offer.h"
+
+#include <fcntl.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "ipc/qmgr.h"
+#include "queue/queue_file.h"
+
+#define PENDING      32    /* offers remembered */
+#define LOOK         8     /* so many at once are looked at for answers */
+#define TRIES        3
+#define CONNECT_MS   200
+#define RETRY_MS     1000  /* after a failed connect */
+#define REPEAT_MS    20000 /* an answer that takes longer was lost */
+
+struct pending {
+	struct id id;
+	int tries;
+	int64_t at; /* of the last try */
+};
+
+static struct ipc *qmgr;
+static int64_t retry_at;
+static struct pending pending[PENDING]; /* oldest first */
+static size_t count;
+
+void offer_close(void)
+{
+	ipc_close(&qmgr);
+}
+
+static void forget(size_t index)
+{
+	count--;
+	memmove(&pending[index], &pending[index + 1],
+	    (count - index) * sizeof(pending[0]));
+}
+
+static void answered(struct str id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq(id_str(&pending[i].id), id)) {
+			forget(i);
+			return;
+		}
+}
+
+/* Takes the answers that have come, without waiting. */
+static void take_answers(void)
+{
+	const struct ipc_type *type;
+	const void *msg;
+	enum ipc_result r = ipc_fill(qmgr);
+
+	if (r == IPC_OK || r == IPC_EOF)
+		while ((r = ipc_next(qmgr, &type, &msg)) == IPC_OK)
+			if (type == &qmgr_offered)
+				answered(((const struct qmgr_offered *)msg)
+				             ->queue_id);
+	if (r != IPC_AGAIN)
+		ipc_close(&qmgr);
+}
+
+static void put(const struct id *id, int fd)
+{
+	struct qmgr_offer offer = {.queue_id = id_str(id)};
+
+	if (qmgr != NULL && ipc_put_fd(qmgr, &qmgr_offer, &offer, fd) < 0)
+		ipc_close(&qmgr);
+}
+
+/* Once more what is unanswered: all on a new connection, else what is old. */
+static void repeat(int spool_fd, int64_t now, bool all)
+{
+	for (size_t i = 0; qmgr != NULL && i < count;) {
+		struct pending *p = &pending[i];
+		char path[QUEUE_PATH_MAX];
+
+		if (!all && now - p->at < REPEAT_MS) {
+			i++;
+			continue;
+		}
+		queue_path(&p->id, path);
+		int fd = p->tries >= TRIES
+		    ? -1
+		    : openat(spool_fd, path, O_RDWR | O_CLOEXEC);
+		if (fd < 0) {
+			forget(i); /* delivered by now, or left to the walk */
+			continue;
+		}
+		put(&p->id, fd);
+		file_close(&fd);
+		p->tries++;
+		p->at = now;
+		i++;
+	}
+}
+
+static void ensure_connected(int spool_fd, int64_t now)
+{
+	const char *why = "";
+
+	if (qmgr != NULL || now < retry_at)
+		return;
+	qmgr = ipc_connect(
+	    "qmgr", &qmgr_exchange, deadline_in(CONNECT_MS), &why);
+	if (qmgr == NULL) {
+		log_warning("qmgr is away: %s; mail waits in the queue", why);
+		retry_at = now + RETRY_MS;
+		return;
+	}
+	repeat(spool_fd, now, true);
+}
+
+void offer_message(int spool_fd, const struct id *id, int fd)
+{
+	int64_t now = clock_ms();
+
+	if (qmgr != NULL && (count >= LOOK ||
+	    (count > 0 && now - pending[0].at > REPEAT_MS)))
+		take_answers();
+	ensure_connected(spool_fd, now);
+	if (qmgr != NULL)
+		repeat(spool_fd, now, false);
+	if (count == PENDING)
+		forget(0);
+	pending[count++] = (struct pending){*id, 1, now};
+	put(id, fd);
+	if (qmgr == NULL || ipc_push(qmgr) != IPC_BROKEN)
+		return;
+	/* The kept connection was dead: once more on a new one. */
+	ipc_close(&qmgr);
+	ensure_connected(spool_fd, now);
+	if (qmgr != NULL && ipc_push(qmgr) == IPC_BROKEN)
+		ipc_close(&qmgr);
+}
