@@ -39,10 +39,11 @@ static int add_extension(X509 *x, int nid, const char *value)
 static int add_names(X509 *x, const char *hostname, const char *host)
 {
 	char names[1024];
+	bool more = is_address(host) && strcmp(host, "127.0.0.1") != 0;
 
 	snprintf(names, sizeof(names),
 	    "DNS:%s,DNS:localhost,IP:127.0.0.1,IP:::1%s%s", hostname,
-	    is_address(host) ? ",IP:" : "", is_address(host) ? host : "");
+	    more ? ",IP:" : "", more ? host : "");
 	return add_extension(x, NID_subject_alt_name, names);
 }
 

@@ -147,11 +147,16 @@ void init_main_cf(const struct init *in, struct buf *out)
 	put_settings(in, out);
 }
 
+/* "127.0.0.1:12025", as wide as the column where it fits. */
 static void put_address(const struct init *in, struct buf *out, unsigned port)
 {
 	bool is_v6 = str_find(str_from(in->host), ':') < strlen(in->host);
+	size_t start = out->len;
 
 	buf_printf(out, is_v6 ? "[%s]:%u" : "%s:%u", in->host, port);
+	do
+		buf_add_char(out, ' ');
+	while (out->len - start < 16 && !out->overflow);
 }
 
 void init_master_cf(const struct init *in, struct buf *out)
@@ -165,7 +170,7 @@ void init_master_cf(const struct init *in, struct buf *out)
 		if ((*line)[0] != '#' && str_eq(type, STR("inet")) &&
 		    port != 0) {
 			put_address(in, out, port);
-			buf_add(out, rest);
+			buf_add(out, str_trim(rest));
 		} else {
 			buf_add_text(out, *line);
 		}

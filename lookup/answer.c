@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+#include "lookup/answer.h"
+
+#include "core/log.h"
+
+#define VALUE_MAX 16384 /* octets, as lookup_value has it */
+#define TEXT_MAX  500   /* octets, IPC_REPLY_MAX */
+
+static int answer_resolve(
+    struct directory *d, struct wire *w, const struct lookup_resolve *q)
+{
+	struct lookup_resolved r = {.request = q->request};
+
+	directory_resolve(d, q->address, &r);
+	/* What tables say may be longer than a field. */
+	if (r.transport.len > 64 || r.nexthop.len > 1024) {
+		log_error("%.*s: the tables lead to a transport or next hop "
+		    "that is too long", STR_FMT(q->address));
+		r.status = RESOLVE_TEMPORARY;
+		r.transport = r.nexthop = STR_EMPTY;
+	}
+	return wire_put(w, &lookup_resolved, &r);
+}
+
+static int answer_expand(
+    struct directory *d, struct wire *w, const struct lookup_expand *q)
+{
+	struct lookup_expand_end end = {.request = q->request};
+	struct expansion e;
+
+	directory_expand(d, q->address, &e);
+	end.status = e.status;
+	end.text = str_from(e.text);
+	if (e.status != RESOLVE_OK)
+		log_warning("%.*s: %s", STR_FMT(q->address), e.text);
+	for (size_t i = 0; e.status == RESOLVE_OK && i < e.count; i++) {
+		struct lookup_expanded one = {q->request, e.address[i]};
+
+		if (one.address.len == 0 || one.address.len > 1024) {
+			log_error("%.*s: an alias target is too long",
+			    STR_FMT(q->address));
+			continue;
+		}
+		if (wire_put(w, &lookup_expanded, &one) < 0)
+			return -1;
+		end.count++;
+	}
+	return wire_put(w, &lookup_expand_end, &end);
+}
+
+static int answer_owns(
+    struct directory *d, struct wire *w, const struct lookup_owns *q)
+{
+	struct lookup_owned r = {.request = q->request};
+
+	r.status = directory_owns(d, q->login, q->address);
+	return wire_put(w, &lookup_owned, &r);
+}
+
+static int answer_table(
+    struct directory *d, struct wire *w, const struct lookup_table *q)
+{
+	struct lookup_value r = {.request = q->request,
+	    .status = RESOLVE_TEMPORARY, .value = STR_EMPTY};
+	struct buf value = buf_new(VALUE_MAX);
+	const char *why;
+	int result;
+
+	if (!tables_may_ask(d->tables, q->table, d->conf->proxy_read_maps)) {
+		log_error("table %.*s was asked for, but it is neither below "
+		    "the configuration directory nor in proxy_read_maps",
+		    STR_FMT(q->table));
+	} else {
+		switch (tables_find(
+		    d->tables, q->table, q->key, &value, &why)) {
+		case MAP_FOUND:
+			r.status = RESOLVE_OK;
+			r.value = buf_str(&value);
+			break;
+		case MAP_NONE:
+			r.status = RESOLVE_UNKNOWN;
+			break;
+		case MAP_ERROR:
+			break;
+		}
+	}
+	result = wire_put(w, &lookup_value, &r);
+	buf_free(&value);
+	return result;
+}
+
+int answer_question(struct directory *d, struct wire *w,
+    const struct ipc_type *type, const void *msg)
+{
+	if (type == &lookup_resolve)
+		return answer_resolve(d, w, msg);
+	if (type == &lookup_expand)
+		return answer_expand(d, w, msg);
+	if (type == &lookup_owns)
+		return answer_owns(d, w, msg);
+	if (type == &lookup_table)
+		return answer_table(d, w, msg);
+	log_error("a peer sent %s, which is an answer", type->name);
+	return -1;
+}

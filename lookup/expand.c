@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+/* Virtual aliases, applied until nothing changes. */
+#include "core/log.h"
+#include "core/table.h"
+#include "lookup/directory.h"
+
+struct pending {
+	struct str address;
+	int depth;
+};
+
+struct work {
+	struct directory *d;
+	struct expansion *out;
+	struct table seen;  /* addresses taken up, in lower case */
+	struct table given; /* addresses in the result */
+	struct pending *todo;
+	size_t todo_count, room;
+};
+
+static void stop(struct work *k, int status, const char *text)
+{
+	k->out->status = status;
+	k->out->text = text;
+}
+
+static void give(struct work *k, struct str address)
+{
+	size_t most = (size_t)k->d->conf->virtual_alias_expansion_limit;
+
+	if (table_put(&k->given, address, k) != NULL)
+		return;
+	if (k->out->count == most) {
+		stop(k, RESOLVE_REFUSED, "the aliases of this address lead to "
+		    "too many others (virtual_alias_expansion_limit)");
+		return;
+	}
+	k->out->address[k->out->count++] = address;
+}
+
+static void push(struct work *k, struct str address, int depth)
+{
+	if (k->todo_count == k->room) {
+		stop(k, RESOLVE_REFUSED, "the aliases of this address lead to "
+		    "too many others (virtual_alias_expansion_limit)");
+		return;
+	}
+	k->todo[k->todo_count++] = (struct pending){address, depth};
+}
+
+/* The next address of a list; blanks and commas part them, but not inside
+ * quotes. */
+static struct str cut_target(struct str *list)
+{
+	bool quoted = false;
+	size_t n = 0;
+
+	while (list->len > 0 && strchr(", \t", list->p[0]) != NULL &&
+	    list->p[0] != '\0')
+		*list = str_skip(*list, 1);
+	while (n < list->len) {
+		char c = list->p[n];
+
+		if (!quoted && (c == ',' || c == ' ' || c == '\t'))
+			break;
+		if (c == '\\' && quoted && n + 1 < list->len)
+			n++;
+		else if (c == '"')
+			quoted = !quoted;
+		n++;
+	}
+	struct str target = str_sub(*list, 0, n);
+	*list = str_skip(*list, n);
+	return target;
+}
+
+/* "@other" keeps the local part; a name alone is of $myorigin; +detail goes
+ * on with an alias that was found without it. */
+static struct str complete(struct directory *d, const struct who *from,
+    enum alias_match match, struct str target)
+{
+	if (target.p[0] == '@')
+		return directory_text(d, "%.*s%.*s", STR_FMT(from->local),
+		    STR_FMT(target));
+	if (str_find(target, '@') == target.len)
+		target = directory_text(
+		    d, "%.*s@%s", STR_FMT(target), d->myorigin);
+	if (match != ALIAS_BASE || target.p[0] == '"' ||
+	    !d->conf->propagate_unmatched_extensions)
+		return target;
+	size_t at = str_find_last(target, '@');
+	return directory_text(d, "%.*s%.*s%.*s",
+	    STR_FMT(str_sub(target, 0, at)), STR_FMT(from->detail),
+	    STR_FMT(str_skip(target, at)));
+}
+
+static void take_targets(struct work *k, const struct pending *p,
+    const struct who *w, enum alias_match match, struct str list)
+{
+	struct str target;
+
+	if (p->depth >= k->d->conf->virtual_alias_recursion_limit) {
+		stop(k, RESOLVE_REFUSED, "too many aliases lead to one another "
+		    "(virtual_alias_recursion_limit)");
+		return;
+	}
+	while (k->out->status == RESOLVE_OK &&
+	    (target = cut_target(&list)).len > 0) {
+		struct str full = complete(k->d, w, match, target);
+		struct who t;
+
+		if (full.len == 0)
+			continue;
+		if (directory_who(k->d, full, &t) < 0)
+			give(k, full); /* its delivery will say why not */
+		else if (str_eq(t.address, w->address))
+			give(k, p->address); /* to itself: it is meant */
+		else
+			push(k, full, p->depth + 1);
+	}
+}
+
+/* Postmaster of a domain of ours that has none. */
+static bool take_postmaster(
+    struct work *k, const struct pending *p, const struct who *w)
+{
+	const char *recipient = k->d->conf->postmaster_recipient;
+	enum domain_class class;
+	struct str relay, account;
+	struct settings s;
+
+	if (!str_eq(w->base, STR("postmaster")) || recipient[0] == '\0' ||
+	    directory_domain(k->d, w->domain, &class, &relay) != MAP_FOUND ||
+	    class == CLASS_RELAY ||
+	    directory_user(k->d, w, &account, &s) != MAP_NONE)
+		return false;
+	take_targets(k, p, w, ALIAS_EXACT, str_from(recipient));
+	return true;
+}
+
+static void take(struct work *k, const struct pending *p)
+{
+	enum alias_match match;
+	struct str targets;
+	struct who w;
+
+	if (directory_who(k->d, p->address, &w) < 0) {
+		give(k, p->address);
+		return;
+	}
+	if (table_put(&k->seen, w.address, k) != NULL)
+		return; /* met before: a loop, or two ways to one address */
+	switch (directory_alias(k->d, &w, &targets, &match)) {
+	case MAP_FOUND:
+		take_targets(k, p, &w, match, targets);
+		break;
+	case MAP_NONE:
+		if (!take_postmaster(k, p, &w))
+			give(k, p->address);
+		break;
+	case MAP_ERROR:
+		stop(k, RESOLVE_TEMPORARY, "the directory is away");
+		break;
+	}
+}
+
+void directory_expand_within(
+    struct directory *d, struct str address, struct expansion *out)
+{
+	size_t most = (size_t)d->conf->virtual_alias_expansion_limit;
+	struct work k = {.d = d, .out = out, .room = most * 4};
+
+	*out = (struct expansion){.status = RESOLVE_OK, .text = ""};
+	out->address = arena_alloc(&d->arena, most * sizeof(struct str));
+	k.todo = arena_alloc(&d->arena, k.room * sizeof(struct pending));
+	if (out->address == NULL || k.todo == NULL) {
+		stop(&k, RESOLVE_TEMPORARY, "out of memory");
+		return;
+	}
+	if (str_find(address, '@') == address.len)
+		address = directory_text(
+		    d, "%.*s@%s", STR_FMT(address), d->myorigin);
+	push(&k, address, 0);
+	for (size_t i = 0; i < k.todo_count && out->status == RESOLVE_OK; i++)
+		take(&k, &k.todo[i]);
+	if (out->status == RESOLVE_OK && out->count == 0)
+		stop(&k, RESOLVE_REFUSED,
+		    "the aliases of this address lead in a circle");
+	table_free(&k.seen);
+	table_free(&k.given);
+}
+
+void directory_expand(
+    struct directory *d, struct str address, struct expansion *out)
+{
+	arena_clear(&d->arena);
+	directory_expand_within(d, arena_copy(&d->arena, address), out);
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: ISC */
+/* How a recipient would be delivered, and whose a sender address is. */
+#include <errno.h>
+#include <pwd.h>
+
+#include "core/dsn.h"
+#include "core/log.h"
+#include "lookup/directory.h"
+
+static void answer(struct lookup_resolved *out, int status, unsigned code,
+    const char *dsn, const char *text)
+{
+	out->status = status;
+	out->code = code;
+	out->dsn = str_from(dsn);
+	out->text = str_from(text);
+}
+
+static void unknown(struct lookup_resolved *out)
+{
+	answer(out, RESOLVE_UNKNOWN, 550, "5.1.1", "User unknown");
+}
+
+static void away(struct lookup_resolved *out)
+{
+	answer(out, RESOLVE_TEMPORARY, 451, "4.3.0",
+	    "The directory is away, try again later");
+}
+
+/* ---- transport and next hop ---- */
+
+/* "transport:nexthop"; an empty part leaves what is there. */
+static void take_route(struct str route, struct lookup_resolved *out)
+{
+	struct str transport = str_trim(str_cut(&route, ':'));
+
+	if (transport.len > 0)
+		out->transport = transport;
+	if (str_trim(route).len > 0)
+		out->nexthop = str_trim(route);
+}
+
+/* error:5.1.1 words, error:words */
+static void take_error(struct lookup_resolved *out)
+{
+	char code[DSN_CODE_MAX];
+	struct str text = out->nexthop;
+	bool temporary = false;
+
+	out->dsn = STR("5.0.0");
+	if (dsn_cut_code(&text, code) == 0) {
+		out->dsn = str_sub(out->nexthop, 0, strlen(code));
+		temporary = code[0] == '4';
+	}
+	out->status = temporary ? RESOLVE_TEMPORARY : RESOLVE_REFUSED;
+	out->code = temporary ? 450 : 550;
+	out->text = text.len > 0 ? text : STR("Mail is not accepted here");
+	if (out->text.len > 500)
+		out->text.len = 500;
+}
+
+/* transport_maps: the address, without detail, the domain, .parents, *. */
+static enum map_result find_route(
+    struct directory *d, const struct who *w, struct str *value)
+{
+	const char *maps = d->conf->transport_maps;
+	struct str parent = w->domain;
+	enum map_result r = MAP_NONE;
+
+	if (maps[0] == '\0')
+		return MAP_NONE;
+	r = directory_find(d, maps, w->address, value);
+	if (r == MAP_NONE && w->detail.len > 0)
+		r = directory_find(d, maps, w->plain, value);
+	if (r == MAP_NONE)
+		r = directory_find(d, maps, w->domain, value);
+	while (r == MAP_NONE && str_find(parent, '.') < parent.len) {
+		str_cut(&parent, '.');
+		/* parent is a view into the address: the dot is before it */
+		r = directory_find(
+		    d, maps, str_of(parent.p - 1, parent.len + 1), value);
+	}
+	if (r == MAP_NONE)
+		r = directory_find(d, maps, STR("*"), value);
+	return r;
+}
+
+void directory_route(struct directory *d, const struct who *w,
+    struct str relay, struct lookup_resolved *out)
+{
+	const struct lookup_conf *c = d->conf;
+	struct str value;
+
+	out->nexthop = w->domain;
+	switch (out->domain) {
+	case CLASS_MAILBOX:
+	case CLASS_ALIAS:
+		take_route(str_from(c->virtual_transport), out);
+		break;
+	case CLASS_LOCAL:
+		take_route(str_from(c->local_transport), out);
+		break;
+	case CLASS_RELAY:
+		take_route(str_from(c->relay_transport), out);
+		if (relay.len > 0)
+			take_route(relay, out);
+		break;
+	default:
+		take_route(str_from(c->default_transport), out);
+		if (c->relayhost[0] != '\0')
+			out->nexthop = str_from(c->relayhost);
+		break;
+	}
+	switch (find_route(d, w, &value)) {
+	case MAP_FOUND:
+		take_route(value, out);
+		break;
+	case MAP_NONE:
+		break;
+	case MAP_ERROR:
+		away(out);
+		return;
+	}
+	if (str_eq(out->transport, STR("error")))
+		take_error(out);
+}
+
+/* ---- is there somebody? ---- */
+
+/* A user of the system; MAP_ERROR when that cannot be known now. */
+static enum map_result system_user(const struct who *w)
+{
+	struct passwd *pw;
+	char name[64];
+
+	if (str_copy(name, sizeof(name), w->base) < 0)
+		return MAP_NONE;
+	errno = 0;
+	pw = getpwnam(name);
+	if (pw != NULL)
+		return MAP_FOUND;
+	return errno == 0 || errno == ENOENT ? MAP_NONE : MAP_ERROR;
+}
+
+static enum map_result listed(
+    struct directory *d, const char *maps, const struct who *w)
+{
+	struct str value;
+	enum map_result r = directory_find(d, maps, w->address, &value);
+
+	if (r == MAP_NONE && w->detail.len > 0)
+		r = directory_find(d, maps, w->plain, &value);
+	if (r == MAP_NONE)
+		r = directory_find(d, maps,
+		    str_skip(w->address, w->local.len), &value);
+	return r;
+}
+
+/* A mailbox of ours; sets account and quota, or refuses. */
+static enum map_result check_mailbox(struct directory *d,
+    const struct who *w, struct lookup_resolved *out)
+{
+	struct settings s;
+	struct str account;
+	enum map_result r = directory_user(d, w, &account, &s);
+
+	if (r != MAP_FOUND)
+		return r;
+	out->account = account;
+	out->quota_storage = s.quota_storage;
+	out->quota_messages = s.quota_messages;
+	if (!s.enabled)
+		answer(out, RESOLVE_REFUSED, 550, "5.2.1",
+		    "Mailbox disabled, not accepting messages");
+	return MAP_FOUND;
+}
+
+/* Whether the domain has this recipient, aliases aside. */
+static enum map_result check_recipient(struct directory *d,
+    const struct who *w, struct lookup_resolved *out)
+{
+	enum map_result r = MAP_NONE;
+
+	switch (out->domain) {
+	case CLASS_MAILBOX:
+		return check_mailbox(d, w, out);
+	case CLASS_LOCAL:
+		r = check_mailbox(d, w, out);
+		if (r == MAP_NONE && d->conf->local_recipient_maps[0] != '\0')
+			r = listed(d, d->conf->local_recipient_maps, w);
+		else if (r == MAP_NONE)
+			r = system_user(w);
+		return r;
+	case CLASS_RELAY:
+		return d->conf->relay_recipient_maps[0] == '\0'
+		    ? MAP_FOUND
+		    : listed(d, d->conf->relay_recipient_maps, w);
+	case CLASS_REMOTE:
+		return MAP_FOUND;
+	default:
+		return MAP_NONE; /* alias domains have nothing else */
+	}
+}
+
+/* Domain, recipient and route, without aliases. */
+static void resolve_plain(struct directory *d, const struct who *w,
+    struct lookup_resolved *out)
+{
+	enum domain_class class;
+	struct str relay;
+
+	if (directory_domain(d, w->domain, &class, &relay) == MAP_ERROR) {
+		away(out);
+		return;
+	}
+	out->domain = (int)class;
+	switch (check_recipient(d, w, out)) {
+	case MAP_FOUND:
+		break;
+	case MAP_NONE:
+		unknown(out);
+		break;
+	case MAP_ERROR:
+		away(out);
+		break;
+	}
+	if (out->status == RESOLVE_OK || out->status == RESOLVE_UNKNOWN) {
+		int status = out->status;
+
+		directory_route(d, w, relay, out);
+		if (status == RESOLVE_UNKNOWN && out->status == RESOLVE_OK)
+			out->status = status;
+	}
+}
+
+static void clear(struct lookup_resolved *out)
+{
+	uint64_t request = out->request;
+
+	*out = (struct lookup_resolved){.request = request,
+	    .status = RESOLVE_OK, .domain = CLASS_REMOTE,
+	    .transport = STR_EMPTY, .nexthop = STR_EMPTY,
+	    .account = STR_EMPTY, .dsn = STR_EMPTY, .text = STR_EMPTY};
+}
+
+/*
+ * An address that is an alias only: it is accepted when one of its targets
+ * is, else what the last one says is what the sender hears.
+ */
+static void resolve_alias(struct directory *d, const struct who *w,
+    struct lookup_resolved *out)
+{
+	struct lookup_resolved target = {0};
+	struct expansion e;
+
+	directory_expand_within(d, w->address, &e);
+	if (e.status != RESOLVE_OK) {
+		if (e.status == RESOLVE_TEMPORARY)
+			away(out);
+		else
+			answer(out, RESOLVE_REFUSED, 550, "5.4.6", e.text);
+		return;
+	}
+	for (size_t i = 0; i < e.count; i++) {
+		struct who t;
+
+		clear(&target);
+		if (directory_who(d, e.address[i], &t) < 0)
+			answer(&target, RESOLVE_REFUSED, 550, "5.1.3",
+			    "This alias leads to a bad address");
+		else
+			resolve_plain(d, &t, &target);
+		if (target.status == RESOLVE_OK) {
+			answer(out, RESOLVE_OK, 0, "", "");
+			return;
+		}
+	}
+	answer(out, target.status, (unsigned)target.code, "", "");
+	out->dsn = target.dsn;
+	out->text = target.text;
+}
+
+static void warn_postmaster(const struct who *w, const struct lookup_resolved *r)
+{
+	if (r->status == RESOLVE_UNKNOWN &&
+	    str_eq(w->base, STR("postmaster")))
+		log_warning("%.*s is nobody, but every domain has to take "
+		    "mail for its postmaster (RFC 5321 section 4.5.1): add an "
+		    "alias, or set postmaster_recipient", STR_FMT(w->address));
+}
+
+void directory_resolve(struct directory *d, struct str address,
+    struct lookup_resolved *out)
+{
+	enum alias_match match;
+	struct str targets;
+	struct who w;
+	enum map_result alias;
+
+	arena_clear(&d->arena);
+	clear(out);
+	if (directory_who(d, address, &w) < 0) {
+		answer(out, RESOLVE_REFUSED, 553, "5.1.3",
+		    "Bad recipient address syntax");
+		return;
+	}
+	resolve_plain(d, &w, out);
+	alias = directory_alias(d, &w, &targets, &match);
+	if (alias == MAP_ERROR) {
+		away(out);
+		return;
+	}
+	out->is_alias = alias == MAP_FOUND ||
+	    (out->status == RESOLVE_UNKNOWN &&
+	        str_eq(w.base, STR("postmaster")) &&
+	        d->conf->postmaster_recipient[0] != '\0');
+	if (out->is_alias && out->domain != CLASS_REMOTE &&
+	    out->status != RESOLVE_TEMPORARY &&
+	    (out->account.len == 0 || out->status != RESOLVE_OK))
+		resolve_alias(d, &w, out);
+	warn_postmaster(&w, out);
+}
+
+/* ---- whose address is it? ---- */
+
+static bool lists(struct str logins, struct str login)
+{
+	struct str word;
+
+	while ((word = str_word(&logins, ", \t")).len > 0)
+		if (str_case_eq(word, login))
+			return true;
+	return false;
+}
+
+/* Every key that stands for the address; not only the first that is there. */
+static int owns_by_maps(struct directory *d, struct str login,
+    const struct who *w)
+{
+	const char *maps = d->conf->smtpd_sender_login_maps;
+	const struct str keys[] = {w->address, w->plain, w->domain,
+	    str_skip(w->address, w->local.len)};
+
+	if (maps[0] == '\0')
+		return RESOLVE_REFUSED;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct str value;
+		enum map_result r = directory_find(d, maps, keys[i], &value);
+
+		if (r == MAP_ERROR)
+			return RESOLVE_TEMPORARY;
+		if (r == MAP_FOUND && lists(value, login))
+			return RESOLVE_OK;
+	}
+	return RESOLVE_REFUSED;
+}
+
+static int owns_by_alias(
+    struct directory *d, struct str login, const struct who *w)
+{
+	struct expansion e;
+
+	directory_expand_within(d, w->address, &e);
+	if (e.status != RESOLVE_OK)
+		return e.status;
+	for (size_t i = 0; i < e.count; i++) {
+		struct who t;
+
+		if (directory_who(d, e.address[i], &t) == 0 &&
+		    (str_eq(t.address, login) || str_eq(t.plain, login)))
+			return RESOLVE_OK;
+	}
+	return RESOLVE_REFUSED;
+}
+
+int directory_owns(struct directory *d, struct str login, struct str address)
+{
+	struct who l, w;
+	int result;
+
+	arena_clear(&d->arena);
+	if (address.len == 0)
+		return d->conf->smtpd_sender_login_null ? RESOLVE_OK
+		                                        : RESOLVE_REFUSED;
+	if (directory_who(d, login, &l) < 0 ||
+	    directory_who(d, address, &w) < 0)
+		return RESOLVE_REFUSED;
+	if (str_eq(w.address, l.address) || str_eq(w.plain, l.address))
+		return RESOLVE_OK;
+	result = owns_by_maps(d, l.address, &w);
+	return result == RESOLVE_REFUSED ? owns_by_alias(d, l.address, &w)
+	                                 : result;
+}
