@@ -282,11 +282,16 @@ static void cut(struct queue *q, size_t most, struct work *out)
 	free(j);
 }
 
+bool schedule_ready(const struct transport *t)
+{
+	return t->ring != NULL && t->under_way < t->limits.requests;
+}
+
 bool schedule_take(struct transport *t, struct work *out)
 {
 	struct destination *d = t->ring;
 
-	if (d == NULL || t->under_way >= t->limits.requests)
+	if (!schedule_ready(t))
 		return false;
 	cut(choose(d), t->limits.recipients, out);
 	out->destination = d;

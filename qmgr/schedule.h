@@ -74,6 +74,9 @@ bool schedule_add(struct destination *d, void *owner, struct item *item,
  */
 bool schedule_take(struct transport *t, struct work *out);
 
+/* Whether schedule_take would give something. */
+bool schedule_ready(const struct transport *t);
+
 enum schedule_result {
 	SCHEDULE_GOOD,   /* the hop answered: it is alive */
 	SCHEDULE_HOP_FAILED,

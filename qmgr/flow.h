@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The way of a message through the queue manager: in line, active, asleep,
+ * gone. flow_pump is the heart: it wakes those that are due, activates those
+ * in line as far as qmgr_message_active_limit allows, and hands work out.
+ */
+#ifndef QMGR_FLOW_H
+#define QMGR_FLOW_H
+
+#include "qmgr/qmgr.h"
+
+void flow_open(struct qmgr *q);
+void flow_close(struct qmgr *q);
+/* A message that was read into memory: puts it where it belongs. */
+void flow_take_up(struct qmgr *q, struct message *m);
+/* Wakes, activates and dispatches; call it when something may go on. */
+void flow_pump(struct qmgr *q);
+/* The same, soon and from the loop; for callers deep inside. */
+void flow_pump_later(struct qmgr *q);
+/*
+ * Something of the message ended (m->busy went down). When nothing is under
+ * way any more the pass ends: notifications, then removal or sleep. m may be
+ * gone afterwards.
+ */
+void flow_settled(struct qmgr *q, struct message *m);
+/* Where a message that is not active belongs now. */
+void flow_place(struct qmgr *q, struct message *m);
+
+#endif

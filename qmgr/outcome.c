@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: ISC */
+#include "qmgr/outcome.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "ipc/trace.h"
+#include "qmgr/flow.h"
+#include "qmgr/spool.h"
+
+#define SOON 5 /* seconds until the house is asked again, doubled each time */
+
+static struct str address_of(const struct recipient *r)
+{
+	return r->message->active->envelope.recipients[recipient_index(r)]
+	    .address;
+}
+
+static void trace(enum trace_kind kind, const struct recipient *r,
+    const struct outcome *o)
+{
+	trace_event(kind, &r->message->active->envelope.session,
+	    &r->message->id, "%.*s %.*s %.*s", STR_FMT(address_of(r)),
+	    STR_FMT(o->dsn), STR_FMT(o->text));
+}
+
+/* In Postfix's shape, for what no agent has tried. */
+static void log_ours(const struct recipient *r, const struct outcome *o)
+{
+	static const char *const status[] = {"sent", "deferred", "bounced"};
+	const struct message *m = r->message;
+	uint32_t now = qmgr_now();
+	uint32_t delay = now > m->arrived ? now - m->arrived : 0;
+
+	log_info("%s: to=<%.*s>, relay=none, delay=%u, delays=%u/0/0/0, "
+	         "dsn=%.*s, status=%s (%.*s)",
+	    m->id.text, STR_FMT(address_of(r)), (unsigned)delay,
+	    (unsigned)delay, STR_FMT(o->dsn), status[o->action],
+	    STR_FMT(o->text));
+}
+
+uint64_t outcome_expiry(const struct qmgr *q, const struct message *m)
+{
+	int64_t ms = m->sender->len == 0 ? q->conf->bounce_queue_lifetime
+	                                 : q->house->maximal_queue_lifetime;
+
+	return m->arrived + (uint64_t)(ms / 1000);
+}
+
+/* Nothing is under way for it any more. */
+static void idle(struct recipient *r)
+{
+	r->phase = PHASE_IDLE;
+	r->message->busy--;
+}
+
+static void drop_route(struct recipient *r)
+{
+	free(r->route);
+	r->route = NULL;
+}
+
+/* ---- the three outcomes ---- */
+
+static void record(
+    struct qmgr *q, struct recipient *r, const struct outcome *o)
+{
+	spool_write_slot(q, r, o->dsn, o->code, qmgr_now());
+	spool_write_note(q, r, o->text, o->remote);
+}
+
+static void delivered(
+    struct qmgr *q, struct recipient *r, const struct outcome *o)
+{
+	r->state = QUEUE_DELIVERED;
+	r->dirty = true;
+	trace(TRACE_DELIVERED, r, o);
+	if (!(r->notify & QUEUE_NOTIFY_SUCCESS))
+		return;
+	/* Relayed mail: the next host was asked to tell (RFC 3461 5.2.2). */
+	if (r->deleted || r->route == NULL || !r->route->local)
+		r->notified |= QUEUE_NOTIFY_SUCCESS;
+	record(q, r, o);
+}
+
+static bool wants_failure(const struct recipient *r)
+{
+	if (r->deleted || r->message->sender->len == 0 ||
+	    (r->notify & QUEUE_NOTIFY_NEVER))
+		return false;
+	return r->notify == 0 || (r->notify & QUEUE_NOTIFY_FAILURE) != 0;
+}
+
+static void failed(struct qmgr *q, struct recipient *r,
+    const struct outcome *o, enum queue_state state)
+{
+	trace(TRACE_FAILED, r, o);
+	if (wants_failure(r)) {
+		r->state = (uint8_t)state;
+		r->round = 0;
+		record(q, r, o);
+		return;
+	}
+	r->state = QUEUE_NOTIFIED;
+	r->dirty = true;
+	if (r->message->sender->len == 0 && !r->deleted)
+		log_info("%s: to=<%.*s>, a bounce never bounces: dropped "
+		         "(%.*s %.*s)",
+		    r->message->id.text, STR_FMT(address_of(r)),
+		    STR_FMT(o->dsn), STR_FMT(o->text));
+}
+
+static void expired(
+    struct qmgr *q, struct recipient *r, const struct outcome *last)
+{
+	char text[DSN_TEXT_MAX];
+	struct outcome o = *last;
+
+	snprintf(text, sizeof(text), "delivery time expired; the last answer "
+	    "was: %.*s", STR_FMT(last->text));
+	o.action = DSN_FAILED;
+	o.dsn = STR("4.4.7");
+	o.text = str_from(text);
+	log_info("%s: from=<%.*s>, to=<%.*s>, status=expired, returned to "
+	         "sender",
+	    r->message->id.text, STR_FMT(interned_str(r->message->sender)),
+	    STR_FMT(address_of(r)));
+	failed(q, r, &o, QUEUE_EXPIRED);
+}
+
+/* To be tried again in `pause` seconds, or given up for its age. */
+static void deferred(struct qmgr *q, struct recipient *r,
+    const struct outcome *o, int64_t pause)
+{
+	uint64_t expiry = outcome_expiry(q, r->message);
+	uint64_t now = qmgr_now(), next = now + (uint64_t)pause;
+
+	if (r->deleted) {
+		r->state = QUEUE_NOTIFIED;
+		r->dirty = true;
+		return;
+	}
+	if (now >= expiry && !r->hold) {
+		expired(q, r, o);
+		return;
+	}
+	/* The last attempt is made when the time is over. */
+	r->next = (uint32_t)(next > expiry && expiry > now ? expiry : next);
+	record(q, r, o);
+	trace_event(TRACE_DEFERRED, &r->message->active->envelope.session,
+	    &r->message->id, "%.*s %.*s next in %us: %.*s",
+	    STR_FMT(address_of(r)), STR_FMT(o->dsn),
+	    (unsigned)(r->next - (uint32_t)now), STR_FMT(o->text));
+}
+
+static int64_t seconds(int64_t ms)
+{
+	return (ms + 999) / 1000;
+}
+
+static int64_t backoff(const struct qmgr *q, uint32_t attempts)
+{
+	return seconds(schedule_backoff(attempts,
+	    q->conf->minimal_backoff_time, q->conf->maximal_backoff_time,
+	    arc4random()));
+}
+
+/* ---- who decides ---- */
+
+void outcome_settle(
+    struct qmgr *q, struct recipient *r, const struct outcome *o)
+{
+	idle(r);
+	r->attempts++;
+	if (o->action != DSN_DEFERRED)
+		r->trouble = 0;
+	switch (o->action) {
+	case DSN_DELIVERED:
+		delivered(q, r, o);
+		break;
+	case DSN_DEFERRED:
+		deferred(q, r, o, backoff(q, r->attempts));
+		break;
+	case DSN_FAILED:
+		failed(q, r, o, QUEUE_FAILED);
+		break;
+	}
+	drop_route(r);
+}
+
+static void write_dirty(struct qmgr *q, struct message *m)
+{
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->recipients[i].dirty)
+			spool_write_slot(
+			    q, &m->recipients[i], STR_EMPTY, 0, 0);
+}
+
+void outcome_close(struct qmgr *q, struct message *m)
+{
+	if (m->busy > 0)
+		write_dirty(q, m);
+	else
+		flow_settled(q, m);
+}
+
+void outcome_ours(
+    struct qmgr *q, struct recipient *r, const struct outcome *o)
+{
+	log_ours(r, o);
+	outcome_settle(q, r, o);
+	flow_settled(q, r->message);
+}
+
+void outcome_trouble(struct qmgr *q, struct recipient *r, const char *why)
+{
+	struct outcome o = {.action = DSN_DEFERRED, .dsn = STR("4.3.0"),
+	    .text = str_from(why)};
+	int64_t pause = SOON;
+
+	for (unsigned i = 0; i < r->trouble && i < 20; i++)
+		pause *= 2;
+	if (pause > seconds(q->conf->minimal_backoff_time))
+		pause = seconds(q->conf->minimal_backoff_time);
+	if (r->trouble < UINT8_MAX)
+		r->trouble++;
+	log_ours(r, &o);
+	idle(r);
+	deferred(q, r, &o, pause);
+	drop_route(r);
+	flow_settled(q, r->message);
+}
+
+void outcome_again(struct qmgr *q, struct recipient *r, const char *why)
+{
+	if (r->trouble > 0 || r->deleted || r->route == NULL || q->draining) {
+		outcome_trouble(q, r, why);
+		return;
+	}
+	r->trouble = 1;
+	outcome_scheduled(q, r);
+	flow_pump_later(q);
+}
+
+/* The destination is dead: what it said last, at the time of its probe. */
+static void suspended(
+    struct qmgr *q, struct recipient *r, const struct destination *d)
+{
+	char text[DSN_TEXT_MAX], code[DSN_CODE_MAX] = "4.4.1";
+	struct str reason = str_from(destination_reason(d));
+	struct outcome o = {.action = DSN_DEFERRED};
+	int64_t rest = destination_dead_until(d) - loop_now(q->loop);
+	int64_t least = seconds(q->conf->minimal_backoff_time);
+
+	dsn_cut_code(&reason, code);
+	snprintf(text, sizeof(text), "delivery temporarily suspended: %.*s",
+	    STR_FMT(reason));
+	o.dsn = str_from(code);
+	o.text = str_from(text);
+	log_ours(r, &o);
+	idle(r);
+	deferred(q, r, &o, seconds(rest < 0 ? 0 : rest) + 1 +
+	    (int64_t)(arc4random() % 1024) * (least / 4) / 1024);
+	drop_route(r);
+	flow_settled(q, r->message);
+}
+
+void outcome_scheduled(struct qmgr *q, struct recipient *r)
+{
+	struct destination *d = r->route->destination;
+
+	r->phase = PHASE_QUEUED;
+	if (!schedule_add(d, r->message, &r->item,
+	    r->attempts > 0 || r->trouble > 1, loop_now(q->loop)))
+		suspended(q, r, d);
+}
+
+void outcome_evict(struct qmgr *q, struct destination *d)
+{
+	struct item *item;
+	void *owner;
+
+	while ((item = schedule_evict(d, &owner)) != NULL)
+		suspended(q, (struct recipient *)item, d);
+}
+
+void outcome_delete(struct qmgr *q, struct recipient *r)
+{
+	(void)q;
+	r->deleted = true;
+	if (r->phase != PHASE_IDLE)
+		return; /* when the agent answers */
+	r->state = QUEUE_NOTIFIED;
+	r->dirty = true;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The queue manager's one state. Each member belongs to the module that is
+ * named beside it; main.c makes and ends them.
+ */
+#ifndef QMGR_QMGR_H
+#define QMGR_QMGR_H
+
+#include <sys/types.h>
+
+#include "daemon/house_conf.h"
+#include "net/loop.h"
+#include "qmgr/message.h"
+#include "qmgr/qmgr_conf.h"
+#include "qmgr/schedule.h"
+
+struct qmgr {
+	const struct qmgr_conf *conf;
+	const struct house_conf *house;
+	struct loop *loop;
+	uid_t owner;   /* of the instance, who may operate on the queue */
+	bool working;  /* holds the spool's lock */
+	bool draining;
+	struct messages messages;
+	struct schedule *schedule;
+	struct spool *spool;       /* spool.c, scan.c */
+	struct flow *flow;         /* flow.c */
+	struct resolver *resolver; /* resolve.c */
+	struct agents *agents;     /* agent.c */
+	struct notifier *notifier; /* notify.c */
+	struct server *server;     /* server.c */
+};
+
+/* Seconds since 1970, as the records keep them. */
+uint32_t qmgr_now(void);
+
+#endif

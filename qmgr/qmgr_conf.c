@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#include "qmgr/qmgr_conf.h"
+
+#define P(kind, name, ...) CONF_##kind(struct qmgr_conf, name, __VA_ARGS__)
+
+/* clang-format off */
+const struct conf_param qmgr_params[] = {
+	P(INT,  qmgr_message_active_limit, "20000", 10, 1000000,
+	  "Messages that are being delivered at the same time; the others "
+	  "wait with a compact record."),
+	P(TIME, qmgr_walk_interval, "5m", 1, 86400,
+	  "How often the names in the spool are compared with what the queue "
+	  "manager knows, so that a lost offer is found."),
+	P(TIME, qmgr_daemon_timeout, "3h", 10, 86400,
+	  "How long a delivery agent may work on one request before its "
+	  "recipients are deferred."),
+	P(INT,  initial_destination_concurrency, "5", 1, 10000,
+	  "Requests under way at the same time to a destination that is not "
+	  "known yet."),
+	P(INT,  default_destination_concurrency_limit, "20", 1, 10000,
+	  "Requests under way at the same time to one destination, at most."),
+	P(INT,  default_destination_recipient_limit, "50", 1, 1000,
+	  "Recipients of one message in one request to a delivery agent."),
+	P(INT,  default_destination_concurrency_failed_cohort_limit, "1", 1,
+	  1000,
+	  "A destination is dead when as many requests failed one after the "
+	  "other as were under way, this many times over; it is tried again "
+	  "after minimal_backoff_time."),
+	P(INT,  default_transport_limit, "200", 1, 10000,
+	  "Requests under way at the same time on one transport, in all."),
+	P(INT,  local_destination_concurrency_limit, "$local_transport_limit",
+	  1, 10000,
+	  "Requests under way at the same time for one local domain."),
+	P(INT,  local_transport_limit, "20", 1, 10000,
+	  "Connections to local, each of which is one process; not more than "
+	  "the process limit of local in master.cf."),
+	P(TIME, minimal_backoff_time, "300s", 1, 864000,
+	  "The pause before the second attempt; it doubles with each attempt. "
+	  "Also how long a dead destination rests."),
+	P(TIME, maximal_backoff_time, "4000s", 1, 864000,
+	  "The longest pause between two attempts."),
+	P(TIME, bounce_queue_lifetime, "5d", 0, 8640000,
+	  "How long a message from the null sender is tried before it is "
+	  "dropped."),
+	P(TIME, delay_warning_time, "0s", 0, 8640000,
+	  "The age at which the sender is told that a message still waits; "
+	  "0: never."),
+	CONF_END
+};
+/* clang-format on */

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: ISC */
+#include "qmgr/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "ipc/trace.h"
+#include "qmgr/flow.h"
+#include "qmgr/outcome.h"
+#include "qmgr/spool.h"
+
+void requests_open(struct requests *rs)
+{
+	/* Microseconds: a queue manager makes fewer requests than that. */
+	rs->next = clock_us();
+	rs->table = table_new();
+}
+
+static struct str key_of(const uint64_t *number)
+{
+	return str_of(number, sizeof(*number));
+}
+
+static void free_request(struct request *rq)
+{
+	free(rq->recipients);
+	free(rq->reason);
+	free(rq);
+}
+
+void requests_close(struct requests *rs)
+{
+	struct str key;
+	size_t at = 0;
+	void *rq;
+
+	while (table_next(&rs->table, &at, &key, &rq))
+		free_request(rq);
+	table_free(&rs->table);
+}
+
+struct request *request_find(struct requests *rs, uint64_t number)
+{
+	return table_get(&rs->table, key_of(&number));
+}
+
+struct request *request_adopt(
+    struct requests *rs, uint64_t number, struct message *m)
+{
+	struct request *rq = NEW(struct request);
+
+	rq->number = number;
+	rq->message = m;
+	rq->deadline = DEADLINE_NEVER;
+	table_put(&rs->table, key_of(&number), rq);
+	return rq;
+}
+
+void request_add(struct request *rq, struct recipient *r)
+{
+	if (rq->left == rq->room) {
+		rq->room = rq->room == 0 ? 1 : rq->room * 2;
+		rq->recipients = mem_resize(
+		    rq->recipients, rq->room, sizeof(rq->recipients[0]));
+	}
+	rq->recipients[rq->left++] = r;
+	if (r->phase == PHASE_IDLE)
+		r->message->busy++;
+	r->phase = PHASE_TRYING;
+}
+
+static void end(struct requests *rs, struct request **rq)
+{
+	table_remove(&rs->table, key_of(&(*rq)->number));
+	free_request(*rq);
+	*rq = NULL;
+}
+
+/* ---- sending ---- */
+
+/* RFC 3461 section 4.1. */
+static struct str notify_text(unsigned notify)
+{
+	static const char *const texts[] = {"", "SUCCESS", "FAILURE",
+	    "SUCCESS,FAILURE", "DELAY", "SUCCESS,DELAY", "FAILURE,DELAY",
+	    "SUCCESS,FAILURE,DELAY"};
+
+	if (notify & QUEUE_NOTIFY_NEVER)
+		return STR("NEVER");
+	return str_from(texts[(notify >> 1) & 7]);
+}
+
+static int put_all(struct qmgr *q, struct request *rq, int fd)
+{
+	const struct message *m = rq->message;
+	const struct queue_envelope *e = &m->active->envelope;
+	struct ipc *c = wire_ipc(rq->wire);
+	struct deliver d = {.request = rq->number, .queue_id = id_str(&m->id),
+	    .session = id_str(&e->session), .sender = e->sender,
+	    .transport = str_from(destination_transport(rq->destination)),
+	    .nexthop = str_from(destination_nexthop(rq->destination)),
+	    .size = m->size, .arrived = m->arrived, .body = e->body,
+	    .smtputf8 = e->smtputf8, .envid = e->envid, .ret = e->ret};
+	struct deliver_end last = {rq->number, rq->left};
+
+	(void)q;
+	if (ipc_put_fd(c, &deliver, &d, fd) < 0)
+		return -1;
+	for (size_t i = 0; i < rq->left; i++) {
+		struct recipient *r = rq->recipients[i];
+		const struct queue_recipient *in =
+		    &e->recipients[recipient_index(r)];
+		struct deliver_to to = {.request = rq->number,
+		    .index = recipient_index(r), .address = in->address,
+		    .original = in->original.len > 0 ? in->original
+		                                     : in->address,
+		    .notify = notify_text(r->notify),
+		    .account = str_from(r->route->account),
+		    .quota_storage = r->route->quota_storage,
+		    .quota_messages = r->route->quota_messages};
+
+		if (ipc_put(c, &deliver_to, &to) < 0)
+			return -1;
+	}
+	return ipc_put(c, &deliver_end, &last);
+}
+
+/* Those that are on hold or deleted since they were queued stay behind. */
+static void choose(struct request *rq, const struct work *w)
+{
+	struct item *item = w->items, *next;
+
+	for (; item != NULL; item = next) {
+		struct recipient *r = (struct recipient *)item;
+
+		next = item->next;
+		if (!r->hold && !r->deleted) {
+			request_add(rq, r);
+			continue;
+		}
+		r->phase = PHASE_IDLE;
+		r->message->busy--;
+		if (r->deleted) {
+			r->state = QUEUE_NOTIFIED;
+			r->dirty = true;
+		}
+	}
+}
+
+static void put_back(struct qmgr *q, struct request *rq, const char *why)
+{
+	struct message *m = rq->message;
+
+	m->busy++; /* it must outlive the loop */
+	while (rq->left > 0)
+		outcome_trouble(q, rq->recipients[--rq->left], why);
+	m->busy--;
+	flow_settled(q, m);
+}
+
+struct request *request_send(struct qmgr *q, struct requests *rs,
+    struct wire *wire, const struct work *w)
+{
+	struct request *rq = request_adopt(rs, rs->next++, w->owner);
+	const char *why = NULL;
+	int fd = -1;
+
+	rq->destination = w->destination;
+	rq->wire = wire;
+	rq->deadline = loop_now(q->loop) + q->conf->qmgr_daemon_timeout;
+	choose(rq, w);
+	if (rq->left > 0 &&
+	    (fd = spool_open_readonly(q, rq->message)) < 0)
+		why = "the queue file cannot be opened";
+	else if (rq->left > 0 && put_all(q, rq, fd) < 0)
+		why = "the delivery agent does not take the request";
+	if (fd >= 0)
+		close(fd);
+	if (rq->left > 0 && why == NULL) {
+		trace_event(TRACE_ATTEMPT,
+		    &rq->message->active->envelope.session, &rq->message->id,
+		    "%s:%s, %zu recipients",
+		    destination_transport(rq->destination),
+		    destination_nexthop(rq->destination), rq->left);
+		return rq;
+	}
+	schedule_done(rq->destination, SCHEDULE_NEUTRAL, STR_EMPTY,
+	    loop_now(q->loop));
+	if (rq->left > 0)
+		put_back(q, rq, why);
+	else
+		flow_settled(q, rq->message);
+	end(rs, &rq);
+	return NULL;
+}
+
+/* ---- answers ---- */
+
+static struct outcome outcome_of(const struct deliver_result *res)
+{
+	return (struct outcome){.action = (enum dsn_action)res->action,
+	    .dsn = res->dsn, .text = res->text, .remote = res->remote,
+	    .code = (unsigned)res->code, .whole_hop = res->whole_hop};
+}
+
+static void learn(struct request *rq, const struct deliver_result *res)
+{
+	char text[DSN_TEXT_MAX];
+
+	if (!res->whole_hop) {
+		rq->good = true;
+		return;
+	}
+	rq->hop_failed = true;
+	if (rq->reason != NULL)
+		return;
+	snprintf(text, sizeof(text), "%.*s %.*s", STR_FMT(res->dsn),
+	    STR_FMT(res->text));
+	rq->reason = str_dup(str_from(text));
+}
+
+/* What the schedule learns from a request that ended. */
+static void report(struct qmgr *q, struct request *rq)
+{
+	enum schedule_result result = SCHEDULE_NEUTRAL;
+
+	if (rq->destination == NULL)
+		return;
+	if (rq->good)
+		result = SCHEDULE_GOOD;
+	else if (rq->hop_failed)
+		result = SCHEDULE_HOP_FAILED;
+	if (schedule_done(rq->destination, result, str_from(rq->reason),
+	    loop_now(q->loop)))
+		outcome_evict(q, rq->destination);
+	rq->destination = NULL;
+}
+
+/* Takes the recipient out of those without an answer. */
+static struct recipient *take(struct request *rq, uint64_t index)
+{
+	for (size_t i = 0; i < rq->left; i++) {
+		struct recipient *r = rq->recipients[i];
+
+		if (recipient_index(r) != index)
+			continue;
+		rq->recipients[i] = rq->recipients[--rq->left];
+		return r;
+	}
+	return NULL;
+}
+
+bool request_result(struct qmgr *q, struct requests *rs, struct request *rq,
+    const struct deliver_result *res)
+{
+	struct outcome o = outcome_of(res);
+	struct message *m = rq->message;
+	struct recipient *r = take(rq, res->index);
+
+	if (r == NULL)
+		return false; /* said twice */
+	learn(rq, res);
+	m->busy++; /* the message must not end before its request */
+	outcome_settle(q, r, &o);
+	if (rq->left > 0) {
+		m->busy--;
+		return false;
+	}
+	report(q, rq);
+	end(rs, &rq);
+	m->busy--;
+	outcome_close(q, m);
+	return true;
+}
+
+void request_stray_result(struct qmgr *q, const struct deliver_result *res)
+{
+	struct outcome o = outcome_of(res);
+	struct message *m = NULL;
+	struct recipient *r;
+	struct id id;
+
+	if (id_parse(res->queue_id, &id) == 0)
+		m = spool_load(q, &id, -1, false);
+	if (m == NULL || res->index >= m->count)
+		return;
+	r = &m->recipients[res->index];
+	if (!recipient_waits(r))
+		return;
+	if (m->place != PLACE_ACTIVE) {
+		messages_place(&q->messages, m, PLACE_ACTIVE, 0);
+		if (spool_activate(q, m) < 0)
+			return;
+	}
+	m->busy++; /* as if it had been under way */
+	outcome_settle(q, r, &o);
+	outcome_close(q, m);
+}
+
+void request_lost(struct qmgr *q, struct requests *rs, struct request **rqp,
+    const char *why)
+{
+	struct request *rq = *rqp;
+	struct message *m = rq->message;
+
+	m->busy++;
+	report(q, rq);
+	while (rq->left > 0)
+		outcome_again(q, rq->recipients[--rq->left], why);
+	end(rs, rqp);
+	m->busy--;
+	outcome_close(q, m);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Asks lookup how each recipient is delivered: many questions under way on
+ * one connection. Without lookup recipients are deferred for a moment.
+ */
+#ifndef QMGR_RESOLVE_H
+#define QMGR_RESOLVE_H
+
+#include "qmgr/qmgr.h"
+
+void resolve_open(struct qmgr *q);
+void resolve_close(struct qmgr *q);
+/* r is idle and its message active; it becomes PHASE_RESOLVING. The outcome
+ * comes from the loop. */
+void resolve_ask(struct qmgr *q, struct recipient *r);
+/* Sends what was asked. */
+void resolve_push(struct qmgr *q);
+
+#endif

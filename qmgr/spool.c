@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: ISC */
+#include "qmgr/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/checksum.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "qmgr/spool_state.h"
+
+#define LOCK_NAME     "qmgr.lock"
+#define ENVELOPE_MOST (256u << 20)
+
+/* ---- the directory and its lock ---- */
+
+int spool_open(struct qmgr *q)
+{
+	struct spool *s = NEW(struct spool);
+	struct rlimit rl;
+
+	q->spool = s;
+	s->lock_fd = -1;
+	s->fd = open(q->house->queue_directory,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd >= 0)
+		s->lock_fd = openat(
+		    s->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0) {
+		log_error("cannot open the spool %s: %s; \"posthouse check\" "
+		          "tells what is wrong with it",
+		    q->house->queue_directory, strerror(errno));
+		return -1;
+	}
+	s->files_most = 512;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < 2048)
+		s->files_most = (size_t)rl.rlim_cur / 4;
+	return 0;
+}
+
+void spool_close(struct qmgr *q)
+{
+	if (q->spool == NULL)
+		return;
+	file_close(&q->spool->fd);
+	file_close(&q->spool->lock_fd);
+	free(q->spool);
+	q->spool = NULL;
+}
+
+int spool_lock(struct qmgr *q)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(q->spool->lock_fd, F_OFD_SETLK, &lock);
+}
+
+void spool_unlock(struct qmgr *q)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(q->spool->lock_fd, F_OFD_SETLK, &lock) < 0)
+		log_warning("unlocking the spool: %s", strerror(errno));
+}
+
+int spool_fd(const struct qmgr *q)
+{
+	return q->spool->fd;
+}
+
+void spool_set_aside(
+    struct qmgr *q, const struct id *id, const char *reason)
+{
+	if (queue_set_aside(q->spool->fd, id, reason) < 0)
+		log_error("%s: damaged (%s), and it cannot be moved to "
+		          "corrupt/: %s",
+		    id->text, reason, strerror(errno));
+	else
+		log_warning("%s: damaged (%s), moved to corrupt/", id->text,
+		    reason);
+}
+
+static int open_file(const struct qmgr *q, const struct id *id, int flags)
+{
+	char path[QUEUE_PATH_MAX];
+
+	queue_path(id, path);
+	return openat(q->spool->fd, path, flags | O_CLOEXEC | O_NOFOLLOW);
+}
+
+int spool_open_readonly(struct qmgr *q, const struct message *m)
+{
+	int fd = open_file(q, &m->id, O_RDONLY);
+
+	if (fd < 0)
+		log_warning("%s: cannot open the queue file: %s", m->id.text,
+		    strerror(errno));
+	return fd;
+}
+
+int spool_unlink(struct qmgr *q, const struct message *m)
+{
+	char path[QUEUE_PATH_MAX];
+
+	queue_path(&m->id, path);
+	if (unlinkat(q->spool->fd, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	log_error("%s: cannot remove the queue file: %s", m->id.text,
+	    strerror(errno));
+	return -1;
+}
+
+/* ---- a message in use ---- */
+
+static struct active *active_new(int fd)
+{
+	struct active *a = NEW(struct active);
+
+	a->arena = arena_new(ENVELOPE_MOST);
+	a->file.fd = fd;
+	return a;
+}
+
+static void active_free(struct spool *s, struct active **ap)
+{
+	struct active *a = *ap;
+
+	*ap = NULL;
+	if (a == NULL)
+		return;
+	if (a->file.fd >= 0) {
+		file_close(&a->file.fd);
+		s->files--;
+	}
+	arena_free(&a->arena);
+	free(a);
+}
+
+/* Preamble and envelope. An error of the disk is not damage: *why is NULL. */
+static int read_envelope(const struct id *id, struct active *a,
+    const char **why)
+{
+	int fd = a->file.fd;
+
+	errno = 0;
+	if (queue_read(fd, &a->file, why) < 0 ||
+	    queue_read_envelope(&a->file, &a->arena, &a->envelope, why) < 0) {
+		a->file.fd = fd;
+		if (errno == EIO || errno == EINTR)
+			*why = NULL;
+		return -1;
+	}
+	if (strcmp(a->file.id.text, id->text) != 0) {
+		*why = "the file's name is another message's";
+		return -1;
+	}
+	return 0;
+}
+
+/* fd -1: opens it. NULL: gone, damaged (set aside), or unreadable now. */
+static struct active *active_open(
+    struct qmgr *q, const struct id *id, int fd, bool *gone)
+{
+	const char *why = NULL;
+	struct active *a;
+
+	*gone = true;
+	if (fd < 0)
+		fd = open_file(q, id, O_RDWR);
+	if (fd < 0) {
+		if (errno != ENOENT) {
+			*gone = false;
+			log_warning("%s: cannot open the queue file: %s",
+			    id->text, strerror(errno));
+		}
+		return NULL;
+	}
+	q->spool->files++;
+	a = active_new(fd);
+	if (read_envelope(id, a, &why) == 0)
+		return a;
+	if (why != NULL) {
+		spool_set_aside(q, id, why);
+	} else {
+		*gone = false;
+		log_warning("%s: cannot read the queue file", id->text);
+	}
+	active_free(q->spool, &a);
+	return NULL;
+}
+
+/* More files are open than there should be: this one is opened again when it
+ * is needed. */
+static void bound_files(struct spool *s, struct active *a)
+{
+	if (s->files <= s->files_most || a->file.fd < 0)
+		return;
+	file_close(&a->file.fd);
+	s->files--;
+}
+
+const struct queue_file *spool_file(struct qmgr *q, struct message *m)
+{
+	struct active *a = m->active;
+
+	if (a->file.fd >= 0)
+		return &a->file;
+	a->file.fd = open_file(q, &m->id, O_RDWR);
+	if (a->file.fd < 0) {
+		log_warning("%s: cannot open the queue file: %s", m->id.text,
+		    strerror(errno));
+		return NULL;
+	}
+	q->spool->files++;
+	return &a->file;
+}
+
+/* ---- reading into memory ---- */
+
+static void from_slot(struct recipient *r, const struct queue_slot *slot,
+    const struct queue_recipient *in)
+{
+	r->state = slot->state;
+	r->hold = slot->hold != 0;
+	r->notify = slot->damaged ? in->notify : slot->notify;
+	r->notified = slot->notified;
+	r->attempts = slot->attempts;
+	r->next = slot->next > UINT32_MAX ? 0 : (uint32_t)slot->next;
+	r->round = slot->round;
+}
+
+static int read_slots(struct message *m, const struct active *a)
+{
+	struct queue_slot *slots =
+	    mem_array(a->file.recipient_count, sizeof(*slots));
+	int result = queue_read_slots(&a->file, slots);
+
+	for (uint32_t i = 0; result == 0 && i < m->count; i++)
+		from_slot(&m->recipients[i], &slots[i],
+		    &a->envelope.recipients[i]);
+	free(slots);
+	return result;
+}
+
+static struct message *add_message(
+    struct qmgr *q, const struct id *id, const struct active *a)
+{
+	struct message *m = messages_add(&q->messages, id,
+	    a->envelope.sender, a->file.recipient_count);
+
+	m->arrived = (uint32_t)(a->file.arrived_us / 1000000);
+	m->size = a->file.header.length + a->file.body.length;
+	for (uint32_t i = 0; i < m->count; i++)
+		m->recipients[i].notify = a->envelope.recipients[i].notify;
+	return m;
+}
+
+struct message *spool_load(
+    struct qmgr *q, const struct id *id, int fd, bool fresh)
+{
+	struct message *m = messages_find(&q->messages, id_str(id));
+	struct active *a;
+	bool gone, left = false;
+
+	if (m != NULL) {
+		file_close(&fd);
+		return m;
+	}
+	a = active_open(q, id, fd, &gone);
+	if (a == NULL)
+		return NULL;
+	m = add_message(q, id, a);
+	m->verified = fresh;
+	if (!fresh && read_slots(m, a) < 0) {
+		/* The disk fails: the walk will find the message again. */
+		log_warning("%s: cannot read the slots: %s", id->text,
+		    strerror(errno));
+		active_free(q->spool, &a);
+		messages_remove(&q->messages, &m);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < m->count; i++)
+		left = left || !recipient_done(&m->recipients[i]) ||
+		    (m->recipients[i].state == QUEUE_DELIVERED &&
+		    (m->recipients[i].notify & QUEUE_NOTIFY_SUCCESS &
+		    ~(unsigned)m->recipients[i].notified) != 0);
+	if (!left && spool_unlink(q, m) == 0) {
+		log_info("%s: removed", id->text);
+		active_free(q->spool, &a);
+		messages_remove(&q->messages, &m);
+		return NULL;
+	}
+	if (fresh) {
+		m->active = a;
+		bound_files(q->spool, a);
+	} else {
+		active_free(q->spool, &a);
+	}
+	return m;
+}
+
+/* The disk is in trouble, not the message: later. */
+static int put_off(struct qmgr *q, struct message *m)
+{
+	messages_place(&q->messages, m, PLACE_HEAP, qmgr_now() + 60);
+	return -1;
+}
+
+int spool_activate(struct qmgr *q, struct message *m)
+{
+	const char *why;
+	bool gone;
+
+	if (m->active == NULL)
+		m->active = active_open(q, &m->id, -1, &gone);
+	if (m->active == NULL && !gone)
+		return put_off(q, m);
+	if (m->active == NULL) {
+		log_warning("%s: the queue file is gone", m->id.text);
+		messages_remove(&q->messages, &m);
+		return -1;
+	}
+	if (!m->verified && queue_verify(&m->active->file, &why) < 0) {
+		active_free(q->spool, &m->active);
+		if (errno != EBADMSG)
+			return put_off(q, m);
+		spool_set_aside(q, &m->id, why);
+		messages_remove(&q->messages, &m);
+		return -1;
+	}
+	m->verified = true;
+	bound_files(q->spool, m->active);
+	return 0;
+}
+
+void spool_rest(struct qmgr *q, struct message *m)
+{
+	active_free(q->spool, &m->active);
+}
+
+/* ---- slots and notes ---- */
+
+void spool_write_slot(struct qmgr *q, struct recipient *r, struct str dsn,
+    unsigned code, uint32_t last)
+{
+	const struct queue_file *f = spool_file(q, r->message);
+	uint32_t index = recipient_index(r);
+	struct queue_slot slot = {.state = 0};
+
+	if (f == NULL)
+		return;
+	if (dsn.len == 0)
+		queue_read_slot(f, index, &slot);
+	else if (str_copy(slot.dsn, sizeof(slot.dsn), dsn) < 0)
+		slot.dsn[0] = '\0';
+	if (dsn.len > 0) {
+		slot.code = (uint16_t)code;
+		slot.last = last;
+	}
+	slot.state = r->state;
+	slot.hold = r->hold;
+	slot.notify = r->notify;
+	slot.notified = r->notified;
+	slot.attempts = r->attempts;
+	slot.next = r->next;
+	slot.round = r->round;
+	if (queue_write_slot(f, index, &slot) < 0)
+		log_warning("%s: cannot write the outcome: %s",
+		    r->message->id.text, strerror(errno));
+	else
+		r->dirty = false;
+	bound_files(q->spool, r->message->active);
+}
+
+#define NOTE_SIZE  1024
+#define NOTE_MAGIC "PHN1"
+#define NOTE_HEAD  12
+
+/* Behind everything else in the file, at a multiple of the size. */
+static uint64_t note_offset(const struct queue_file *f, uint32_t index)
+{
+	uint64_t end = f->envelope.offset + f->envelope.length;
+	uint64_t slots = f->slots_offset + f->recipient_count * 64;
+
+	if (slots > end)
+		end = slots;
+	end = (end + NOTE_SIZE - 1) / NOTE_SIZE * NOTE_SIZE;
+	return end + (uint64_t)index * NOTE_SIZE;
+}
+
+void spool_write_note(struct qmgr *q, struct recipient *r, struct str text,
+    struct str remote)
+{
+	const struct queue_file *f = spool_file(q, r->message);
+	unsigned char out[NOTE_SIZE] = NOTE_MAGIC;
+	uint32_t crc;
+
+	if (f == NULL)
+		return;
+	text = str_sub(text, 0, sizeof(((struct note *)0)->text) - 1);
+	remote = str_sub(remote, 0, sizeof(((struct note *)0)->remote) - 1);
+	out[8] = (unsigned char)text.len;
+	out[9] = (unsigned char)(text.len >> 8);
+	out[10] = (unsigned char)remote.len;
+	out[11] = (unsigned char)(remote.len >> 8);
+	memcpy(out + NOTE_HEAD, text.p, text.len);
+	memcpy(out + NOTE_HEAD + text.len, remote.p, remote.len);
+	crc = crc32c(0, out + 8, sizeof(out) - 8);
+	for (int i = 0; i < 4; i++)
+		out[4 + i] = (unsigned char)(crc >> (8 * i));
+	/* Best-effort: without space the words are lost. */
+	(void)file_pwrite_full(
+	    f->fd, out, sizeof(out), note_offset(f, recipient_index(r)));
+	bound_files(q->spool, r->message->active);
+}
+
+void spool_read_note(const struct queue_file *f, uint32_t index,
+    struct note *out)
+{
+	unsigned char in[NOTE_SIZE];
+	size_t text, remote;
+	uint32_t crc;
+
+	out->text[0] = out->remote[0] = '\0';
+	if (file_pread_full(f->fd, in, sizeof(in), note_offset(f, index)) < 0)
+		return;
+	crc = (uint32_t)in[4] | (uint32_t)in[5] << 8 | (uint32_t)in[6] << 16 |
+	    (uint32_t)in[7] << 24;
+	text = (size_t)in[8] | (size_t)in[9] << 8;
+	remote = (size_t)in[10] | (size_t)in[11] << 8;
+	if (memcmp(in, NOTE_MAGIC, 4) != 0 ||
+	    crc != crc32c(0, in + 8, sizeof(in) - 8) ||
+	    text >= sizeof(out->text) || remote >= sizeof(out->remote))
+		return;
+	memcpy(out->text, in + NOTE_HEAD, text);
+	out->text[text] = '\0';
+	memcpy(out->remote, in + NOTE_HEAD + text, remote);
+	out->remote[remote] = '\0';
+}
