@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "ipc/policy.h"
+#include "ipc/trace.h"
+#include "smtpd/command.h"
+#include "smtpd/envelope.h"
+#include "smtpd/transaction.h"
+
+#define REPLY_MAX   512  /* octets, RFC 5321 4.5.3.1.5 */
+#define FAREWELL_MS 5000 /* for a last reply to get away */
+
+/* ---- replies ---- */
+
+static void sleep_ms(int64_t ms)
+{
+	struct timespec t = {.tv_sec = (time_t)(ms / 1000),
+	    .tv_nsec = (long)(ms % 1000 * 1000000)};
+
+	nanosleep(&t, NULL);
+}
+
+static void put_reply(
+    struct session *s, int code, const char *dsn, const char *text)
+{
+	s->last_code = code;
+	stream_printf(s->stream, "%d %s%s%.*s\r\n", code,
+	    dsn != NULL ? dsn : "", dsn != NULL ? " " : "", REPLY_MAX - 32,
+	    text);
+}
+
+static void count_error(struct session *s)
+{
+	s->errors++;
+	if (s->errors > s->conf->smtpd_soft_error_limit)
+		sleep_ms(s->conf->smtpd_error_sleep_time);
+}
+
+void reply(
+    struct session *s, int code, const char *dsn, const char *format, ...)
+{
+	char text[REPLY_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (code >= 400)
+		count_error(s);
+	put_reply(s, code, dsn, text);
+}
+
+static void log_rejection(struct session *s, struct str recipient, int code,
+    const char *dsn, const char *text)
+{
+	const char *proto = s->server->role == ROLE_LMTP ? "LMTP"
+	    : s->esmtp					 ? "ESMTP"
+							 : "SMTP";
+	char envelope[2200] = "";
+
+	if (s->state & (HAS_SENDER | HAS_RECIPIENT))
+		snprintf(envelope, sizeof(envelope), " from=<%.*s>",
+		    STR_FMT(s->t.sender));
+	if (recipient.len > 0) {
+		size_t at = strlen(envelope);
+		snprintf(envelope + at, sizeof(envelope) - at, " to=<%.*s>",
+		    STR_FMT(recipient));
+	}
+	log_info("NOQUEUE: reject: %s from %s[%s]: %d %s %s;%s proto=%s%s%s%s",
+	    s->doing, s->name, s->address, code, dsn, text, envelope, proto,
+	    s->helo[0] != '\0' ? " helo=<" : "", s->helo,
+	    s->helo[0] != '\0' ? ">" : "");
+	trace_event(
+	    TRACE_REFUSED, &s->id, NULL, "%s: %d %s %s", s->doing, code, dsn,
+	    text);
+	daemon_count("rejected", 1);
+}
+
+void reject(struct session *s, struct str recipient, int code,
+    const char *dsn, const char *format, ...)
+{
+	char text[REPLY_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_rejection(s, recipient, code, dsn, text);
+	reply(s, code, dsn, "%s", text);
+}
+
+void hang_up(struct session *s, const char *dsn, const char *format, ...)
+{
+	char text[REPLY_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	put_reply(s, 421, dsn, text);
+	s->ending = ENDED_BY_US;
+}
+
+/* ---- what is offered ---- */
+
+bool session_offers(const struct session *s, const char *keyword)
+{
+	struct str hidden = str_from(s->conf->smtpd_discard_ehlo_keywords);
+
+	for (;;) {
+		struct str word = str_word(&hidden, " ,\t\r\n");
+		if (word.len == 0)
+			return true;
+		if (str_case_eq(word, str_from(keyword)))
+			return false;
+	}
+}
+
+unsigned session_extensions(const struct session *s)
+{
+	unsigned all = 0;
+
+	if (!s->esmtp)
+		return 0;
+	all |= session_offers(s, "SIZE") ? EXT_SIZE : 0;
+	all |= session_offers(s, "8BITMIME") ? EXT_8BITMIME : 0;
+	all |= session_offers(s, "DSN") ? EXT_DSN : 0;
+	all |= s->server->role == ROLE_SUBMISSION ? EXT_AUTH : 0;
+	return all;
+}
+
+/* ---- the client ---- */
+
+static bool draining(void *arg)
+{
+	const struct session *s = arg;
+
+	return (s->state & (CONNECTED | GREETED)) && daemon_draining();
+}
+
+static void tell_timeout(struct session *s)
+{
+	const char *host = s->server->house->myhostname;
+
+	if (draining(s)) {
+		hang_up(s, "4.3.2", "%s Service shutting down", host);
+		return;
+	}
+	log_info("timeout after %s from %s[%s]", s->doing, s->name,
+	    s->address);
+	hang_up(s, "4.4.2", "%s Error: timeout exceeded", host);
+	s->ending = ENDED_TIMEOUT;
+}
+
+static void lost(struct session *s)
+{
+	log_info("lost connection after %s from %s[%s]", s->doing, s->name,
+	    s->address);
+	s->ending = ENDED_LOST;
+}
+
+bool session_gone(struct session *s, enum stream_result result)
+{
+	if (result == STREAM_TIMEOUT)
+		tell_timeout(s);
+	else
+		lost(s);
+	return false;
+}
+
+bool session_line(
+    struct session *s, size_t most, struct str *line, bool *bare)
+{
+	int64_t deadline = deadline_in(s->conf->smtpd_timeout);
+
+	if (s->end < deadline)
+		deadline = s->end;
+	for (;;) {
+		enum stream_result r = stream_wait_line(
+		    s->stream, most, line, bare, deadline);
+		if (r == STREAM_OK)
+			return true;
+		if (r == STREAM_TOO_LONG) {
+			reply(s, 500, "5.5.2", "Error: line too long");
+			if (s->errors >= s->conf->smtpd_hard_error_limit) {
+				hang_up(s, "4.7.0", "Too many errors");
+				return false;
+			}
+			continue;
+		}
+		return session_gone(s, r);
+	}
+}
+
+static void learn_client(struct session *s, const struct conn *conn)
+{
+	const struct server *server = s->server;
+	struct netaddr peer = conn->peer;
+	struct str bad;
+
+	netaddr_text(&peer, s->address);
+	s->port = netaddr_port(&peer);
+	s->trusted = netaddr_in_list(
+	    &peer, str_from(server->house->mynetworks), &bad) == 1;
+	snprintf(s->name, sizeof(s->name), "unknown");
+	if (netaddr_is_loopback(&peer))
+		snprintf(s->name, sizeof(s->name), "localhost");
+	else if (server->dns != NULL && peer.len > 0)
+		dns_client_name(server->dns, &peer, s->name,
+		    deadline_in(s->conf->smtpd_peername_timeout));
+}
+
+/* Open when policyd is away: mail is not refused for want of a counter. */
+static bool too_often(struct session *s, const struct conn *conn)
+{
+	struct str bad;
+	const void *answer;
+	struct policy_count count = {
+	    .name = STR("smtpd_client_connection_rate_limit"),
+	    .key = str_from(s->address),
+	    .amount = 1,
+	    .limit = (uint64_t)s->conf->smtpd_client_connection_rate_limit,
+	    .window = (uint64_t)s->conf->anvil_rate_time_unit / 1000,
+	};
+
+	if (count.limit == 0 ||
+	    netaddr_in_list(&conn->peer,
+		str_from(s->conf->smtpd_client_event_limit_exceptions),
+		&bad) == 1)
+		return false;
+	if (peer_call(&s->server->policy, &policy_count, &count,
+		&policy_counted, &answer,
+		deadline_in(s->server->house->ipc_timeout)) < 0) {
+		log_warning("policyd: %s", s->server->policy.why);
+		return false;
+	}
+	const struct policy_counted *counted = answer;
+	if (counted->within)
+		return false;
+	log_warning("Connection rate limit exceeded: %llu from %s[%s] for "
+		    "service %s",
+	    (unsigned long long)counted->count, s->name, s->address,
+	    daemon_service());
+	return true;
+}
+
+/* TLS from the first octet (RFC 8314 section 3.3). */
+static bool wrap(struct session *s)
+{
+	if (!s->conf->smtpd_tls_wrappermode)
+		return true;
+	if (s->server->tls == NULL) {
+		log_error("smtpd_tls_wrappermode needs "
+			  "smtpd_tls_chain_files");
+		s->ending = ENDED_BY_US;
+		return false;
+	}
+	enum stream_result r = STREAM_ERROR;
+	if (stream_tls_server(s->stream, s->server->tls) == 0)
+		r = stream_wait_handshake(
+		    s->stream, deadline_in(s->conf->smtpd_timeout));
+	if (r == STREAM_OK)
+		return true;
+	log_info("SSL_accept error from %s[%s]: %s", s->name, s->address,
+	    r == STREAM_TIMEOUT ? "timeout" : stream_why(s->stream));
+	s->ending = ENDED_LOST;
+	return false;
+}
+
+static void greet(struct session *s)
+{
+	const struct house_conf *house = s->server->house;
+
+	stream_printf(s->stream, "220 %s %s %s\r\n", house->myhostname,
+	    s->server->role == ROLE_LMTP ? "LMTP" : "ESMTP",
+	    house->mail_name);
+}
+
+void session_restart(struct session *s)
+{
+	transaction_reset(s);
+	s->state = CONNECTED;
+	s->esmtp = false;
+	s->helo[0] = '\0';
+}
+
+/* ---- the conversation ---- */
+
+static bool forbidden(struct session *s, struct str line)
+{
+	struct str words = str_from(s->conf->smtpd_forbidden_commands);
+	struct str verb = str_word(&line, " \t");
+
+	for (;;) {
+		struct str word = str_word(&words, " ,\t\r\n");
+		if (word.len == 0)
+			return false;
+		if (str_case_eq(word, verb))
+			return true;
+	}
+}
+
+/* Lines that are no command whatever they say. */
+static bool acceptable(struct session *s, struct str line, bool bare)
+{
+	if (s->conf->smtpd_forbid_bare_newline == BARE_REJECT &&
+	    (bare || memchr(line.p, '\r', line.len) != NULL)) {
+		reply(s, 500, "5.5.2", "Error: bare <CR> or <LF> received");
+		return false;
+	}
+	if (memchr(line.p, '\0', line.len) != NULL) {
+		reply(s, 500, "5.5.2", "Error: NUL in command");
+		return false;
+	}
+	return true;
+}
+
+static void converse(struct session *s)
+{
+	const char *host = s->server->house->myhostname;
+
+	while (s->ending == OPEN) {
+		struct str line;
+		bool bare;
+		if (draining(s)) {
+			hang_up(s, "4.3.2", "%s Service shutting down", host);
+			return;
+		}
+		if (!session_line(s, (size_t)s->conf->line_length_limit,
+			&line, &bare))
+			return;
+		if (forbidden(s, line)) {
+			log_warning("non-SMTP command from %s[%s]: %.*s",
+			    s->name, s->address,
+			    STR_FMT(str_sub(line, 0, 100)));
+			hang_up(s, "4.7.0", "%s Error: not SMTP", host);
+			return;
+		}
+		if (acceptable(s, line, bare))
+			command_run(s, line);
+		if (s->ending == OPEN &&
+		    s->errors >= s->conf->smtpd_hard_error_limit) {
+			log_info("too many errors after %s from %s[%s]",
+			    s->doing, s->name, s->address);
+			hang_up(s, "4.7.0", "%s Error: too many errors",
+			    host);
+		}
+	}
+}
+
+static void begin(struct session *s, const struct conn *conn)
+{
+	learn_client(s, conn);
+	log_info("connect from %s[%s]", s->name, s->address);
+	trace_event(TRACE_CONNECT, &s->id, NULL, "%s", s->address);
+	daemon_count("sessions", 1);
+	if (too_often(s, conn)) {
+		hang_up(s, "4.7.0", "%s Error: too many connections from %s",
+		    s->server->house->myhostname, s->address);
+		return;
+	}
+	if (wrap(s))
+		greet(s);
+}
+
+void session_run(struct server *server, struct conn *conn)
+{
+	char summary[512];
+	struct session s = {
+	    .server = server,
+	    .conf = server->conf,
+	    .stream = stream_new(conn->fd),
+	    .id = id_new(),
+	    .state = CONNECTED,
+	    .end = deadline_in(server->conf->smtpd_session_time_limit),
+	    .t.arena = arena_new(TRANSACTION_ARENA),
+	    .doing = "CONNECT",
+	};
+
+	stream_on_wait(s.stream, draining, &s);
+	begin(&s, conn);
+	converse(&s);
+	stream_on_wait(s.stream, NULL, NULL);
+	if (s.ending != ENDED_LOST)
+		stream_flush(s.stream, deadline_in(FAREWELL_MS));
+	stream_close(&s.stream);
+	arena_free(&s.t.arena);
+	mem_wipe(s.ticket, sizeof(s.ticket));
+	command_summary(&s, summary, sizeof(summary));
+	log_info("disconnect from %s[%s]%s", s.name, s.address, summary);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/smtpd_conf.h"
+
+static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
+static const char *const bare_policies[] = {"reject", "normalize", NULL};
+
+#define P(kind, name, ...) CONF_##kind(struct smtpd_conf, name, __VA_ARGS__)
+
+/* clang-format off */
+const struct conf_param smtpd_params[] = {
+	/*      name                      default least most */
+	P(CHOICE, smtpd_tls_security_level, "may", tls_levels,
+	  "Offer STARTTLS (RFC 3207), or with encrypt demand it. The "
+	  "submission role always demands it."),
+	P(BOOL, smtpd_tls_wrappermode,    "no",
+	  "TLS from the first octet, as on port 465 (RFC 8314)."),
+	P(TEXT, smtpd_tls_chain_files,    "",     0,     4096,
+	  "PEM files of a private key and its certificates each, read before "
+	  "the jail; without any there is no TLS."),
+	P(TEXT, smtpd_tls_protocols,      ">=TLSv1.2", 0, 256,
+	  "The TLS versions that are offered."),
+	P(BOOL, smtpd_peername_lookup,    "yes",
+	  "Look up and verify the client's name. Loopback clients are "
+	  "localhost without a lookup."),
+	P(TIME, smtpd_peername_timeout,   "5s",   1,     60,
+	  "How long the lookup of a client's name may take."),
+	P(INT,  smtpd_client_connection_rate_limit, "0", 0, 1000000,
+	  "Connections of one client in anvil_rate_time_unit; 0 does not "
+	  "count them. Without policyd there is no limit."),
+	P(TEXT, smtpd_client_event_limit_exceptions, "$mynetworks", 0, 65536,
+	  "Networks that smtpd_client_connection_rate_limit leaves alone."),
+	P(TIME, anvil_rate_time_unit,     "60s",  1,     86400,
+	  "The time over which connections are counted."),
+	P(INT,  smtpd_recipient_limit,    "1000", 100,   100000,
+	  "Recipients of one message; more are refused with 452 and can be "
+	  "sent in a second transaction (RFC 5321 4.5.3.1.10)."),
+	P(INT,  line_length_limit,        "2048", 1000,  65536,
+	  "Octets of a command line."),
+	P(INT,  smtpd_line_length_limit,  "1000000", 1000, 1000000000,
+	  "Octets of a line of content. RFC 5321 4.5.3.1.6 allows 1000, but "
+	  "much honest mail does not keep to it."),
+	P(INT,  smtpd_soft_error_limit,   "10",   1,     1000,
+	  "Errors after which each further one costs the client "
+	  "smtpd_error_sleep_time."),
+	P(INT,  smtpd_hard_error_limit,   "20",   1,     1000,
+	  "Errors after which a client is disconnected."),
+	P(TIME, smtpd_error_sleep_time,   "1s",   0,     60,
+	  "The delay of a reply after smtpd_soft_error_limit errors."),
+	P(INT,  smtpd_junk_command_limit, "100",  1,     10000,
+	  "NOOP, VRFY, RSET, HELP and repeated greetings without a message; "
+	  "each one more counts as an error."),
+	P(TIME, smtpd_timeout,            "300s", 1,     3600,
+	  "How long a client may take for a command or stay silent "
+	  "(RFC 5321 4.5.3.2.7)."),
+	P(TIME, smtpd_session_time_limit, "2h",   10,    864000,
+	  "How long a session may last; what is over it ends between two "
+	  "commands with 421."),
+	P(INT,  smtpd_min_data_rate,      "500",  1,     1000000000,
+	  "Octets a second at which content must arrive, after a first "
+	  "smtpd_timeout."),
+	P(CHOICE, smtpd_forbid_bare_newline, "reject", bare_policies,
+	  "What happens to CR or LF alone: reject refuses the message; "
+	  "normalize makes CRLF of a bare LF and a space of a bare CR. "
+	  "Nothing but CRLF.CRLF ever ends a message."),
+	P(BOOL, smtpd_forbid_nul,         "no",
+	  "Refuse content with NUL octets."),
+	P(TEXT, smtpd_forbidden_commands, "CONNECT GET POST USER", 0, 1024,
+	  "Words that no SMTP client says; who does is disconnected."),
+	P(TEXT, smtpd_discard_ehlo_keywords, "", 0, 1024,
+	  "EHLO keywords that are not announced."),
+	CONF_END
+};
+/* clang-format on */
