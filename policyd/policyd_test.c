@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "policyd/penalty.h"
+
+static void windows_slide(void **state)
+{
+	(void)state;
+	struct windows w = windows_new(1000);
+	struct str k = STR("k");
+
+	assert_int_equal(windows_add(&w, k, 3, 8000, 100000), 3);
+	assert_int_equal(windows_add(&w, k, 4, 8000, 103000), 7);
+	assert_int_equal(windows_get(&w, k, 8000, 107900), 7);
+	assert_int_equal(windows_get(&w, k, 8000, 108000), 4);
+	assert_int_equal(windows_get(&w, k, 8000, 111000), 0);
+	assert_int_equal(windows_get(&w, STR("other"), 8000, 111000), 0);
+	assert_int_equal(
+	    windows_add(&w, k, UINT64_MAX, 8000, 111000), UINT32_MAX);
+	assert_int_equal(windows_add(&w, k, 5, 8000, 112000), UINT32_MAX);
+	windows_free(&w);
+}
+
+static void taking_away_ends_at_nothing(void **state)
+{
+	(void)state;
+	struct windows w = windows_new(1000);
+
+	windows_add(&w, STR("k"), 3, 8000, 100000);
+	windows_add(&w, STR("k"), 3, 8000, 102000);
+	windows_take(&w, STR("k"), 4, 8000, 102000);
+	assert_int_equal(windows_get(&w, STR("k"), 8000, 102000), 2);
+	windows_take(&w, STR("k"), 40, 8000, 102000);
+	assert_int_equal(w.by_key.count, 0);
+	windows_free(&w);
+}
+
+static void memory_is_bounded(void **state)
+{
+	(void)state;
+	struct windows w = windows_new(100);
+	char key[20];
+
+	for (int i = 0; i < 10000; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		windows_add(&w, str_from(key), 1, 60000, i);
+		/* Used all the time, so it stays. */
+		windows_add(&w, STR("kept"), 1, 6000000, i);
+	}
+	assert_int_equal(w.by_key.count, 100);
+	assert_int_equal(
+	    windows_get(&w, STR("kept"), 6000000, 10000), 10000);
+	assert_int_equal(windows_get(&w, STR("1"), 60000, 10000), 0);
+	windows_free(&w);
+}
+
+static const struct policyd_conf conf = {.policy_counters_max = 1000,
+    .login_failure_window = 900000, .login_failure_delay = 2000,
+    .login_failure_delay_max = 16000, .login_failure_block = 6,
+    .login_failure_exempt = "10.0.0.0/8"};
+
+/* "delay failures blocked" */
+static const char *tell(struct penalties *p, const char *address,
+    const char *login, int what, int64_t now)
+{
+	static char text[100];
+	struct policy_penalty r = {0};
+	struct policy_failure f = {0, str_from(address), str_from(login),
+	    what == '+'};
+	struct policy_ask a = {0, str_from(address), str_from(login)};
+
+	if (what == '?')
+		penalties_ask(p, &a, now, &r);
+	else
+		penalties_failure(p, &f, now, &r);
+	snprintf(text, sizeof(text), "%d %d %d", (int)r.delay_ms,
+	    (int)r.failures, r.blocked);
+	return text;
+}
+
+static void penalties_grow_and_end(void **state)
+{
+	(void)state;
+	struct penalties p = penalties_new(&conf);
+	static const struct {
+		const char *address, *login;
+		int what;
+		int64_t at;
+		const char *want;
+	} rows[] = {
+		{"192.0.2.1", "a@x", '?', 0, "0 0 0"},
+		{"192.0.2.1", "a@x", '-', 0, "2000 1 0"},
+		{"192.0.2.1", "A@X", '-', 0, "4000 2 0"},
+		{"192.0.2.1", "b@x", '-', 0, "8000 3 0"},
+		{"192.0.2.1", "a@x", '+', 0, "2000 1 0"},
+		{"192.0.2.2", "a@x", '?', 0, "0 0 0"},
+		/* an account is guarded against many addresses */
+		{"192.0.2.3", "c@x", '-', 0, "2000 1 0"},
+		{"192.0.2.4", "c@x", '-', 0, "4000 1 0"},
+		/* one /64 is one address */
+		{"2001:db8::1", "d@x", '-', 0, "2000 1 0"},
+		{"2001:db8::2", "e@x", '-', 0, "4000 2 0"},
+		{"2001:db8:0:1::2", "f@x", '-', 0, "2000 1 0"},
+		/* a block, and its end */
+		{"192.0.2.9", "", '-', 0, "2000 1 0"},
+		{"192.0.2.9", "", '-', 0, "4000 2 0"},
+		{"192.0.2.9", "", '-', 0, "8000 3 0"},
+		{"192.0.2.9", "", '-', 0, "16000 4 0"},
+		{"192.0.2.9", "", '-', 0, "16000 5 0"},
+		{"192.0.2.9", "", '-', 0, "16000 6 1"},
+		{"192.0.2.9", "z@x", '?', 1000, "16000 6 1"},
+		{"192.0.2.9", "z@x", '?', 901000, "0 0 0"},
+		{"10.1.1.1", "", '-', 0, "2000 1 0"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_string_equal(tell(&p, rows[i].address, rows[i].login,
+		    rows[i].what, 1000000 + rows[i].at), rows[i].want);
+	for (int i = 0; i < 20; i++)
+		tell(&p, "10.1.1.1", "", '-', 1000000);
+	assert_string_equal(
+	    tell(&p, "10.1.1.1", "", '?', 1000000), "16000 21 0");
+	penalties_free(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(windows_slide),
+	    cmocka_unit_test(taking_away_ends_at_nothing),
+	    cmocka_unit_test(memory_is_bounded),
+	    cmocka_unit_test(penalties_grow_and_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
