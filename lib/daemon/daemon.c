@@ -296,6 +296,13 @@ static void tell_fatal(enum log_level level, struct str line, void *arg)
 		channel_say(CHANNEL_FATAL, text);
 }
 
+/* Until there is a connection to logd. */
+static void early_sink(enum log_level level, struct str line, void *arg)
+{
+	dprintf(STDERR_FILENO, "%s: %.*s\n", log_program(), STR_FMT(line));
+	tell_fatal(level, line, arg);
+}
+
 static void connect_log(void)
 {
 	char *path;
@@ -312,7 +319,9 @@ static void connect_log(void)
 int daemon_main(const struct daemon *daemon, int argc, char **argv)
 {
 	log_open(daemon->name);
+	log_set_sink(early_sink, NULL);
 	self.daemon = daemon;
+	umask(0007);
 	options_read(argc, argv);
 	prepare_signals();
 	if (self.by_hand)

@@ -24,9 +24,19 @@ static const struct ipc_field service[] = {
     IPC_U64(struct master_service, served, 0, UINT64_MAX),
     IPC_U64(struct master_service, restarts, 0, UINT64_MAX),
     IPC_TEXT(struct master_service, pids, 0, 1024),
+    IPC_TEXT(struct master_service, error, 0, 1024),
     IPC_END,
 };
 const struct ipc_type master_service = {"master_service", service};
+
+static const struct ipc_field counter[] = {
+    IPC_TEXT(struct master_counter, service, 1, IPC_HOST_MAX),
+    IPC_TEXT(struct master_counter, type, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct master_counter, name, 1, IPC_NAME_MAX),
+    IPC_U64(struct master_counter, value, 0, UINT64_MAX),
+    IPC_END,
+};
+const struct ipc_type master_counter = {"master_counter", counter};
 
 static const struct ipc_field note[] = {
     IPC_TEXT(struct master_note, text, 0, 2048),
@@ -45,5 +55,6 @@ static const struct ipc_field end[] = {
 const struct ipc_type master_end = {"master_end", end};
 
 static const struct ipc_type *const types[] = {
-    &master_ask, &master_service, &master_note, &master_end, NULL};
+    &master_ask, &master_service, &master_counter,
+    &master_note, &master_end, NULL};
 const struct ipc_exchange master_exchange = {"master", 1, types};

@@ -2,8 +2,8 @@
 /*
  * posthouse -> master (socket "master"; only root or master's own uid).
  *
- * `master_ask` is answered by `master_service` for each service (verb status
- * and list) and one `master_end`. Verbs on one service name it; reload and
+ * `master_ask` is answered by `master_service` for each service (verb status),
+ * with its `master_counter`s behind it, and one `master_end`. Verbs on one service name it; reload and
  * shutdown do not. reload checks everything first: with errors nothing
  * changes, each error is one `master_note`, and end says ok=0.
  */
@@ -24,13 +24,22 @@ struct master_service {
 	struct str name;     /* first column of master.cf, with its port if any */
 	struct str type;     /* "inet", "unix", "unix-dgram" */
 	struct str command;  /* "smtpd" */
-	struct str state;    /* running, waiting, stopped, throttled, draining */
+	struct str state;    /* running, waiting (for a first
+	                      * client), stopped, draining, throttled, failed */
 	uint64_t processes;
 	uint64_t busy;
 	uint64_t limit;      /* 0: none */
 	uint64_t served;     /* connections since the start of master */
 	uint64_t restarts;   /* processes that ended badly */
 	struct str pids;     /* "12 13"; cut */
+	struct str error;    /* of the last process that ended badly; "" */
+};
+/* A figure that the service's processes count (daemon_count). */
+struct master_counter {
+	struct str service;
+	struct str type;
+	struct str name;
+	uint64_t value;
 };
 struct master_note {
 	struct str text;
@@ -43,8 +52,8 @@ struct master_end {
 	struct str text;
 };
 
-extern const struct ipc_type master_ask, master_service, master_note,
-    master_end;
+extern const struct ipc_type master_ask, master_service, master_counter,
+    master_note, master_end;
 extern const struct ipc_exchange master_exchange;
 
 #endif

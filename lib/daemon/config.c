@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+#include "daemon/board.h"
+
+#define MAIN_CF_MAX   (1u << 20)
+#define ADDRESSES_MAX 16
+
+struct port_name {
+	const char *name;
+	uint16_t port;
+};
+
+/* A jail and a private instance have no /etc/services. */
+static const struct port_name port_names[] = {{"smtp", 25},
+    {"submission", 587}, {"submissions", 465}, {"smtps", 465}, {"lmtp", 24},
+    {"imap", 143}, {"imaps", 993}, {"pop3", 110}, {"pop3s", 995},
+    {"sieve", 4190}};
+
+uint16_t config_port(struct str name)
+{
+	uint64_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(port_names); i++)
+		if (str_eq(name, str_from(port_names[i].name)))
+			return port_names[i].port;
+	if (str_to_u64(name, 65535, &n) < 0)
+		return 0;
+	return (uint16_t)n;
+}
+
+const char *config_type_name(int type)
+{
+	static const char *const names[] = {"inet", "unix", "unix-dgram"};
+
+	return names[type];
+}
+
+/* ---- where inet services listen ----------------------------------------- */
+
+static void add_address(struct config_service *s, const struct netaddr *a)
+{
+	s->addresses = mem_resize(
+	    s->addresses, s->address_count + 1, sizeof(s->addresses[0]));
+	s->addresses[s->address_count++] = *a;
+}
+
+/* An address, or a host name's addresses. */
+static int add_host(struct config_service *s, struct str host, uint16_t port)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	struct netaddr a;
+	char name[256];
+
+	if (netaddr_parse(host, port, &a) == 0) {
+		add_address(s, &a);
+		return 0;
+	}
+	if (str_copy(name, sizeof(name), host) < 0 ||
+	    getaddrinfo(name, NULL, &hints, &found) != 0)
+		return -1;
+	for (struct addrinfo *i = found; i != NULL; i = i->ai_next) {
+		a = (struct netaddr){.len = i->ai_addrlen};
+		memcpy(&a.u, i->ai_addr, i->ai_addrlen);
+		if (i->ai_family == AF_INET)
+			a.u.in.sin_port = htons(port);
+		else
+			a.u.in6.sin6_port = htons(port);
+		if (s->address_count < ADDRESSES_MAX)
+			add_address(s, &a);
+	}
+	freeaddrinfo(found);
+	return 0;
+}
+
+static int add_interfaces(
+    struct config_service *s, struct str list, uint16_t port)
+{
+	struct str word;
+
+	if (str_eq(str_trim(list), STR("loopback-only")))
+		list = STR("127.0.0.1 ::1");
+	else if (str_eq(str_trim(list), STR("all")))
+		list = STR("0.0.0.0 ::");
+	else if (str_find(list, ' ') == list.len &&
+	    str_find(list, ',') == list.len)
+		return add_host(s, str_trim(list), port);
+	s->optional = true;
+	while ((word = str_word(&list, " \t,")).len > 0)
+		if (add_host(s, word, port) < 0)
+			return -1;
+	return s->address_count > 0 ? 0 : -1;
+}
+
+static const char *find_addresses(
+    struct config_service *s, const struct house_conf *house)
+{
+	struct str name = str_from(s->row->name);
+	size_t colon = str_find_last(name, ':');
+	uint16_t port;
+
+	port = config_port(colon < name.len ? str_skip(name, colon + 1) : name);
+	if (port == 0)
+		return "the name of an inet service is a port: a number, a "
+		       "well-known name, or address:port";
+	if (colon < name.len &&
+	    add_host(s, str_sub(name, 0, colon), port) < 0)
+		return "there is no such address";
+	if (colon == name.len &&
+	    add_interfaces(s, str_from(house->inet_interfaces), port) < 0)
+		return "inet_interfaces has an address that does not exist";
+	return NULL;
+}
+
+/* ---- rows of master.cf --------------------------------------------------- */
+
+static const char *check_args(struct config_service *s)
+{
+	const char *role = s->row->command;
+
+	for (char *const *a = s->row->args; a != NULL && *a != NULL; a++) {
+		bool is_role = strcmp(*a, "-r") == 0;
+
+		if (!is_role && strcmp(*a, "-o") != 0)
+			return "arguments are -r role and -o name=value";
+		if (*++a == NULL)
+			return "-r and -o have a value";
+		if (is_role)
+			role = *a;
+	}
+	s->role = role_find(role);
+	return s->role != NULL ? NULL : "there is no such role";
+}
+
+static const char *check_row(struct config *c, struct config_service *s)
+{
+	const char *why = check_args(s);
+
+	if (why != NULL)
+		return why;
+	if (s->row->wakeup != 0)
+		return "wakeup is 0 or -: no service needs to be woken";
+	s->limit = s->row->maxproc < 0 ? c->house.default_process_limit
+	                               : s->row->maxproc;
+	if (s->limit == 0 || s->limit > BOARD_SLOTS / 2)
+		s->limit = BOARD_SLOTS / 2;
+	if (s->row->type == SERVICE_INET)
+		why = find_addresses(s, &c->house);
+	return why;
+}
+
+static void check_program(struct config *c, const struct service *row)
+{
+	char *program;
+
+	if (asprintf(&program, "%s/%s", c->house.daemon_directory,
+	        row->command) < 0)
+		return;
+	if (access(program, X_OK) < 0)
+		buf_printf(&c->warnings, "%s/master.cf:%u: service %s: %s: %s\n",
+		    c->directory, row->line, row->name, program,
+		    strerror(errno));
+	free(program);
+}
+
+static void check_services(struct config *c, struct buf *errors)
+{
+	c->services = mem_array(c->mastercf->count, sizeof(c->services[0]));
+	for (size_t i = 0; i < c->mastercf->count; i++) {
+		struct config_service *s = &c->services[i];
+		const char *why;
+
+		s->row = &c->mastercf->services[i];
+		why = check_row(c, s);
+		if (why != NULL)
+			buf_printf(errors, "%s/master.cf:%u: service %s: %s\n",
+			    c->directory, s->row->line, s->row->name, why);
+		else
+			check_program(c, s->row);
+	}
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+static void read_main(struct config *c, struct buf *errors)
+{
+	struct buf text = buf_new(MAIN_CF_MAX);
+	char *path;
+
+	if (asprintf(&path, "%s/main.cf", c->directory) < 0)
+		return;
+	if (file_read(path, &text) < 0) {
+		buf_printf(errors, "%s: %s\n", path, strerror(errno));
+	} else {
+		c->conf = conf_parse(buf_str(&text), path, errors);
+		c->text = str_dup(buf_str(&text));
+		c->text_len = text.len;
+	}
+	free(path);
+	buf_free(&text);
+}
+
+static void fill_main(struct config *c, struct buf *errors)
+{
+	struct buf place = buf_new(8192), ignored = buf_new(65536);
+
+	if (conf_raw(c->conf, "config_directory") == NULL) {
+		buf_printf(&place, "config_directory=%s", c->directory);
+		conf_override(c->conf, buf_text(&place), errors);
+	}
+	conf_check_services(c->conf, c->mastercf, errors);
+	/* What is wrong was told by the check. */
+	conf_fill(c->conf, house_params, &c->house, &ignored);
+	buf_free(&place);
+	buf_free(&ignored);
+}
+
+struct config *config_read(const char *directory, struct buf *errors)
+{
+	struct config *c = NEW(struct config);
+	char *path;
+
+	c->warnings = buf_new(65536);
+	c->directory = realpath(directory, NULL);
+	if (c->directory == NULL) {
+		buf_printf(errors, "%s: %s\n", directory, strerror(errno));
+		config_free(&c);
+		return NULL;
+	}
+	read_main(c, errors);
+	if (asprintf(&path, "%s/master.cf", c->directory) >= 0) {
+		c->mastercf = mastercf_read(path, errors);
+		if (c->mastercf == NULL && errors->len == 0)
+			buf_printf(errors, "%s: %s\n", path, strerror(errno));
+		free(path);
+	}
+	if (c->conf != NULL)
+		fill_main(c, errors);
+	if (c->conf != NULL && c->mastercf != NULL)
+		check_services(c, errors);
+	if (c->conf != NULL)
+		buf_add(&c->warnings, conf_warnings(c->conf));
+	if (errors->len > 0)
+		config_free(&c);
+	return c;
+}
+
+void config_free(struct config **c)
+{
+	struct config *self = *c;
+
+	if (self == NULL)
+		return;
+	for (size_t i = 0; self->services != NULL && i < self->mastercf->count;
+	    i++)
+		free(self->services[i].addresses);
+	free(self->services);
+	buf_free(&self->warnings);
+	mastercf_free(&self->mastercf);
+	conf_free(&self->conf);
+	free(self->text);
+	free(self->directory);
+	free(self);
+	*c = NULL;
+}

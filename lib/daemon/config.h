@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The whole configuration of a house, read and checked at once: main.cf
+ * against the registry of parameters, master.cf, the options of every
+ * service. For master (start and reload) and `posthouse check`; the programs
+ * that use it link the registry.
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include "conf/conf.h"
+#include "conf/mastercf.h"
+#include "daemon/house_conf.h"
+#include "daemon/roles.h"
+#include "net/netaddr.h"
+
+/* A row of master.cf with what follows from it. */
+struct config_service {
+	const struct service *row;
+	const struct role *role;
+	int limit;                 /* processes, at least 1 */
+	struct netaddr *addresses; /* inet: to listen on */
+	size_t address_count;
+	bool optional; /* of several addresses: IPv6 may be missing */
+};
+
+struct config {
+	char *directory; /* absolute */
+	char *text;      /* main.cf as it was read */
+	size_t text_len;
+	struct conf *conf;
+	struct house_conf house;
+	struct mastercf *mastercf;
+	struct config_service *services; /* mastercf->count of them */
+	struct buf warnings; /* lines; what hurts one service only */
+};
+
+/*
+ * Reads and checks. NULL when anything is wrong; errors then has a line for
+ * each problem, with file and line.
+ */
+struct config *config_read(const char *directory, struct buf *errors);
+void config_free(struct config **c);
+
+/* The well-known names of ports ("smtp"), or a number; 0 when neither. */
+uint16_t config_port(struct str name);
+/* "inet", "unix", "unix-dgram" */
+const char *config_type_name(int type);
+
+#endif

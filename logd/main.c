@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The log daemon, a front: takes log lines and trace events of all processes
+ * as datagrams and writes them to their files.
+ *
+ *	record.c  what a datagram consists of
+ *	output.c  the log, the trace files
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "daemon/daemon.h"
+#include "logd/logd_conf.h"
+#include "logd/output.h"
+#include "logd/record.h"
+
+#define BATCH      32    /* datagrams of one recvmmsg(2) */
+#define GATHER_MS  5     /* lines gather before they are read */
+#define SWEEP_MS   60000
+
+static struct logd_conf conf;
+static int log_fd = -1;
+static struct loop_timer *sweeper;
+
+/* ---- datagrams ----------------------------------------------------------- */
+
+static char space[BATCH][LOG_DATAGRAM_MAX];
+
+#define CONTROL_SIZE CMSG_SPACE(sizeof(struct ucred))
+
+static pid_t sender(struct msghdr *m)
+{
+	struct cmsghdr *h = CMSG_FIRSTHDR(m);
+	struct ucred who;
+
+	for (; h != NULL; h = CMSG_NXTHDR(m, h)) {
+		if (h->cmsg_level != SOL_SOCKET ||
+		    h->cmsg_type != SCM_CREDENTIALS)
+			continue;
+		memcpy(&who, CMSG_DATA(h), sizeof(who));
+		return who.pid;
+	}
+	return 0;
+}
+
+static void take(struct str rest, pid_t pid)
+{
+	struct record r;
+	char text[80];
+	int n;
+
+	for (;;) {
+		switch (record_cut(&rest, &r)) {
+		case RECORD_END:
+			return;
+		case RECORD_TRACE:
+			output_trace(&r.trace);
+			daemon_count("events", 1);
+			break;
+		case RECORD_LINE:
+			if (r.lost > 0) {
+				n = snprintf(text, sizeof(text),
+				    "warning: %llu log records were lost",
+				    (unsigned long long)r.lost);
+				output_line(r.program, pid,
+				    str_of(text, (size_t)n));
+				daemon_count("lost", r.lost);
+			}
+			output_line(r.program, pid, r.text);
+			daemon_count("lines", 1);
+			break;
+		case RECORD_BAD:
+			daemon_count("bad", 1);
+			log_warning("process %d sent a record that is none",
+			    (int)pid);
+			return;
+		}
+	}
+}
+
+/* Everything that has arrived. */
+static void receive(int fd)
+{
+	static struct mmsghdr messages[BATCH];
+	static struct iovec iov[BATCH];
+	static _Alignas(struct cmsghdr) char control[BATCH][CONTROL_SIZE];
+	int n;
+
+	do {
+		for (int i = 0; i < BATCH; i++) {
+			iov[i] = (struct iovec){space[i], LOG_DATAGRAM_MAX};
+			messages[i].msg_hdr = (struct msghdr){
+			    .msg_iov = &iov[i],
+			    .msg_iovlen = 1,
+			    .msg_control = control[i],
+			    .msg_controllen = sizeof(control[i])};
+		}
+		n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT, NULL);
+		for (int i = 0; i < n; i++)
+			take(str_of(space[i], messages[i].msg_len),
+			    sender(&messages[i].msg_hdr));
+	} while (n == BATCH);
+	output_flush();
+}
+
+/* Reading each line as it comes would wake this process for each. */
+static void datagram(int fd)
+{
+	log_fd = fd;
+	poll(NULL, 0, GATHER_MS);
+	receive(fd);
+}
+
+/* ---- our own lines ------------------------------------------------------- */
+
+static void own_line(enum log_level level, struct str line, void *arg)
+{
+	(void)level;
+	(void)arg;
+	output_line(STR("logd"), getpid(), line);
+	output_flush();
+}
+
+static void sweep(void *arg)
+{
+	(void)arg;
+	output_sweep();
+	loop_timer_set(sweeper, SWEEP_MS);
+}
+
+/* ---- the daemon ---------------------------------------------------------- */
+
+static int start(void)
+{
+	const struct house_conf *house = daemon_house();
+	struct str name = str_from(house->myhostname);
+	const char *path;
+	char *host = str_dup(str_cut(&name, '.'));
+
+	if (output_open(&conf, house->log_directory, host, house->syslog_name,
+	        &path) < 0)
+		log_fatal("%s: %s", path, strerror(errno));
+	log_set_sink(own_line, NULL);
+	sweeper = loop_timer_new(daemon_loop(), sweep, NULL);
+	loop_timer_set(sweeper, SWEEP_MS);
+	return 0;
+}
+
+/* What was sent before the end is still written. */
+static void drain(void)
+{
+	if (log_fd >= 0)
+		receive(log_fd);
+	daemon_done();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon logd = {
+	    .name = "logd",
+	    .kind = DAEMON_FRONT,
+	    .params = logd_params,
+	    .conf = &conf,
+	    .start = start,
+	    .datagram = datagram,
+	    .drain = drain,
+	};
+
+	return daemon_main(&logd, argc, argv);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/* The files that logd writes. */
+#ifndef LOGD_OUTPUT_H
+#define LOGD_OUTPUT_H
+
+#include <sys/types.h>
+
+#include "ipc/trace.h"
+#include "logd/logd_conf.h"
+
+/* Directory and names of the files; host and the word before the slash. The
+ * strings must outlive all other calls. 0, or -1 with errno and *path of the
+ * file that cannot be opened. */
+int output_open(const struct logd_conf *conf, const char *log_directory,
+    const char *host, const char *prefix, const char **path);
+
+/* Adds a line or an event to the batch. */
+void output_line(struct str program, pid_t pid, struct str text);
+void output_trace(const struct trace_record *r);
+/* Writes the batch: one write(2) for each file. */
+void output_flush(void);
+/* Once a minute: removes trace files past their lifetime. */
+void output_sweep(void);
+
+#endif

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The socket "master": what `posthouse` asks for. A verb that takes time is
+ * answered when it is done.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "ipc/master.h"
+#include "master/master.h"
+
+#define CLIENTS_MAX 32
+#define ANSWER_MS   1000 /* between two looks at what is being waited for */
+
+struct client {
+	struct client *next;
+	struct ipc *ipc;
+	struct loop_watch *watch;
+	int waiting; /* enum master_verb, -1: for nothing */
+	char service[128];
+	int type;
+};
+
+static struct {
+	int fd;
+	struct loop_watch *watch;
+	struct loop_timer *timer;
+	struct client *clients;
+	unsigned count;
+} control = {.fd = -1};
+
+/* ---- answers ------------------------------------------------------------- */
+
+static void drop(struct client *c)
+{
+	struct client **at = &control.clients;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	control.count--;
+	loop_watch_free(&c->watch);
+	ipc_close(&c->ipc);
+	free(c);
+}
+
+/* Sends what is pending as far as it goes; the rest when there is room. */
+static void push(struct client *c)
+{
+	enum ipc_result r = ipc_push(c->ipc);
+
+	if (r == IPC_BROKEN)
+		drop(c);
+	else
+		loop_watch_set(c->watch,
+		    r == IPC_AGAIN ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+}
+
+static void answer(struct client *c, bool ok, const char *text)
+{
+	struct master_end end = {.ok = ok,
+	    .pid = (uint64_t)getpid(),
+	    .started = (uint64_t)master.started,
+	    .generation = master.generation,
+	    .text = str_sub(str_from(text), 0, 2000)};
+
+	c->waiting = -1;
+	ipc_put(c->ipc, &master_end, &end);
+	push(c);
+}
+
+/* Each line of text as a note. */
+static void put_notes(struct client *c, struct str text)
+{
+	while (text.len > 0) {
+		struct master_note note = {str_sub(str_cut(&text, '\n'), 0,
+		    2000)};
+
+		ipc_put(c->ipc, &master_note, &note);
+	}
+}
+
+static const char *state_of(const struct running *s)
+{
+	bool alive = service_count(s) > 0;
+
+	if (s->wanted != WANT_RUNNING)
+		return service_is_gone(s) ? "stopped" : "draining";
+	if (s->listener_count == 0)
+		return "failed";
+	if (!alive && s->throttled_until > clock_ms())
+		return "throttled";
+	return alive ? "running" : "waiting";
+}
+
+static uint64_t count_busy(const struct running *s)
+{
+	uint64_t busy = 0;
+
+	for (int i = 0; i < BOARD_SLOTS; i++)
+		busy += s->board->slots[i].state == BOARD_BUSY;
+	return busy;
+}
+
+static void put_service(struct client *c, const struct running *s)
+{
+	struct buf pids = buf_new(1000);
+	uint64_t processes = 0;
+	struct master_service m = {.name = str_from(s->name),
+	    .type = str_from(config_type_name(s->type)),
+	    .command = str_from(s->config->row->command),
+	    .state = str_from(state_of(s)),
+	    .busy = count_busy(s),
+	    .limit = (uint64_t)s->config->limit,
+	    .served = s->board->served,
+	    .restarts = s->restarts,
+	    .error = str_from(s->error)};
+
+	/* The board names the children of imapd too; it is for show only. */
+	for (int i = 0; i < BOARD_SLOTS; i++) {
+		uint32_t pid = s->board->slots[i].pid;
+
+		if (pid == 0)
+			continue;
+		processes++;
+		buf_printf(&pids, "%s%u", pids.len > 0 ? " " : "", pid);
+	}
+	m.processes = processes;
+	m.pids = buf_str(&pids);
+	ipc_put(c->ipc, &master_service, &m);
+	buf_free(&pids);
+}
+
+static void put_counters(struct client *c, const struct running *s)
+{
+	for (int i = 0; i < BOARD_COUNTERS; i++) {
+		const struct board_counter *b = &s->board->counters[i];
+		struct master_counter m = {.service = str_from(s->name),
+		    .type = str_from(config_type_name(s->type)),
+		    .name = str_of(b->name, strnlen(b->name, BOARD_NAME_MAX)),
+		    .value = b->value};
+
+		if (b->set == 2 && m.name.len > 0)
+			ipc_put(c->ipc, &master_counter, &m);
+	}
+}
+
+static void status(struct client *c, struct str only)
+{
+	const char *why;
+	struct running *one = only.len > 0 ? service_find(only, &why) : NULL;
+
+	if (only.len > 0 && one == NULL) {
+		answer(c, false, why);
+		return;
+	}
+	for (const struct running *s = master.services; s != NULL; s = s->next) {
+		if ((one != NULL && s != one) || s->removed)
+			continue;
+		put_service(c, s);
+		put_counters(c, s);
+	}
+	answer(c, true, "");
+}
+
+/* ---- verbs --------------------------------------------------------------- */
+
+static struct running *service_of(const struct client *c)
+{
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		if (!s->removed && s->type == c->type &&
+		    strcmp(s->name, c->service) == 0)
+			return s;
+	return NULL;
+}
+
+static void start(struct client *c, struct running *s)
+{
+	char why[300];
+
+	if (s->listener_count == 0 && service_open(s, why, sizeof(why)) < 0) {
+		answer(c, false, why);
+		return;
+	}
+	s->wanted = WANT_RUNNING;
+	s->failures = 0;
+	s->throttled_until = 0;
+	s->error[0] = '\0';
+	service_look(s);
+	c->waiting = MASTER_START;
+}
+
+static void one_service(struct client *c, int verb, struct running *s)
+{
+	c->type = s->type;
+	snprintf(c->service, sizeof(c->service), "%s", s->name);
+	c->waiting = verb;
+	log_info("operator: %s %s/%s", master_verb_names[verb], s->name,
+	    config_type_name(s->type));
+	switch (verb) {
+	case MASTER_STOP:
+	case MASTER_DRAIN:
+		s->wanted = WANT_STOPPED;
+		service_close(s);
+		service_drain(s, verb == MASTER_STOP
+		        ? master.conf.shutdown_timeout
+		        : -1);
+		if (verb == MASTER_DRAIN && !service_is_gone(s))
+			answer(c, true, "draining");
+		break;
+	case MASTER_RESTART:
+		service_drain(s, master.conf.shutdown_timeout);
+		start(c, s);
+		break;
+	default:
+		start(c, s);
+		break;
+	}
+	control_look();
+}
+
+static void reload(struct client *c)
+{
+	struct buf errors = buf_new(65536);
+
+	if (generation_load(&errors) < 0) {
+		put_notes(c, buf_str(&errors));
+		answer(c, false, "the configuration has errors; nothing was "
+		                 "changed");
+	} else {
+		put_notes(c, buf_str(&master.config->warnings));
+		c->waiting = MASTER_RELOAD;
+		control_look();
+	}
+	buf_free(&errors);
+}
+
+static void handle(struct client *c, const struct master_ask *ask)
+{
+	struct running *s;
+	const char *why;
+
+	switch (ask->verb) {
+	case MASTER_STATUS:
+		status(c, ask->service);
+		return;
+	case MASTER_RELOAD:
+		reload(c);
+		return;
+	case MASTER_SHUTDOWN:
+		answer(c, true, "stopping");
+		stop_begin();
+		return;
+	default:
+		s = service_find(ask->service, &why);
+		if (s == NULL)
+			answer(c, false, why);
+		else if (master.stopping)
+			answer(c, false, "the suite is being stopped");
+		else
+			one_service(c, ask->verb, s);
+	}
+}
+
+/* ---- what is being waited for -------------------------------------------- */
+
+static bool has_ready(const struct running *s)
+{
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		if (!p->draining && p->ready)
+			return true;
+	return !service_is_warm(s);
+}
+
+static void look_at(struct client *c)
+{
+	const struct running *s = service_of(c);
+	const char *why = "";
+	int state;
+
+	switch (c->waiting) {
+	case MASTER_RELOAD:
+		state = generation_state(&why);
+		if (state != 0)
+			answer(c, state > 0, why);
+		return;
+	case MASTER_STOP:
+	case MASTER_DRAIN:
+		if (s == NULL || service_is_gone(s))
+			answer(c, true, "stopped");
+		return;
+	default:
+		if (s == NULL)
+			answer(c, false, "the service is gone");
+		else if (s->error[0] != '\0' && s->throttled_until > clock_ms())
+			answer(c, false, s->error);
+		else if (has_ready(s))
+			answer(c, true, "started");
+	}
+}
+
+static void look(void *arg)
+{
+	struct client *next;
+	const char *why;
+
+	(void)arg;
+	generation_state(&why);
+	for (struct client *c = control.clients; c != NULL; c = next) {
+		next = c->next;
+		if (c->waiting >= 0)
+			look_at(c);
+	}
+	for (struct client *c = control.clients; c != NULL; c = c->next)
+		if (c->waiting >= 0)
+			loop_timer_set(control.timer, ANSWER_MS);
+}
+
+/* Callers are in the midst of other things: a moment later. */
+void control_look(void)
+{
+	if (control.timer != NULL)
+		loop_timer_set(control.timer, 0);
+}
+
+/* ---- the socket ---------------------------------------------------------- */
+
+static void ready(unsigned what, void *arg)
+{
+	struct client *c = arg;
+	const struct ipc_type *type;
+	const void *msg;
+	enum ipc_result r;
+
+	if (what & LOOP_WRITE) {
+		push(c);
+		return;
+	}
+	r = ipc_fill(c->ipc);
+	while (r == IPC_OK && c->waiting < 0) {
+		r = ipc_next(c->ipc, &type, &msg);
+		if (r == IPC_OK && type != &master_ask)
+			r = IPC_BROKEN;
+		if (r == IPC_OK) {
+			/* One question at a time; the asker may be gone
+			 * behind it. */
+			handle(c, msg);
+			return;
+		}
+	}
+	if (r == IPC_EOF || r == IPC_BROKEN)
+		drop(c);
+}
+
+static void accepted(unsigned what, void *arg)
+{
+	struct client *c;
+	unsigned uid;
+	int fd = accept4(
+	    control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)what;
+	(void)arg;
+	if (fd < 0)
+		return;
+	if (control.count == CLIENTS_MAX) {
+		file_close(&fd);
+		return;
+	}
+	c = NEW(struct client);
+	c->ipc = ipc_server(fd, &master_exchange);
+	uid = ipc_peer_uid(c->ipc);
+	if (uid != 0 && uid != geteuid()) {
+		log_warning("uid %u may not talk to master", uid);
+		ipc_close(&c->ipc);
+		free(c);
+		return;
+	}
+	c->waiting = -1;
+	c->watch = loop_watch_new(master.loop, fd, LOOP_READ, ready, c);
+	c->next = control.clients;
+	control.clients = c;
+	control.count++;
+}
+
+void control_open(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "master"};
+
+	if (fchdir(master.run_fd) < 0 || chdir("sockets") < 0)
+		log_fatal("run_directory: %s", strerror(errno));
+	control.fd = socket(
+	    AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control.fd < 0 ||
+	    bind(control.fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    chmod("master", 0600) < 0 || listen(control.fd, CLIENTS_MAX) < 0)
+		log_fatal("the socket master: %s", strerror(errno));
+	if (chdir("/") < 0)
+		log_fatal("/: %s", strerror(errno));
+	control.timer = loop_timer_new(master.loop, look, NULL);
+	control.watch = loop_watch_new(
+	    master.loop, control.fd, LOOP_READ, accepted, NULL);
+}
+
+void control_close(void)
+{
+	loop_watch_free(&control.watch);
+	file_close(&control.fd);
+	unlinkat(master.run_fd, "sockets/master", 0);
+	while (control.clients != NULL) {
+		ipc_flush(control.clients->ipc, deadline_in(200));
+		drop(control.clients);
+	}
+	loop_timer_free(&control.timer);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The supervisor: reads master.cf, opens the sockets, starts processes when
+ * they are needed, and again when they end badly.
+ *
+ *	tree.c        the directories and their owners; one master only
+ *	sockets.c     what is listened on
+ *	service.c     when another process is due
+ *	process.c     starting, hearing and reaping processes
+ *	generation.c  the configuration and its change (reload)
+ *	control.c     the socket that the operator's command talks to
+ *	stop.c        the end
+ *
+ * master [-f] [-w FD] -c CONFIG_DIRECTORY. `posthouse start` runs it; with -w
+ * it writes "ready" or error lines to FD when it knows.
+ */
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "ipc/trace.h"
+
+#define READY_MS 15000 /* until `posthouse start` is told how it stands */
+
+struct master master = {.snapshot = -1, .run_fd = -1, .alive = -1,
+    .stderr_pipe = {-1, -1}};
+
+static int ready_fd = -1;
+static int64_t ready_deadline;
+static struct loop_timer *ready_timer;
+
+/* ---- telling `posthouse start` ------------------------------------------- */
+
+static void tell(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
+{
+	va_list args;
+
+	if (ready_fd < 0)
+		return;
+	va_start(args, format);
+	vdprintf(ready_fd, format, args);
+	va_end(args);
+}
+
+/* A warm service that has no ready process; NULL when all have. */
+static const struct running *not_ready(void)
+{
+	for (const struct running *s = master.services; s != NULL; s = s->next) {
+		bool ready = !service_is_warm(s);
+
+		for (const struct process *p = s->processes; p != NULL;
+		    p = p->next)
+			ready |= p->ready && !p->draining;
+		if (!ready)
+			return s;
+	}
+	return NULL;
+}
+
+/* The terminal is the caller's again. */
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd < 3 && null >= 0 && !master.foreground; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	file_close(&ready_fd);
+}
+
+static void look_ready(void *arg)
+{
+	const struct running *s = not_ready();
+
+	(void)arg;
+	if (s == NULL) {
+		tell("ready\n");
+		leave_terminal();
+		return;
+	}
+	if (s->error[0] == '\0' && deadline_left(ready_deadline) > 0) {
+		loop_timer_set(ready_timer, 10);
+		return;
+	}
+	for (s = master.services; s != NULL; s = s->next)
+		if (s->error[0] != '\0')
+			tell("service %s: %s\n", s->name, s->error);
+	s = not_ready();
+	if (s != NULL && s->error[0] == '\0')
+		tell("service %s is not ready yet\n", s->name);
+	leave_terminal();
+}
+
+/* ---- signals and what children say on stderr ----------------------------- */
+
+static void child_ended(int signal_number, void *arg)
+{
+	(void)signal_number;
+	(void)arg;
+	process_reap();
+}
+
+static void terminate(int signal_number, void *arg)
+{
+	(void)signal_number;
+	(void)arg;
+	stop_begin();
+}
+
+static void hang_up(int signal_number, void *arg)
+{
+	struct buf errors = buf_new(65536);
+	struct str rest;
+
+	(void)signal_number;
+	(void)arg;
+	if (generation_load(&errors) < 0) {
+		rest = buf_str(&errors);
+		while (rest.len > 0)
+			log_error("reload: %.*s",
+			    STR_FMT(str_cut(&rest, '\n')));
+		log_error("reload: nothing was changed");
+	}
+	buf_free(&errors);
+	control_look();
+}
+
+/* Daemons log through logd; what comes here is from libraries, sanitizers, or
+ * from before the log was there. */
+static void heard_stderr(unsigned what, void *arg)
+{
+	char text[8192];
+	ssize_t n = read(master.stderr_pipe[0], text, sizeof(text));
+	struct str rest = str_of(text, n > 0 ? (size_t)n : 0);
+
+	(void)what;
+	(void)arg;
+	while (rest.len > 0) {
+		struct str line = str_cut(&rest, '\n');
+
+		if (line.len > 0)
+			log_warning("stderr: %.*s", STR_FMT(line));
+	}
+}
+
+static void watch_stderr(void)
+{
+	if (master.foreground || pipe2(master.stderr_pipe, O_CLOEXEC) < 0)
+		return;
+	/* Nobody shall wait for master to read. */
+	file_set_nonblocking(master.stderr_pipe[0]);
+	file_set_nonblocking(master.stderr_pipe[1]);
+	loop_watch_new(master.loop, master.stderr_pipe[0], LOOP_READ,
+	    heard_stderr, NULL);
+}
+
+/* ---- the start ----------------------------------------------------------- */
+
+/* Errors also go where `posthouse start` waits. */
+static _Noreturn void refuse(struct buf *errors)
+{
+	if (ready_fd >= 0)
+		tell("%s", buf_text(errors));
+	else
+		fprintf(stderr, "%s", buf_text(errors));
+	exit(1);
+}
+
+static void fatal_to_starter(enum log_level level, struct str line, void *arg)
+{
+	(void)arg;
+	(void)level;
+	if (ready_fd >= 0)
+		tell("%.*s\n", STR_FMT(line));
+	else
+		fprintf(stderr, "master: %.*s\n", STR_FMT(line));
+}
+
+static void configure(const char *directory)
+{
+	struct buf errors = buf_new(1u << 20);
+
+	master.config = config_read(directory, &errors);
+	if (master.config == NULL)
+		refuse(&errors);
+	conf_fill(master.config->conf, master_params, &master.conf, &errors);
+	if (errors.len > 0)
+		refuse(&errors);
+	buf_free(&errors);
+	if (master.config->house.debug_level > 0)
+		log_set_level(LOG_LEVEL_DEBUG);
+}
+
+static void open_services(void)
+{
+	struct running **at = &master.services;
+	struct buf errors = buf_new(65536);
+	char why[300];
+
+	for (size_t i = 0; i < master.config->mastercf->count; i++) {
+		struct running *s = service_new(&master.config->services[i]);
+
+		*at = s;
+		at = &s->next;
+		if (service_open(s, why, sizeof(why)) < 0)
+			buf_printf(&errors, "service %s: %s\n", s->name, why);
+	}
+	if (errors.len > 0)
+		refuse(&errors);
+	buf_free(&errors);
+}
+
+static void open_log(void)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/sockets/log",
+	        master.config->house.run_directory) < 0)
+		return;
+	if (logsink_open(path) < 0)
+		log_set_sink(NULL, NULL);
+	free(path);
+}
+
+static void announce(void)
+{
+	struct str rest = buf_str(&master.config->warnings);
+
+	log_info("daemon started -- version %s, configuration %s",
+	    POSTHOUSE_VERSION, master.config->directory);
+	while (rest.len > 0)
+		log_warning("%.*s", STR_FMT(str_cut(&rest, '\n')));
+	if (geteuid() != 0)
+		log_warning("not started as root: all of the suite runs as "
+		            "uid %u, and roles are not kept apart",
+		    (unsigned)geteuid());
+}
+
+static void prepare(void)
+{
+	struct rlimit r;
+	pid_t other;
+
+	umask(022);
+	signal(SIGPIPE, SIG_IGN);
+	/* Sessions of imapd outlive their parent; we hear of their end. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (tree_lock(&other) < 0)
+		log_fatal("already running, as process %d", (int)other);
+	if (chdir("/") < 0)
+		log_fatal("/: %s", strerror(errno));
+	tree_make();
+	tree_take_over();
+	snapshot_make();
+}
+
+static void options(int argc, char **argv, const char **directory)
+{
+	int c;
+	uint64_t n;
+
+	while ((c = getopt(argc, argv, "c:fw:")) != -1) {
+		if (c == 'c') {
+			*directory = optarg;
+		} else if (c == 'f') {
+			master.foreground = true;
+		} else if (c == 'w' &&
+		    str_to_u64(str_from(optarg), 1023, &n) == 0) {
+			ready_fd = (int)n;
+			file_set_cloexec(ready_fd);
+		} else {
+			log_fatal("usage: master [-f] [-w FD] -c "
+			          "CONFIG_DIRECTORY");
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *directory = POSTHOUSE_SYSCONFDIR;
+
+	log_open("master");
+	options(argc, argv, &directory);
+	log_set_sink(fatal_to_starter, NULL);
+	configure(directory);
+	master.started = clock_seconds();
+	master.generation = 1;
+	master.loop = loop_new();
+	prepare();
+	open_services();
+	control_open();
+	watch_stderr();
+	open_log();
+	announce();
+
+	loop_signal(master.loop, SIGCHLD, child_ended, NULL);
+	loop_signal(master.loop, SIGTERM, terminate, NULL);
+	loop_signal(master.loop, SIGINT, terminate, NULL);
+	loop_signal(master.loop, SIGHUP, hang_up, NULL);
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		service_look(s);
+	ready_deadline = deadline_in(READY_MS);
+	ready_timer = loop_timer_new(master.loop, look_ready, NULL);
+	loop_timer_set(ready_timer, 10);
+	loop_run(master.loop);
+
+	control_close();
+	tree_unlock();
+	return 0;
+}

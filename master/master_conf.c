@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+#include "master/master_conf.h"
+
+#define P(kind, name, ...) CONF_##kind(struct master_conf, name, __VA_ARGS__)
+
+/* clang-format off */
+const struct conf_param master_params[] = {
+	P(TIME, service_throttle_time, "60s", 1, 3600,
+	  "The longest wait before a service whose processes keep failing is "
+	  "tried again; it begins with one second and doubles."),
+	P(TIME, shutdown_timeout, "30s", 1, 3600,
+	  "How long processes may finish their work when the suite or their "
+	  "service is stopped, before they are ended by force."),
+	P(TIME, takeover_timeout, "10s", 0, 3600,
+	  "How long a new master waits for the processes of one that was "
+	  "killed."),
+	P(INT,  inet_backlog, "1024", 1, 65535,
+	  "Clients that wait at a listening socket until a process takes them."),
+	CONF_END
+};
+/* clang-format on */

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: ISC */
+/* Processes: how they start, what they tell, how they end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "master/master.h"
+
+#define ARGS_MAX    256
+#define HIGH_FD     128   /* descriptors are moved here, then to their place */
+#define SHORT_LIFE  10000 /* ms: who ends badly within them fails in a row */
+#define REAPER_MS   250
+
+/* ---- starting ------------------------------------------------------------ */
+
+/* What of our environment a daemon gets: no more than it needs. */
+static char **make_environment(void)
+{
+	static const char *const keep[] = {"TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+	    "LSAN_OPTIONS", "MALLOC_ARENA_MAX"};
+	static char *environment[ARRAY_LEN(keep) + 2];
+	size_t n = 0;
+
+	environment[n++] = (char *)(uintptr_t) "PATH=/usr/bin:/bin";
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+		const char *value = getenv(keep[i]);
+
+		if (value != NULL &&
+		    asprintf(&environment[n], "%s=%s", keep[i], value) >= 0)
+			n++;
+	}
+	environment[n] = NULL;
+	return environment;
+}
+
+/* In the child: descriptors to their places, then the program. */
+static _Noreturn void become(const struct process *p, int channel)
+{
+	const struct running *s = p->service;
+	const struct config_service *row = s->config;
+	const char *args[ARGS_MAX];
+	char count[16], slot[16], snapshot[32], *program, *place;
+	int fds[LISTENERS_FD + SERVICE_LISTENERS + 1];
+	int last = LISTENERS_FD + s->listener_count;
+	size_t n = 0;
+
+	setpgid(0, 0);
+	snprintf(count, sizeof(count), "%d", s->listener_count);
+	snprintf(slot, sizeof(slot), "%d", p->slot);
+	snprintf(snapshot, sizeof(snapshot), "/proc/self/fd/%d", master.snapshot);
+	args[n++] = row->row->command;
+	args[n++] = "-n";
+	args[n++] = s->name;
+	args[n++] = "-t";
+	args[n++] = config_type_name(s->type);
+	args[n++] = "-s";
+	args[n++] = count;
+	args[n++] = "-i";
+	args[n++] = slot;
+	if (row->row->chroot)
+		args[n++] = "-c";
+	if (asprintf(&place, "config_directory=%s",
+	        master.config->house.config_directory) >= 0) {
+		args[n++] = "-o";
+		args[n++] = place;
+	}
+	for (char *const *a = row->row->args; a != NULL && *a != NULL; a++)
+		if (n < ARGS_MAX - 1)
+			args[n++] = *a;
+	args[n] = NULL;
+
+	fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	fds[1] = fds[2] = master.foreground ? STDERR_FILENO
+	                                    : master.stderr_pipe[1];
+	fds[CHANNEL_FD] = channel;
+	fds[BOARD_FD] = s->board_fd;
+	/* Opened anew: its own file offset, and no right to write. */
+	fds[SNAPSHOT_FD] = open(snapshot, O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < s->listener_count; i++)
+		fds[LISTENERS_FD + i] = s->listeners[i];
+	fds[last] = master.alive;
+	for (int i = 0; i <= last; i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD);
+	for (int i = 0; i <= last; i++)
+		if (fds[i] < 0 || dup2(fds[i], i) < 0)
+			_exit(71);
+	if (asprintf(&program, "%s/%s",
+	        master.config->house.daemon_directory, row->row->command) >= 0)
+		execve(program, (char **)(uintptr_t)args, make_environment());
+	dprintf(CHANNEL_FD, "%ccannot execute %s: %s", CHANNEL_FATAL, program,
+	    strerror(errno));
+	_exit(1);
+}
+
+/* Takes one packet from the channel; false when there is none. */
+static bool hear(struct process *p)
+{
+	char packet[CHANNEL_TEXT_MAX + 1];
+	ssize_t n;
+
+	do {
+		n = recv(p->channel, packet, sizeof(packet) - 1, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n <= 0) {
+		/* It ends; SIGCHLD tells how. */
+		loop_watch_free(&p->watch);
+		return false;
+	}
+	switch (packet[0]) {
+	case CHANNEL_READY:
+		if (!p->ready) {
+			p->ready = true;
+			generation_process_ready(p);
+		}
+		break;
+	case CHANNEL_FATAL:
+		packet[n] = '\0';
+		memcpy(p->fatal, packet + 1, (size_t)n);
+		break;
+	case CHANNEL_BUSY:
+		service_spare(p->service);
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+static void heard(unsigned what, void *arg)
+{
+	struct process *p = arg;
+
+	(void)what;
+	while (hear(p))
+		continue;
+	service_look(p->service);
+}
+
+struct process *process_start(struct running *s)
+{
+	struct process *p = NEW(struct process);
+	int pair[2] = {-1, -1};
+
+	p->service = s;
+	p->generation = master.generation;
+	p->started = clock_ms();
+	p->kill_at = DEADLINE_NEVER;
+	p->slot = board_take(s->board, 0);
+	if (p->slot < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    (p->pid = fork()) < 0) {
+		log_warning("%s: cannot start a process: %s", s->name,
+		    p->slot < 0 ? "the scoreboard is full" : strerror(errno));
+		file_close(&pair[0]);
+		file_close(&pair[1]);
+		board_release(s->board, p->slot);
+		free(p);
+		return NULL;
+	}
+	if (p->pid == 0)
+		become(p, pair[1]);
+	setpgid(p->pid, p->pid);
+	file_close(&pair[1]);
+	p->channel = pair[0];
+	p->watch = loop_watch_new(
+	    master.loop, p->channel, LOOP_READ, heard, p);
+	s->board->slots[p->slot].pid = (uint32_t)p->pid;
+	p->next = s->processes;
+	s->processes = p;
+	return p;
+}
+
+/* ---- ending -------------------------------------------------------------- */
+
+static void late(void *arg)
+{
+	(void)arg;
+	process_kill_late();
+}
+
+void process_drain(struct process *p, int64_t bound_ms)
+{
+	char word = CHANNEL_DRAIN;
+	bool first = !p->draining;
+
+	p->draining = true;
+	if (first && !p->ended) {
+		if (send(p->channel, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			log_debug("channel of %d: %s", (int)p->pid,
+			    strerror(errno));
+		if (bound_ms < 0)
+			kill(p->pid, SIGTERM);
+	}
+	if (bound_ms < 0)
+		return;
+	/* Its children too: the sessions of imapd and pop3d. */
+	kill(-p->pid, SIGTERM);
+	if (deadline_in(bound_ms) < p->kill_at)
+		p->kill_at = deadline_in(bound_ms);
+	if (master.reaper == NULL)
+		master.reaper = loop_timer_new(master.loop, late, NULL);
+	loop_timer_set(master.reaper, REAPER_MS);
+}
+
+static void forget(struct process *p)
+{
+	struct process **at = &p->service->processes;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	loop_watch_free(&p->watch);
+	file_close(&p->channel);
+	free(p);
+}
+
+static bool group_lives(const struct process *p)
+{
+	return kill(-p->pid, 0) == 0 || errno == EPERM;
+}
+
+/* Entries of processes whose last child has ended. */
+static void forget_empty_groups(struct running *s)
+{
+	struct process *next;
+
+	for (struct process *p = s->processes; p != NULL; p = next) {
+		next = p->next;
+		if (p->ended && !group_lives(p))
+			forget(p);
+	}
+}
+
+static bool kill_late_of(struct running *s)
+{
+	bool more = false;
+
+	forget_empty_groups(s);
+	for (struct process *p = s->processes; p != NULL; p = p->next) {
+		if (p->kill_at == DEADLINE_NEVER)
+			continue;
+		more = true;
+		if (deadline_left(p->kill_at) > 0)
+			continue;
+		log_warning("%s: process %d did not end in time; killing it",
+		    s->name, (int)p->pid);
+		kill(-p->pid, SIGKILL);
+		p->kill_at = deadline_in(5000);
+	}
+	return more;
+}
+
+void process_kill_late(void)
+{
+	bool more = false;
+
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		more |= kill_late_of(s);
+	if (more)
+		loop_timer_set(master.reaper, REAPER_MS);
+	control_look();
+	if (master.stopping)
+		stop_look();
+}
+
+/* Waits between failures: none, then 1 s, 2 s, 4 s ... */
+static void throttle(struct running *s, const struct process *p)
+{
+	int64_t now = clock_ms(), wait = 1000;
+
+	s->restarts++;
+	if (now - p->started >= SHORT_LIFE)
+		s->failures = 0;
+	s->failures += p->ready ? 1 : 2;
+	for (unsigned i = 3; i < s->failures && wait < 3600000; i++)
+		wait *= 2;
+	if (s->failures <= 2 && p->ready)
+		return;
+	if (wait > master.conf.service_throttle_time)
+		wait = master.conf.service_throttle_time;
+	s->throttled_until = now + wait;
+	log_warning("%s/%s: its processes keep failing; the next one starts in "
+	            "%lld s", s->name, config_type_name(s->type),
+	    (long long)(wait / 1000));
+}
+
+static void say_end(struct process *p, int status)
+{
+	struct running *s = p->service;
+	int n;
+
+	if (WIFSIGNALED(status))
+		n = snprintf(s->error, sizeof(s->error), "ended by signal %d",
+		    WTERMSIG(status));
+	else
+		n = snprintf(s->error, sizeof(s->error), "exit status %d%s%s",
+		    WEXITSTATUS(status), p->fatal[0] != '\0' ? ": " : "",
+		    p->fatal);
+	if (n > 0)
+		log_warning("process %s/%s pid %d: %s", s->name,
+		    config_type_name(s->type), (int)p->pid, s->error);
+}
+
+static void ended(struct process *p, int status)
+{
+	struct running *s = p->service;
+	bool bad = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+	bool killed_by_us = p->draining && WIFSIGNALED(status) &&
+	    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+
+	/* A last word may still be in the channel. */
+	while (hear(p))
+		continue;
+	loop_watch_free(&p->watch);
+	board_release(s->board, p->slot);
+	p->slot = -1;
+	p->ended = true;
+	if (bad && !killed_by_us) {
+		say_end(p, status);
+		if (!p->draining)
+			throttle(s, p);
+		if (!p->ready)
+			generation_process_failed(p);
+	}
+	p->draining = true;
+	forget_empty_groups(s);
+	service_look(s);
+}
+
+/* A session process whose parent ended before it: its slot becomes free. */
+static void release_slot_of(pid_t pid)
+{
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		for (int i = 0; i < BOARD_SLOTS; i++)
+			if (s->board->slots[i].pid == (uint32_t)pid)
+				board_release(s->board, i);
+}
+
+static struct process *find(pid_t pid)
+{
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		for (struct process *p = s->processes; p != NULL; p = p->next)
+			if (p->pid == pid && !p->ended)
+				return p;
+	return NULL;
+}
+
+void process_reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct process *p = find(pid);
+
+		if (p != NULL)
+			ended(p, status);
+		else
+			release_slot_of(pid);
+	}
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		forget_empty_groups(s);
+	control_look();
+	if (master.stopping)
+		stop_look();
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Services: when another process is started.
+ *
+ * A service with maxproc 1 is warm: its process runs from the start. The
+ * others start on demand: while no process of theirs is idle, master itself
+ * watches the listening socket, and starts one more when a client comes. At
+ * the limit it asks a process that only keeps a silent peer's connection
+ * ("parked") to let it go.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "master/master.h"
+
+#define FULL_AGAIN_MS   100   /* between two looks at a full service */
+#define FULL_SAY_MS     60000 /* between two warnings about it */
+#define PARKED_ENOUGH_MS 20   /* a peer parked shorter may be about to ask */
+
+static void look_again(void *arg)
+{
+	service_look(arg);
+}
+
+struct running *service_new(const struct config_service *c)
+{
+	struct running *s = NEW(struct running);
+
+	s->name = str_dup(str_from(c->row->name));
+	s->type = c->row->type;
+	s->config = c;
+	s->board = board_new(&s->board_fd);
+	if (s->board == NULL)
+		log_fatal("scoreboard: %s", strerror(errno));
+	s->timer = loop_timer_new(master.loop, look_again, s);
+	return s;
+}
+
+void service_free(struct running *s)
+{
+	service_close(s);
+	loop_timer_free(&s->timer);
+	board_unmap(&s->board);
+	file_close(&s->board_fd);
+	free(s->name);
+	free(s);
+}
+
+bool service_is_warm(const struct running *s)
+{
+	return s->config->limit == 1;
+}
+
+unsigned service_count(const struct running *s)
+{
+	unsigned n = 0;
+
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		n += !p->draining;
+	return n;
+}
+
+bool service_is_gone(const struct running *s)
+{
+	return s->processes == NULL;
+}
+
+/* Processes that can take the next client, or soon will. */
+static unsigned available(const struct running *s)
+{
+	unsigned n = 0;
+
+	for (const struct process *p = s->processes; p != NULL; p = p->next) {
+		uint32_t state;
+
+		if (p->draining)
+			continue;
+		state = s->board->slots[p->slot].state;
+		n += state == BOARD_IDLE || state == BOARD_STARTING;
+	}
+	return n;
+}
+
+/* ---- at the limit --------------------------------------------------------- */
+
+/* Of those that only keep a silent peer, the one that has kept it longest. */
+static struct process *longest_parked(struct running *s)
+{
+	struct process *longest = NULL;
+	int64_t since = clock_ms() - PARKED_ENOUGH_MS;
+
+	for (struct process *p = s->processes; p != NULL; p = p->next) {
+		const struct board_slot *slot;
+
+		if (p->draining)
+			continue;
+		slot = &s->board->slots[p->slot];
+		if (slot->state != BOARD_PARKED || slot->since > since)
+			continue;
+		longest = p;
+		since = slot->since;
+	}
+	return longest;
+}
+
+static void make_place(struct running *s)
+{
+	struct process *p = longest_parked(s);
+	char word = CHANNEL_LET_GO;
+
+	if (p != NULL &&
+	    send(p->channel, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		return;
+	if (clock_ms() - s->full_said < FULL_SAY_MS && s->full_said != 0)
+		return;
+	s->full_said = clock_ms();
+	log_warning("service %s/%s has all its %d processes busy, and clients "
+	            "wait (maxproc in master.cf)",
+	    s->name, config_type_name(s->type), s->config->limit);
+}
+
+/* ---- demand -------------------------------------------------------------- */
+
+static void watch(struct running *s, bool on)
+{
+	for (int i = 0; i < s->listener_count; i++)
+		loop_watch_set(s->watches[i], on ? LOOP_READ : 0);
+}
+
+static void wanted(unsigned what, void *arg)
+{
+	struct running *s = arg;
+
+	(void)what;
+	watch(s, false);
+	if (available(s) > 0)
+		return; /* an idle one takes the client */
+	if (service_count(s) < (unsigned)s->config->limit) {
+		if (process_start(s) == NULL)
+			loop_timer_set(s->timer, FULL_AGAIN_MS);
+		return;
+	}
+	make_place(s);
+	loop_timer_set(s->timer, FULL_AGAIN_MS);
+}
+
+/* The old one must be gone where only one may run; clients of inet services
+ * may take their time. */
+static bool must_wait(const struct running *s)
+{
+	if (s->type == SERVICE_INET)
+		return false;
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		if (!p->ended)
+			return true;
+	return false;
+}
+
+void service_look(struct running *s)
+{
+	int64_t now = clock_ms();
+
+	watch(s, false);
+	if (s->wanted != WANT_RUNNING || s->listener_count == 0)
+		return;
+	if (s->throttled_until > now) {
+		if (available(s) == 0)
+			loop_timer_set(s->timer, s->throttled_until - now);
+		return;
+	}
+	if (!service_is_warm(s)) {
+		watch(s, available(s) == 0);
+		return;
+	}
+	if (service_count(s) > 0 || must_wait(s))
+		return;
+	if (process_start(s) == NULL)
+		loop_timer_set(s->timer, 1000);
+}
+
+/* With one to spare, clients that come one after the other do not wake master
+ * each time; and a service under load grows by a quarter. */
+void service_spare(struct running *s)
+{
+	unsigned count = service_count(s), more = 1 + count / 4;
+
+	if (service_is_warm(s) || s->wanted != WANT_RUNNING ||
+	    s->listener_count == 0 || master.stopping || available(s) > 0 ||
+	    s->throttled_until > clock_ms())
+		return;
+	for (; more > 0 && count < (unsigned)s->config->limit; more--, count++)
+		if (process_start(s) == NULL)
+			return;
+}
+
+int service_open(struct running *s, char *why, size_t size)
+{
+	int fds[SERVICE_LISTENERS];
+	int n = sockets_open(s->config, fds, why, size);
+
+	if (n < 0)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		s->listeners[i] = fds[i];
+		s->watches[i] =
+		    loop_watch_new(master.loop, fds[i], 0, wanted, s);
+	}
+	s->listener_count = n;
+	return 0;
+}
+
+void service_close(struct running *s)
+{
+	for (int i = 0; i < s->listener_count; i++) {
+		loop_watch_free(&s->watches[i]);
+		file_close(&s->listeners[i]);
+	}
+	if (s->listener_count > 0 && s->type != SERVICE_INET)
+		tree_unlink(s->name);
+	s->listener_count = 0;
+}
+
+void service_drain(struct running *s, int64_t bound_ms)
+{
+	loop_timer_stop(s->timer);
+	for (struct process *p = s->processes; p != NULL; p = p->next)
+		process_drain(p, bound_ms);
+}
+
+struct running *service_find(struct str name, const char **why)
+{
+	struct str rest = name, plain = str_cut(&rest, '/');
+	struct running *found = NULL;
+
+	*why = "there is no such service";
+	for (struct running *s = master.services; s != NULL; s = s->next) {
+		if (s->removed || !str_eq(str_from(s->name), plain))
+			continue;
+		if (rest.len > 0 &&
+		    !str_eq(rest, str_from(config_type_name(s->type))))
+			continue;
+		if (found != NULL) {
+			*why = "several services have this name; write "
+			       "NAME/inet or NAME/unix";
+			return NULL;
+		}
+		found = s;
+	}
+	return found;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#include "posthouse/ask_master.h"
+
+#include <stdio.h>
+
+#include "core/clock.h"
+
+#define WAIT_MS (15 * 60 * 1000)
+
+static void pass_on(const struct ask_calls *calls, const struct ipc_type *type,
+    const void *msg)
+{
+	const struct master_note *note = msg;
+
+	if (type == &master_service && calls->service != NULL)
+		calls->service(msg, calls->arg);
+	else if (type == &master_counter && calls->counter != NULL)
+		calls->counter(msg, calls->arg);
+	else if (type == &master_end && calls->end != NULL)
+		calls->end(msg, calls->arg);
+	else if (type == &master_note)
+		fprintf(stderr, "%.*s\n", STR_FMT(note->text));
+}
+
+static int answered(const char *command, const struct master_end *end)
+{
+	if (end->ok)
+		return 0;
+	return posthouse_fail(command, "%.*s", STR_FMT(end->text));
+}
+
+int ask_master(struct posthouse *p, const char *command, int verb,
+    const char *service, const struct ask_calls *calls, bool *gone)
+{
+	static const struct ask_calls none;
+	struct master_ask ask = {verb, str_from(service)};
+	int64_t deadline = deadline_in(WAIT_MS);
+	struct ipc *c = posthouse_connect(p, command, "master",
+	    &master_exchange);
+	const struct ipc_type *type = NULL;
+	enum ipc_result r;
+	const void *msg;
+	int status = 1;
+
+	if (c == NULL)
+		return 1;
+	if (calls == NULL)
+		calls = &none;
+	r = ipc_put(c, &master_ask, &ask) < 0 ? IPC_BROKEN
+	                                      : ipc_flush(c, deadline);
+	while (r == IPC_OK && type != &master_end) {
+		r = ipc_wait(c, &type, &msg, deadline);
+		if (r != IPC_OK)
+			break;
+		pass_on(calls, type, msg);
+		if (type == &master_end)
+			status = answered(command, msg);
+	}
+	if (r != IPC_OK)
+		posthouse_fail(command, "master did not answer%s%s",
+		    r == IPC_BROKEN ? ": " : "",
+		    r == IPC_BROKEN ? ipc_why(c) : "");
+	if (gone != NULL && r == IPC_OK)
+		*gone = ipc_wait(c, &type, &msg, deadline) != IPC_TIMEOUT;
+	ipc_close(&c);
+	return status;
+}
