@@ -16,6 +16,9 @@ const struct conf_param house_params[] = {
 	  "The name of the software in greetings and Received lines."),
 	P(TEXT, syslog_name, "posthouse", 1, 64,
 	  "The word before the slash in log lines: posthouse/smtpd[12]."),
+	P(TEXT, config_directory, POSTHOUSE_SYSCONFDIR, 1, 4096,
+	  "Where main.cf stands, and tables with relative names. Set by itself "
+	  "to the directory that main.cf was read from."),
 	P(TEXT, queue_directory, POSTHOUSE_STATEDIR "/spool/posthouse", 1, 4096,
 	  "The spool: new/, queue/ and corrupt/ stand below it."),
 	P(TEXT, mail_store_directory, POSTHOUSE_STATEDIR "/lib/posthouse", 1,
