@@ -395,7 +395,10 @@ static void commit(struct passage *p)
 	}
 }
 
-/* cleanup has part of a message that will not be. */
+/*
+ * cleanup has part of a message that will not be. The connection ends with
+ * it: an early outcome may be on its way, and must not meet the next message.
+ */
 static void abandon(struct passage *p)
 {
 	struct cleanup_abort quietly = {.quietly = true};
@@ -403,10 +406,10 @@ static void abandon(struct passage *p)
 
 	if (!p->begun || cleanup->ipc == NULL)
 		return;
-	if (ipc_put(cleanup->ipc, &cleanup_abort, &quietly) < 0 ||
-	    ipc_flush(cleanup->ipc,
-		deadline_in(p->s->server->house->ipc_timeout)) != IPC_OK)
-		peer_drop(cleanup, "connection lost");
+	if (ipc_put(cleanup->ipc, &cleanup_abort, &quietly) == 0)
+		ipc_flush(cleanup->ipc,
+		    deadline_in(p->s->server->house->ipc_timeout));
+	peer_drop(cleanup, "message given up");
 }
 
 static void log_accepted(const struct passage *p)
@@ -462,6 +465,7 @@ void cmd_data(struct session *s, struct str args)
 		commit(&p);
 	else
 		abandon(&p);
+	s->doing = "END-OF-MESSAGE";
 	if (s->ending == OPEN) {
 		if (p.code == 0) {
 			log_accepted(&p);
