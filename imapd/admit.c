@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+#include "imapd/admit.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "ipc/auth.h"
+#include "ipc/limits.h"
+#include "ipc/lookup.h"
+#include "ipc/session.h"
+
+#define ACCOUNT_MAX 512
+
+struct admission {
+	struct ipc *control;
+	int client_fd;
+	struct id id;
+	char ticket[IPC_TICKET_MAX + 1];
+	char account[ACCOUNT_MAX + 1];
+	uint64_t quota_octets, quota_messages;
+	struct box *box;
+	struct buf early;
+	/* why not */
+	const char *text; /* for the client */
+	bool temporary;
+	char reason[256]; /* for the log */
+};
+
+static int refuse(struct admission *a, bool temporary, const char *text,
+    const char *reason, const char *detail)
+{
+	a->temporary = temporary;
+	a->text = text;
+	snprintf(a->reason, sizeof(a->reason), "%s%s%s", reason,
+	    detail[0] != '\0' ? ": " : "", detail);
+	return -1;
+}
+
+/* login's message. What is refused here has no connection to answer on. */
+static int hear(struct admission *a, int64_t deadline, struct admitted *out)
+{
+	const struct ipc_type *type;
+	const void *msg;
+	enum ipc_result r = ipc_wait(a->control, &type, &msg, deadline);
+
+	if (r != IPC_OK || type != &session_start)
+		return refuse(a, true, "", "no word from login",
+		    r == IPC_BROKEN ? ipc_why(a->control) : "");
+	const struct session_start *start = msg;
+	a->client_fd = ipc_take_fd(a->control);
+	if (a->client_fd < 0)
+		return refuse(a, true, "Internal error",
+		    "login sent no descriptor", "");
+	if (id_parse(start->session, &a->id) < 0)
+		a->id = id_new();
+	str_copy(a->ticket, sizeof(a->ticket), start->ticket);
+	str_copy(out->tag, sizeof(out->tag), start->tag);
+	str_copy(out->client, sizeof(out->client), start->client_address);
+	a->early = buf_new(start->input.len + 1);
+	buf_add(&a->early, start->input);
+	return 0;
+}
+
+static int redeem(struct admission *a, int64_t deadline)
+{
+	const char *why = "", *reason = NULL;
+	const void *reply;
+	struct auth_redeem ask = {.request = 1,
+	    .ticket = str_from(a->ticket),
+	    .service = STR("imap"),
+	    .session = id_str(&a->id)};
+	struct ipc *auth = ipc_connect("auth", &auth_exchange, deadline, &why);
+
+	if (auth == NULL)
+		return refuse(a, true, "Authentication is away",
+		    "cannot reach auth", why);
+	if (ipc_call(auth, &auth_redeem, &ask, &auth_redeemed, &reply,
+	        deadline) != IPC_OK) {
+		reason = "no answer from auth";
+	} else {
+		const struct auth_redeemed *r = reply;
+
+		if (!r->ok ||
+		    str_copy(a->account, sizeof(a->account), r->login) < 0)
+			reason = "auth does not know the ticket";
+	}
+	ipc_close(&auth);
+	return reason == NULL
+	    ? 0
+	    : refuse(a, true, "Authentication is away", reason, "");
+}
+
+static int find_quota(struct admission *a, int64_t deadline)
+{
+	const char *why = "", *reason = NULL;
+	const void *reply;
+	struct lookup_resolve ask = {
+	    .request = 1, .address = str_from(a->account)};
+	struct ipc *lookup =
+	    ipc_connect("lookup", &lookup_exchange, deadline, &why);
+
+	if (lookup == NULL)
+		return refuse(a, true, "The directory is away",
+		    "cannot reach lookup", why);
+	if (ipc_call(lookup, &lookup_resolve, &ask, &lookup_resolved, &reply,
+	        deadline) != IPC_OK) {
+		reason = "no answer from lookup";
+	} else {
+		const struct lookup_resolved *r = reply;
+
+		if (r->status == RESOLVE_TEMPORARY)
+			reason = "lookup cannot say";
+		a->quota_octets = r->quota_storage;
+		a->quota_messages = r->quota_messages;
+	}
+	ipc_close(&lookup);
+	return reason == NULL
+	    ? 0
+	    : refuse(a, true, "The directory is away", reason, "");
+}
+
+static int open_box(
+    struct admission *a, struct store *store, int64_t deadline)
+{
+	enum store_result r =
+	    box_open(store, str_from(a->account), deadline, &a->box);
+
+	if (r != STORE_OK)
+		return refuse(a, r != STORE_CORRUPT,
+		    "The mailboxes cannot be opened", "store",
+		    store_result_name(r));
+	box_set_quota(a->box, a->quota_octets, a->quota_messages);
+	return 0;
+}
+
+static int answer(struct admission *a, int64_t deadline)
+{
+	struct session_ready ready = {.login = str_from(a->account)};
+
+	if (ipc_put(a->control, &session_ready, &ready) < 0 ||
+	    ipc_flush(a->control, deadline) != IPC_OK)
+		return refuse(a, true, "", "login is gone", "");
+	return 0;
+}
+
+static void say_no(struct admission *a, int64_t deadline)
+{
+	struct session_no no = {
+	    .temporary = a->temporary, .text = str_from(a->text)};
+
+	log_warning("%s: session refused: user=<%s>: %s",
+	    a->id.text[0] != '\0' ? a->id.text : "NOSESSION", a->account,
+	    a->reason);
+	if (ipc_put(a->control, &session_no, &no) == 0)
+		ipc_flush(a->control, deadline);
+	if (a->box != NULL)
+		box_close(&a->box);
+	file_close(&a->client_fd);
+	buf_free(&a->early);
+	ipc_close(&a->control);
+}
+
+int admit(int control_fd, const struct imapd_conf *conf, struct store *store,
+    int64_t ipc_timeout, struct admitted *out)
+{
+	int64_t deadline = deadline_in(ipc_timeout);
+	struct admission a = {.client_fd = -1, .text = ""};
+
+	memset(out, 0, sizeof(*out));
+	a.control = ipc_server(control_fd, &session_exchange);
+	if (hear(&a, deadline, out) < 0 || redeem(&a, deadline) < 0 ||
+	    find_quota(&a, deadline) < 0 ||
+	    open_box(&a, store, deadline) < 0 || answer(&a, deadline) < 0) {
+		say_no(&a, deadline_in(1000));
+		return -1;
+	}
+	out->session = session_new(conf, a.client_fd, a.control, a.box,
+	    str_from(a.account), &a.id, buf_str(&a.early));
+	buf_free(&a.early);
+	return 0;
+}

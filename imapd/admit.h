@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How a session comes in: login's word, auth's answer to the ticket, the
+ * account's quota from lookup, and its box (ipc/session.h).
+ */
+#ifndef IMAPD_ADMIT_H
+#define IMAPD_ADMIT_H
+
+#include "imapd/session.h"
+
+struct admitted {
+	struct session *session;
+	char tag[129]; /* of the LOGIN; "" */
+	char client[257];
+};
+
+/*
+ * Takes over control_fd, the connection from login. Returns 0, or -1 when
+ * login or the client was told why not (and it was logged).
+ */
+int admit(int control_fd, const struct imapd_conf *conf, struct store *store,
+    int64_t ipc_timeout, struct admitted *out);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The IMAP server, a forker: one process for one user's session (imapd(8)).
+ *
+ *	admit.c      how a session comes in: login, auth, lookup, the box
+ *	session.c    the loop: waiting, reading, resting
+ *	input.c      octets become whole commands; literals
+ *	parser.c     the words of a command; set.c: sequence sets
+ *	command.c    the table of commands, their common arguments
+ *	cmd_*.c      a file for each family of commands
+ *	fetch_*.c    what FETCH asks for, and the sections it sends
+ *	search_*.c   what SEARCH asks for, and who has it
+ *	list_*.c     names and patterns of LIST; status.h: STATUS
+ *	sync.c       what others changed; qresync.c: what happened meanwhile
+ *	response.c   answers and their buffer; write.c: their octets
+ *	message.c    the message that is looked into
+ *	utf7.c       mailbox names of IMAP4rev1
+ */
+#include <stdio.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "daemon/daemon.h"
+#include "ipc/trace.h"
+
+#include "imapd/admit.h"
+#include "imapd/session.h"
+
+static struct imapd_conf conf;
+static struct store *store;
+
+/* As vmail: what the store makes is vmail's. */
+static int start(void)
+{
+	char notify[4200];
+	const char *why = "";
+	const struct house_conf *house = daemon_house();
+
+	snprintf(notify, sizeof(notify), "%s/notify", house->run_directory);
+	store = store_open(house->mail_store_directory, notify, &why);
+	if (store == NULL)
+		log_error("cannot open the store %s: %s",
+		    house->mail_store_directory, why);
+	return store != NULL ? 0 : -1;
+}
+
+static void serve(struct conn *conn)
+{
+	struct admitted a;
+	int64_t began = clock_ms();
+
+	if (admit(conn->fd, &conf, store, daemon_house()->ipc_timeout, &a) < 0)
+		return;
+	struct session *s = a.session;
+	s->draining = daemon_draining;
+	log_info("%s: session start: user=<%s>, client=%s", s->id.text,
+	    s->login, a.client);
+	daemon_count("sessions", 1);
+	session_run(s, str_from(a.tag));
+	log_info("%s: session end: user=<%s>, client=%s, commands=%u, "
+	         "in=%llu, out=%llu, seconds=%lld (%s)",
+	    s->id.text, s->login, a.client, s->commands,
+	    (unsigned long long)s->octets_in,
+	    (unsigned long long)s->octets_out,
+	    (long long)(clock_ms() - began) / 1000,
+	    s->ended != NULL ? s->ended : "logout");
+	trace_event(TRACE_SESSION_END, &s->id, NULL, "imap user=%s commands=%u",
+	    s->login, s->commands);
+	daemon_count("commands", s->commands);
+	session_free(&s);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon imapd = {
+	    .name = "imapd",
+	    .kind = DAEMON_FORKER,
+	    .params = imapd_params,
+	    .conf = &conf,
+	    .start = start,
+	    .serve = serve,
+	};
+
+	return daemon_main(&imapd, argc, argv);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+#include "imapd/session.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "ipc/session.h"
+
+#include "imapd/command.h"
+#include "imapd/message.h"
+#include "imapd/response.h"
+
+#define OUT_MAX    ((size_t)4 << 20)
+#define REST_AFTER 2000   /* ms of silence until memory is given back */
+#define DRAIN_LOOK 300000 /* ms between two looks at `draining`, whose
+                           * signal ends a wait by itself */
+
+struct session *session_new(const struct imapd_conf *conf, int fd,
+    struct ipc *control, struct box *box, struct str login,
+    const struct id *id, struct str early)
+{
+	struct session *s = NEW(struct session);
+
+	s->conf = conf;
+	s->stream = stream_new(fd);
+	s->control = control;
+	s->box = box;
+	s->login = str_dup(login);
+	s->id = *id;
+	s->early = buf_new(early.len);
+	buf_add(&s->early, early);
+	input_init(&s->input, (size_t)conf->imap_max_line_length);
+	s->out = buf_new(OUT_MAX);
+	s->state = AUTHENTICATED;
+	s->arena = arena_new(SESSION_ARENA_MAX);
+	s->scratch = arena_new(SESSION_ARENA_MAX);
+	return s;
+}
+
+void session_free(struct session **session)
+{
+	struct session *s = *session;
+
+	if (s == NULL)
+		return;
+	*session = NULL;
+	message_close(s);
+	if (s->view != NULL)
+		view_close(&s->view);
+	box_close(&s->box);
+	stream_close(&s->stream);
+	if (s->control != NULL)
+		ipc_close(&s->control);
+	buf_free(&s->early);
+	buf_free(&s->out);
+	input_free(&s->input);
+	arena_free(&s->arena);
+	arena_free(&s->scratch);
+	free(s->saved);
+	free(s->login);
+	free(s);
+}
+
+struct str session_peek(const struct session *s)
+{
+	struct str early = str_skip(buf_str(&s->early), s->early_used);
+
+	return early.len > 0 ? early : stream_peek(s->stream);
+}
+
+void session_consume(struct session *s, size_t n)
+{
+	s->octets_in += n;
+	if (s->early_used < s->early.len) {
+		s->early_used += n;
+		if (s->early_used == s->early.len) {
+			buf_free(&s->early);
+			s->early_used = 0;
+		}
+		return;
+	}
+	stream_consume(s->stream, n);
+}
+
+/* The control connection has something; true when it was a wake-up. */
+static bool read_control(struct session *s)
+{
+	const struct ipc_type *type;
+	const void *msg;
+	bool woken = false;
+	enum ipc_result r = ipc_fill(s->control);
+
+	while (r == IPC_OK || r == IPC_AGAIN) {
+		r = ipc_next(s->control, &type, &msg);
+		if (r == IPC_AGAIN)
+			return woken;
+		if (r == IPC_OK)
+			woken |= type == &session_wake;
+	}
+	/* login is gone; the client's own socket may well live on. */
+	ipc_close(&s->control);
+	return woken;
+}
+
+static enum wait_result look(struct session *s, int ms)
+{
+	struct pollfd fds[2] = {
+	    {.fd = stream_fd(s->stream), .events = POLLIN},
+	    {.fd = s->control != NULL ? ipc_fd(s->control) : -1,
+	        .events = POLLIN},
+	};
+	int n = poll(fds, 2, ms);
+
+	if (s->draining != NULL && s->draining())
+		return WAIT_DRAIN;
+	if (n < 0)
+		return errno == EINTR ? WAIT_TIMEOUT : WAIT_GONE;
+	if (fds[0].revents != 0) {
+		switch (stream_fill(s->stream)) {
+		case STREAM_OK:
+			return WAIT_INPUT;
+		case STREAM_AGAIN_READ:
+		case STREAM_AGAIN_WRITE:
+			break;
+		default:
+			return WAIT_GONE;
+		}
+	}
+	if (fds[1].revents != 0 && read_control(s))
+		return WAIT_WAKE;
+	return WAIT_TIMEOUT;
+}
+
+enum wait_result session_wait(struct session *s, int64_t deadline)
+{
+	if (session_peek(s).len > 0)
+		return WAIT_INPUT;
+	out_flush(s);
+	if (s->dead)
+		return WAIT_GONE;
+	for (int64_t rest_at = deadline_in(REST_AFTER);;) {
+		int64_t until = s->rested ? deadline_in(DRAIN_LOOK) : rest_at;
+		enum wait_result r =
+		    look(s, deadline_left(until < deadline ? until : deadline));
+
+		if (r != WAIT_TIMEOUT) {
+			s->rested &= r != WAIT_INPUT;
+			return r;
+		}
+		if (clock_ms() >= deadline)
+			return WAIT_TIMEOUT;
+		if (!s->rested && clock_ms() >= rest_at)
+			session_rest(s);
+	}
+}
+
+void session_rest(struct session *s)
+{
+	s->rested = true;
+	message_close(s);
+	if (!s->keep_arena) {
+		arena_free(&s->arena);
+		arena_free(&s->scratch);
+	}
+	if (s->out.len == 0)
+		buf_free(&s->out);
+	if (input_is_empty(&s->input)) {
+		input_free(&s->input);
+		input_init(&s->input, (size_t)s->conf->imap_max_line_length);
+	}
+	if (!s->keep_arena)
+		box_maintain(s->box);
+	malloc_trim(0);
+}
+
+static int end(struct session *s, enum wait_result why)
+{
+	switch (why) {
+	case WAIT_TIMEOUT:
+		session_bye(s, NULL, "Silent for too long", "timeout");
+		break;
+	case WAIT_DRAIN:
+		session_bye(s, "UNAVAILABLE", "The server goes down", "drain");
+		break;
+	default:
+		s->dead = true;
+		s->state = LOGGED_OUT;
+		s->ended = "the client is gone";
+		break;
+	}
+	return -1;
+}
+
+int session_read(struct session *s, enum input_event *event)
+{
+	for (;;) {
+		enum wait_result r = session_wait(
+		    s, deadline_in(s->conf->imap_timeout));
+
+		if (r == WAIT_WAKE)
+			continue;
+		if (r != WAIT_INPUT)
+			return end(s, r);
+		struct str have = session_peek(s);
+		size_t n = input_feed(&s->input, have, event);
+		session_consume(s, n);
+		if (*event != INPUT_MORE)
+			return 0;
+	}
+}
+
+/* A literal that is no message: gather it if it fits. */
+static void take_literal(struct session *s)
+{
+	if (input_take(&s->input) == 0) {
+		if (s->input.literal_waits) {
+			out_text(s, "+ Go on\r\n");
+			out_flush(s);
+		}
+		return;
+	}
+	out_str(s, command_tag(buf_str(&s->input.text)));
+	out_text(s, " NO [TOOBIG] The command is too long\r\n");
+	input_refuse(&s->input);
+}
+
+static void handle(struct session *s, enum input_event event)
+{
+	struct str text = buf_str(&s->input.text);
+
+	switch (event) {
+	case INPUT_COMMAND:
+		s->commands++;
+		command_run(s, text);
+		break;
+	case INPUT_LITERAL:
+		if (!command_literal(s, text))
+			take_literal(s);
+		else
+			s->commands++;
+		break;
+	case INPUT_TOO_LONG:
+		out_str(s, command_tag(text));
+		out_text(s, " BAD [TOOBIG] The command is too long\r\n");
+		if (++s->bad_in_a_row >= s->conf->imap_max_bad_commands)
+			session_bye(s, NULL, "Too many bad commands",
+			    "too many bad commands");
+		break;
+	case INPUT_MORE:
+		break;
+	}
+}
+
+void session_run(struct session *s, struct str tag)
+{
+	enum input_event event;
+
+	if (tag.len > 0) {
+		out_str(s, tag);
+		out_text(s, " OK [CAPABILITY ");
+		out_capabilities(s);
+		out_text(s, "] Logged in\r\n");
+	}
+	while (s->state != LOGGED_OUT && !s->dead) {
+		if (session_read(s, &event) < 0)
+			break;
+		handle(s, event);
+		out_check(s);
+	}
+	out_flush(s);
+}
