@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * auth, a front: is it them? The only reader of passwords.
+ *
+ * exchange.c leads one authentication through its states; sasl.c speaks the
+ * mechanisms, scheme.c knows how passwords are stored, pool.c hashes them in
+ * threads, cache.c remembers those that were right, ticket.c stands for who
+ * was. peer.c asks lookup and policyd. Here are the connections.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "auth/exchange.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "daemon/daemon.h"
+#include "ipc/lookup.h"
+#include "ipc/policy.h"
+#include "ipc/wire.h"
+
+#define EXCHANGES_MAX 20000 /* under way on one connection */
+
+struct client {
+	struct wire *wire;
+	struct table exchanges; /* by request */
+	struct client *next, **at; /* at: what points here */
+};
+
+static struct auth_conf conf;
+static struct house house;
+static struct client *clients;
+
+static struct str key_of(const uint64_t *request)
+{
+	return str_of(request, sizeof(*request));
+}
+
+/* ---- what exchanges say ---- */
+
+static void put(
+    struct client *c, const struct ipc_type *type, const void *msg)
+{
+	/* What does not fit ends the connection when it is read again. */
+	if (wire_put(c->wire, type, msg) < 0)
+		log_error("a peer does not read its answers");
+	wire_push(c->wire);
+}
+
+static void over(struct client *c, const struct exchange *x)
+{
+	uint64_t request = exchange_request(x);
+
+	table_remove(&c->exchanges, key_of(&request));
+}
+
+static void say_challenge(void *client, const struct auth_challenge *m)
+{
+	put(client, &auth_challenge, m);
+}
+
+static void say_ok(void *client, struct exchange *x, const struct auth_ok *m)
+{
+	daemon_count("logins", 1);
+	over(client, x);
+	put(client, &auth_ok, m);
+}
+
+static void say_no(void *client, struct exchange *x, const struct auth_no *m)
+{
+	daemon_count("failures", 1);
+	over(client, x);
+	put(client, &auth_no, m);
+}
+
+static const struct exchange_calls exchange_calls = {
+    say_challenge, say_ok, say_no};
+
+/* ---- what peers ask ---- */
+
+/* Passwords do not stay in the connection's buffer. */
+static void wipe(struct str s)
+{
+	if (s.len > 0)
+		mem_wipe((void *)(uintptr_t)s.p, s.len);
+}
+
+static int begin(struct client *c, const struct auth_begin *m)
+{
+	struct exchange *x;
+
+	if (table_get(&c->exchanges, key_of(&m->request)) != NULL ||
+	    c->exchanges.count >= EXCHANGES_MAX)
+		return -1;
+	x = exchange_new(&house, m, &exchange_calls, c);
+	table_put(&c->exchanges, key_of(&m->request), x);
+	exchange_start(x, m);
+	wipe(m->initial);
+	return 0;
+}
+
+static void respond(struct client *c, const struct auth_respond *m)
+{
+	struct exchange *x = table_get(&c->exchanges, key_of(&m->request));
+
+	if (x != NULL)
+		exchange_respond(x, m->data);
+	wipe(m->data);
+}
+
+static void cancel(struct client *c, const struct auth_cancel *m)
+{
+	struct exchange *x =
+	    table_remove(&c->exchanges, key_of(&m->request));
+
+	if (x != NULL)
+		exchange_free(x);
+}
+
+static void redeem(struct client *c, const struct auth_redeem *m)
+{
+	struct auth_redeemed r = {.request = m->request};
+	char login[1025] = "";
+
+	r.ok = tickets_redeem(&house.tickets, m->ticket, m->service,
+	    m->session, loop_now(daemon_loop()), login, sizeof(login));
+	r.login = str_from(login);
+	if (!r.ok)
+		log_warning("a ticket for %.*s was not good, session=%.*s",
+		    STR_FMT(m->service), STR_FMT(m->session));
+	put(c, &auth_redeemed, &r);
+}
+
+static int answer(
+    struct client *c, const struct ipc_type *type, const void *msg)
+{
+	if (type == &auth_begin)
+		return begin(c, msg);
+	if (type == &auth_respond)
+		respond(c, msg);
+	else if (type == &auth_cancel)
+		cancel(c, msg);
+	else if (type == &auth_redeem)
+		redeem(c, msg);
+	else
+		return -1;
+	return 0;
+}
+
+/* ---- connections ---- */
+
+static void forget(struct client *c)
+{
+	size_t at = 0;
+	void *x;
+
+	while (table_next(&c->exchanges, &at, NULL, &x))
+		exchange_free(x);
+	table_free(&c->exchanges);
+	tickets_forget(&house.tickets, c);
+	*c->at = c->next;
+	if (c->next != NULL)
+		c->next->at = c->at;
+	free(c);
+	if (clients == NULL && daemon_draining())
+		daemon_done();
+}
+
+static void message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
+{
+	struct client *c = arg;
+
+	(void)w;
+	if (answer(c, type, msg) == 0)
+		return;
+	log_error("a peer sent a %s that is out of order", type->name);
+	wire_close(&c->wire);
+	forget(c);
+}
+
+static void lost(struct wire *w, void *arg, const char *why)
+{
+	(void)w;
+	if (why[0] != '\0')
+		log_warning("a peer was dropped: %s", why);
+	forget(arg);
+}
+
+static const struct wire_calls calls = {message, lost, NULL};
+
+static void accepted(struct conn *conn)
+{
+	struct client *c = NEW(struct client);
+
+	c->next = clients;
+	c->at = &clients;
+	if (clients != NULL)
+		clients->at = &c->next;
+	clients = c;
+	c->wire = wire_new(daemon_loop(),
+	    ipc_server(conn->fd, &auth_exchange), &calls, c);
+}
+
+/* ---- the daemon ---- */
+
+static int start(void)
+{
+	const char *why;
+
+	house.conf = &conf;
+	house.config_directory = daemon_house()->config_directory;
+	house.loop = daemon_loop();
+	house.tickets = tickets_new(
+	    conf.ticket_lifetime, conf.submission_ticket_lifetime);
+	house.sasl = sasl_open(conf.auth_mechanisms, &why);
+	if (house.sasl == NULL)
+		log_fatal("auth_mechanisms = %s: %s", conf.auth_mechanisms,
+		    why);
+	house.pool = pool_new(house.loop, conf.auth_hash_workers,
+	    (size_t)conf.auth_hash_queue);
+	if (house.pool == NULL || cache_init(&house.cache,
+	    (size_t)conf.auth_cache_size, conf.auth_cache_ttl) < 0)
+		log_fatal("no threads to hash passwords, or no random bits");
+	house.lookup = peer_new(house.loop, "lookup", &lookup_exchange);
+	house.policyd = peer_new(house.loop, "policyd", &policy_exchange);
+	scheme_dummy(house.dummy, sizeof(house.dummy));
+	return 0;
+}
+
+/*
+ * Tickets live here alone, so connections that have some go on until their
+ * peers end them; nothing new is begun by a new process's peers. Master ends
+ * a drain that takes too long.
+ */
+static void drain(void)
+{
+	if (clients == NULL)
+		daemon_done();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon auth = {
+	    .name = "auth",
+	    .kind = DAEMON_FRONT,
+	    .params = auth_params,
+	    .conf = &conf,
+	    .start = start,
+	    .accepted = accepted,
+	    .drain = drain,
+	};
+
+	return daemon_main(&auth, argc, argv);
+}
