@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The front door of retrieval, a front: it speaks IMAP or POP3 up to the
+ * login, and then hands the client on to imapd or pop3d.
+ *
+ * client.c is a client from its connection to its login: TLS, SASL, timers.
+ * imap.c and pop3.c hold the tables of commands, imap_words.c what IMAP's
+ * are made of. broker.c asks auth. session.c hands the client over and keeps
+ * the session's control connection; proxy.c joins a TLS client to its
+ * session. limits.c counts connections by address.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+#include "daemon/daemon.h"
+#include "net/tls.h"
+#include "store/notify.h"
+
+#include "login/broker.h"
+#include "login/client.h"
+#include "login/session.h"
+
+struct login_conf login_conf;
+
+static struct tls_server *tls; /* NULL when TLS is off */
+static int notify_fd = -1;
+
+static void check_networks(const char *name, const char *list)
+{
+	struct netaddr any = {.len = 0};
+	struct str bad;
+
+	netaddr_parse(STR("192.0.2.1"), 0, &any);
+	if (netaddr_in_list(&any, str_from(list), &bad) < 0)
+		log_fatal("%s: %.*s is no network", name, STR_FMT(bad));
+}
+
+/* Still privileged: the key, and the directory of wake-up sockets. */
+static int before_jail(void)
+{
+	const char *why;
+	char *dir;
+
+	check_networks("login_plaintext_networks",
+	    login_conf.login_plaintext_networks);
+	check_networks("login_client_limit_exceptions",
+	    login_conf.login_client_limit_exceptions);
+	if (login_conf.login_tls_security_level != TLS_NONE &&
+	    login_conf.login_tls_chain_files[0] != '\0') {
+		tls = tls_server_open(login_conf.login_tls_chain_files,
+		    login_conf.login_tls_protocols, &why);
+		if (tls == NULL)
+			log_fatal("login_tls_chain_files: %s", why);
+	}
+	if (tls == NULL && (login_conf.login_tls_wrappermode ||
+	    login_conf.login_tls_security_level == TLS_ENCRYPT))
+		log_fatal("TLS is demanded, but login_tls_chain_files is "
+		    "empty or login_tls_security_level is none");
+	if (asprintf(&dir, "%s/notify", daemon_house()->run_directory) < 0)
+		return -1;
+	notify_fd = notify_listen(dir, "login");
+	if (notify_fd < 0)
+		log_warning("%s: %s; sessions are not woken", dir,
+		    strerror(errno));
+	free(dir);
+	return 0;
+}
+
+static int start(void)
+{
+	clients_open(tls);
+	sessions_open(notify_fd);
+	broker_open();
+	return 0;
+}
+
+/* No new clients; those that are about to log in and sessions go on. */
+static void drain(void)
+{
+	clients_drain();
+	if (clients_none() && sessions_none())
+		daemon_done();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct daemon login = {
+	    .name = "login",
+	    .kind = DAEMON_FRONT,
+	    .params = login_params,
+	    .conf = &login_conf,
+	    .before_jail = before_jail,
+	    .start = start,
+	    .accepted = client_accept,
+	    .drain = drain,
+	};
+
+	return daemon_main(&login, argc, argv);
+}

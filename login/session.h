@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From login to session: the client's connection goes to imapd or pop3d, the
+ * control connection stays here and carries wake-ups (ipc/session.h).
+ *
+ * A plaintext client's own socket is passed on. With TLS, or when more input
+ * or output is waiting than can be passed on, the session gets one end of a
+ * socket pair, and a proxy joins the other to the client.
+ */
+#ifndef LOGIN_SESSION_H
+#define LOGIN_SESSION_H
+
+#include "login/client.h"
+
+struct session;
+
+/* notify_fd: of notify_listen, or -1. */
+void sessions_open(int notify_fd);
+int sessions_count(void);
+bool sessions_none(void);
+
+/*
+ * Starts the session of a client that auth has let in, or queues it up. What
+ * comes of it is told by client_handed_over, client_session_no or
+ * client_unavailable; never before this returns.
+ */
+void session_begin(struct client *c, struct str ticket);
+/* The client goes, or waits no longer; nothing to do without a session. */
+void session_abort(struct client *c);
+
+#endif
