@@ -68,6 +68,10 @@ const char *store_result_name(enum store_result r);
 enum store_result box_open(struct store *s, struct str account,
     int64_t deadline, struct box **out);
 void box_close(struct box **b);
+/* The account's directory, for a Landlock rule: borrowed, -1 while the account
+ * has none. box_prepare makes it. */
+int box_directory(struct box *b);
+enum store_result box_prepare(struct box *b);
 /* Reads what others wrote; with nothing new it costs one small read. */
 enum store_result box_refresh(struct box *b);
 /* Removes the account and everything in it. */

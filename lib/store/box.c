@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: ISC */
+/* Opening a store and a box, bringing it up to date, changing it. */
+#include "store/box.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+
+static const char *const result_names[] = {"ok", "duplicate", "no mailbox",
+    "exists", "bad name", "over quota", "limit", "gone", "busy", "unknown",
+    "no space", "corrupt", "error"};
+
+const char *store_result_name(enum store_result r)
+{
+	return (size_t)r < ARRAY_LEN(result_names) ? result_names[r]
+	                                           : "error";
+}
+
+struct store *store_open_with(const char *root, const char *notify_dir,
+    const struct engine_io *io, const char **why)
+{
+	struct engine *e = engine_open(root, io, why);
+	struct store *s;
+
+	if (e == NULL)
+		return NULL;
+	s = NEW(struct store);
+	s->engine = e;
+	if (notify_dir != NULL)
+		s->notify = notify_open(notify_dir);
+	return s;
+}
+
+struct store *store_open(
+    const char *root, const char *notify_dir, const char **why)
+{
+	return store_open_with(root, notify_dir, NULL, why);
+}
+
+struct engine *store_engine(struct store *s)
+{
+	return s->engine;
+}
+
+void store_close(struct store **s)
+{
+	if (*s == NULL)
+		return;
+	notify_close(&(*s)->notify);
+	engine_close(&(*s)->engine);
+	free(*s);
+	*s = NULL;
+}
+
+const char *store_why(const struct box *b)
+{
+	return b->why;
+}
+
+enum store_result box_fail(
+    struct box *b, enum store_result r, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(b->why, sizeof(b->why), format, args);
+	va_end(args);
+	return r;
+}
+
+enum store_result box_status(struct box *b, enum engine_status s)
+{
+	static const enum store_result results[] = {
+	    [ENGINE_OK] = STORE_OK,
+	    [ENGINE_REFUSED] = STORE_ERROR,
+	    [ENGINE_BUSY] = STORE_BUSY,
+	    [ENGINE_UNKNOWN] = STORE_UNKNOWN,
+	    [ENGINE_NO_SPACE] = STORE_NO_SPACE,
+	    [ENGINE_CORRUPT] = STORE_CORRUPT,
+	    [ENGINE_GONE] = STORE_GONE,
+	    [ENGINE_NEWER] = STORE_ERROR,
+	    [ENGINE_DOWN] = STORE_ERROR,
+	};
+
+	if (s == ENGINE_OK)
+		return STORE_OK;
+	if (s == ENGINE_CORRUPT && b->state.why != NULL)
+		return box_fail(b, STORE_CORRUPT, "%s: %s",
+		    engine_why(b->engine), b->state.why);
+	return box_fail(b, results[s], "%s", engine_why(b->engine));
+}
+
+/* ---- folding ---- */
+
+static int on_frame(
+    void *arg, struct str heads, const struct engine_frame_info *info)
+{
+	struct box *b = arg;
+	int result;
+
+	b->state.incarnation = engine_incarnation(b->engine);
+	result = state_fold(&b->state, heads, info);
+	b->frames_octets += info->after.length > b->state.pos.length
+	    ? info->after.length - b->state.pos.length
+	    : heads.len;
+	if (b->state.snapshot.number != b->last_snapshot) {
+		b->last_snapshot = b->state.snapshot.number;
+		b->frames_octets = 0;
+	}
+	return result;
+}
+
+/* Forgets everything and starts from the newest snapshot. */
+static enum store_result start(struct box *b)
+{
+	enum store_result r;
+
+	state_clear(&b->state);
+	b->frames_octets = 0;
+	r = b->without_snapshots ? STORE_OK : snapshot_load(b);
+	b->last_snapshot = b->state.snapshot.number;
+	if (r == STORE_OK && b->state.pos.generation == 0)
+		state_default(&b->state);
+	return r;
+}
+
+static enum store_result read_on(struct box *b)
+{
+	return box_status(b,
+	    engine_read(b->engine, &b->state.pos, on_frame, b));
+}
+
+enum store_result box_refresh(struct box *b)
+{
+	enum store_result r = STORE_OK;
+
+	/* A worker that only delivers would keep every record that came since
+	 * its snapshot. */
+	if (b->state.pending_octets > 4 * (size_t)SNAPSHOT_DUE &&
+	    b->views == 0 && b->frames_octets > SNAPSHOT_DUE)
+		r = start(b);
+	if (r == STORE_OK)
+		r = read_on(b);
+	if (r == STORE_GONE) { /* the account was removed; perhaps made anew */
+		r = start(b);
+		if (r == STORE_OK)
+			r = read_on(b);
+	}
+	return r;
+}
+
+enum store_result box_reload(struct box *b, bool without_snapshots)
+{
+	enum store_result r;
+
+	b->without_snapshots = without_snapshots;
+	r = start(b);
+	return r == STORE_OK ? read_on(b) : r;
+}
+
+enum store_result box_folder(
+    struct box *b, uint32_t mailbox, struct folder **out)
+{
+	enum store_result r = STORE_OK;
+
+	/* As it is; from the newest snapshot; from the log alone. */
+	for (int attempt = 0; attempt < 3; attempt++) {
+		if (attempt > 0)
+			r = box_reload(b, attempt == 2);
+		if (r != STORE_OK)
+			return r;
+		*out = state_folder(&b->state, mailbox);
+		if (*out == NULL)
+			return box_fail(b, STORE_GONE, "the mailbox is gone");
+		r = folder_load(b, *out);
+		if (r == STORE_OK)
+			return r;
+		r = STORE_OK;
+	}
+	return STORE_CORRUPT;
+}
+
+enum store_result box_maintain(struct box *b)
+{
+	if (b->frames_octets < SNAPSHOT_DUE || b->state.virtual)
+		return STORE_OK;
+	return snapshot_take(b);
+}
+
+enum store_result box_open(struct store *s, struct str account,
+    int64_t deadline, struct box **out)
+{
+	struct box *b;
+	enum store_result r;
+
+	(void)deadline; /* reading takes no lock */
+	*out = NULL;
+	if (account.len == 0 || account.len > NOTIFY_ACCOUNT_MAX ||
+	    memchr(account.p, '/', account.len) != NULL ||
+	    memchr(account.p, '\0', account.len) != NULL)
+		return STORE_BAD_NAME;
+	b = NEW(struct box);
+	b->store = s;
+	b->account = str_dup(account);
+	b->heads = buf_new(HEADS_ROOM);
+	state_init(&b->state);
+	r = box_status(b, engine_box_open(s->engine, account, &b->engine));
+	if (r == STORE_OK)
+		r = start(b);
+	if (r == STORE_OK)
+		r = box_refresh(b);
+	*out = b;
+	if (r != STORE_OK && r != STORE_CORRUPT && r != STORE_ERROR)
+		box_close(out);
+	return r;
+}
+
+void box_close(struct box **b)
+{
+	if (*b == NULL)
+		return;
+	state_clear(&(*b)->state);
+	engine_box_close(&(*b)->engine);
+	buf_free(&(*b)->heads);
+	free((*b)->account);
+	free(*b);
+	*b = NULL;
+}
+
+enum store_result store_remove_account(struct store *s, struct str account)
+{
+	switch (engine_remove(s->engine, account, deadline_in(LOCK_WAIT_MS))) {
+	case ENGINE_OK:
+		return STORE_OK;
+	case ENGINE_BUSY:
+		return STORE_BUSY;
+	default:
+		return STORE_ERROR;
+	}
+}
+
+enum store_result box_prepare(struct box *b)
+{
+	return box_status(b, engine_box_prepare(b->engine));
+}
+
+int box_directory(struct box *b)
+{
+	return engine_box_directory(b->engine);
+}
+
+/* ---- changing ---- */
+
+void change_put(struct change *c, const struct record *r)
+{
+	record_put(&c->b->heads, r);
+	c->records++;
+}
+
+uint64_t change_body(struct change *c, const void *p, size_t len)
+{
+	uint64_t at = c->at;
+	union {
+		const void *from;
+		void *to;
+	} base = {.from = p};
+
+	if (len == 0)
+		return at;
+	if (c->body_count == c->body_room) {
+		c->body_room = c->body_room == 0 ? 8 : c->body_room * 2;
+		c->bodies =
+		    mem_resize(c->bodies, c->body_room, sizeof(*c->bodies));
+	}
+	c->bodies[c->body_count++] = (struct iovec){base.to, len};
+	c->at += len;
+	return at;
+}
+
+enum store_result change_quota(
+    struct change *c, uint64_t octets, uint64_t messages)
+{
+	const struct box *b = c->b;
+	const struct box_usage *used = &b->state.usage;
+
+	if ((b->quota.octets != 0 &&
+	        (used->octets > b->quota.octets ||
+	            octets > b->quota.octets - used->octets)) ||
+	    (b->quota.messages != 0 &&
+	        (used->messages > b->quota.messages ||
+	            messages > b->quota.messages - used->messages)))
+		return STORE_OVER_QUOTA;
+	return STORE_OK;
+}
+
+static const struct new_keyword *defined_now(
+    const struct change *c, uint32_t mailbox, struct str name)
+{
+	for (size_t i = 0; i < c->keyword_count; i++)
+		if (c->keywords[i].mailbox == mailbox &&
+		    str_case_eq(c->keywords[i].name, name))
+			return &c->keywords[i];
+	return NULL;
+}
+
+static uint32_t keyword_index(
+    const struct change *c, const struct folder *f, struct str name)
+{
+	const struct new_keyword *fresh;
+
+	for (uint32_t i = 0; i < f->info.keyword_count; i++)
+		if (str_case_eq(f->info.keywords[i], name))
+			return i;
+	fresh = defined_now(c, f->info.id, name);
+	return fresh == NULL ? UINT32_MAX : fresh->index;
+}
+
+static enum store_result define(
+    struct change *c, const struct folder *f, struct str name, uint32_t *index)
+{
+	struct record r = {.type = RECORD_KEYWORD};
+	size_t next = f->info.keyword_count;
+
+	for (size_t i = 0; i < c->keyword_count; i++)
+		next += c->keywords[i].mailbox == f->info.id;
+	if (next >= MAILBOX_KEYWORDS_MAX ||
+	    c->keyword_count >= ARRAY_LEN(c->keywords))
+		return box_fail(c->b, STORE_LIMIT,
+		    "a mailbox has at most %d keywords", MAILBOX_KEYWORDS_MAX);
+	*index = (uint32_t)next;
+	c->keywords[c->keyword_count++] =
+	    (struct new_keyword){f->info.id, *index, name};
+	r.keyword = (struct record_keyword){f->info.id, *index, name};
+	change_put(c, &r);
+	return STORE_OK;
+}
+
+enum store_result change_keywords(struct change *c, struct folder *f,
+    const struct str *names, size_t count, uint64_t *bits)
+{
+	*bits = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t index = keyword_index(c, f, names[i]);
+		enum store_result r = STORE_OK;
+
+		if (names[i].len == 0 || names[i].len > 255)
+			return box_fail(c->b, STORE_LIMIT, "a keyword's name");
+		if (index == UINT32_MAX)
+			r = define(c, f, names[i], &index);
+		if (r != STORE_OK)
+			return r;
+		*bits |= UINT64_C(1) << index;
+	}
+	return STORE_OK;
+}
+
+static int decide(
+    void *arg, const struct engine_pos *end, struct engine_frame *frame)
+{
+	struct box *b = arg;
+	struct change *c = b->change;
+
+	b->state.pos = *end;
+	buf_clear(&b->heads);
+	c->modseq = end->modseq + 1;
+	c->generation = frame->generation;
+	c->at = frame->body_offset;
+	c->body_count = c->keyword_count = c->mailbox_count = 0;
+	arena_clear(&c->arena);
+	c->records = 0;
+	if (b->state.virtual)
+		c->records = state_default_put(
+		    &b->state, &b->heads, c->modseq);
+	c->refused = c->decide(c);
+	if (c->refused == STORE_OK && b->heads.overflow)
+		c->refused = box_fail(b, STORE_LIMIT, "too much at once");
+	if (c->refused != STORE_OK || c->records == 0)
+		return -1;
+	frame->heads = buf_str(&b->heads);
+	frame->count = c->records;
+	frame->bodies = c->bodies;
+	frame->body_count = c->body_count;
+	return 0;
+}
+
+static enum store_result change_once(struct box *b, struct change *c)
+{
+	enum engine_status s;
+
+	b->change = c;
+	s = engine_append(b->engine, &b->state.pos, on_frame, decide, b,
+	    deadline_in(LOCK_WAIT_MS));
+	b->change = NULL;
+	if (b->heads.capacity > 1u << 20)
+		buf_free(&b->heads);
+	if (s == ENGINE_REFUSED)
+		return c->refused;
+	return box_status(b, s);
+}
+
+enum store_result box_change(struct box *b, struct change *c)
+{
+	enum store_result r;
+
+	c->b = b;
+	c->refused = STORE_OK;
+	c->arena = arena_new((size_t)64 << 20);
+	r = change_once(b, c);
+	if (r == STORE_GONE && c->refused != STORE_GONE) {
+		/* Removed while we waited: the account begins anew. */
+		r = start(b);
+		if (r == STORE_OK)
+			r = change_once(b, c);
+	}
+	arena_free(&c->arena);
+	free(c->bodies);
+	c->bodies = NULL;
+	c->body_room = 0;
+	if (r == STORE_OK && c->records > 0 && b->store->notify != NULL)
+		notify_send(
+		    b->store->notify, str_from(b->account), c->modseq);
+	return r;
+}
+
+static enum store_result decide_nothing(struct change *c)
+{
+	(void)c; /* the default mailboxes are there by now */
+	return STORE_OK;
+}
+
+enum store_result box_materialize(struct box *b)
+{
+	struct change c = {.decide = decide_nothing};
+
+	return b->state.virtual ? box_change(b, &c) : STORE_OK;
+}
+
+/* ---- quota ---- */
+
+struct box_usage box_usage(struct box *b)
+{
+	return b->state.usage;
+}
+
+void box_set_quota(struct box *b, uint64_t octets, uint64_t messages)
+{
+	b->quota = (struct box_usage){octets, messages};
+}
+
+enum store_result box_pop3_lock(struct box *b)
+{
+	return box_status(b, engine_session_lock(b->engine, true));
+}
+
+void box_pop3_unlock(struct box *b)
+{
+	engine_session_lock(b->engine, false);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Inside lib/store: an open box, and the one way to change it.
+ *
+ * box.c opens and refreshes, names.c has mailboxes, append.c what comes in,
+ * change.c what happens to messages, body.c bytes on their way in, view.c
+ * what sessions see, snapshot.c how a big box opens fast.
+ */
+#ifndef STORE_BOX_H
+#define STORE_BOX_H
+
+#include "store/fold.h"
+#include "store/mailbox.h"
+#include "store/notify.h"
+
+#define INLINE_MAX    262144u /* larger bodies are blobs */
+#define LOCK_WAIT_MS  10000
+#define HEADS_ROOM    ((size_t)200 << 20)
+#define SNAPSHOT_DUE  65536u  /* octets of frames behind the last one */
+#define DELIVERY_KEPT (12 * 86400) /* seconds: queue lifetime and a week */
+#define VANISHED_KEPT (7 * 86400)  /* seconds */
+#define NEW_MAILBOXES_MAX 128
+#define CACHE_MAX     ((size_t)4 << 20)
+
+struct store {
+	struct engine *engine;
+	struct notify *notify;
+};
+
+/* A change while it is decided. */
+struct change {
+	/* Decides on b->state; adds records. STORE_OK without a record means
+	 * that there is nothing to do. */
+	enum store_result (*decide)(struct change *c);
+	void *arg;
+	struct box *b;
+	uint64_t modseq;          /* of what is decided */
+	uint64_t generation, at;  /* where the next body will begin */
+	uint32_t records;
+	struct iovec *bodies;
+	size_t body_count, body_room;
+	/* Keywords defined in this very frame. */
+	struct new_keyword {
+		uint32_t mailbox, index;
+		struct str name;
+	} keywords[MAILBOX_KEYWORDS_MAX];
+	size_t keyword_count;
+	/* Mailboxes created in this very frame. */
+	struct new_mailbox {
+		struct str name;
+		uint32_t id, uidvalidity;
+	} mailboxes[NEW_MAILBOXES_MAX];
+	size_t mailbox_count;
+	struct arena arena; /* for names; freed by box_change */
+	enum store_result refused;
+};
+
+struct box {
+	struct store *store;
+	struct engine_box *engine;
+	struct state state;
+	char *account;
+	struct box_usage quota; /* 0: no limit */
+	struct buf heads;       /* of the change being decided */
+	struct change *change;
+	uint64_t frames_octets; /* folded since the last snapshot */
+	uint64_t last_snapshot; /* its number */
+	bool without_snapshots; /* one was bad: the log is folded instead */
+	unsigned views;
+	char why[200];
+};
+
+struct store_body {
+	struct box *b;
+	struct buf bytes; /* all of it, or a blob's unwritten end */
+	int fd;           /* of the blob, -1: none */
+	unsigned char id[16];
+	uint64_t len;
+	uint32_t crc;
+	bool failed;
+	bool ready; /* synced (blob) and parsed */
+	bool kept;  /* a frame names the blob */
+	struct buf cache; /* ENVELOPE, BODYSTRUCTURE, BODY */
+	struct message_place place; /* lengths and hashes; places of the last
+	                             * frame that it went into */
+};
+
+/* Before the lock: sync the blob, parse, cache. */
+enum store_result body_ready(struct store_body *body);
+/* Puts it into the frame being decided and completes body->place. */
+void body_place(struct store_body *body, struct change *c);
+
+enum store_result box_fail(
+    struct box *b, enum store_result r, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+enum store_result box_status(struct box *b, enum engine_status s);
+
+/* Lock, catch up, decide, write, sync, notify. */
+enum store_result box_change(struct box *b, struct change *c);
+/* Adds a record to the change. */
+void change_put(struct change *c, const struct record *r);
+/* Adds octets to the frame's bodies; returns their offset. */
+uint64_t change_body(struct change *c, const void *p, size_t len);
+/* The bits of keyword names; new ones are defined. STORE_LIMIT. */
+enum store_result change_keywords(struct change *c, struct folder *f,
+    const struct str *names, size_t count, uint64_t *bits);
+/* STORE_OVER_QUOTA unless so much more is allowed. */
+enum store_result change_quota(
+    struct change *c, uint64_t octets, uint64_t messages);
+/* Records that make a mailbox of this name, and the levels above; *id. */
+enum store_result change_create(struct change *c, struct str name,
+    enum special_use use, uint32_t *id, uint32_t *uidvalidity);
+/* One mailbox, as it is said; its name is copied. */
+enum store_result change_create_one(struct change *c, struct str name,
+    enum special_use use, bool selectable, uint32_t *id,
+    uint32_t *uidvalidity);
+/* Moves every message into a mailbox made in this frame, from uid 1 on. */
+enum store_result change_move_all(
+    struct change *c, struct folder *from, uint32_t to);
+/* Nothing but the box's first frame, where there is none yet. */
+enum store_result box_materialize(struct box *b);
+
+/* "inbox/a" is "INBOX/a"; space has MAILBOX_NAME_MAX octets. False: no name
+ * for a mailbox. */
+bool name_normalize(struct str name, char *space, struct str *out);
+
+/* ---- snapshots: snapshot_read.c, snapshot_write.c ---- */
+#define SNAPSHOT_HEADER  512u
+#define SNAPSHOT_VERSION 1u
+
+struct snapshot_header {
+	uint64_t number;
+	struct engine_pos at;
+	uint64_t summary_offset;
+	uint32_t summary_len, summary_crc;
+};
+void snapshot_header_encode(const struct snapshot_header *h,
+    uint64_t incarnation, unsigned char p[SNAPSHOT_HEADER]);
+/* The records of a snapshot's summary, in *summary (to be freed). */
+enum store_result snapshot_summary(struct box *b, uint64_t number,
+    struct snapshot_header *h, struct buf *summary);
+
+/* The newest readable snapshot becomes the state; without one it stays
+ * empty. */
+enum store_result snapshot_load(struct box *b);
+/* The messages of a folder, from the snapshot and what came since. */
+enum store_result folder_load(struct box *b, struct folder *f);
+enum store_result deliveries_load(struct box *b);
+/* What stands beside struct message, for the message at a position. NULL
+ * when it cannot be read. */
+const struct message_place *folder_place(
+    struct box *b, struct folder *f, size_t at);
+/* A folder with its messages; should the snapshot fail, by folding the log.
+ * STORE_GONE when there is none. Not while a change is decided. */
+enum store_result box_folder(
+    struct box *b, uint32_t mailbox, struct folder **out);
+/* Forgets the state and reads it anew: from the newest snapshot, or without
+ * any. */
+enum store_result box_reload(struct box *b, bool without_snapshots);
+/* Writes, verifies, announces. */
+enum store_result snapshot_take(struct box *b);
+
+/* For tests: with its own calls, and to lower the engine's limits. */
+struct store *store_open_with(const char *root, const char *notify_dir,
+    const struct engine_io *io, const char **why);
+struct engine *store_engine(struct store *s);
+
+#endif

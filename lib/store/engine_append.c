@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+/* Writing a frame: lock, catch up, decide, write, sync, release. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/checksum.h"
+#include "core/clock.h"
+#include "core/memory.h"
+#include "store/engine_file.h"
+
+struct append {
+	struct engine_box *b;
+	struct engine_pos *seen;
+	engine_on_frame *on_frame;
+	engine_decide *decide;
+	void *arg;
+};
+
+/* The directory that we hold is still the account's: it may have been
+ * removed, and made again, while we waited. */
+static bool directory_is_live(const struct engine_box *b)
+{
+	char path[300];
+	struct stat held, found;
+
+	snprintf(path, sizeof(path), "%s/%s", b->shard, b->name);
+	return fstat(b->dir, &held) == 0 &&
+	    fstatat(b->engine->root, path, &found, 0) == 0 &&
+	    held.st_ino == found.st_ino && held.st_dev == found.st_dev;
+}
+
+/* Ends the newest generation at *seen and goes on in the next. Whoever finds
+ * it half done completes it. */
+static enum engine_status seal(struct append *a, struct mark *m)
+{
+	struct engine_box *b = a->b;
+	struct generation *g;
+	enum engine_status s = engine_generation(b, a->seen->generation, &g);
+
+	if (s != ENGINE_OK)
+		return s;
+	if (m->state != STATE_SEALING) {
+		m->state = STATE_SEALING;
+		if (engine_mark_write(b, g, m) < 0)
+			return engine_fail_errno(b, "writing the mark");
+	}
+	s = engine_generation_create(b, a->seen->generation + 1, a->seen);
+	if (s == ENGINE_OK)
+		s = engine_read_marked(b, a->seen, a->on_frame, a->arg);
+	if (s == ENGINE_OK)
+		s = engine_generation(b, a->seen->generation, &g);
+	if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
+		s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
+	return s;
+}
+
+/* Brings *seen to the end of the log, which is then whole and has room. */
+static enum engine_status catch_up(struct append *a, struct mark *m)
+{
+	struct engine_box *b = a->b;
+	struct generation *g;
+	enum engine_status s =
+	    engine_read_marked(b, a->seen, a->on_frame, a->arg);
+
+	*m = (struct mark){.at = FRAMES_AT};
+	if (s != ENGINE_OK)
+		return s;
+	if (b->newest == 0) {
+		if (!directory_is_live(b))
+			return engine_fail(
+			    b, ENGINE_GONE, "the account was removed");
+		*a->seen = (struct engine_pos){
+		    .generation = 1, .length = FRAMES_AT, .bodies = HEAD_SIZE};
+		return ENGINE_OK;
+	}
+	s = engine_generation(b, a->seen->generation, &g);
+	if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
+		s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
+	if (s == ENGINE_OK &&
+	    (!b->checked || m->holder_pid != 0 || m->at != a->seen->length)) {
+		s = engine_recover(b, a->seen, a->on_frame, a->arg);
+		if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
+			s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
+	}
+	if (s == ENGINE_OK &&
+	    (m->state == STATE_SEALING ||
+	        a->seen->length >= b->engine->seal_frames ||
+	        a->seen->bodies >= b->engine->seal_bodies))
+		s = seal(a, m);
+	return s;
+}
+
+/* Bodies, and behind them records that are too many for the head. */
+static int write_bodies(struct engine_box *b, const struct generation *g,
+    const struct engine_pos *seen, const struct engine_frame *in,
+    struct frame *f)
+{
+	struct iovec *v;
+	size_t count = in->body_count;
+	uint64_t at = seen->bodies;
+	int result;
+	union {
+		const char *from;
+		void *to;
+	} heads = {.from = in->heads.p};
+
+	v = mem_array(count + 1, sizeof(*v));
+	if (count > 0)
+		memcpy(v, in->bodies, count * sizeof(*v));
+	for (size_t i = 0; i < count; i++)
+		at += v[i].iov_len;
+	if (in->heads.len > HEADS_INLINE) {
+		f->flags |= FRAME_EXTERN;
+		f->heads_at = at;
+		f->heads_crc = crc32c(0, in->heads.p, in->heads.len);
+		v[count++] = (struct iovec){heads.to, in->heads.len};
+		at += in->heads.len;
+	}
+	for (size_t i = 0; i < count; i++)
+		f->body_crc = crc32c(
+		    f->body_crc, v[i].iov_base, v[i].iov_len);
+	f->body_start = seen->bodies;
+	f->body_end = at;
+	result = at == seen->bodies
+	    ? 0
+	    : engine_io_writev(b->io, g->fd, v, count, seen->bodies);
+	free(v);
+	return result;
+}
+
+static enum engine_status write_frame(struct append *a, struct mark *m,
+    const struct engine_frame *in, struct frame *f)
+{
+	struct engine_box *b = a->b;
+	struct buf out = buf_new(HEADS_INLINE + 4096);
+	struct generation *g;
+	enum engine_status s = engine_generation(b, a->seen->generation, &g);
+
+	if (s != ENGINE_OK)
+		return s;
+	f->count = in->count;
+	f->heads = in->heads;
+	f->heads_len = (uint32_t)in->heads.len;
+	f->modseq = a->seen->modseq + 1;
+	f->time_us = clock_us();
+	b->sequence++;
+	m->holder_pid = (uint64_t)getpid();
+	m->holder_start = b->started;
+	if (engine_mark_write(b, g, m) < 0 ||
+	    write_bodies(b, g, a->seen, in, f) < 0) {
+		s = engine_fail_errno(b, "writing bodies");
+	} else {
+		engine_frame_build(b, a->seen, f, &out);
+		if (engine_io_write(
+		        b->io, g->fd, out.p, out.len, a->seen->length) < 0)
+			s = engine_fail_errno(b, "writing a frame");
+	}
+	buf_free(&out);
+	if (s == ENGINE_OK && b->io->fdatasync(g->fd) < 0) {
+		engine_fail_errno(b, "sync");
+		b->checked = false; /* and the holder stays: look there */
+		return ENGINE_UNKNOWN;
+	}
+	if (s == ENGINE_OK)
+		m->at += f->length;
+	else
+		b->checked = false;
+	m->holder_pid = m->holder_start = 0;
+	if (engine_mark_write(b, g, m) < 0)
+		b->checked = false; /* a lower bound all the same */
+	return s;
+}
+
+static enum engine_status append_locked(struct append *a)
+{
+	struct engine_box *b = a->b;
+	struct mark m;
+	struct engine_frame in = {0};
+	struct frame f = {0};
+	enum engine_status s = catch_up(a, &m);
+
+	if (s != ENGINE_OK)
+		return s;
+	in.generation = a->seen->generation;
+	in.body_offset = a->seen->bodies;
+	if (a->decide(a->arg, a->seen, &in) != 0)
+		return ENGINE_REFUSED;
+	if (in.heads.len > HEADS_MAX)
+		return engine_fail(b, ENGINE_DOWN, "too many records");
+	if (b->newest == 0) {
+		struct engine_pos none = {0};
+
+		s = engine_generation_create(b, 1, &none);
+	}
+	if (s == ENGINE_OK)
+		s = write_frame(a, &m, &in, &f);
+	if (s != ENGINE_OK)
+		return s;
+	struct engine_frame_info info = {
+	    engine_frame_after(a->seen, &f), f.time_us, f.count};
+	if (a->on_frame(a->arg, in.heads, &info) != 0)
+		return engine_fail(
+		    b, ENGINE_CORRUPT, "the new records make no sense");
+	*a->seen = info.after;
+	b->checked = true;
+	return ENGINE_OK;
+}
+
+enum engine_status engine_append(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, engine_decide *decide, void *arg,
+    int64_t deadline)
+{
+	struct append a = {b, seen, on_frame, decide, arg};
+	enum engine_status s = engine_box_prepare(b);
+
+	if (s == ENGINE_OK)
+		s = engine_lock(b, deadline);
+	if (s != ENGINE_OK)
+		return s;
+	s = append_locked(&a);
+	engine_unlock(b);
+	if (s == ENGINE_GONE)
+		engine_detach(b);
+	return s;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Inside the engine of local files. doc/store.md describes the format.
+ *
+ * engine_file.c opens boxes and finds their files, engine_frame.c knows how
+ * frames look, engine_read.c reads them, engine_append.c writes them and
+ * engine_object.c has bodies, blobs and snapshots.
+ */
+#ifndef STORE_ENGINE_FILE_H
+#define STORE_ENGINE_FILE_H
+
+#include "core/buf.h"
+#include "store/engine.h"
+
+#define HEAD_SIZE     262144u /* where the bodies begin */
+#define FRAMES_AT     512u
+#define MARK_AT       258048u /* a page of its own: the end of the frames */
+#define SEAL_FRAMES   196608u /* sealed when frames reach this ... */
+#define SEAL_BODIES   67108864u /* ... or bodies */
+#define HEADS_INLINE  16384u /* longer records stand in the body area */
+#define HEADS_MAX     (256u << 20)
+#define FRAME_FIXED   88u /* octets before the records */
+#define FRAME_LEAST   (FRAME_FIXED + 8u)
+#define ENGINE_VERSION 1u
+
+#define FRAME_EXTERN 1u /* the records stand in the body area */
+
+/* States of a generation, in its mark; numbers that no bit flip makes. */
+#define STATE_SEALING UINT64_C(0x53454c414553534f)
+#define STATE_REMOVED UINT64_C(0x52454d4f56454421)
+
+struct mark {
+	uint64_t at; /* where durable frames end; 0: the mark is damaged */
+	uint64_t state;
+	uint64_t holder_pid, holder_start; /* 0: released in good order */
+};
+
+struct generation {
+	uint64_t number; /* 0: free */
+	int fd;
+	struct engine_pos previous; /* where the one before ended */
+	uint64_t used; /* for choosing which to close */
+};
+
+struct frame {
+	uint32_t length, count, flags;
+	uint64_t modseq, time_us, body_start, body_end;
+	uint32_t body_crc, heads_len, heads_crc;
+	uint64_t heads_at, chain;
+	struct str heads; /* inline */
+};
+
+#define GENERATIONS_OPEN 6
+
+struct engine {
+	const struct engine_io *io;
+	int root;
+	uint64_t seal_frames, seal_bodies;
+};
+
+struct engine_box {
+	struct engine *engine;
+	const struct engine_io *io;
+	char shard[3];
+	char name[256]; /* of the directory */
+	int dir, lock_fd;
+	uint64_t incarnation; /* 0: nothing on disk as far as we know */
+	uint64_t newest;
+	struct generation generations[GENERATIONS_OPEN];
+	uint64_t clock; /* counts uses of generations */
+	bool checked;   /* what stands behind the mark was looked at */
+	bool session;   /* engine_session_lock */
+	uint64_t writer, sequence, started;
+	int object_fd; /* the blob or snapshot last read */
+	char object[64];
+	char why[160];
+};
+
+/* Remember why; return the status. Errno is told with ENGINE_DOWN. */
+enum engine_status engine_fail(
+    struct engine_box *b, enum engine_status s, const char *what);
+/* ENOSPC and EDQUOT are ENGINE_NO_SPACE, else ENGINE_DOWN. */
+enum engine_status engine_fail_errno(struct engine_box *b, const char *what);
+
+/* Opens what exists on disk. ENGINE_OK with dir < 0: nothing does. */
+enum engine_status engine_attach(struct engine_box *b);
+void engine_detach(struct engine_box *b);
+/* The generation, open. ENGINE_GONE when its file is not there. */
+enum engine_status engine_generation(
+    struct engine_box *b, uint64_t number, struct generation **out);
+/* Creates g.N exclusively, unless it is already there; durable. */
+enum engine_status engine_generation_create(
+    struct engine_box *b, uint64_t number, const struct engine_pos *previous);
+
+int engine_mark_read(
+    struct engine_box *b, const struct generation *g, struct mark *out);
+int engine_mark_write(
+    struct engine_box *b, const struct generation *g, const struct mark *m);
+
+/* ---- engine_frame.c ---- */
+/*
+ * Reads the frame that stands at p with `len` octets behind it and follows
+ * `seen`. Returns 0, -1 and *why when it is none, -2 when it is of a newer
+ * version.
+ */
+int engine_frame_parse(const struct engine_box *b,
+    const struct engine_pos *seen, const unsigned char *p, size_t len,
+    struct frame *out, const char **why);
+/* Builds the frame; f->heads are its records unless FRAME_EXTERN. Sets
+ * f->length and f->chain. */
+void engine_frame_build(const struct engine_box *b,
+    const struct engine_pos *seen, struct frame *f, struct buf *out);
+struct engine_pos engine_frame_after(
+    const struct engine_pos *seen, const struct frame *f);
+/* Gives a frame to the caller, with its records wherever they stand. */
+enum engine_status engine_frame_tell(struct engine_box *b,
+    const struct generation *g, struct engine_pos *seen, const struct frame *f,
+    engine_on_frame *on_frame, void *arg);
+
+/* engine_read.c: without looking behind the mark. */
+enum engine_status engine_read_marked(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg);
+/* With the lock held and everything up to the mark read: makes whole frames
+ * behind it durable, and zeroes what is torn. */
+enum engine_status engine_recover(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg);
+enum engine_status engine_lock(struct engine_box *b, int64_t deadline);
+void engine_unlock(struct engine_box *b);
+
+#endif

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: ISC */
+/* Reading frames up to the durable mark, and what to do beyond it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/checksum.h"
+#include "core/clock.h"
+#include "core/memory.h"
+#include "store/engine_file.h"
+#include "store/le.h"
+
+#define CHECK_TRIES   3   /* reads of a mark that is just being written */
+#define RECOVER_MS    200 /* how long a reader waits to repair a box */
+#define COPY_OCTETS   262144
+
+/* ---- the mark ---- */
+
+int engine_mark_read(
+    struct engine_box *b, const struct generation *g, struct mark *out)
+{
+	unsigned char p[40];
+
+	for (int i = 0; i < CHECK_TRIES; i++) {
+		if (engine_io_read(b->io, g->fd, p, sizeof(p), MARK_AT) < 0)
+			return -1;
+		out->at = get_u64(p);
+		out->state = get_u64(p + 16);
+		out->holder_pid = get_u64(p + 24);
+		out->holder_start = get_u64(p + 32);
+		if (get_u64(p + 8) == ~out->at && out->at >= FRAMES_AT &&
+		    out->at <= MARK_AT && out->at % 8 == 0)
+			return 0;
+	}
+	out->at = 0;
+	return 0;
+}
+
+int engine_mark_write(
+    struct engine_box *b, const struct generation *g, const struct mark *m)
+{
+	unsigned char p[40];
+
+	put_u64(p, m->at);
+	put_u64(p + 8, ~m->at);
+	put_u64(p + 16, m->state);
+	put_u64(p + 24, m->holder_pid);
+	put_u64(p + 32, m->holder_start);
+	return engine_io_write(b->io, g->fd, p, sizeof(p), MARK_AT);
+}
+
+/* ---- the lock ---- */
+
+enum engine_status engine_lock(struct engine_box *b, int64_t deadline)
+{
+	long wait_us = 100;
+
+	while (b->io->lock(b->lock_fd, 0, true) < 0) {
+		struct timespec pause = {0, wait_us * 1000};
+
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return engine_fail_errno(b, "locking the box");
+		if (clock_ms() >= deadline)
+			return engine_fail(
+			    b, ENGINE_BUSY, "another process holds the box");
+		nanosleep(&pause, NULL);
+		wait_us = wait_us < 5000 ? wait_us * 2 : 8000;
+	}
+	return ENGINE_OK;
+}
+
+void engine_unlock(struct engine_box *b)
+{
+	if (b->lock_fd >= 0)
+		b->io->lock(b->lock_fd, 0, false);
+}
+
+/* ---- up to the mark ---- */
+
+static enum engine_status read_to(struct engine_box *b,
+    const struct generation *g, struct engine_pos *seen, uint64_t limit,
+    engine_on_frame *on_frame, void *arg)
+{
+	enum engine_status s = ENGINE_OK;
+	uint64_t start = seen->length;
+	unsigned char *p;
+
+	if (limit <= start)
+		return ENGINE_OK;
+	p = mem_resize(NULL, limit - start, 1);
+	if (engine_io_read(b->io, g->fd, p, limit - start, start) < 0)
+		s = errno == EIO
+		    ? engine_fail(b, ENGINE_CORRUPT, "frames end early")
+		    : engine_fail_errno(b, "reading frames");
+	while (s == ENGINE_OK && seen->length < limit) {
+		struct frame f;
+		const char *why;
+		int bad = engine_frame_parse(b, seen,
+		    p + (seen->length - start), limit - seen->length, &f,
+		    &why);
+
+		if (bad != 0)
+			s = engine_fail(b,
+			    bad == -2 ? ENGINE_NEWER : ENGINE_CORRUPT, why);
+		else
+			s = engine_frame_tell(b, g, seen, &f, on_frame, arg);
+	}
+	free(p);
+	return s;
+}
+
+static bool same_pos(const struct engine_pos *a, const struct engine_pos *b)
+{
+	return a->generation == b->generation && a->length == b->length &&
+	    a->chain == b->chain && a->modseq == b->modseq &&
+	    a->bodies == b->bodies;
+}
+
+/* From the end of one generation to the start of the next. */
+static enum engine_status step(struct engine_box *b, struct engine_pos *seen,
+    const struct generation *next)
+{
+	if (!same_pos(seen, &next->previous))
+		return engine_fail(
+		    b, ENGINE_CORRUPT, "generations do not follow");
+	seen->generation = next->number;
+	seen->length = FRAMES_AT;
+	seen->bodies = HEAD_SIZE;
+	return ENGINE_OK;
+}
+
+/* A sealed generation: its end stands in the next one's header. */
+static enum engine_status read_sealed(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
+{
+	struct generation *g, *next;
+	enum engine_status s = engine_generation(b, seen->generation + 1, &next);
+	uint64_t end, number;
+
+	if (s == ENGINE_GONE)
+		return engine_fail(b, ENGINE_CORRUPT, "a generation is missing");
+	if (s != ENGINE_OK)
+		return s;
+	end = next->previous.length;
+	number = next->number;
+	if (end > MARK_AT)
+		return engine_fail(b, ENGINE_CORRUPT, "header: previous");
+	if (seen->length < end) {
+		s = engine_generation(b, seen->generation, &g);
+		if (s == ENGINE_GONE)
+			return engine_fail(
+			    b, ENGINE_CORRUPT, "a generation is missing");
+		if (s == ENGINE_OK)
+			s = read_to(b, g, seen, end, on_frame, arg);
+		if (s == ENGINE_OK)
+			s = engine_generation(b, number, &next);
+		if (s != ENGINE_OK)
+			return s;
+	}
+	return step(b, seen, next);
+}
+
+/* What the state of a fully read generation asks for: go on with the next
+ * one if somebody made it (*again). */
+static enum engine_status look_ahead(
+    struct engine_box *b, const struct mark *m, bool *again)
+{
+	struct generation *next;
+	enum engine_status s;
+
+	*again = false;
+	if (m->state != STATE_SEALING)
+		return ENGINE_OK;
+	s = engine_generation(b, b->newest + 1, &next);
+	if (s == ENGINE_GONE)
+		return ENGINE_OK; /* announced, not made yet */
+	if (s != ENGINE_OK)
+		return s;
+	b->newest++;
+	*again = true;
+	return ENGINE_OK;
+}
+
+static enum engine_status read_newest(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg,
+    bool *again)
+{
+	struct generation *g;
+	struct mark m;
+	enum engine_status s = engine_generation(b, b->newest, &g);
+
+	if (s != ENGINE_OK)
+		return s == ENGINE_GONE ? ENGINE_GONE : s;
+	if (engine_mark_read(b, g, &m) < 0)
+		return engine_fail(b, ENGINE_CORRUPT, "no durable mark");
+	if (m.state == STATE_REMOVED)
+		return engine_fail(b, ENGINE_GONE, "the account was removed");
+	if (m.at == 0) /* damaged: frames are proven one by one */
+		b->checked = false;
+	s = read_to(b, g, seen, m.at, on_frame, arg);
+	return s == ENGINE_OK ? look_ahead(b, &m, again) : s;
+}
+
+enum engine_status engine_read_marked(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
+{
+	bool again = true;
+
+	if (b->newest == 0) {
+		enum engine_status s = engine_attach(b);
+
+		if (s != ENGINE_OK || b->newest == 0)
+			return s;
+	}
+	if (seen->generation == 0)
+		*seen = (struct engine_pos){
+		    .generation = 1, .length = FRAMES_AT, .bodies = HEAD_SIZE};
+	while (again) {
+		enum engine_status s;
+
+		if (seen->generation > b->newest)
+			return engine_fail(
+			    b, ENGINE_CORRUPT, "the newest generation is lost");
+		if (seen->generation < b->newest)
+			s = read_sealed(b, seen, on_frame, arg);
+		else
+			s = read_newest(b, seen, on_frame, arg, &again);
+		if (s != ENGINE_OK)
+			return s;
+	}
+	return ENGINE_OK;
+}
+
+/* ---- beyond the mark ---- */
+
+/* The bodies of a frame, read, checked against its CRC and written again:
+ * after a failed sync pages look clean that never reached the disk. */
+static int rewrite_bodies(
+    struct engine_box *b, const struct generation *g, const struct frame *f,
+    bool write)
+{
+	char *p = mem_resize(NULL, COPY_OCTETS, 1);
+	uint64_t at = f->body_start;
+	uint32_t crc = 0;
+	int result = 0;
+
+	while (result == 0 && at < f->body_end) {
+		size_t len = f->body_end - at < COPY_OCTETS
+		    ? (size_t)(f->body_end - at)
+		    : COPY_OCTETS;
+
+		result = engine_io_read(b->io, g->fd, p, len, at);
+		crc = result == 0 ? crc32c(crc, p, len) : 0;
+		if (result == 0 && write)
+			result = engine_io_write(b->io, g->fd, p, len, at);
+		at += len;
+	}
+	free(p);
+	if (!write && result == 0 && crc != f->body_crc)
+		result = -1;
+	return result;
+}
+
+static enum engine_status adopt(struct engine_box *b,
+    const struct generation *g, const unsigned char *p, const struct frame *f,
+    uint64_t at, struct mark *m)
+{
+	if (rewrite_bodies(b, g, f, true) < 0 ||
+	    engine_io_write(b->io, g->fd, p, f->length, at) < 0 ||
+	    b->io->fdatasync(g->fd) < 0)
+		return engine_fail_errno(b, "completing a frame");
+	m->at = at + f->length;
+	if (engine_mark_write(b, g, m) < 0)
+		return engine_fail_errno(b, "writing the mark");
+	return ENGINE_OK;
+}
+
+/* Zeroes a torn tail: [at, the last octet that is not zero]. */
+static enum engine_status wipe(struct engine_box *b,
+    const struct generation *g, unsigned char *p, size_t len, uint64_t at)
+{
+	while (len > 0 && p[len - 1] == 0)
+		len--;
+	if (len == 0)
+		return ENGINE_OK;
+	memset(p, 0, len);
+	if (engine_io_write(b->io, g->fd, p, len, at) < 0)
+		return engine_fail_errno(b, "zeroing a torn frame");
+	return ENGINE_OK;
+}
+
+static enum engine_status recover_tail(struct engine_box *b,
+    struct generation *g, struct mark *m, unsigned char *p,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
+{
+	uint64_t start = seen->length;
+
+	for (;;) {
+		size_t done = seen->length - start;
+		struct frame f;
+		const char *why;
+		enum engine_status s;
+		int bad = engine_frame_parse(b, seen, p + done,
+		    MARK_AT - seen->length, &f, &why);
+
+		if (bad == -2)
+			return engine_fail(b, ENGINE_NEWER, why);
+		if (bad != 0 || rewrite_bodies(b, g, &f, false) < 0)
+			return wipe(b, g, p + done, MARK_AT - seen->length,
+			    seen->length);
+		s = adopt(b, g, p + done, &f, seen->length, m);
+		if (s == ENGINE_OK)
+			s = engine_frame_tell(b, g, seen, &f, on_frame, arg);
+		if (s != ENGINE_OK)
+			return s;
+	}
+}
+
+enum engine_status engine_recover(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
+{
+	struct generation *g;
+	struct mark m;
+	unsigned char *p;
+	enum engine_status s = engine_generation(b, seen->generation, &g);
+
+	if (s != ENGINE_OK)
+		return s;
+	if (engine_mark_read(b, g, &m) < 0)
+		return engine_fail(b, ENGINE_CORRUPT, "no durable mark");
+	p = mem_resize(NULL, MARK_AT - seen->length + 8, 1);
+	if (engine_io_read(b->io, g->fd, p, MARK_AT - seen->length,
+	    seen->length) < 0)
+		s = engine_fail(b, ENGINE_CORRUPT, "frames end early");
+	else
+		s = recover_tail(b, g, &m, p, seen, on_frame, arg);
+	free(p);
+	if (s != ENGINE_OK)
+		return s;
+	b->checked = true;
+	if (m.at == seen->length && m.holder_pid == 0)
+		return ENGINE_OK;
+	m.at = seen->length;
+	m.holder_pid = m.holder_start = 0;
+	return engine_mark_write(b, g, &m) < 0
+	    ? engine_fail_errno(b, "writing the mark")
+	    : ENGINE_OK;
+}
+
+/* The first read of a box: did a crash leave something behind the mark? A
+ * live writer holds the lock and will see to it itself. */
+static enum engine_status first_look(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
+{
+	struct generation *g;
+	struct mark m;
+	unsigned char p[4] = {0};
+	enum engine_status s = engine_generation(b, seen->generation, &g);
+
+	b->checked = true;
+	if (s != ENGINE_OK)
+		return s;
+	if (engine_mark_read(b, g, &m) == 0 && m.at != 0 &&
+	    (seen->length >= MARK_AT - sizeof(p) ||
+	        (engine_io_read(b->io, g->fd, p, sizeof(p), seen->length) ==
+	                0 &&
+	            get_u32(p) == 0)))
+		return ENGINE_OK;
+	if (engine_box_prepare(b) != ENGINE_OK ||
+	    engine_lock(b, deadline_in(RECOVER_MS)) != ENGINE_OK)
+		return ENGINE_OK; /* read-only, or somebody is at it */
+	s = engine_read_marked(b, seen, on_frame, arg);
+	if (s == ENGINE_OK)
+		s = engine_recover(b, seen, on_frame, arg);
+	engine_unlock(b);
+	/* Where nothing can be written, what is durable can still be read. */
+	return s == ENGINE_DOWN || s == ENGINE_NO_SPACE ? ENGINE_OK : s;
+}
+
+enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, void *arg)
+{
+	enum engine_status s = engine_read_marked(b, seen, on_frame, arg);
+
+	if (s == ENGINE_OK && !b->checked && seen->generation != 0)
+		s = first_look(b, seen, on_frame, arg);
+	if (s == ENGINE_GONE)
+		engine_detach(b);
+	return s;
+}

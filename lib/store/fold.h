@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The folded state of a box: what its log says up to a position. Folding
+ * only repeats what records state; every choice was made by who wrote them.
+ *
+ * The summary (mailboxes, counts, quota) is always there. Messages of a
+ * mailbox are loaded from the snapshot when somebody asks (snapshot.h); until
+ * then records about them wait, as they are, in `pending`.
+ */
+#ifndef STORE_FOLD_H
+#define STORE_FOLD_H
+
+#include "core/table.h"
+#include "store/record.h"
+
+#define WHERE_FRESH 0x80000000u /* else segment << 13 | row */
+#define SEGMENT_ROWS 8192u
+
+struct vanished {
+	uint32_t uid;
+	uint64_t modseq;
+	int64_t time;
+};
+
+/* Up to SEGMENT_ROWS consecutive messages as the snapshot has them. */
+struct segment {
+	uint32_t count;
+	struct column columns[COLUMNS];
+	struct message_place *places; /* column I, or NULL: not read yet */
+	bool flagged;                 /* M differs from the snapshot's */
+	bool thinned;                 /* rows are gone */
+};
+
+struct folder {
+	struct mailbox_info info; /* name and keywords are ours */
+	uint64_t version; /* rises with each change of a message */
+	bool loaded;
+	/* When loaded: messages by uid, and where the rest of each stands. */
+	struct message *messages;
+	uint32_t *where;
+	size_t count, room;
+	struct message_place *fresh; /* of messages beyond the snapshot */
+	size_t fresh_count, fresh_room;
+	struct vanished *vanished; /* by modseq */
+	size_t vanished_count, vanished_room;
+	/* From the snapshot. */
+	struct segment *segments;
+	size_t segment_count;
+	struct column vanished_column;
+	uint32_t vanished_rows;
+	uint64_t vanish_floor;
+	struct buf pending; /* records not applied to messages */
+	unsigned views;
+};
+
+struct delivery {
+	uint64_t id[2];
+	int64_t time;
+};
+
+struct state {
+	struct engine_pos pos;
+	uint64_t incarnation;
+	bool virtual; /* nothing on disk: the default mailboxes only */
+	uint32_t next_mailbox, last_uidvalidity;
+	struct box_usage usage;
+	struct folder **folders; /* by name */
+	size_t folder_count, folder_room;
+	const struct mailbox_info **list; /* the same, for callers */
+	struct table subscriptions;
+	/* Delivery ids: those of the snapshot are read when one is looked
+	 * for; then all stand in the hash. */
+	struct delivery *deliveries; /* newer than the snapshot; or all */
+	size_t delivery_count, delivery_room;
+	struct segment *delivery_segments;
+	size_t delivery_segment_count;
+	bool deliveries_loaded;
+	uint32_t *delivery_hash; /* index + 1; a power of two of them */
+	size_t delivery_capacity;
+	/* The newest announced snapshot. */
+	struct record_snapshot snapshot;
+	uint64_t tried; /* number of one that could not be read */
+	size_t pending_octets;
+	const char *why;
+};
+
+void state_init(struct state *s);
+void state_clear(struct state *s);
+/* What an account has before its first frame. */
+void state_default(struct state *s);
+/* The records that make it so on disk; how many. */
+uint32_t state_default_put(
+    const struct state *s, struct buf *out, uint64_t modseq);
+
+/* Applies a frame's records: 0; 1 and s->why when they make no sense; 2 when
+ * they are of a newer version. */
+int state_fold(struct state *s, struct str heads,
+    const struct engine_frame_info *info);
+
+/* Applies one record to a loaded folder's messages. -1: no sense. */
+int folder_apply(struct folder *f, const struct record *r);
+struct folder *folder_new(
+    struct state *s, uint32_t id, struct str name, const char **why);
+void folder_unload(struct folder *f);
+/* Adds a message at the end, with `where` as it is. */
+void folder_push(
+    struct folder *f, const struct message *m, uint32_t where);
+void folder_vanish(struct folder *f, const struct vanished *v);
+/* Adds a keyword's name; -1 when index is not the next one. */
+int folder_keyword(struct folder *f, uint32_t index, struct str name);
+
+struct folder *state_folder(const struct state *s, uint32_t id);
+struct folder *state_folder_named(const struct state *s, struct str name);
+/* Position of the first message with a uid >= uid. */
+size_t folder_search(const struct folder *f, uint32_t uid);
+/* NULL when it is not there. */
+struct message *folder_message(const struct folder *f, uint32_t uid);
+
+void state_delivery_add(struct state *s, const struct delivery *d);
+/* With all ids loaded. */
+bool state_delivered(struct state *s, const uint64_t id[2]);
+
+#endif

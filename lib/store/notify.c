@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/notify.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "store/le.h"
+
+#define LISTENERS_MAX 64
+#define HEADER        16 /* magic, length of the account, modseq */
+
+static const char magic[4] = {'P', 'H', 'N', '1'};
+
+struct notify {
+	char *dir;
+	int list;   /* the same, open: a jailed process may still read it */
+	int socket; /* for sending */
+	struct timespec changed;
+	size_t count;
+	struct sockaddr_un listeners[LISTENERS_MAX];
+};
+
+/* The plain path, or where it is too long for sun_path one through the
+ * descriptor. */
+static int address(
+    struct sockaddr_un *out, const char *dir, int fd, const char *name)
+{
+	size_t size = sizeof(out->sun_path);
+
+	out->sun_family = AF_UNIX;
+	if ((size_t)snprintf(out->sun_path, size, "%s/%s", dir, name) < size)
+		return 0;
+	return (size_t)snprintf(out->sun_path, size, "/proc/self/fd/%d/%s", fd,
+	           name) < size
+	    ? 0
+	    : -1;
+}
+
+struct notify *notify_open(const char *dir)
+{
+	struct notify *n = NEW(struct notify);
+
+	n->dir = str_dup(str_from(dir));
+	n->list = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	n->socket = socket(
+	    AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return n; /* what is missing is only latency */
+}
+
+void notify_close(struct notify **n)
+{
+	if (*n == NULL)
+		return;
+	free((*n)->dir);
+	file_close(&(*n)->list);
+	file_close(&(*n)->socket);
+	free(*n);
+	*n = NULL;
+}
+
+/* Reads the directory when it changed: one fstat when it did not. */
+static void look(struct notify *n)
+{
+	const struct dirent *entry;
+	struct stat st;
+	DIR *d;
+	int fd;
+
+	if (fstat(n->list, &st) < 0 ||
+	    (st.st_mtim.tv_sec == n->changed.tv_sec &&
+	        st.st_mtim.tv_nsec == n->changed.tv_nsec))
+		return;
+	n->changed = st.st_mtim;
+	n->count = 0;
+	/* A file made in the same tick of the clock would not be seen. */
+	if (clock_seconds() - st.st_mtim.tv_sec < 2)
+		n->changed.tv_nsec = -1;
+	fd = openat(n->list, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) /* Landlock forbids a new one */
+		fd = fcntl(n->list, F_DUPFD_CLOEXEC, 0);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		file_close(&fd);
+		return;
+	}
+	rewinddir(d);
+	while (n->count < LISTENERS_MAX && (entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.' &&
+		    address(&n->listeners[n->count], n->dir, n->list,
+		        entry->d_name) == 0)
+			n->count++;
+	closedir(d);
+}
+
+void notify_send(struct notify *n, struct str account, uint64_t modseq)
+{
+	char packet[HEADER + NOTIFY_ACCOUNT_MAX];
+
+	if (n->list < 0 || n->socket < 0 || account.len > NOTIFY_ACCOUNT_MAX)
+		return;
+	memcpy(packet, magic, sizeof(magic));
+	put_u32(packet + 4, (uint32_t)account.len);
+	put_u64(packet + 8, modseq);
+	memcpy(packet + HEADER, account.p, account.len);
+	look(n);
+	for (size_t i = 0; i < n->count; i++)
+		sendto(n->socket, packet, HEADER + account.len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL,
+		    (const struct sockaddr *)&n->listeners[i],
+		    sizeof(n->listeners[i]));
+}
+
+/* ---- the listener ---- */
+
+/* NAME.PID of a process that is no more. */
+static bool is_stale(struct str file, struct str name)
+{
+	uint64_t pid;
+
+	if (!str_starts(file, name) || file.len <= name.len + 1 ||
+	    file.p[name.len] != '.' ||
+	    str_to_u64(str_skip(file, name.len + 1), INT32_MAX, &pid) < 0)
+		return false;
+	return (pid_t)pid == getpid() ||
+	    (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
+}
+
+static void sweep(int dir, const char *name)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (d == NULL) {
+		file_close(&fd);
+		return;
+	}
+	while ((entry = readdir(d)) != NULL)
+		if (is_stale(str_from(entry->d_name), str_from(name)))
+			unlinkat(dir, entry->d_name, 0);
+	closedir(d);
+}
+
+int notify_listen(const char *dir, const char *name)
+{
+	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char file[64];
+	struct sockaddr_un where;
+	int fd = -1, saved;
+
+	if (at < 0)
+		return -1;
+	sweep(at, name);
+	snprintf(file, sizeof(file), "%s.%d", name, (int)getpid());
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 &&
+	    (address(&where, dir, at, file) < 0 ||
+	        bind(fd, (const struct sockaddr *)&where, sizeof(where)) < 0 ||
+	        fchmodat(at, file, 0666, 0) < 0))
+		file_close(&fd);
+	saved = errno;
+	close(at);
+	errno = saved;
+	return fd;
+}
+
+int notify_receive(int fd, char space[NOTIFY_ACCOUNT_MAX + 32],
+    struct str *account, uint64_t *modseq)
+{
+	ssize_t n = recv(fd, space, NOTIFY_ACCOUNT_MAX + 32, MSG_DONTWAIT);
+
+	if (n < 0)
+		return 0;
+	if (n < HEADER || memcmp(space, magic, sizeof(magic)) != 0 ||
+	    get_u32(space + 4) != (uint32_t)n - HEADER)
+		return -1;
+	*account = str_of(space + HEADER, (size_t)n - HEADER);
+	*modseq = get_u64(space + 8);
+	return 1;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading snapshots: the summary when a box is opened, columns of messages
+ * when somebody asks for them. A snapshot that cannot be read costs time, not
+ * mail: an older one or the log itself says the same.
+ */
+#include <stdlib.h>
+
+#include "core/checksum.h"
+#include "core/memory.h"
+#include "store/box.h"
+#include "store/le.h"
+
+#define TRIES        4 /* older snapshots before the log is folded */
+#define SUMMARY_MAX  ((size_t)256 << 20)
+#define M_OCTETS     24u
+#define D_OCTETS     16u
+#define V_OCTETS     24u
+#define X_OCTETS     24u
+
+static const char magic[8] = "PHSNAP01";
+
+/* clang-format off */
+#define AT_MAGIC       0
+#define AT_VERSION     8
+#define AT_FLAGS       12
+#define AT_INCARNATION 16
+#define AT_NUMBER      24
+#define AT_POSITION    32 /* generation, length, chain, modseq, bodies */
+#define AT_SUMMARY     72 /* offset, length, CRC-32C */
+#define AT_CRC         508
+/* clang-format on */
+
+void snapshot_header_encode(const struct snapshot_header *h,
+    uint64_t incarnation, unsigned char p[SNAPSHOT_HEADER])
+{
+	memset(p, 0, SNAPSHOT_HEADER);
+	memcpy(p + AT_MAGIC, magic, sizeof(magic));
+	put_u32(p + AT_VERSION, SNAPSHOT_VERSION);
+	put_u64(p + AT_INCARNATION, incarnation);
+	put_u64(p + AT_NUMBER, h->number);
+	put_u64(p + AT_POSITION, h->at.generation);
+	put_u64(p + AT_POSITION + 8, h->at.length);
+	put_u64(p + AT_POSITION + 16, h->at.chain);
+	put_u64(p + AT_POSITION + 24, h->at.modseq);
+	put_u64(p + AT_POSITION + 32, h->at.bodies);
+	put_u64(p + AT_SUMMARY, h->summary_offset);
+	put_u32(p + AT_SUMMARY + 8, h->summary_len);
+	put_u32(p + AT_SUMMARY + 12, h->summary_crc);
+	put_u32(p + AT_CRC, crc32c(0, p, AT_CRC));
+}
+
+static int header_decode(struct box *b, const unsigned char *p,
+    uint64_t number, struct snapshot_header *h)
+{
+	if (memcmp(p + AT_MAGIC, magic, sizeof(magic)) != 0 ||
+	    get_u32(p + AT_CRC) != crc32c(0, p, AT_CRC) ||
+	    get_u32(p + AT_VERSION) != SNAPSHOT_VERSION ||
+	    get_u32(p + AT_FLAGS) != 0 || get_u64(p + AT_NUMBER) != number)
+		return -1;
+	b->state.incarnation = get_u64(p + AT_INCARNATION);
+	h->number = number;
+	h->at.generation = get_u64(p + AT_POSITION);
+	h->at.length = get_u64(p + AT_POSITION + 8);
+	h->at.chain = get_u64(p + AT_POSITION + 16);
+	h->at.modseq = get_u64(p + AT_POSITION + 24);
+	h->at.bodies = get_u64(p + AT_POSITION + 32);
+	h->summary_offset = get_u64(p + AT_SUMMARY);
+	h->summary_len = get_u32(p + AT_SUMMARY + 8);
+	h->summary_crc = get_u32(p + AT_SUMMARY + 12);
+	return h->summary_len <= SUMMARY_MAX && h->at.generation != 0 ? 0 : -1;
+}
+
+enum store_result snapshot_summary(struct box *b, uint64_t number,
+    struct snapshot_header *h, struct buf *summary)
+{
+	unsigned char p[SNAPSHOT_HEADER];
+	char *room;
+	enum engine_status s =
+	    engine_snapshot_get(b->engine, number, 0, p, sizeof(p));
+
+	*summary = buf_new(SUMMARY_MAX);
+	if (s != ENGINE_OK)
+		return box_status(b, s);
+	if (header_decode(b, p, number, h) < 0)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's header");
+	room = buf_room(summary, h->summary_len);
+	s = engine_snapshot_get(
+	    b->engine, number, h->summary_offset, room, h->summary_len);
+	if (s != ENGINE_OK)
+		return box_status(b, s);
+	buf_added(summary, h->summary_len);
+	if (crc32c(0, summary->p, summary->len) != h->summary_crc)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's summary");
+	return STORE_OK;
+}
+
+/* ---- the summary ---- */
+
+static int take_mailbox(struct state *s, const struct record_summary *r)
+{
+	struct folder *f = folder_new(s, r->id, r->name, &s->why);
+
+	if (f == NULL)
+		return -1;
+	f->info.uidvalidity = r->uidvalidity;
+	f->info.uidnext = r->uidnext;
+	f->info.use = r->use <= USE_TRASH ? (int)r->use : USE_NONE;
+	f->info.selectable = !(r->options & MAILBOX_UNSELECTABLE);
+	f->info.highest_modseq = r->highest_modseq;
+	f->info.messages = r->messages;
+	f->info.unseen = r->unseen;
+	f->info.deleted = r->deleted;
+	f->info.octets = r->octets;
+	f->vanish_floor = r->vanish_floor;
+	return 0;
+}
+
+static void add_segment(struct segment **segments, size_t *count,
+    const struct record_segment *r)
+{
+	struct segment *added;
+
+	*segments = mem_resize(*segments, *count + 1, sizeof(**segments));
+	added = &(*segments)[(*count)++];
+	*added = (struct segment){.count = r->count};
+	memcpy(added->columns, r->columns, sizeof(added->columns));
+}
+
+static int take_segment(struct state *s, const struct record_segment *r)
+{
+	struct folder *f;
+
+	if (r->count == 0 || r->count > SEGMENT_ROWS)
+		return -1;
+	if (r->mailbox == 0) {
+		add_segment(&s->delivery_segments, &s->delivery_segment_count,
+		    r);
+		s->deliveries_loaded = false;
+		return 0;
+	}
+	f = state_folder(s, r->mailbox);
+	if (f == NULL)
+		return -1;
+	f->loaded = false;
+	/* Rows are addressed in 18 + 13 bits. */
+	if (f->segment_count >= WHERE_FRESH / SEGMENT_ROWS)
+		return -1;
+	add_segment(&f->segments, &f->segment_count, r);
+	return 0;
+}
+
+static int take_record(struct state *s, const struct record *r)
+{
+	struct folder *f;
+
+	switch (r->type) {
+	case RECORD_BOX:
+		s->next_mailbox = r->box.next_mailbox;
+		s->last_uidvalidity = r->box.last_uidvalidity;
+		s->usage.octets = r->box.octets;
+		s->usage.messages = r->box.messages;
+		return 0;
+	case RECORD_SUMMARY:
+		return take_mailbox(s, &r->summary);
+	case RECORD_KEYWORD:
+		f = state_folder(s, r->keyword.mailbox);
+		return f == NULL ? -1
+		                 : folder_keyword(
+		                       f, r->keyword.index, r->keyword.name);
+	case RECORD_SUBSCRIBE:
+		table_put(&s->subscriptions, r->subscribe.name, s);
+		f = state_folder_named(s, r->subscribe.name);
+		if (f != NULL)
+			f->info.subscribed = true;
+		return 0;
+	case RECORD_SEGMENT:
+		return take_segment(s, &r->segment);
+	default:
+		return -1;
+	}
+}
+
+static enum store_result load_one(struct box *b, uint64_t number)
+{
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+	struct str rest;
+	int next;
+	enum store_result result = snapshot_summary(b, number, &h, &summary);
+
+	rest = buf_str(&summary);
+	if (result == STORE_OK) {
+		while ((next = record_next(&rest, &r, NULL)) == 1)
+			if (take_record(&b->state, &r) < 0)
+				break;
+		if (next != 0)
+			result = box_fail(b, STORE_CORRUPT, "a snapshot");
+	}
+	buf_free(&summary);
+	if (result != STORE_OK)
+		return result;
+	b->state.pos = h.at;
+	b->state.snapshot = (struct record_snapshot){number, h.at};
+	return STORE_OK;
+}
+
+enum store_result snapshot_load(struct box *b)
+{
+	uint64_t number = UINT64_MAX;
+
+	for (int i = 0; i < TRIES; i++) {
+		enum engine_status s =
+		    engine_snapshot_newest(b->engine, number, &number);
+
+		if (s != ENGINE_OK)
+			return box_status(b, s);
+		if (number == 0)
+			return STORE_OK;
+		if (load_one(b, number) == STORE_OK)
+			return STORE_OK;
+		state_clear(&b->state);
+		number--;
+	}
+	return STORE_OK; /* the log has it all */
+}
+
+/* ---- columns ---- */
+
+/* Reads a column of rows, checked; malloc'ed. */
+static enum store_result column_read(struct box *b, const struct column *c,
+    uint32_t rows, uint32_t octets, unsigned char **out)
+{
+	unsigned char *p;
+	enum engine_status s;
+
+	if (c->snapshot == 0 || c->length != rows * octets)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's column");
+	p = mem_resize(NULL, c->length + 1u, 1);
+	s = engine_snapshot_get(
+	    b->engine, c->snapshot, c->offset, p, c->length);
+	if (s != ENGINE_OK) {
+		free(p);
+		return box_status(b, s);
+	}
+	if (crc32c(0, p, c->length) != c->crc) {
+		free(p);
+		return box_fail(
+		    b, STORE_CORRUPT, "a snapshot's column: checksum");
+	}
+	*out = p;
+	return STORE_OK;
+}
+
+static enum store_result load_rows(
+    struct folder *f, size_t number, const unsigned char *m,
+    const unsigned char *d)
+{
+	uint32_t where = (uint32_t)(number * SEGMENT_ROWS);
+	uint32_t before = f->count > 0 ? f->messages[f->count - 1].uid : 0;
+
+	for (uint32_t i = 0; i < f->segments[number].count; i++) {
+		struct message row = {
+		    .uid = get_u32(m),
+		    .flags = get_u32(m + 4),
+		    .keywords = get_u64(m + 8),
+		    .modseq = get_u64(m + 16),
+		    .size = get_u64(d),
+		    .internal_date = (int64_t)get_u64(d + 8),
+		};
+
+		if (row.uid <= before)
+			return STORE_CORRUPT;
+		before = row.uid;
+		folder_push(f, &row, where + i);
+		m += M_OCTETS;
+		d += D_OCTETS;
+	}
+	return STORE_OK;
+}
+
+static enum store_result load_vanished(
+    struct box *b, struct folder *f, const struct segment *s)
+{
+	unsigned char *p;
+	enum store_result r = column_read(
+	    b, &s->columns[COLUMN_V], s->count, V_OCTETS, &p);
+
+	if (r != STORE_OK)
+		return r;
+	for (uint32_t i = 0; i < s->count; i++) {
+		const unsigned char *row = p + (size_t)i * V_OCTETS;
+		struct vanished v = {get_u32(row), get_u64(row + 8),
+		    (int64_t)get_u64(row + 16)};
+
+		folder_vanish(f, &v);
+	}
+	free(p);
+	return STORE_OK;
+}
+
+static enum store_result load_segment(
+    struct box *b, struct folder *f, size_t number)
+{
+	const struct segment *s = &f->segments[number];
+	unsigned char *m = NULL, *d = NULL;
+	enum store_result r;
+
+	if (s->columns[COLUMN_V].snapshot != 0)
+		return load_vanished(b, f, s);
+	r = column_read(b, &s->columns[COLUMN_M], s->count, M_OCTETS, &m);
+	if (r == STORE_OK)
+		r = column_read(
+		    b, &s->columns[COLUMN_D], s->count, D_OCTETS, &d);
+	if (r == STORE_OK)
+		r = load_rows(f, number, m, d);
+	free(m);
+	free(d);
+	return r;
+}
+
+static void forget_messages(struct folder *f)
+{
+	f->count = f->vanished_count = f->fresh_count = 0;
+}
+
+enum store_result folder_load(struct box *b, struct folder *f)
+{
+	struct record r;
+	struct str rest = buf_str(&f->pending);
+	enum store_result result = STORE_OK;
+
+	if (f->loaded)
+		return STORE_OK;
+	forget_messages(f);
+	for (size_t i = 0; i < f->segment_count && result == STORE_OK; i++)
+		result = load_segment(b, f, i);
+	while (result == STORE_OK && record_next(&rest, &r, NULL) == 1)
+		if (folder_apply(f, &r) < 0)
+			result = box_fail(
+			    b, STORE_CORRUPT, "records make no sense");
+	if (result == STORE_OK && f->count != f->info.messages)
+		result = box_fail(
+		    b, STORE_CORRUPT, "a snapshot's count of messages");
+	if (result != STORE_OK) {
+		forget_messages(f);
+		return result;
+	}
+	b->state.pending_octets -= f->pending.len;
+	buf_free(&f->pending);
+	f->loaded = true;
+	return STORE_OK;
+}
+
+const struct message_place *folder_place(
+    struct box *b, struct folder *f, size_t at)
+{
+	uint32_t where = f->where[at];
+	struct segment *s;
+	unsigned char *p;
+
+	if (where & WHERE_FRESH)
+		return &f->fresh[where & ~WHERE_FRESH];
+	s = &f->segments[where / SEGMENT_ROWS];
+	if (s->places == NULL) {
+		if (column_read(b, &s->columns[COLUMN_I], s->count,
+		    PLACE_OCTETS, &p) != STORE_OK)
+			return NULL;
+		s->places = mem_array(s->count, sizeof(*s->places));
+		for (uint32_t i = 0; i < s->count; i++)
+			place_decode(
+			    p + (size_t)i * PLACE_OCTETS, &s->places[i]);
+		free(p);
+	}
+	return &s->places[where % SEGMENT_ROWS];
+}
+
+enum store_result deliveries_load(struct box *b)
+{
+	struct state *s = &b->state;
+	struct delivery *newer = s->deliveries;
+	size_t newer_count = s->delivery_count;
+	enum store_result r = STORE_OK;
+
+	if (s->deliveries_loaded)
+		return STORE_OK;
+	s->deliveries = NULL;
+	s->delivery_count = s->delivery_room = 0;
+	for (size_t i = 0; i < s->delivery_segment_count && r == STORE_OK;
+	    i++) {
+		const struct segment *segment = &s->delivery_segments[i];
+		unsigned char *p;
+
+		r = column_read(b, &segment->columns[COLUMN_X], segment->count,
+		    X_OCTETS, &p);
+		for (uint32_t k = 0; r == STORE_OK && k < segment->count;
+		    k++) {
+			const unsigned char *row = p + (size_t)k * X_OCTETS;
+			struct delivery d = {{get_u64(row), get_u64(row + 8)},
+			    (int64_t)get_u64(row + 16)};
+
+			state_delivery_add(s, &d);
+		}
+		if (r == STORE_OK)
+			free(p);
+	}
+	for (size_t i = 0; i < newer_count; i++)
+		state_delivery_add(s, &newer[i]);
+	free(newer);
+	s->deliveries_loaded = r == STORE_OK;
+	return r;
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Taking a snapshot: outside the lock, at the position that is folded; only
+ * what changed is written, the rest points into older snapshots. It is read
+ * back before a record announces it.
+ */
+#include <stdlib.h>
+
+#include "core/checksum.h"
+#include "core/clock.h"
+#include "core/memory.h"
+#include "store/box.h"
+#include "store/le.h"
+
+#define COLUMNS_MAX  ((size_t)1 << 32)
+#define SUMMARY_ROOM ((size_t)256 << 20)
+#define VERIFY_PIECE 262144u
+#define REUSE_ROWS   (SEGMENT_ROWS / 2) /* smaller ones are joined */
+#define REFS_MAX     4096
+
+struct writer {
+	struct box *b;
+	uint64_t number;
+	struct buf data;    /* columns; data[0] stands behind the header */
+	struct buf summary; /* records */
+	uint64_t refs[REFS_MAX]; /* older snapshots that are pointed into */
+	size_t ref_count;
+};
+
+static void remember(struct writer *w, uint64_t snapshot)
+{
+	for (size_t i = 0; i < w->ref_count; i++)
+		if (w->refs[i] == snapshot)
+			return;
+	if (snapshot != 0 && w->ref_count < REFS_MAX)
+		w->refs[w->ref_count++] = snapshot;
+}
+
+static void put(struct writer *w, const struct record *r)
+{
+	record_put(&w->summary, r);
+}
+
+/* Declares what was appended to data since `start` as a column. */
+static struct column column_end(struct writer *w, size_t start)
+{
+	static const char zeroes[8];
+	struct column c = {
+	    .snapshot = w->number,
+	    .offset = SNAPSHOT_HEADER + start,
+	    .length = (uint32_t)(w->data.len - start),
+	    .crc = crc32c(0, w->data.p + start, w->data.len - start),
+	    .hash = hash64(0, w->data.p + start, w->data.len - start),
+	};
+
+	buf_add_bytes(&w->data, zeroes, (8 - w->data.len % 8) % 8);
+	return c;
+}
+
+/* ---- columns of messages ---- */
+
+static struct column column_m(
+    struct writer *w, const struct message *m, size_t count)
+{
+	size_t start = w->data.len;
+
+	for (size_t i = 0; i < count; i++) {
+		char row[24];
+
+		put_u32(row, m[i].uid);
+		put_u32(row + 4, m[i].flags);
+		put_u64(row + 8, m[i].keywords);
+		put_u64(row + 16, m[i].modseq);
+		buf_add_bytes(&w->data, row, sizeof(row));
+	}
+	return column_end(w, start);
+}
+
+static struct column column_d(
+    struct writer *w, const struct message *m, size_t count)
+{
+	size_t start = w->data.len;
+
+	for (size_t i = 0; i < count; i++) {
+		char row[16];
+
+		put_u64(row, m[i].size);
+		put_u64(row + 8, (uint64_t)m[i].internal_date);
+		buf_add_bytes(&w->data, row, sizeof(row));
+	}
+	return column_end(w, start);
+}
+
+static int column_i(struct writer *w, struct folder *f, size_t at,
+    size_t count, struct column *out)
+{
+	size_t start = w->data.len;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct message_place *place =
+		    folder_place(w->b, f, at + i);
+		unsigned char row[PLACE_OCTETS];
+
+		if (place == NULL)
+			return -1;
+		place_encode(place, row);
+		buf_add_bytes(&w->data, row, sizeof(row));
+	}
+	*out = column_end(w, start);
+	return 0;
+}
+
+/* Messages [at, at + count) as one new segment. */
+static int put_new(struct writer *w, struct folder *f, size_t at, size_t count)
+{
+	struct record r = {.type = RECORD_SEGMENT};
+
+	if (count == 0)
+		return 0;
+	r.segment.mailbox = f->info.id;
+	r.segment.count = (uint32_t)count;
+	r.segment.columns[COLUMN_M] = column_m(w, f->messages + at, count);
+	r.segment.columns[COLUMN_D] = column_d(w, f->messages + at, count);
+	if (column_i(w, f, at, count, &r.segment.columns[COLUMN_I]) < 0)
+		return -1;
+	put(w, &r);
+	return 0;
+}
+
+/* A segment of the older snapshot; only its flags may be new. */
+static void put_old(
+    struct writer *w, uint32_t mailbox, const struct segment *s,
+    const struct message *m)
+{
+	struct record r = {.type = RECORD_SEGMENT};
+
+	r.segment.mailbox = mailbox;
+	r.segment.count = s->count;
+	memcpy(r.segment.columns, s->columns, sizeof(s->columns));
+	if (s->flagged)
+		r.segment.columns[COLUMN_M] = column_m(w, m, s->count);
+	for (size_t i = 0; i < COLUMNS; i++)
+		remember(w, r.segment.columns[i].snapshot);
+	put(w, &r);
+}
+
+/* The older segment that is whole from position `at` on, or NULL. */
+static const struct segment *whole_segment(const struct folder *f, size_t at)
+{
+	const struct segment *s;
+	uint32_t where = f->where[at];
+
+	if (where & WHERE_FRESH || where % SEGMENT_ROWS != 0)
+		return NULL;
+	s = &f->segments[where / SEGMENT_ROWS];
+	return s->thinned || s->count < REUSE_ROWS ? NULL : s;
+}
+
+static int put_messages(struct writer *w, struct folder *f)
+{
+	size_t start = 0, at = 0; /* [start, at) waits for a new segment */
+
+	while (at < f->count) {
+		const struct segment *s = whole_segment(f, at);
+
+		if (s == NULL && at - start < SEGMENT_ROWS) {
+			at++;
+			continue;
+		}
+		if (put_new(w, f, start, at - start) < 0)
+			return -1;
+		if (s != NULL) {
+			put_old(w, f->info.id, s, f->messages + at);
+			at += s->count;
+		}
+		start = at;
+	}
+	return put_new(w, f, start, at - start);
+}
+
+/* Uids that were expunged more than a week ago are forgotten, which raises
+ * the floor. */
+static void forget_vanished(struct folder *f)
+{
+	int64_t oldest = clock_seconds() - VANISHED_KEPT;
+	size_t gone = 0;
+
+	while (gone < f->vanished_count && f->vanished[gone].time < oldest)
+		f->vanish_floor = f->vanished[gone++].modseq;
+	if (gone == 0)
+		return;
+	f->vanished_count -= gone;
+	memmove(f->vanished, f->vanished + gone,
+	    f->vanished_count * sizeof(*f->vanished));
+}
+
+static void put_vanished(struct writer *w, const struct folder *f)
+{
+	size_t at = 0;
+
+	while (at < f->vanished_count) {
+		struct record r = {.type = RECORD_SEGMENT};
+		size_t start = w->data.len;
+
+		r.segment.mailbox = f->info.id;
+		for (; at < f->vanished_count &&
+		    r.segment.count < SEGMENT_ROWS; at++) {
+			char row[24];
+
+			put_u32(row, f->vanished[at].uid);
+			put_u32(row + 4, 0);
+			put_u64(row + 8, f->vanished[at].modseq);
+			put_u64(row + 16, (uint64_t)f->vanished[at].time);
+			buf_add_bytes(&w->data, row, sizeof(row));
+			r.segment.count++;
+		}
+		r.segment.columns[COLUMN_V] = column_end(w, start);
+		put(w, &r);
+	}
+}
+
+static void put_summary(struct writer *w, const struct folder *f)
+{
+	struct record r = {.type = RECORD_SUMMARY};
+
+	r.summary = (struct record_summary){
+	    .id = f->info.id,
+	    .uidvalidity = f->info.uidvalidity,
+	    .use = (uint32_t)f->info.use,
+	    .options = f->info.selectable ? 0 : MAILBOX_UNSELECTABLE,
+	    .uidnext = f->info.uidnext,
+	    .highest_modseq = f->info.highest_modseq,
+	    .messages = f->info.messages,
+	    .unseen = f->info.unseen,
+	    .deleted = f->info.deleted,
+	    .octets = f->info.octets,
+	    .vanish_floor = f->vanish_floor,
+	    .name = f->info.name,
+	};
+	put(w, &r);
+	for (uint32_t i = 0; i < f->info.keyword_count; i++) {
+		r = (struct record){.type = RECORD_KEYWORD};
+		r.keyword = (struct record_keyword){
+		    f->info.id, i, f->info.keywords[i]};
+		put(w, &r);
+	}
+}
+
+static enum store_result put_folder(struct writer *w, struct folder *f)
+{
+	enum store_result r = STORE_OK;
+
+	/* Untouched since the older snapshot: all of it is there. */
+	if (!f->loaded && f->pending.len == 0) {
+		put_summary(w, f);
+		for (size_t i = 0; i < f->segment_count; i++)
+			put_old(w, f->info.id, &f->segments[i], NULL);
+		return STORE_OK;
+	}
+	r = folder_load(w->b, f);
+	if (r != STORE_OK)
+		return r;
+	forget_vanished(f);
+	put_summary(w, f);
+	put_vanished(w, f);
+	return put_messages(w, f) < 0
+	    ? box_fail(w->b, STORE_CORRUPT, "the older snapshot")
+	    : STORE_OK;
+}
+
+/* ---- delivery ids ---- */
+
+static void put_deliveries(struct writer *w)
+{
+	const struct state *s = &w->b->state;
+	int64_t oldest = clock_seconds() - DELIVERY_KEPT;
+	size_t at = 0, old = 0;
+
+	/* Whole segments stay as they are until their last row is old. */
+	for (; old < s->delivery_segment_count &&
+	    s->delivery_segments[old].count == SEGMENT_ROWS;
+	    old++, at += SEGMENT_ROWS)
+		if (s->deliveries[at + SEGMENT_ROWS - 1].time >= oldest)
+			put_old(w, 0, &s->delivery_segments[old], NULL);
+	while (at < s->delivery_count && s->deliveries[at].time < oldest)
+		at++;
+	while (at < s->delivery_count) {
+		struct record r = {.type = RECORD_SEGMENT};
+		size_t start = w->data.len;
+
+		for (; at < s->delivery_count &&
+		    r.segment.count < SEGMENT_ROWS; at++) {
+			char row[24];
+
+			put_u64(row, s->deliveries[at].id[0]);
+			put_u64(row + 8, s->deliveries[at].id[1]);
+			put_u64(row + 16, (uint64_t)s->deliveries[at].time);
+			buf_add_bytes(&w->data, row, sizeof(row));
+			r.segment.count++;
+		}
+		r.segment.columns[COLUMN_X] = column_end(w, start);
+		put(w, &r);
+	}
+}
+
+static enum store_result put_box(struct writer *w)
+{
+	struct state *s = &w->b->state;
+	struct record r = {.type = RECORD_BOX};
+	enum store_result result = deliveries_load(w->b);
+	struct str name;
+	size_t at = 0;
+	void *value;
+
+	r.box = (struct record_box){s->next_mailbox, s->last_uidvalidity,
+	    s->usage.octets, s->usage.messages};
+	put(w, &r);
+	for (size_t i = 0; i < s->folder_count && result == STORE_OK; i++)
+		result = put_folder(w, s->folders[i]);
+	while (table_next(&s->subscriptions, &at, &name, &value)) {
+		r = (struct record){.type = RECORD_SUBSCRIBE};
+		r.subscribe = (struct record_subscribe){true, name};
+		put(w, &r);
+	}
+	if (result == STORE_OK)
+		put_deliveries(w);
+	if (result == STORE_OK && (w->data.overflow || w->summary.overflow))
+		result = box_fail(w->b, STORE_LIMIT, "a snapshot too large");
+	return result;
+}
+
+/* ---- writing, verifying, announcing ---- */
+
+static enum store_result verify_part(
+    struct writer *w, uint64_t offset, struct str part)
+{
+	char *piece = mem_resize(NULL, VERIFY_PIECE, 1);
+	enum store_result r = STORE_OK;
+
+	while (part.len > 0 && r == STORE_OK) {
+		size_t len = part.len < VERIFY_PIECE ? part.len : VERIFY_PIECE;
+
+		r = box_status(w->b, engine_snapshot_get(w->b->engine,
+		    w->number, offset, piece, len));
+		if (r == STORE_OK && memcmp(piece, part.p, len) != 0)
+			r = box_fail(w->b, STORE_ERROR,
+			    "a snapshot does not read back as written");
+		offset += len;
+		part = str_skip(part, len);
+	}
+	free(piece);
+	return r;
+}
+
+static enum store_result write_out(struct writer *w)
+{
+	unsigned char header[SNAPSHOT_HEADER];
+	struct box *b = w->b;
+	struct snapshot_header h = {
+	    .number = w->number,
+	    .at = b->state.pos,
+	    .summary_offset = SNAPSHOT_HEADER + w->data.len,
+	    .summary_len = (uint32_t)w->summary.len,
+	    .summary_crc = crc32c(0, w->summary.p, w->summary.len),
+	};
+	struct iovec parts[3] = {{header, sizeof(header)},
+	    {w->data.p, w->data.len}, {w->summary.p, w->summary.len}};
+	enum engine_status s;
+	enum store_result r;
+
+	snapshot_header_encode(&h, b->state.incarnation, header);
+	s = engine_snapshot_put(b->engine, w->number, parts, 3);
+	if (s == ENGINE_REFUSED)
+		return STORE_EXISTS; /* another process was faster */
+	r = box_status(b, s);
+	if (r == STORE_OK)
+		r = verify_part(w, 0, str_of(header, sizeof(header)));
+	if (r == STORE_OK)
+		r = verify_part(w, SNAPSHOT_HEADER, buf_str(&w->data));
+	if (r == STORE_OK)
+		r = verify_part(w, h.summary_offset, buf_str(&w->summary));
+	if (r != STORE_OK)
+		engine_snapshot_drop(b->engine, w->number);
+	return r;
+}
+
+static enum store_result decide_announce(struct change *c)
+{
+	struct record r = {.type = RECORD_SNAPSHOT};
+
+	r.snapshot = *(const struct record_snapshot *)c->arg;
+	if (c->b->state.snapshot.number >= r.snapshot.number)
+		return STORE_OK; /* a newer one is known */
+	change_put(c, &r);
+	return STORE_OK;
+}
+
+/* The snapshots that another one points into. */
+static void collect(struct writer *w, uint64_t number)
+{
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+
+	if (snapshot_summary(w->b, number, &h, &summary) == STORE_OK) {
+		struct str rest = buf_str(&summary);
+
+		while (record_next(&rest, &r, NULL) == 1)
+			for (size_t i = 0; r.type == RECORD_SEGMENT &&
+			    i < COLUMNS; i++)
+				remember(w, r.segment.columns[i].snapshot);
+	}
+	buf_free(&summary);
+}
+
+/* Drops every snapshot but this one, the one before, and what they need. */
+static void drop_older(struct writer *w, uint64_t before)
+{
+	uint64_t number = w->number;
+
+	remember(w, w->number);
+	remember(w, before);
+	if (before != 0)
+		collect(w, before);
+	while (w->ref_count < REFS_MAX && number > 1 &&
+	    engine_snapshot_newest(w->b->engine, number - 1, &number) ==
+	        ENGINE_OK &&
+	    number != 0) {
+		bool needed = false;
+
+		for (size_t i = 0; i < w->ref_count; i++)
+			needed = needed || w->refs[i] == number;
+		if (!needed)
+			engine_snapshot_drop(w->b->engine, number);
+	}
+}
+
+static enum store_result take(struct writer *w)
+{
+	struct box *b = w->b;
+	struct record_snapshot taken = {w->number, b->state.pos};
+	struct change c = {.decide = decide_announce, .arg = &taken};
+	uint64_t before = b->state.snapshot.number;
+	enum store_result r = put_box(w);
+
+	if (r == STORE_OK)
+		r = write_out(w);
+	if (r == STORE_EXISTS)
+		return STORE_OK;
+	if (r == STORE_OK)
+		r = box_change(b, &c);
+	if (r == STORE_OK)
+		drop_older(w, before);
+	return r;
+}
+
+enum store_result snapshot_take(struct box *b)
+{
+	struct writer w = {.b = b,
+	    .data = buf_new(COLUMNS_MAX),
+	    .summary = buf_new(SUMMARY_ROOM)};
+	enum store_result r = box_refresh(b);
+	uint64_t newest;
+
+	if (r == STORE_OK)
+		r = box_status(b,
+		    engine_snapshot_newest(b->engine, UINT64_MAX, &newest));
+	if (r != STORE_OK || b->state.virtual)
+		return r;
+	w.number = newest + 1;
+	r = take(&w);
+	buf_free(&w.data);
+	buf_free(&w.summary);
+	/* Nobody looks: keep the summary alone. */
+	if (r == STORE_OK && b->views == 0)
+		r = box_reload(b, false);
+	return r;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Views: what a session sees of a mailbox. A view has its own rows, so that
+ * sequence numbers and flags change only in view_sync; bytes are looked up in
+ * the box by uid.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "store/box.h"
+#include "store/le.h"
+
+struct view {
+	struct box *b;
+	uint32_t mailbox, uidvalidity;
+	struct message *rows;
+	uint32_t count, room;
+	uint64_t version; /* of the folder when it was last compared */
+	bool waiting;     /* expunges not told yet */
+};
+
+/* The view's folder with its messages; STORE_GONE when it was deleted. */
+static enum store_result folder(struct view *v, struct folder **out)
+{
+	enum store_result r = box_folder(v->b, v->mailbox, out);
+
+	if (r == STORE_OK && (*out)->info.uidvalidity != v->uidvalidity)
+		return box_fail(v->b, STORE_GONE, "the mailbox is gone");
+	return r;
+}
+
+static void reserve(struct view *v, size_t count)
+{
+	if (count <= v->room)
+		return;
+	v->room = (uint32_t)(count + count / 8 + 16);
+	v->rows = mem_resize(v->rows, v->room, sizeof(*v->rows));
+}
+
+enum store_result view_open(
+    struct box *b, uint32_t mailbox, struct view **out)
+{
+	struct folder *f;
+	struct view *v;
+	enum store_result r = box_materialize(b);
+
+	*out = NULL;
+	if (r == STORE_OK)
+		r = box_folder(b, mailbox, &f);
+	if (r == STORE_OK && !f->info.selectable)
+		r = box_fail(b, STORE_NO_MAILBOX, "not a mailbox");
+	if (r != STORE_OK)
+		return r;
+	v = NEW(struct view);
+	v->b = b;
+	v->mailbox = mailbox;
+	v->uidvalidity = f->info.uidvalidity;
+	reserve(v, f->count);
+	if (f->count > 0)
+		memcpy(v->rows, f->messages, f->count * sizeof(*v->rows));
+	v->count = (uint32_t)f->count;
+	v->version = f->version;
+	b->views++;
+	*out = v;
+	return STORE_OK;
+}
+
+void view_close(struct view **v)
+{
+	if (*v == NULL)
+		return;
+	(*v)->b->views--;
+	free((*v)->rows);
+	free(*v);
+	*v = NULL;
+}
+
+uint32_t view_mailbox(const struct view *v)
+{
+	return v->mailbox;
+}
+
+uint32_t view_count(const struct view *v)
+{
+	return v->count;
+}
+
+const struct message *view_message(const struct view *v, uint32_t seq)
+{
+	return seq == 0 || seq > v->count ? NULL : &v->rows[seq - 1];
+}
+
+uint32_t view_seq_from(const struct view *v, uint32_t uid)
+{
+	uint32_t low = 0, high = v->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (v->rows[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low + 1;
+}
+
+uint32_t view_seq(const struct view *v, uint32_t uid)
+{
+	uint32_t seq = view_seq_from(v, uid);
+
+	return seq <= v->count && v->rows[seq - 1].uid == uid ? seq : 0;
+}
+
+/* ---- sync ---- */
+
+/* Takes rows out whose messages are gone, from the last to the first. */
+static void sync_expunged(
+    struct view *v, const struct folder *f, const struct view_events *events)
+{
+	size_t theirs = f->count;
+	uint32_t kept = v->count;
+
+	for (uint32_t i = v->count; i > 0; i--) {
+		uint32_t uid = v->rows[i - 1].uid;
+
+		while (theirs > 0 && f->messages[theirs - 1].uid > uid)
+			theirs--;
+		if (theirs > 0 && f->messages[theirs - 1].uid == uid) {
+			/* Kept rows gather at the end. */
+			v->rows[--kept] = v->rows[i - 1];
+			continue;
+		}
+		if (events != NULL && events->expunged != NULL)
+			events->expunged(i, uid, events->arg);
+	}
+	v->count -= kept;
+	memmove(v->rows, v->rows + kept, v->count * sizeof(*v->rows));
+}
+
+static void sync_flags(
+    struct view *v, const struct folder *f, const struct view_events *events)
+{
+	size_t theirs = 0;
+
+	v->waiting = false;
+	for (uint32_t i = 0; i < v->count; i++) {
+		struct message *mine = &v->rows[i];
+		const struct message *m;
+		bool changed;
+
+		while (theirs < f->count &&
+		    f->messages[theirs].uid < mine->uid)
+			theirs++;
+		m = theirs < f->count ? &f->messages[theirs] : NULL;
+		if (m == NULL || m->uid != mine->uid) {
+			v->waiting = true;
+			continue;
+		}
+		changed = m->flags != mine->flags ||
+		    m->keywords != mine->keywords ||
+		    m->modseq != mine->modseq;
+		*mine = *m;
+		if (changed && events != NULL && events->flags != NULL)
+			events->flags(i + 1, mine, events->arg);
+	}
+}
+
+static void sync_new(struct view *v, const struct folder *f)
+{
+	uint32_t last = v->count > 0 ? v->rows[v->count - 1].uid : 0;
+	size_t from = last == UINT32_MAX ? f->count
+	                                 : folder_search(f, last + 1);
+	size_t more = f->count - from;
+
+	if (more == 0)
+		return;
+	reserve(v, v->count + more);
+	memcpy(v->rows + v->count, f->messages + from,
+	    more * sizeof(*v->rows));
+	v->count += (uint32_t)more;
+}
+
+enum store_result view_sync(
+    struct view *v, bool allow_expunge, const struct view_events *events)
+{
+	struct folder *f;
+	enum store_result r = folder(v, &f);
+
+	if (r != STORE_OK)
+		return r;
+	if (f->version == v->version && !(v->waiting && allow_expunge))
+		return STORE_OK;
+	if (allow_expunge)
+		sync_expunged(v, f, events);
+	sync_flags(v, f, events);
+	sync_new(v, f);
+	v->version = f->version;
+	return STORE_OK;
+}
+
+static int by_uid(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+enum store_result view_vanished(struct view *v, uint64_t modseq,
+    struct arena *arena, struct uid_set *out, bool *complete)
+{
+	struct folder *f;
+	uint32_t *uids;
+	size_t count = 0;
+	enum store_result r = folder(v, &f);
+
+	*out = (struct uid_set){NULL, 0};
+	if (r != STORE_OK)
+		return r;
+	*complete = modseq >= f->vanish_floor;
+	uids = arena_alloc(arena, f->vanished_count * sizeof(*uids) + 1);
+	if (uids == NULL)
+		return box_fail(v->b, STORE_ERROR, "out of memory");
+	for (size_t i = 0; i < f->vanished_count; i++)
+		if (f->vanished[i].modseq > modseq)
+			uids[count++] = f->vanished[i].uid;
+	qsort(uids, count, sizeof(*uids), by_uid);
+	*out = (struct uid_set){uids, count};
+	return STORE_OK;
+}
+
+/* ---- bytes ---- */
+
+/* Where a message's bytes are; STORE_GONE when it was expunged. */
+static enum store_result place_of(struct view *v, uint32_t seq,
+    const struct message_place **place, const struct message **m)
+{
+	const struct message *row = view_message(v, seq);
+	uint32_t uid = row == NULL ? 0 : row->uid;
+
+	for (int attempt = 0; attempt < 3; attempt++) {
+		struct folder *f;
+		size_t at;
+		enum store_result r = folder(v, &f);
+
+		if (r != STORE_OK)
+			return r;
+		at = folder_search(f, uid);
+		if (row == NULL || at >= f->count || f->messages[at].uid != uid)
+			return box_fail(
+			    v->b, STORE_GONE, "the message was expunged");
+		*m = &f->messages[at];
+		*place = folder_place(v->b, f, at);
+		if (*place != NULL)
+			return STORE_OK;
+		/* The snapshot's column cannot be read. */
+		r = box_reload(v->b, attempt > 0);
+		if (r != STORE_OK)
+			return r;
+	}
+	return STORE_CORRUPT;
+}
+
+static struct engine_place message_bytes(
+    const struct message_place *p, const struct message *m)
+{
+	struct engine_place place = {.generation = p->a, .offset = p->b,
+	    .length = m->size, .crc = p->crc};
+
+	if (p->kind & PLACE_BLOB) {
+		place.blob = true;
+		put_u64(place.id, p->a);
+		put_u64(place.id + 8, p->b);
+	}
+	return place;
+}
+
+enum store_result view_read(struct view *v, uint32_t seq, uint64_t offset,
+    uint64_t len, struct buf *out)
+{
+	const struct message_place *p;
+	const struct message *m;
+	struct engine_place place;
+	char *room;
+	enum store_result r = place_of(v, seq, &p, &m);
+
+	if (r != STORE_OK)
+		return r;
+	if (offset >= m->size)
+		return STORE_OK;
+	if (len > m->size - offset)
+		len = m->size - offset;
+	place = message_bytes(p, m);
+	room = buf_room(out, len);
+	if (room == NULL)
+		return box_fail(v->b, STORE_ERROR, "out of memory");
+	r = box_status(v->b,
+	    engine_get(v->b->engine, &place, offset, room, len));
+	if (r == STORE_OK)
+		buf_added(out, len);
+	return r;
+}
+
+enum store_result view_file(
+    struct view *v, uint32_t seq, int *fd, uint64_t *offset)
+{
+	const struct message_place *p;
+	const struct message *m;
+	struct engine_place place;
+	enum store_result r = place_of(v, seq, &p, &m);
+
+	if (r != STORE_OK)
+		return r;
+	place = message_bytes(p, m);
+	return box_status(
+	    v->b, engine_file(v->b->engine, &place, fd, offset));
+}
+
+enum store_result view_header_len(
+    struct view *v, uint32_t seq, uint64_t *len)
+{
+	const struct message_place *p;
+	const struct message *m;
+	enum store_result r = place_of(v, seq, &p, &m);
+
+	if (r == STORE_OK)
+		*len = p->header_len <= m->size ? p->header_len : m->size;
+	return r;
+}
+
+/* What is said of a message whose structure passed every limit. */
+static enum store_result opaque(
+    const struct message *m, struct arena *arena, struct message_cache *out)
+{
+	char text[160];
+	int len = snprintf(text, sizeof(text),
+	    "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"8BIT\" %llu 0)",
+	    (unsigned long long)m->size);
+
+	out->envelope =
+	    STR("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+	out->body = arena_copy(arena, str_of(text, (size_t)len));
+	out->bodystructure = out->body;
+	return out->body.p == NULL ? STORE_ERROR : STORE_OK;
+}
+
+enum store_result view_cache(struct view *v, uint32_t seq,
+    struct arena *arena, struct message_cache *out)
+{
+	const struct message_place *p;
+	const struct message *m;
+	struct engine_place place;
+	size_t len;
+	char *bytes;
+	enum store_result r = place_of(v, seq, &p, &m);
+
+	if (r != STORE_OK)
+		return r;
+	len = (size_t)p->envelope_len + p->structure_len + p->body_len;
+	if (p->envelope_len == 0 || p->structure_len == 0 ||
+	    p->body_len == 0 || len > CACHE_MAX)
+		return opaque(m, arena, out);
+	place = (struct engine_place){.generation = p->cache_generation,
+	    .offset = p->cache_offset,
+	    .length = len,
+	    .crc = p->cache_crc};
+	bytes = arena_alloc(arena, len);
+	if (bytes == NULL)
+		return box_fail(v->b, STORE_ERROR, "out of memory");
+	r = box_status(v->b, engine_get(v->b->engine, &place, 0, bytes, len));
+	out->envelope = str_of(bytes, p->envelope_len);
+	out->bodystructure =
+	    str_of(bytes + p->envelope_len, p->structure_len);
+	out->body = str_of(bytes + p->envelope_len + p->structure_len,
+	    p->body_len);
+	return r;
+}
