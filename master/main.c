@@ -131,9 +131,11 @@ static void hang_up(int signal_number, void *arg)
 	(void)arg;
 	if (generation_load(&errors) < 0) {
 		rest = buf_str(&errors);
-		while (rest.len > 0)
-			log_error("reload: %.*s",
-			    STR_FMT(str_cut(&rest, '\n')));
+		while (rest.len > 0) {
+			struct str line = str_cut(&rest, '\n');
+
+			log_error("reload: %.*s", STR_FMT(line));
+		}
 		log_error("reload: nothing was changed");
 	}
 	buf_free(&errors);
@@ -243,8 +245,11 @@ static void announce(void)
 
 	log_info("daemon started -- version %s, configuration %s",
 	    POSTHOUSE_VERSION, master.config->directory);
-	while (rest.len > 0)
-		log_warning("%.*s", STR_FMT(str_cut(&rest, '\n')));
+	while (rest.len > 0) {
+		struct str line = str_cut(&rest, '\n');
+
+		log_warning("%.*s", STR_FMT(line));
+	}
 	if (geteuid() != 0)
 		log_warning("not started as root: all of the suite runs as "
 		            "uid %u, and roles are not kept apart",

@@ -256,7 +256,7 @@ static void configure(void)
 {
 	struct buf errors = buf_new(65536);
 	struct buf place = buf_new(8192);
-	struct str rest;
+	struct str rest, first;
 
 	self.conf = read_conf(&errors);
 	if (self.conf == NULL)
@@ -274,8 +274,9 @@ static void configure(void)
 		conf_fill(self.conf, self.daemon->params, self.daemon->conf,
 		    &errors);
 	rest = buf_str(&errors);
-	if (rest.len > 0)
-		log_fatal("%.*s", STR_FMT(str_cut(&rest, '\n')));
+	first = str_cut(&rest, '\n');
+	if (first.len > 0)
+		log_fatal("%.*s", STR_FMT(first));
 	buf_free(&errors);
 	buf_free(&place);
 	if (self.debug || self.house.debug_level > 0)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POSTHOUSE_CHECK_CERTIFICATE_H
+#define POSTHOUSE_CHECK_CERTIFICATE_H
+
+#include "core/buf.h"
+
+/*
+ * Looks at the certificates of a PEM file. Appends a line to problems for
+ * each that has expired or is not yet valid, and to warnings for each that
+ * expires within 14 days. Returns the number of certificates, or -1 with
+ * *why.
+ */
+int check_certificate(const char *path, struct buf *problems,
+    struct buf *warnings, const char **why);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * posthouse check: what reload and start would refuse, and what they cannot
+ * see: tables that wait to be compiled, rights of directories, certificates
+ * that run out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "conf/map.h"
+#include "conf/registry.h"
+#include "core/file.h"
+#include "daemon/config.h"
+#include "net/tls.h"
+#include "posthouse/check_certificate.h"
+#include "posthouse/posthouse.h"
+
+#define REPORT_MAX (1u << 20)
+
+struct check {
+	struct config *config;
+	struct buf problems, warnings; /* lines */
+};
+
+/* ---- tables -------------------------------------------------------------- */
+
+static void check_tables(struct check *c)
+{
+	static const char *const names[] = {"domains", "users", "aliases"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char *path;
+		int stale;
+
+		if (asprintf(&path, "%s/%s",
+		        c->config->house.config_directory, names[i]) < 0)
+			continue;
+		if (access(path, R_OK) < 0)
+			buf_printf(&c->problems, "%s: %s\n", path,
+			    strerror(errno));
+		else if ((stale = map_is_stale(path)) != 0)
+			buf_printf(&c->warnings, stale < 0
+			        ? "%s: %s\n"
+			        : "%s: newer than its compiled form%s\n",
+			    path, stale < 0 ? strerror(errno) : "");
+		free(path);
+	}
+}
+
+/* ---- directories --------------------------------------------------------- */
+
+/* Only root can tell whose a directory should be. */
+static void check_owner(
+    struct check *c, const char *path, const struct stat *st, const char *user)
+{
+	char why[160];
+	unsigned uid, gid;
+
+	if (geteuid() != 0 || user == NULL)
+		return;
+	if (role_ids(&c->config->house, user, &uid, &gid, why, sizeof(why)) < 0)
+		buf_printf(&c->problems, "%s: %s\n", path, why);
+	else if (st->st_uid != uid || st->st_gid != gid)
+		buf_printf(&c->warnings, "%s: belongs to %u:%u, not to %s "
+		    "(%u:%u); start repairs it\n", path, st->st_uid,
+		    st->st_gid, user, uid, gid);
+}
+
+static void check_directory(struct check *c, const char *path,
+    mode_t forbidden, const char *user)
+{
+	struct statvfs room;
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		if (errno == ENOENT)
+			buf_printf(&c->warnings, "%s: not there yet; start "
+			    "makes it\n", path);
+		else
+			buf_printf(&c->problems, "%s: %s\n", path,
+			    strerror(errno));
+		return;
+	}
+	if (!S_ISDIR(st.st_mode))
+		buf_printf(&c->problems, "%s: no directory\n", path);
+	if ((st.st_mode & forbidden) != 0)
+		buf_printf(&c->problems, "%s: mode %04o lets others in\n", path,
+		    st.st_mode & 07777u);
+	if (access(path, R_OK | X_OK) < 0)
+		buf_printf(&c->problems, "%s: %s\n", path, strerror(errno));
+	if (statvfs(path, &room) == 0 &&
+	    (room.f_bavail == 0 || (room.f_files > 0 && room.f_favail == 0)))
+		buf_printf(&c->problems, "%s: the disk is full\n", path);
+	check_owner(c, path, &st, user);
+}
+
+static void check_passwords(struct check *c)
+{
+	struct stat st;
+	char *path;
+
+	if (asprintf(&path, "%s/passwords",
+	        c->config->house.config_directory) < 0)
+		return;
+	if (stat(path, &st) == 0 && (st.st_mode & 07) != 0)
+		buf_printf(&c->problems, "%s: mode %04o lets everybody read "
+		    "it\n", path, st.st_mode & 07777u);
+	free(path);
+}
+
+/* The queue's directories must be there before mail comes. */
+static void check_spool(struct check *c)
+{
+	static const char *const names[] = {"new", "queue", "corrupt"};
+	const char *spool = c->config->house.queue_directory;
+	struct stat st;
+
+	check_directory(c, spool, 07, "queue");
+	for (size_t i = 0; i < ARRAY_LEN(names) && stat(spool, &st) == 0; i++) {
+		char *path;
+
+		if (asprintf(&path, "%s/%s", spool, names[i]) < 0)
+			continue;
+		check_directory(c, path, 07, "queue");
+		free(path);
+	}
+}
+
+/* ---- certificates -------------------------------------------------------- */
+
+static void check_chain(struct check *c, const char *name, const char *files)
+{
+	struct str rest = str_from(files), word;
+	const char *why;
+	struct tls_server *tls;
+
+	if (str_trim(rest).len == 0)
+		return;
+	tls = tls_server_open(files, ">=TLSv1.2", &why);
+	if (tls == NULL)
+		buf_printf(&c->problems, "%s: %s\n", name, why);
+	tls_server_close(&tls);
+	while ((word = str_word(&rest, " \t,")).len > 0) {
+		char *path = str_dup(word);
+
+		if (check_certificate(
+		        path, &c->problems, &c->warnings, &why) < 0)
+			buf_printf(
+			    &c->problems, "%s: %s: %s\n", name, path, why);
+		free(path);
+	}
+}
+
+static void check_certificates(struct check *c)
+{
+	struct buf seen = buf_new(REPORT_MAX);
+
+	for (const struct conf_table *t = conf_registry; t->owner != NULL; t++) {
+		for (const struct conf_param *p = t->params; p->name != NULL;
+		    p++) {
+			struct buf value = buf_new(8192);
+
+			if (!str_ends(str_from(p->name),
+			        STR("_tls_chain_files")))
+				continue;
+			if (conf_value(c->config->conf, p->name, p->fallback,
+			        &value, &c->problems) == 0 &&
+			    !str_eq(buf_str(&seen), buf_str(&value))) {
+				check_chain(c, p->name, buf_text(&value));
+				buf_clear(&seen);
+				buf_add(&seen, buf_str(&value));
+			}
+			buf_free(&value);
+		}
+	}
+	buf_free(&seen);
+}
+
+/* ---- the report ---------------------------------------------------------- */
+
+static void json_lines(struct json *j, const char *name, struct str lines)
+{
+	json_array(j, name);
+	while (lines.len > 0)
+		json_text(j, NULL, str_cut(&lines, '\n'));
+	json_end(j);
+}
+
+static int report(struct posthouse *p, struct check *c)
+{
+	struct buf out = buf_new(2 * REPORT_MAX);
+	struct json j = json_start(&out);
+	struct str rest = buf_str(&c->warnings);
+	bool ok = c->problems.len == 0;
+
+	if (p->json) {
+		json_object(&j, NULL);
+		json_bool(&j, "ok", ok);
+		json_lines(&j, "problems", buf_str(&c->problems));
+		json_lines(&j, "warnings", buf_str(&c->warnings));
+		json_end(&j);
+		printf("%s\n", buf_text(&out));
+	} else {
+		fprintf(stderr, "%s", buf_text(&c->problems));
+		while (rest.len > 0) {
+			struct str line = str_cut(&rest, '\n');
+
+			fprintf(stderr, "warning: %.*s\n", STR_FMT(line));
+		}
+		if (ok)
+			printf("no problem found\n");
+	}
+	buf_free(&out);
+	return ok ? 0 : 1;
+}
+
+int cmd_check(struct posthouse *p, int argc, char **argv)
+{
+	struct check c = {NULL, buf_new(REPORT_MAX), buf_new(REPORT_MAX)};
+	int status;
+
+	(void)argv;
+	if (argc > 1)
+		return posthouse_usage("check");
+	c.config = config_read(p->config_directory, &c.problems);
+	if (c.config != NULL) {
+		const struct house_conf *h = &c.config->house;
+
+		buf_add(&c.warnings, buf_str(&c.config->warnings));
+		check_tables(&c);
+		check_passwords(&c);
+		check_spool(&c);
+		check_directory(&c, h->mail_store_directory, 077, "vmail");
+		check_directory(&c, h->log_directory, 02, NULL);
+		check_certificates(&c);
+	}
+	status = report(p, &c);
+	config_free(&c.config);
+	buf_free(&c.problems);
+	buf_free(&c.warnings);
+	return status;
+}
