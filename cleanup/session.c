@@ -366,8 +366,9 @@ static bool serve_message(struct session *s)
 {
 	const struct ipc_type *type;
 	const void *msg;
-	enum ipc_result r = ipc_wait(s->peer, &type, &msg,
-	    deadline_in(s->c->house->ipc_timeout));
+	/* The same bound as within a message: the socket keeps its timeout. */
+	enum ipc_result r =
+	    ipc_wait(s->peer, &type, &msg, deadline_in(SILENCE_MS));
 
 	if (r == IPC_BROKEN)
 		log_warning("lost an injector: %s", ipc_why(s->peer));
