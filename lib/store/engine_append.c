@@ -147,7 +147,7 @@ static enum engine_status write_frame(struct append *a, struct mark *m,
 	f->modseq = a->seen->modseq + 1;
 	f->time_us = clock_us();
 	b->sequence++;
-	m->holder_pid = (uint64_t)getpid();
+	m->holder_pid = b->pid;
 	m->holder_start = b->started;
 	if (engine_mark_write(b, g, m) < 0 ||
 	    write_bodies(b, g, a->seen, in, f) < 0) {

@@ -144,6 +144,7 @@ enum engine_status engine_box_open(
 	b->io = e->io;
 	b->dir = b->lock_fd = b->object_fd = -1;
 	b->writer = random_u64();
+	b->pid = (uint64_t)getpid();
 	b->started = clock_us();
 	snprintf(b->shard, sizeof(b->shard), "%02x",
 	    (unsigned)(hash64(0, account.p, account.len) & 0xff));

@@ -70,7 +70,7 @@ struct engine_box {
 	uint64_t clock; /* counts uses of generations */
 	bool checked;   /* what stands behind the mark was looked at */
 	bool session;   /* engine_session_lock */
-	uint64_t writer, sequence, started;
+	uint64_t writer, sequence, pid, started;
 	int object_fd; /* the blob or snapshot last read */
 	char object[64];
 	char why[160];
