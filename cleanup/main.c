@@ -26,6 +26,10 @@
 #include "ipc/auth.h"
 #include "ipc/lookup.h"
 
+/* Seconds after which nobody can still be writing a file of new/: longer than
+ * the longest silence of a client. */
+#define ABANDONED (24 * 3600)
+
 static struct cleanup_conf conf;
 static struct cleanup cleanup = {
     .conf = &conf,
@@ -62,6 +66,9 @@ static int start(void)
 	/* A file that may not grow is an error of the write, not our end. */
 	signal(SIGXFSZ, SIG_IGN);
 	queue_keep_dirs(cleanup.spool_fd);
+	if (cleanup.entrance == ENTRANCE_MX &&
+	    queue_sweep_new(cleanup.spool_fd, ABANDONED) < 0)
+		log_warning("queue_directory/new: %s", strerror(errno));
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 """Speaks lib/ipc in Python, for tests that run one daemon by hand between
 neighbours of their own: a client, and fronts that answer as told."""
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -141,7 +142,8 @@ class Front:
 class Daemon:
     """A worker run by hand in a directory of its own."""
 
-    def __init__(self, program, service, settings=None, spool=None):
+    def __init__(self, program, service, settings=None, spool=None,
+                 inject=None):
         self.dir = tempfile.mkdtemp(prefix="phd-", dir="/tmp")
         self.log_path = os.path.join(self.dir, "log.txt")
         self.jail = os.path.join(self.dir, "run", "jail", program)
@@ -159,11 +161,16 @@ class Daemon:
         with open(os.path.join(self.dir, "main.cf"), "w") as f:
             f.writelines("%s = %s\n" % item for item in values.items())
         self.socket = os.path.join(self.jail, "own")
+        self.trace_path = os.path.join(self.dir, "trace.txt")
+        command = [os.path.join(BUILD, "bin", program), "-C", self.dir,
+                   "--debug", "--listen", self.socket, "-n", service]
+        # Under strace: its calls, with faults of our choice.
+        self.traced = inject is not None
+        if self.traced:
+            command = ["strace", "-o", self.trace_path, "-y", *[
+                "-einject=" + i for i in inject], *command]
         with open(self.log_path, "w") as log:
-            self.process = subprocess.Popen(
-                [os.path.join(BUILD, "bin", program), "-C", self.dir,
-                 "--debug", "--listen", self.socket, "-n", service],
-                stderr=log, stdout=log)
+            self.process = subprocess.Popen(command, stderr=log, stdout=log)
         wait_until(lambda: os.path.exists(self.socket), 10)
 
     def connect(self, exchange):
@@ -175,8 +182,18 @@ class Daemon:
         with open(self.log_path) as f:
             return f.read()
 
+    def trace(self):
+        with open(self.trace_path) as f:
+            return f.read()
+
     def close(self):
-        self.process.kill()
+        if self.traced:
+            pid = self.process.pid
+            with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+                for child in f.read().split():
+                    os.kill(int(child), signal.SIGKILL)
+        else:
+            self.process.kill()
         self.process.wait()
         subprocess.run(["rm", "-rf", self.dir], check=True)
 

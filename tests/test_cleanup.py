@@ -2,6 +2,8 @@
 puts into the queue, what it refuses, and what dead neighbours do to it."""
 import email
 import os
+import re
+import shutil
 import subprocess
 import time
 
@@ -86,8 +88,8 @@ class Neighbours:
 
 
 class Cleanup:
-    def __init__(self, service, settings=None, spool=None):
-        self.daemon = Daemon("cleanup", service, settings, spool)
+    def __init__(self, service, settings=None, spool=None, inject=None):
+        self.daemon = Daemon("cleanup", service, settings, spool, inject)
         self.spool = self.daemon.spool
         self.neighbours = Neighbours(self.daemon.jail)
         self.origin = {"cleanup": "mx", "cleanup-submit": "submission",
@@ -400,6 +402,72 @@ def test_internal():
             b"Received: by mail.house.test (Posthouse) id %s;\r\n\t"
             % given.encode())
         assert len(queued(h.spool)) == 1 and h.new_is_empty()
+
+
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None or
+    subprocess.run(["strace", "-o/dev/null", "true"]).returncode != 0,
+    reason="needs strace")
+
+
+@needs_strace
+def test_order_of_calls():
+    """250 comes after the file and its name are synced, and a small message
+    costs one write, two syncs and one rename."""
+    with Cleanup("cleanup", inject=[]) as h:
+        h.file(h.send(MESSAGE))
+        out = h.send(MESSAGE)
+        h.file(out)
+        wait_until(lambda: len(h.neighbours.offers) == 2)
+        name = out["queue_id"]
+        wanted = [r"openat\(.*new/%s.*O_CREAT\|O_EXCL" % name,
+                  r"pwritev\(\d+<.*new/%s>" % name,
+                  r"fsync\(\d+<.*new/%s>\) += 0" % name,
+                  r"renameat2\(.*new/%s.*RENAME_NOREPLACE\) += 0" % name,
+                  r"fsync\(\d+<.*queue/%s>\) += 0" % name[-2:],
+                  r"sendmsg\(.*outcome\\taccepted=1",
+                  r"sendmsg\(.*offer\\tqueue_id="]
+        calls = h.daemon.trace().splitlines()
+        first = max(i for i, c in enumerate(calls)
+                    if re.search(wanted[0], c))
+        at = first
+        for pattern in wanted:
+            here = [i for i in range(first, len(calls))
+                    if re.search(pattern, calls[i])]
+            assert len(here) == 1 and here[0] >= at, pattern
+            at = here[0]
+        assert len([c for c in calls[first:at]
+                    if re.match("p?write|fsync|rename", c)]) == 4
+
+
+@needs_strace
+@pytest.mark.parametrize("fault", [
+    "openat:error=ENOSPC:when=%d", "pwritev:error=ENOSPC:when=2",
+    "fsync:error=EIO:when=3", "fsync:error=EIO:when=4",
+    "renameat2:error=ENOSPC:when=2", "renameat2:error=EROFS:when=2"])
+def test_a_call_that_fails(fault):
+    """452, nothing left, and the next message is taken again."""
+    if "%d" in fault:
+        # Which of all calls creates the message's file.
+        with Cleanup("cleanup", inject=[]) as h:
+            h.file(h.send(MESSAGE))
+            calls = [c for c in h.daemon.trace().splitlines()
+                     if c.startswith("openat(")]
+        last = max(i for i, c in enumerate(calls) if "O_EXCL" in c)
+        fault %= last + 1
+        with Cleanup("cleanup", inject=[fault]) as h:
+            out = h.send(MESSAGE)
+            assert (out["code"], out["dsn"]) == ("452", "4.3.1")
+            h.file(h.send(MESSAGE))
+            assert len(queued(h.spool)) == 1
+        return
+    with Cleanup("cleanup", inject=[fault]) as h:
+        h.file(h.send(MESSAGE))
+        out = h.send(MESSAGE)
+        assert (out["code"], out["dsn"]) == ("452", "4.3.1")
+        assert len(queued(h.spool)) == 1 and h.new_is_empty()
+        assert len(h.neighbours.offers) == 1
+        h.file(h.send(MESSAGE))
 
 
 @pytest.mark.root

@@ -202,22 +202,23 @@ int queue_walk(int spool_fd, int (*found)(const struct id *id, void *arg),
 	return 0;
 }
 
-/* The reason beside the file; only a help for the operator. */
-static int write_reason(int spool_fd, const char *path, const char *reason)
+/* The reason beside the file. Only a help for the operator: on a full disk
+ * it is left away, and the log has it. */
+static void write_reason(int spool_fd, const char *path, const char *reason)
 {
 	char name[QUEUE_PATH_MAX + 16];
 	char text[REASON_MAX + 64];
-	int fd, result;
+	int fd;
 
 	snprintf(name, sizeof(name), "%s.reason", path);
 	snprintf(text, sizeof(text), "%.*s\n", REASON_MAX, reason);
 	fd = openat(spool_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 	    0640);
 	if (fd < 0)
-		return -1;
-	result = file_write_full(fd, text, strlen(text));
+		return;
+	if (file_write_full(fd, text, strlen(text)) < 0)
+		unlinkat(spool_fd, name, 0);
 	file_close(&fd);
-	return result;
 }
 
 int queue_set_aside(int spool_fd, const struct id *id, const char *reason)
@@ -233,8 +234,7 @@ int queue_set_aside(int spool_fd, const struct id *id, const char *reason)
 			return -1;
 		snprintf(to, sizeof(to), "corrupt/%s.%d", id->text, i);
 	}
-	if (write_reason(spool_fd, to, reason) < 0)
-		(void)reason; /* full disk: the log has the reason too */
+	write_reason(spool_fd, to, reason);
 	if (file_sync_dir_at(spool_fd, "corrupt") < 0 ||
 	    queue_dir_open(spool_fd, id, &dir) < 0)
 		return -1;
