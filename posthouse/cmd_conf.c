@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: ISC */
+/* posthouse conf: the parameters of main.cf, from the registry. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "conf/registry.h"
+#include "core/memory.h"
+#include "daemon/config.h"
+#include "posthouse/edit.h"
+
+#define VALUE_MAX (1024u * 1024u)
+
+static const char *const kinds[] = {
+    "text", "number", "yes or no", "time", "size", "choice"};
+
+/* ---- values ---- */
+
+static void value_of(struct posthouse *p, const struct conf_param *row,
+    struct buf *value)
+{
+	struct buf errors = buf_new(4096);
+
+	if (conf_value(p->conf, row->name, row->fallback, value, &errors) < 0)
+		buf_add_text(value, row->fallback);
+	buf_free(&errors);
+}
+
+/* The line of main.cf that sets a name; 0: the default counts. */
+static unsigned line_of(struct posthouse *p, const char *name)
+{
+	const char *each;
+	unsigned line;
+	size_t at = 0;
+
+	while (conf_next(p->conf, &at, &each, NULL, &line))
+		if (strcmp(each, name) == 0)
+			return line;
+	return 0;
+}
+
+/* Reads main.cf with the defaults of all tables known to it. */
+static int read_conf(struct posthouse *p)
+{
+	struct buf ignored = buf_new(4096);
+
+	if (posthouse_conf(p) < 0)
+		return -1;
+	conf_check_value(p->conf, "myhostname", "", &ignored);
+	buf_free(&ignored);
+	return 0;
+}
+
+static void put_json(struct posthouse *p, struct json *j,
+    const struct conf_param *row, const char *owner)
+{
+	struct buf value = buf_new(VALUE_MAX);
+
+	value_of(p, row, &value);
+	json_object(j, NULL);
+	json_text(j, "name", str_from(row->name));
+	json_text(j, "value", buf_str(&value));
+	json_text(j, "default", str_from(row->fallback));
+	json_bool(j, "set", line_of(p, row->name) != 0);
+	json_text(j, "kind", str_from(kinds[row->kind]));
+	json_text(j, "of", str_from(owner));
+	json_text(j, "help", str_from(row->help));
+	json_end(j);
+	buf_free(&value);
+}
+
+/* ---- list, diff ---- */
+
+struct named {
+	const struct conf_param *row;
+	const char *owner;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return strcmp(x->row->name, y->row->name);
+}
+
+/* All rows in order of their names; the caller frees. */
+static struct named *sorted(size_t *count)
+{
+	struct named *all = NULL;
+	size_t n = 0;
+
+	for (const struct conf_table *t = conf_registry; t->owner; t++)
+		for (const struct conf_param *r = t->params; r->name; r++)
+			n++;
+	all = mem_array(n + 1, sizeof(*all));
+	n = 0;
+	for (const struct conf_table *t = conf_registry; t->owner; t++)
+		for (const struct conf_param *r = t->params; r->name; r++)
+			all[n++] = (struct named){r, t->owner};
+	qsort(all, n, sizeof(*all), by_name);
+	*count = n;
+	return all;
+}
+
+static int list(struct posthouse *p, bool only_set)
+{
+	struct buf out = buf_new(16u << 20), value = buf_new(VALUE_MAX);
+	struct json j = json_start(&out);
+	struct named *all;
+	size_t count;
+
+	if (read_conf(p) < 0)
+		return 1;
+	all = sorted(&count);
+	if (p->json)
+		json_array(&j, NULL);
+	for (size_t i = 0; i < count; i++) {
+		const struct conf_param *row = all[i].row;
+		const char *raw = conf_raw(p->conf, row->name);
+
+		if (only_set &&
+		    (raw == NULL || strcmp(raw, row->fallback) == 0))
+			continue;
+		if (p->json) {
+			put_json(p, &j, row, all[i].owner);
+			continue;
+		}
+		buf_clear(&value);
+		value_of(p, row, &value);
+		buf_printf(&out, "%s = %s\n", row->name, buf_text(&value));
+	}
+	if (p->json) {
+		json_end(&j);
+		buf_add_char(&out, '\n');
+	}
+	fputs(buf_text(&out), stdout);
+	free(all);
+	buf_free(&out);
+	buf_free(&value);
+	return 0;
+}
+
+/* ---- get, explain ---- */
+
+static const struct conf_param *find(const char *name, const char **owner)
+{
+	const struct conf_param *row = conf_find(name, owner);
+	const char *nearest;
+
+	if (row != NULL)
+		return row;
+	nearest = conf_nearest(name);
+	posthouse_fail("conf", "there is no parameter %s%s%s%s", name,
+	    nearest == NULL ? "" : "; did you mean ",
+	    nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
+	return NULL;
+}
+
+static int get(struct posthouse *p, const char *name)
+{
+	const char *owner, *raw;
+	struct buf value = buf_new(VALUE_MAX);
+	const struct conf_param *row;
+	int result = 1;
+
+	if (read_conf(p) < 0)
+		return 1;
+	raw = conf_raw(p->conf, name);
+	row = conf_find(name, &owner);
+	if (row == NULL && raw == NULL) {
+		find(name, &owner);
+	} else {
+		struct buf errors = buf_new(4096);
+		struct json j = json_start(&value);
+
+		if (p->json && row != NULL)
+			put_json(p, &j, row, owner);
+		else if (row != NULL)
+			value_of(p, row, &value);
+		else /* a macro of the user's own */
+			conf_value(p->conf, name, "", &value, &errors);
+		printf("%s\n", buf_text(&value));
+		buf_free(&errors);
+		result = 0;
+	}
+	buf_free(&value);
+	return result;
+}
+
+static void explain_bounds(const struct conf_param *row, struct buf *out)
+{
+	const char *unit = row->kind == CONF_KIND_TIME ? " s"
+	    : row->kind == CONF_KIND_SIZE              ? " octets"
+	                                               : "";
+
+	if (row->kind == CONF_KIND_CHOICE) {
+		for (int i = 0; row->choices[i] != NULL; i++)
+			buf_printf(out, "%s%s", i == 0 ? ": " : ", ",
+			    row->choices[i]);
+	} else if (row->kind == CONF_KIND_INT || row->kind == CONF_KIND_TIME ||
+	    row->kind == CONF_KIND_SIZE) {
+		buf_printf(out, ", at least %lld%s", (long long)row->least,
+		    unit);
+		if (row->most != INT64_MAX)
+			buf_printf(out, ", at most %lld%s",
+			    (long long)row->most, unit);
+	}
+	buf_add_char(out, '\n');
+}
+
+static int explain(struct posthouse *p, const char *name)
+{
+	const char *owner = "";
+	const struct conf_param *row = find(name, &owner);
+	struct buf out = buf_new(VALUE_MAX), value = buf_new(VALUE_MAX);
+	struct json j = json_start(&out);
+
+	if (row == NULL || read_conf(p) < 0)
+		return 1;
+	if (p->json) {
+		put_json(p, &j, row, owner);
+		buf_add_char(&out, '\n');
+	} else {
+		unsigned line = line_of(p, name);
+
+		value_of(p, row, &value);
+		buf_printf(&out, "%s\n    %s\n\n    kind:    %s", name,
+		    row->help, kinds[row->kind]);
+		explain_bounds(row, &out);
+		buf_printf(&out, "    default: %s\n    value:   %s\n",
+		    row->fallback, buf_text(&value));
+		if (line != 0)
+			buf_printf(&out, "    set in:  %s/main.cf:%u\n",
+			    p->config_directory, line);
+		buf_printf(&out, "    used by: %s\n",
+		    strcmp(owner, "house") == 0 ? "everybody" : owner);
+	}
+	fputs(buf_text(&out), stdout);
+	buf_free(&out);
+	buf_free(&value);
+	return 0;
+}
+
+/* ---- set, check ---- */
+
+static int put_all(struct edit *e, char **assignments)
+{
+	for (; *assignments != NULL; assignments++) {
+		struct str value = str_from(*assignments);
+		struct str name = str_trim(str_cut(&value, '='));
+
+		if (strchr(*assignments, '=') == NULL || name.len == 0 ||
+		    strchr(*assignments, '\n') != NULL)
+			return posthouse_fail("conf", "%s is not NAME=VALUE",
+			    *assignments);
+		edit_set(e, name, str_trim(value));
+	}
+	return 0;
+}
+
+/* The new text against the registry and master.cf. */
+static int check_text(struct posthouse *p, const struct edit *e)
+{
+	struct buf errors = buf_new(65536), ignored = buf_new(65536);
+	struct conf *conf = conf_parse(buf_str(&e->text), e->path, &errors);
+	char *path = posthouse_path(p, "master.cf");
+	struct mastercf *m = mastercf_read(path, &ignored);
+	int result = 0;
+
+	conf_check_services(conf, m, &errors);
+	if (errors.len > 0)
+		result = posthouse_fail("conf", "nothing was changed:\n%s",
+		    buf_text(&errors));
+	mastercf_free(&m);
+	conf_free(&conf);
+	free(path);
+	buf_free(&errors);
+	buf_free(&ignored);
+	return result;
+}
+
+static int set(struct posthouse *p, char **assignments)
+{
+	int lock = edit_lock(p, "conf"), result = 1;
+	struct edit e;
+
+	if (lock >= 0 && edit_open(&e, p, "conf", "main.cf") == 0) {
+		result = put_all(&e, assignments);
+		if (result == 0)
+			result = check_text(p, &e);
+		if (result == 0)
+			result = edit_save(&e, "conf", 0644) < 0;
+		edit_close(&e);
+	}
+	if (lock >= 0)
+		close(lock);
+	if (result == 0 && !p->json)
+		printf("\"posthouse -c %s reload\" makes it work\n",
+		    p->config_directory);
+	return result;
+}
+
+static int check(struct posthouse *p)
+{
+	struct buf errors = buf_new(1u << 20), out = buf_new(2u << 20);
+	struct config *config = config_read(p->config_directory, &errors);
+	struct json j = json_start(&out);
+	struct str rest = buf_str(&errors);
+
+	if (p->json) {
+		json_object(&j, NULL);
+		json_bool(&j, "ok", config != NULL);
+		json_array(&j, "errors");
+		while (rest.len > 0)
+			json_text(&j, NULL, str_cut(&rest, '\n'));
+		json_end(&j);
+		json_end(&j);
+		printf("%s\n", buf_text(&out));
+	} else {
+		fputs(buf_text(&errors), stderr);
+		if (config != NULL)
+			fprintf(stderr, "%.*s",
+			    STR_FMT(conf_warnings(config->conf)));
+	}
+	int result = config == NULL;
+	config_free(&config);
+	buf_free(&errors);
+	buf_free(&out);
+	return result;
+}
+
+int cmd_conf(struct posthouse *p, int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "list") == 0)
+		return list(p, false);
+	if (argc == 2 && strcmp(argv[1], "diff") == 0)
+		return list(p, true);
+	if (argc == 3 && strcmp(argv[1], "get") == 0)
+		return get(p, argv[2]);
+	if (argc == 3 && strcmp(argv[1], "explain") == 0)
+		return explain(p, argv[2]);
+	if (argc >= 3 && strcmp(argv[1], "set") == 0)
+		return set(p, argv + 2);
+	if (argc == 2 && strcmp(argv[1], "check") == 0)
+		return check(p);
+	return posthouse_usage("conf");
+}
