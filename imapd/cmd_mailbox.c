@@ -52,8 +52,11 @@ void cmd_create(struct session *s, struct command *c)
 		reply_no(s, c, "ALREADYEXISTS", "INBOX is always there");
 		return;
 	}
-	reply_result(s, c, box_create(s->box, name, (enum special_use)use),
-	    "Created");
+	enum store_result r = box_create(s->box, name, (enum special_use)use);
+	if (r == STORE_LIMIT && use != USE_NONE)
+		reply_no(s, c, "USEATTR", "Another mailbox has this use");
+	else
+		reply_result(s, c, r, "Created");
 }
 
 void cmd_delete(struct session *s, struct command *c)
@@ -79,7 +82,10 @@ void cmd_delete(struct session *s, struct command *c)
 		out_text(s, "* OK [CLOSED] The mailbox is deleted");
 		out_end(s);
 	}
-	reply_result(s, c, r, "Deleted");
+	if (r == STORE_LIMIT)
+		reply_no(s, c, "HASCHILDREN", "Mailboxes lie below it");
+	else
+		reply_result(s, c, r, "Deleted");
 }
 
 void cmd_rename(struct session *s, struct command *c)
