@@ -199,6 +199,11 @@ static void start(struct client *c, struct running *s)
 	c->waiting = MASTER_START;
 }
 
+static int64_t bound_of(const struct running *s)
+{
+	return s->config->role->brief ? BRIEF_MS : master.conf.shutdown_timeout;
+}
+
 static void one_service(struct client *c, int verb, struct running *s)
 {
 	c->type = s->type;
@@ -211,14 +216,12 @@ static void one_service(struct client *c, int verb, struct running *s)
 	case MASTER_DRAIN:
 		s->wanted = WANT_STOPPED;
 		service_close(s);
-		service_drain(s, verb == MASTER_STOP
-		        ? master.conf.shutdown_timeout
-		        : -1);
+		service_drain(s, verb == MASTER_STOP ? bound_of(s) : -1);
 		if (verb == MASTER_DRAIN && !service_is_gone(s))
 			answer(c, true, "draining");
 		break;
 	case MASTER_RESTART:
-		service_drain(s, master.conf.shutdown_timeout);
+		service_drain(s, bound_of(s));
 		start(c, s);
 		break;
 	default:

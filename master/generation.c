@@ -116,6 +116,7 @@ static void turn_over(struct running *s, const struct config_service *c)
 	bool reopen = !same_sockets(s->config, c);
 	char why[300];
 
+	s->failing = s->throttled_until > clock_ms() || s->listener_count == 0;
 	s->config = c;
 	s->failures = 0;
 	s->throttled_until = 0;
@@ -123,7 +124,7 @@ static void turn_over(struct running *s, const struct config_service *c)
 		return;
 	if (reopen)
 		service_close(s);
-	service_drain(s, -1);
+	service_drain(s, c->role->brief ? BRIEF_MS : -1);
 	if (s->listener_count == 0 && service_open(s, why, sizeof(why)) < 0) {
 		log_error("service %s: %s", s->name, why);
 		snprintf(change.why, sizeof(change.why), "service %s: %s",
@@ -221,8 +222,9 @@ int generation_load(struct buf *errors)
 /* Deferred to generation_state: the caller is in the midst of a service. */
 void generation_process_failed(struct process *p)
 {
-	if (change.before == NULL || p->generation != master.generation)
-		return;
+	if (change.before == NULL || p->generation != master.generation ||
+	    p->service->failing)
+		return; /* not the new configuration's fault */
 	snprintf(change.why, sizeof(change.why), "%s: %s", p->service->name,
 	    p->service->error);
 	change.failed = true;
@@ -253,7 +255,7 @@ static void roll_back(void)
 static bool settled(void)
 {
 	for (struct running *s = master.services; s != NULL; s = s->next) {
-		if (s->wanted != WANT_RUNNING)
+		if (s->wanted != WANT_RUNNING || s->failing)
 			continue;
 		if (service_is_warm(s) && service_count(s) == 0)
 			return false;

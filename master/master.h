@@ -15,6 +15,7 @@
 #include "net/loop.h"
 
 #define SERVICE_LISTENERS 16
+#define BRIEF_MS          2000 /* bound of a drain of a role that is brief */
 
 struct running;
 
@@ -46,6 +47,7 @@ struct running {
 	const struct config_service *config; /* of the current generation */
 	enum wanted wanted;
 	bool removed; /* from master.cf: freed with its last process */
+	bool failing; /* it was, before the configuration changed */
 	int listeners[SERVICE_LISTENERS]; /* -1: address not there */
 	struct loop_watch *watches[SERVICE_LISTENERS];
 	int listener_count; /* 0: closed */

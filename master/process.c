@@ -147,6 +147,29 @@ static void heard(unsigned what, void *arg)
 	service_look(p->service);
 }
 
+/* fork(2), with no signal for the child until it is a program of its own: our
+ * handlers there would speak to our loop. */
+static pid_t fork_quietly(struct process *p, const int pair[2])
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0) {
+		static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+
+		for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+			signal(ours[i], SIG_DFL);
+		sigemptyset(&before);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		become(p, pair[1]);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
 struct process *process_start(struct running *s)
 {
 	struct process *p = NEW(struct process);
@@ -159,7 +182,7 @@ struct process *process_start(struct running *s)
 	p->slot = board_take(s->board, 0);
 	if (p->slot < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
-	    (p->pid = fork()) < 0) {
+	    (p->pid = fork_quietly(p, pair)) < 0) {
 		log_warning("%s: cannot start a process: %s", s->name,
 		    p->slot < 0 ? "the scoreboard is full" : strerror(errno));
 		file_close(&pair[0]);
@@ -168,8 +191,6 @@ struct process *process_start(struct running *s)
 		free(p);
 		return NULL;
 	}
-	if (p->pid == 0)
-		become(p, pair[1]);
 	setpgid(p->pid, p->pid);
 	file_close(&pair[1]);
 	p->channel = pair[0];

@@ -37,7 +37,9 @@ static void begin_step(void)
 			continue;
 		s->wanted = WANT_STOPPED;
 		service_close(s);
-		service_drain(s, bound);
+		service_drain(s, s->config->role->brief && bound > BRIEF_MS
+		        ? BRIEF_MS
+		        : bound);
 	}
 }
 

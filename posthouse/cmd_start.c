@@ -2,7 +2,7 @@
 /* posthouse start: runs master in the background and waits until it says how
  * it stands. */
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +49,17 @@ static int listen_to(int fd)
 	return ready ? 0 : 1;
 }
 
+/* Whether the process goes on, though it did not say "ready". */
+static bool runs(pid_t pid)
+{
+	for (int i = 0; i < 50; i++) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return false;
+		poll(NULL, 0, 10);
+	}
+	return true;
+}
+
 int cmd_start(struct posthouse *p, int argc, char **argv)
 {
 	int status, fds[2];
@@ -72,7 +83,7 @@ int cmd_start(struct posthouse *p, int argc, char **argv)
 	}
 	close(fds[1]);
 	status = listen_to(fds[0]);
-	if (status != 0 && waitpid(pid, NULL, WNOHANG) == 0)
+	if (status != 0 && runs(pid))
 		return posthouse_fail("start", "the suite runs, but not all of "
 		                               "it; see \"posthouse status\"");
 	if (status != 0)

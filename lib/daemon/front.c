@@ -17,6 +17,8 @@ static struct {
 	struct loop_watch *listeners[LISTENERS_MAX];
 	struct loop_watch *channel;
 	struct loop_timer *pause, *log;
+	bool drained; /* drain was called; self.draining may come earlier */
+	bool done;
 } front;
 
 static void listen_for(unsigned what)
@@ -66,13 +68,15 @@ static void datagram(unsigned what, void *arg)
 
 void daemon_done(void)
 {
+	front.done = true;
 	loop_stop(daemon_loop());
 }
 
 static void drain(void)
 {
-	if (self.draining)
+	if (front.drained)
 		return;
+	front.drained = true;
 	self.draining = 1;
 	for (int i = 0; i < self.listener_count; i++)
 		loop_watch_free(&front.listeners[i]);
@@ -134,6 +138,9 @@ void front_run(void)
 		    &self.listeners[i]);
 	board_say(BOARD_IDLE);
 	channel_say(CHANNEL_READY, NULL);
-	loop_run(loop);
+	if (self.draining)
+		drain(); /* told before the loop could hear it */
+	if (!front.done)
+		loop_run(loop);
 	board_say(BOARD_GONE);
 }

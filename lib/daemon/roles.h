@@ -22,6 +22,8 @@ struct role {
 	                      * the spool */
 	bool jailed;         /* chroot where master.cf does not say n */
 	const char *calls[10]; /* sockets, NULL-terminated */
+	bool brief;          /* its requests are short and can be asked again:
+	                      * a drain need not wait until its peers leave */
 };
 
 extern const struct role roles[]; /* ends with name NULL */
