@@ -510,6 +510,10 @@ static void walks_and_sets_aside(void **state)
 	assert_int_equal(queue_walk(spool, collect, &seen), 42);
 	assert_int_equal(seen.len, 3 * ID_LEN);
 	unlinkat(spool, path, 0);
+	char misplaced[QUEUE_PATH_MAX];
+	snprintf(misplaced, sizeof(misplaced), "queue/%s/%s",
+	    e[0].id.text[ID_LEN - 1] == '0' ? "01" : "00", e[0].id.text);
+	close(openat(spool, misplaced, O_CREAT | O_WRONLY, 0600));
 
 	assert_int_equal(queue_set_aside(spool, &e[0].id, "bad magic"), 0);
 	assert_int_equal(count_entries("corrupt"), 2);
@@ -521,6 +525,7 @@ static void walks_and_sets_aside(void **state)
 	buf_clear(&seen);
 	assert_int_equal(queue_walk(spool, collect, &seen), 0);
 	assert_int_equal(seen.len, 2 * ID_LEN);
+	unlinkat(spool, misplaced, 0);
 
 	struct buf reason = buf_new(1000);
 	snprintf(path, sizeof(path), "corrupt/%s.reason", e[0].id.text);
@@ -562,14 +567,22 @@ static void sweeps_only_what_is_old(void **state)
 static void keeps_directories(void **state)
 {
 	(void)state;
+	struct buf used = buf_new(10000);
+
 	queue_keep_dirs(spool);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 1000; i++) {
 		struct queue_envelope e = plain();
 		int fd = commit(&e, 10);
+		const char *name = e.id.text + ID_LEN - 2;
 
+		if (strstr(buf_text(&used), name) == NULL)
+			buf_printf(&used, "%s ", name);
 		remove_queued(&e.id);
 		close(fd);
 	}
+	/* Few directories, but not one: all 64 with overwhelming odds. */
+	assert_true(used.len > 3 * 40 && used.len <= 3 * 64);
+	buf_free(&used);
 	/* A given id goes to its own directory all the same. */
 	for (int i = 0; i < 100; i++) {
 		struct queue_envelope e = plain();
