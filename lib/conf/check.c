@@ -56,9 +56,12 @@ static void resolvable(struct str reference, void *arg)
 	struct check *c = arg;
 	char name[128];
 	const char *owner = NULL;
+	const struct conf_param *row = NULL;
 
-	if (str_copy(name, sizeof(name), reference) < 0 ||
-	    conf_raw(c->conf, name) != NULL || row_of(name, &owner) == NULL)
+	if (str_copy(name, sizeof(name), reference) == 0 &&
+	    conf_raw(c->conf, name) == NULL)
+		row = row_of(name, &owner);
+	if (row == NULL)
 		return; /* set, or told by the expansion */
 	if (strcmp(owner, "house") == 0 ||
 	    (c->owner != NULL && strcmp(owner, c->owner) == 0))

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "conf/conf.h"
+#include "conf/conf_private.h"
 #include "conf/mastercf.h"
 #include "conf/registry.h"
 
@@ -61,6 +61,27 @@ static void checks_names_and_values(void **state)
 	}
 }
 
+struct reach {
+	const char *owner, *name;
+	struct buf *errors;
+};
+
+/* A default refers to what its daemon knows, or to what is empty. */
+static void reachable(struct str reference, void *arg)
+{
+	struct reach *r = arg;
+	char name[128];
+	const char *owner = "nobody";
+	const struct conf_param *row;
+
+	str_copy(name, sizeof(name), reference);
+	row = conf_find(name, &owner);
+	if (row == NULL || (strcmp(owner, "house") != 0 &&
+	    strcmp(owner, r->owner) != 0 && row->fallback[0] != '\0'))
+		buf_printf(r->errors, "the default of %s refers to $%s of "
+		    "%s\n", r->name, name, owner);
+}
+
 /* Every default is a value that the check itself accepts, every name stands
  * once, and every row has a help text. */
 static void tables_are_sound(void **state)
@@ -68,6 +89,7 @@ static void tables_are_sound(void **state)
 	(void)state;
 	struct buf errors = buf_new(65536);
 	struct conf *conf = conf_parse(STR(""), "main.cf", &errors);
+	const char *why;
 
 	for (const struct conf_table *t = conf_registry; t->owner; t++) {
 		for (const struct conf_param *p = t->params; p->name; p++) {
@@ -75,6 +97,8 @@ static void tables_are_sound(void **state)
 			if (conf_find(p->name, NULL) != p)
 				buf_printf(&errors, "%s: %s twice\n",
 				    t->owner, p->name);
+			conf_names(p->fallback, reachable, &(struct reach){
+			    t->owner, p->name, &errors}, &why);
 			if (p->help == NULL || p->help[0] == '\0')
 				buf_printf(&errors, "%s: no help for %s\n",
 				    t->owner, p->name);

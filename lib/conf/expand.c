@@ -112,96 +112,115 @@ int conf_names(const char *value,
 	return names_in(str_from(value), 0, each, arg, why);
 }
 
-static int expand(const struct conf *conf, struct str in, unsigned depth,
-    struct buf *out, const char **why);
+/* What every step of one expansion uses. */
+struct expansion {
+	const struct conf *conf;
+	struct buf *out;
+	const char *why; /* on failure; NULL: out has the reason */
+	bool lenient;    /* a name that is not known is empty */
+};
 
-static int expand_one(const struct conf *conf, const struct reference *r,
-    unsigned depth, struct buf *out, const char **why)
+static int expand(struct expansion *x, struct str in, unsigned depth);
+
+static int expand_one(
+    struct expansion *x, const struct reference *r, unsigned depth)
 {
 	char name[NAME_MAX_LEN];
 	const char *value;
 
 	if (str_copy(name, sizeof(name), r->name) < 0) {
-		*why = "a $name is too long";
+		x->why = "a $name is too long";
 		return -1;
 	}
-	value = conf_raw(conf, name);
+	value = conf_raw(x->conf, name);
 	if (value == NULL)
-		value = conf_default(conf, name);
+		value = conf_default(x->conf, name);
 	if (r->sign == '?')
 		return value == NULL || *value == '\0'
 		    ? 0
-		    : expand(conf, r->text, depth + 1, out, why);
+		    : expand(x, r->text, depth + 1);
 	if (r->sign == ':' && (value == NULL || *value == '\0'))
-		return expand(conf, r->text, depth + 1, out, why);
+		return expand(x, r->text, depth + 1);
+	if (value == NULL && x->lenient)
+		return 0;
 	if (value == NULL) {
-		*why = NULL;
-		buf_clear(out);
-		buf_printf(out, "$%s is neither set nor a parameter", name);
+		x->why = NULL;
+		buf_clear(x->out);
+		buf_printf(x->out, "$%s is neither set nor a parameter", name);
 		return -1;
 	}
-	return expand(conf, str_from(value), depth + 1, out, why);
+	return expand(x, str_from(value), depth + 1);
 }
 
-/* On failure *why is the reason, or NULL when out holds it. */
-static int expand(const struct conf *conf, struct str in, unsigned depth,
-    struct buf *out, const char **why)
+static int expand(struct expansion *x, struct str in, unsigned depth)
 {
 	if (depth > CONF_DEPTH_MAX) {
-		*why = "a name leads back to itself";
+		x->why = "a name leads back to itself";
 		return -1;
 	}
 	while (in.len > 0) {
 		size_t dollar = str_find(in, '$');
 		struct reference r;
 
-		buf_add(out, str_sub(in, 0, dollar));
+		buf_add(x->out, str_sub(in, 0, dollar));
 		if (dollar == in.len)
 			break;
 		in = str_skip(in, dollar + 1);
 		if (in.len > 0 && in.p[0] == '$') {
-			buf_add_char(out, '$');
+			buf_add_char(x->out, '$');
 			in = str_skip(in, 1);
 			continue;
 		}
-		if (cut_reference(&in, &r, why) < 0 ||
-		    expand_one(conf, &r, depth, out, why) < 0)
+		if (cut_reference(&in, &r, &x->why) < 0 ||
+		    expand_one(x, &r, depth) < 0)
 			return -1;
 	}
-	if (out->overflow) {
-		*why = "the expanded value is too long";
+	if (x->out->overflow) {
+		x->why = "the expanded value is too long";
 		return -1;
 	}
 	return 0;
 }
 
-int conf_expand(const struct conf *conf, const char *text, struct buf *out,
-    struct buf *why)
+static int expand_text(const struct conf *conf, const char *text,
+    bool lenient, struct buf *out, struct buf *why)
 {
-	const char *reason = NULL;
 	struct buf expanded = buf_new(out->most);
-	int result = expand(conf, str_from(text), 0, &expanded, &reason);
+	struct expansion x = {conf, &expanded, NULL, lenient};
+	int result = expand(&x, str_from(text), 0);
 
 	if (result == 0)
 		buf_add(out, buf_str(&expanded));
-	else if (reason != NULL)
-		buf_add_text(why, reason);
+	else if (x.why != NULL)
+		buf_add_text(why, x.why);
 	else
 		buf_add(why, buf_str(&expanded));
 	buf_free(&expanded);
 	return result;
 }
 
+int conf_expand(const struct conf *conf, const char *text, struct buf *out,
+    struct buf *why)
+{
+	return expand_text(conf, text, false, out, why);
+}
+
+/*
+ * A daemon knows the defaults of its own tables only. Where a default refers
+ * to another daemon's parameter that is not set, that one's default has to be
+ * empty (check_test.c sees to it), and so it is here.
+ */
 int conf_value(const struct conf *conf, const char *name,
     const char *fallback, struct buf *out, struct buf *errors)
 {
 	const char *value = conf_raw(conf, name);
+	bool is_default = value == NULL;
 	struct buf why = buf_new(1024);
 	int result;
 
-	if (value == NULL)
+	if (is_default)
 		value = fallback == NULL ? "" : fallback;
-	result = conf_expand(conf, value, out, &why);
+	result = expand_text(conf, value, is_default, out, &why);
 	if (result < 0) {
 		conf_where(conf, name, errors);
 		buf_printf(errors, "%s: %s\n", name, buf_text(&why));
