@@ -69,7 +69,7 @@ void base64_encode_mime(struct str in, struct buf *out)
 
 int base64_decode(struct str in, struct buf *out)
 {
-	size_t before = out->len, padding = 0;
+	size_t padding = 0, len, at = 0;
 	unsigned v = 0;
 	char *p;
 
@@ -78,7 +78,8 @@ int base64_decode(struct str in, struct buf *out)
 	while (padding < 2 && in.len > padding &&
 	    in.p[in.len - 1 - padding] == '=')
 		padding++;
-	p = buf_room(out, in.len / 4 * 3);
+	len = in.len / 4 * 3 - padding;
+	p = buf_room(out, len);
 	if (p == NULL)
 		return -1;
 	for (size_t i = 0; i < in.len; i++) {
@@ -89,56 +90,65 @@ int base64_decode(struct str in, struct buf *out)
 		if (d == BAD)
 			return -1;
 		v = v << 6 | d;
-		if (i % 4 == 3) {
-			*p++ = (char)(v >> 16 & 255);
-			*p++ = (char)(v >> 8 & 255);
-			*p++ = (char)(v & 255);
-		}
+		for (unsigned k = 16; i % 4 == 3 && at < len && k < 24; k -= 8)
+			p[at++] = (char)(v >> k & 255);
 	}
 	/* The bits that padding leaves over are zero (RFC 4648 3.5). */
 	if ((padding == 1 && (v & 0xff) != 0) ||
 	    (padding == 2 && (v & 0xffff) != 0))
 		return -1;
-	out->len = before + in.len / 4 * 3 - padding;
+	buf_added(out, len);
 	return 0;
 }
 
+/* Digits that do not make a group of four yet. */
+struct group {
+	unsigned v, digits;
+};
+
 /* The octets of a group of two or three digits that ended early. */
-static char *flush_group(unsigned v, unsigned digits, char *p)
+static char *flush_group(struct group *g, char *p)
 {
-	if (digits >= 2)
-		*p++ = (char)(v >> (digits == 2 ? 4 : 10) & 255);
-	if (digits == 3)
-		*p++ = (char)(v >> 2 & 255);
+	if (g->digits >= 2)
+		*p++ = (char)(g->v >> (g->digits == 2 ? 4 : 10) & 255);
+	if (g->digits == 3)
+		*p++ = (char)(g->v >> 2 & 255);
+	*g = (struct group){0, 0};
+	return p;
+}
+
+static char *decode_block(struct str in, struct group *g, char *p)
+{
+	for (size_t i = 0; i < in.len; i++) {
+		unsigned char d = base64_value(in.p[i]);
+
+		if (in.p[i] == '=')
+			p = flush_group(g, p);
+		if (d == BAD)
+			continue;
+		g->v = g->v << 6 | d;
+		if (++g->digits == 4) {
+			*p++ = (char)(g->v >> 16 & 255);
+			*p++ = (char)(g->v >> 8 & 255);
+			*p++ = (char)(g->v & 255);
+			*g = (struct group){0, 0};
+		}
+	}
 	return p;
 }
 
 void base64_decode_mime(struct str in, struct buf *out)
 {
-	char *start = buf_room(out, in.len / 4 * 3 + 3), *p = start;
-	unsigned v = 0, digits = 0;
+	struct group g = {0, 0};
+	char block[1024 / 4 * 3 + 3], *p;
 
-	if (start == NULL)
-		return;
-	for (size_t i = 0; i < in.len; i++) {
-		unsigned char d = base64_value(in.p[i]);
-
-		if (in.p[i] == '=') {
-			p = flush_group(v, digits, p);
-			v = digits = 0;
-		}
-		if (d == BAD)
-			continue;
-		v = v << 6 | d;
-		if (++digits == 4) {
-			*p++ = (char)(v >> 16 & 255);
-			*p++ = (char)(v >> 8 & 255);
-			*p++ = (char)(v & 255);
-			v = digits = 0;
-		}
+	while (in.len > 0 && !out->overflow) {
+		p = decode_block(str_sub(in, 0, 1024), &g, block);
+		in = str_skip(in, 1024);
+		if (in.len == 0)
+			p = flush_group(&g, p);
+		buf_add_bytes(out, block, (size_t)(p - block));
 	}
-	p = flush_group(v, digits, p);
-	buf_added(out, (size_t)(p - start));
 }
 
 static int hex_value(char c)

@@ -238,8 +238,8 @@ static void part_end(struct parser *p, size_t end, size_t newlines)
 {
 	struct mime_part *part = p->open;
 
-	if (end < part->header_offset)
-		end = part->header_offset;
+	if (part->header_offset > end) /* a message without an octet */
+		part->header_offset = end;
 	if (part->body_offset > end) {
 		part->body_offset = end;
 		part->header_len = end - part->header_offset;
@@ -256,11 +256,14 @@ static void part_end(struct parser *p, size_t end, size_t newlines)
 static void boundary_found(struct parser *p, size_t i)
 {
 	size_t end = p->at, newlines = p->newlines;
+	const struct mime_part *last = p->levels[i].last;
+	size_t start = last != NULL ? last->header_offset
+	                            : p->levels[i].part->body_offset;
 
-	if (end > p->levels[i].part->body_offset) {
+	if (end > start) {
 		end--;
 		newlines--;
-		if (end > 0 && p->in.p[end - 1] == '\r')
+		if (end > start && p->in.p[end - 1] == '\r')
 			end--;
 	}
 	while (p->open != p->levels[i].part)
