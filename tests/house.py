@@ -72,6 +72,7 @@ class House:
         self.settings = dict(settings or {})
         self.keep = directory is not None
         self.dir = directory or tempfile.mkdtemp(prefix="ph-", dir="/tmp")
+        os.makedirs(self.dir, exist_ok=True)
         os.chmod(self.dir, 0o755)
         self.etc = os.path.join(self.dir, "etc")
         self.port_base = port_base or free_port_base()
