@@ -63,7 +63,8 @@ const char *store_result_name(enum store_result r);
 /*
  * Opens an account ("user@domain", any bytes but NUL and '/', up to 512). An
  * account without mail has nothing on disk and an INBOX all the same; the
- * first change creates it.
+ * first change creates it. Where *out is not NULL (STORE_CORRUPT, STORE_ERROR)
+ * it is for store_why, and to be closed.
  */
 enum store_result box_open(struct store *s, struct str account,
     int64_t deadline, struct box **out);
