@@ -32,6 +32,14 @@ static void away(struct session *s)
 	reply(s, 454, "4.7.0", "Temporary authentication failure");
 }
 
+/* Passwords do not stay in memory. */
+static void forget(struct buf *secret)
+{
+	if (secret->p != NULL)
+		mem_wipe(secret->p, secret->capacity);
+	buf_free(secret);
+}
+
 /* The client gave up, or sent what is no base64. */
 static void cancel(struct session *s, uint64_t request)
 {
@@ -140,8 +148,7 @@ static void exchange(struct session *s, const char *mechanism,
 		away(s);
 	}
 out:
-	mem_wipe(response.p, response.capacity);
-	buf_free(&response);
+	forget(&response);
 }
 
 /* Names the mechanism with our own constant; NULL when it is not offered. */
@@ -178,7 +185,7 @@ void cmd_auth(struct session *s, struct str args)
 	/* "=" is an initial response of no octets (RFC 4954 section 4) */
 	if (!str_eq(args, STR("=")) && base64_decode(args, &initial) < 0) {
 		reply(s, 501, "5.5.2", "Cannot decode initial response");
-		buf_free(&initial);
+		forget(&initial);
 		return;
 	}
 	struct auth_begin begin = {
@@ -192,6 +199,5 @@ void cmd_auth(struct session *s, struct str args)
 	    .tls = stream_is_tls(s->stream),
 	};
 	exchange(s, mechanism, &begin);
-	mem_wipe(initial.p, initial.capacity);
-	buf_free(&initial);
+	forget(&initial);
 }
