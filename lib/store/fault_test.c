@@ -7,6 +7,18 @@
 #include "store/engine_file.h"
 #include "store/le.h"
 
+/* A descriptor of the account's file. */
+static int account_file(const char *name)
+{
+	struct box *b;
+	int fd = -1;
+
+	if (open_box(&b) == STORE_OK || b != NULL)
+		fd = openat(box_directory(b), name, O_RDWR | O_CLOEXEC);
+	box_close(&b);
+	return fd;
+}
+
 static unsigned messages(struct box *b)
 {
 	return (unsigned)box_find(b, STR("INBOX"))->messages;

@@ -136,18 +136,6 @@ static enum store_result deliver_id(struct box *b, const char *id)
 	return deliver_text(b, id, text, (size_t)len);
 }
 
-/* A descriptor of the account's file. */
-static int account_file(const char *name)
-{
-	struct box *b;
-	int fd = -1;
-
-	if (open_box(&b) == STORE_OK || b != NULL)
-		fd = openat(box_directory(b), name, O_RDWR | O_CLOEXEC);
-	box_close(&b);
-	return fd;
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 #endif
