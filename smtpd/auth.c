@@ -13,8 +13,8 @@
 
 bool auth_offered(const struct session *s)
 {
-	return s->server->role == ROLE_SUBMISSION &&
-	    stream_is_tls(s->stream) && s->login[0] == '\0';
+	return s->server->role == ROLE_SUBMISSION && stream_is_tls(s->stream) &&
+	    s->login[0] == '\0';
 }
 
 static void log_failure(
@@ -90,8 +90,7 @@ static void succeed(
 		return;
 	}
 	str_copy(s->mechanism, sizeof(s->mechanism), str_from(mechanism));
-	trace_event(
-	    TRACE_LOGIN, &s->id, NULL, "%s, %s", s->login, mechanism);
+	trace_event(TRACE_LOGIN, &s->id, NULL, "%s, %s", s->login, mechanism);
 	daemon_count("logins", 1);
 	reply(s, 235, "2.7.0", "Authentication successful");
 }
@@ -108,8 +107,8 @@ static void fail(
 }
 
 /* auth asks and the client answers, until auth says yes or no. */
-static void exchange(struct session *s, const char *mechanism,
-    const struct auth_begin *begin)
+static void exchange(
+    struct session *s, const char *mechanism, const struct auth_begin *begin)
 {
 	struct peer *auth = &s->server->auth;
 	int64_t wait = s->server->house->ipc_timeout;
@@ -188,8 +187,9 @@ void cmd_auth(struct session *s, struct str args)
 		forget(&initial);
 		return;
 	}
+	request++;
 	struct auth_begin begin = {
-	    .request = ++request,
+	    .request = request,
 	    .service = STR("submission"),
 	    .session = id_str(&s->id),
 	    .mechanism = str_from(mechanism),

@@ -30,7 +30,8 @@ static int take_helo(struct session *s, struct str args)
 	transaction_reset(s);
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.p[i];
-		bool good = c > ' ' && c < 127 && strchr("()<>\\\";,", c) == NULL;
+		bool good = c > ' ' && c < 127 &&
+		    strchr("()<>\\\";,", c) == NULL;
 		s->helo[i] = good ? c : '?';
 	}
 	s->helo[name.len] = '\0';
@@ -46,8 +47,8 @@ static void cmd_helo(struct session *s, struct str args)
 	reply(s, 250, NULL, "%s", s->server->house->myhostname);
 }
 
-static void offer(struct session *s, bool really, const char *keyword,
-    const char *rest)
+static void offer(
+    struct session *s, bool really, const char *keyword, const char *rest)
 {
 	if (really && session_offers(s, keyword))
 		stream_printf(s->stream, "250-%s%s\r\n", keyword, rest);
@@ -69,8 +70,7 @@ static void cmd_ehlo(struct session *s, struct str args)
 	s->last_code = 250;
 	snprintf(size, sizeof(size), " %llu",
 	    (unsigned long long)s->server->house->message_size_limit);
-	stream_printf(
-	    s->stream, "250-%s\r\n", s->server->house->myhostname);
+	stream_printf(s->stream, "250-%s\r\n", s->server->house->myhostname);
 	offer(s, true, "PIPELINING", "");
 	offer(s, true, "SIZE", size);
 	offer(s, can_start_tls(s), "STARTTLS", "");
@@ -99,8 +99,7 @@ static void cmd_starttls(struct session *s, struct str args)
 	int64_t deadline = deadline_in(s->conf->smtpd_timeout);
 	reply(s, 220, "2.0.0", "Ready to start TLS");
 	enum stream_result r = stream_flush(s->stream, deadline);
-	if (r == STREAM_OK &&
-	    stream_tls_server(s->stream, s->server->tls) < 0)
+	if (r == STREAM_OK && stream_tls_server(s->stream, s->server->tls) < 0)
 		r = STREAM_ERROR;
 	if (r == STREAM_OK)
 		r = stream_wait_handshake(s->stream, deadline);
@@ -229,8 +228,7 @@ static void out_of_order(struct session *s, const struct command *c)
 	else if (c->run == cmd_rcpt || c->run == cmd_data)
 		reply(s, 503, "5.5.1", "Error: need MAIL command");
 	else
-		reply(s, 503, "5.5.1", "Error: %s not permitted now",
-		    c->verb);
+		reply(s, 503, "5.5.1", "Error: %s not permitted now", c->verb);
 }
 
 static void run(struct session *s, const struct command *c, struct str args)
@@ -271,8 +269,8 @@ void command_run(struct session *s, struct str line)
 		s->done[at]++;
 }
 
-static int count(char *out, size_t size, const char *name, unsigned done,
-    unsigned said)
+static int count(
+    char *out, size_t size, const char *name, unsigned done, unsigned said)
 {
 	if (done == said)
 		return snprintf(out, size, " %s=%u", name, done);

@@ -13,15 +13,21 @@
 
 #include "core/buf.h"
 
-enum data_state { DATA_LINE_START, DATA_DOT, DATA_DOT_CR, DATA_IN_LINE,
-	DATA_CR, DATA_ENDED };
+enum data_state {
+	DATA_LINE_START,
+	DATA_DOT,
+	DATA_DOT_CR,
+	DATA_IN_LINE,
+	DATA_CR,
+	DATA_ENDED
+};
 
 struct data_decoder {
 	enum data_state state;
 	bool bare_cr, bare_lf; /* seen so far */
 	bool nul;
-	uint64_t line;         /* octets of the line so far */
-	uint64_t longest;      /* octets of the longest, without CRLF */
+	uint64_t line;    /* octets of the line so far */
+	uint64_t longest; /* octets of the longest, without CRLF */
 };
 
 static inline struct data_decoder data_decoder_new(void)

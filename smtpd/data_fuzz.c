@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    taken != (end <= in.len ? end : in.len))
 		abort();
 	for (size_t i = 0; i < a.len; i++)
-		if ((a.p[i] == '\r' && (i + 1 == a.len || a.p[i + 1] != '\n')) ||
+		if ((a.p[i] == '\r' &&
+			(i + 1 == a.len || a.p[i + 1] != '\n')) ||
 		    (a.p[i] == '\n' && (i == 0 || a.p[i - 1] != '\r')))
 			abort();
 	if (whole.state == DATA_ENDED && !whole.bare_cr && !whole.bare_lf) {

@@ -14,8 +14,8 @@ static void decode(struct str in, size_t a, size_t b, char *got, size_t size)
 {
 	struct data_decoder d = data_decoder_new();
 	struct buf out = buf_new(100000);
-	const struct str parts[] = {str_sub(in, 0, a), str_sub(in, a, b - a),
-	    str_skip(in, b)};
+	const struct str parts[] = {
+	    str_sub(in, 0, a), str_sub(in, a, b - a), str_skip(in, b)};
 	size_t at = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -96,8 +96,7 @@ static void one_octet_at_a_time(void **state)
 		while (at < in.len && d.state != DATA_ENDED)
 			at += data_decode(&d, str_sub(in, at, 1), &out);
 		size_t len = str_find(str_from(rows[i].want), '|');
-		assert_true(
-		    str_eq(buf_str(&out), str_of(rows[i].want, len)));
+		assert_true(str_eq(buf_str(&out), str_of(rows[i].want, len)));
 		buf_free(&out);
 	}
 }

@@ -8,8 +8,15 @@
 
 #define SIZE_MOST INT64_MAX
 
-enum param { PARAM_SIZE, PARAM_BODY, PARAM_RET, PARAM_ENVID, PARAM_AUTH,
-	PARAM_NOTIFY, PARAM_ORCPT };
+enum param {
+	PARAM_SIZE,
+	PARAM_BODY,
+	PARAM_RET,
+	PARAM_ENVID,
+	PARAM_AUTH,
+	PARAM_NOTIFY,
+	PARAM_ORCPT
+};
 
 /* clang-format off */
 static const struct {
@@ -102,8 +109,8 @@ static int next_param(struct str *args, bool for_rcpt, unsigned extensions,
 	return row;
 }
 
-static int mail_param(enum param param, struct str value,
-    struct mail_args *out, struct refusal *why)
+static int mail_param(enum param param, struct str value, struct mail_args *out,
+    struct refusal *why)
 {
 	static const char *const bodies[] = {"7BIT", "8BITMIME", NULL};
 	static const char *const rets[] = {"FULL", "HDRS", NULL};
@@ -117,8 +124,7 @@ static int mail_param(enum param param, struct str value,
 		return 0;
 	case PARAM_BODY:
 		out->body = one_of(value, bodies);
-		return out->body != NULL ? 0
-					 : bad_value(why, "Bad BODY value");
+		return out->body != NULL ? 0 : bad_value(why, "Bad BODY value");
 	case PARAM_RET:
 		out->ret = one_of(value, rets);
 		return out->ret != NULL ? 0 : bad_value(why, "Bad RET value");
@@ -142,7 +148,8 @@ static int mail_param(enum param param, struct str value,
 /* "NEVER", or a list without it and without repetition (RFC 3461 4.1). */
 static int read_notify(struct str value, char *out, size_t size)
 {
-	static const char *const words[] = {"SUCCESS", "FAILURE", "DELAY", NULL};
+	static const char *const words[] = {
+	    "SUCCESS", "FAILURE", "DELAY", NULL};
 	unsigned set = 0;
 
 	if (str_case_eq(value, STR("NEVER"))) {
@@ -154,7 +161,8 @@ static int read_notify(struct str value, char *out, size_t size)
 	while (value.len > 0) {
 		struct str word = str_cut(&value, ',');
 		unsigned i = 0;
-		while (words[i] != NULL && !str_case_eq(word, str_from(words[i])))
+		while (
+		    words[i] != NULL && !str_case_eq(word, str_from(words[i])))
 			i++;
 		if (words[i] == NULL || (set & 1u << i) != 0)
 			return -1;
@@ -182,8 +190,8 @@ static int read_orcpt(struct str value, char *out, size_t size)
 	return decode_xtext(rest, out + n, size - (size_t)n);
 }
 
-static int rcpt_param(enum param param, struct str value,
-    struct rcpt_args *out, struct refusal *why)
+static int rcpt_param(enum param param, struct str value, struct rcpt_args *out,
+    struct refusal *why)
 {
 	if (param == PARAM_NOTIFY) {
 		if (read_notify(value, out->notify, sizeof(out->notify)) == 0)
@@ -217,8 +225,8 @@ static int cut_path(struct str *args, struct str prefix, bool for_rcpt,
 	return 0;
 }
 
-int mail_args_parse(struct str args, unsigned extensions,
-    struct mail_args *out, struct refusal *why)
+int mail_args_parse(struct str args, unsigned extensions, struct mail_args *out,
+    struct refusal *why)
 {
 	struct str value;
 	unsigned seen = 0;
@@ -227,19 +235,20 @@ int mail_args_parse(struct str args, unsigned extensions,
 	*out = (struct mail_args){.body = "", .ret = ""};
 	if (cut_path(&args, STR("FROM:"), false, &out->sender, why) < 0)
 		return -1;
-	while ((row = next_param(&args, false, extensions, &seen, &value,
-		    why)) >= 0)
+	while ((row = next_param(
+		    &args, false, extensions, &seen, &value, why)) >= 0)
 		if (mail_param(params[row].param, value, out, why) < 0)
 			return -1;
 	if (row == -1)
 		return -1;
-	if (out->sender.len > 0 && str_find(out->sender, '@') == out->sender.len)
+	if (out->sender.len > 0 &&
+	    str_find(out->sender, '@') == out->sender.len)
 		return refuse(why, 501, "5.1.7", "no domain");
 	return 0;
 }
 
-int rcpt_args_parse(struct str args, unsigned extensions,
-    struct rcpt_args *out, struct refusal *why)
+int rcpt_args_parse(struct str args, unsigned extensions, struct rcpt_args *out,
+    struct refusal *why)
 {
 	struct str value;
 	unsigned seen = 0;
@@ -250,8 +259,8 @@ int rcpt_args_parse(struct str args, unsigned extensions,
 		return -1;
 	if (out->recipient.len == 0)
 		return refuse(why, 501, "5.1.3", "no address");
-	while ((row = next_param(&args, true, extensions, &seen, &value,
-		    why)) >= 0)
+	while ((row = next_param(
+		    &args, true, extensions, &seen, &value, why)) >= 0)
 		if (rcpt_param(params[row].param, value, out, why) < 0)
 			return -1;
 	return row == -1 ? -1 : 0;

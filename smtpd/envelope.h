@@ -25,23 +25,23 @@ struct mail_args {
 	struct str sender; /* view; empty: the null reverse-path */
 	bool has_size;
 	uint64_t size;
-	const char *body; /* "7BIT", "8BITMIME" or "" */
-	const char *ret;  /* "FULL", "HDRS" or "" */
+	const char *body;          /* "7BIT", "8BITMIME" or "" */
+	const char *ret;           /* "FULL", "HDRS" or "" */
 	char envid[ENVID_MAX + 1]; /* decoded, printable; "" */
 };
 
 /* args: what follows "MAIL ". Returns 0, or -1 and *why. */
-int mail_args_parse(struct str args, unsigned extensions,
-    struct mail_args *out, struct refusal *why);
+int mail_args_parse(struct str args, unsigned extensions, struct mail_args *out,
+    struct refusal *why);
 
 struct rcpt_args {
 	struct str recipient; /* view; "Postmaster" may lack a domain */
-	char notify[32]; /* "NEVER", or of "SUCCESS,FAILURE,DELAY"; "" */
+	char notify[32];      /* "NEVER", or of "SUCCESS,FAILURE,DELAY"; "" */
 	char original[ORCPT_MAX + 1]; /* "rfc822;user@example.org", decoded */
 };
 
 /* args: what follows "RCPT ". */
-int rcpt_args_parse(struct str args, unsigned extensions,
-    struct rcpt_args *out, struct refusal *why);
+int rcpt_args_parse(struct str args, unsigned extensions, struct rcpt_args *out,
+    struct refusal *why);
 
 #endif

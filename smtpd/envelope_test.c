@@ -21,11 +21,10 @@ static void mail_text(const char *in, unsigned extensions, char *got)
 	}
 	int n = snprintf(got, 600, "<%.*s>", STR_FMT(m.sender));
 	if (m.has_size)
-		n += snprintf(got + n, 200, " size=%llu",
-		    (unsigned long long)m.size);
+		n += snprintf(
+		    got + n, 200, " size=%llu", (unsigned long long)m.size);
 	snprintf(got + n, 400, "%s%s%s%s%s%s", m.body[0] ? " " : "", m.body,
-	    m.ret[0] ? " " : "", m.ret, m.envid[0] ? " envid=" : "",
-	    m.envid);
+	    m.ret[0] ? " " : "", m.ret, m.envid[0] ? " envid=" : "", m.envid);
 }
 
 static void reads_mail(void **state)

@@ -54,15 +54,14 @@ int peer_answer(struct peer *peer, const struct ipc_type *request,
 	return broken(peer, r);
 }
 
-int peer_ask(struct peer *peer, const struct ipc_type *request,
-    const void *msg, const struct ipc_type **answer, const void **reply,
-    int64_t deadline)
+int peer_ask(struct peer *peer, const struct ipc_type *request, const void *msg,
+    const struct ipc_type **answer, const void **reply, int64_t deadline)
 {
 	for (;;) {
 		if (peer_open(peer, deadline) == NULL)
 			return -1;
-		if (peer_answer(
-			peer, request, msg, answer, reply, deadline) == 0)
+		if (peer_answer(peer, request, msg, answer, reply, deadline) ==
+		    0)
 			return 0;
 		if (!peer->kept)
 			return -1;

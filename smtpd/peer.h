@@ -31,9 +31,8 @@ int peer_call(struct peer *peer, const struct ipc_type *request,
     int64_t deadline);
 
 /* The same, for an answer of any type of the exchange. */
-int peer_ask(struct peer *peer, const struct ipc_type *request,
-    const void *msg, const struct ipc_type **answer, const void **reply,
-    int64_t deadline);
+int peer_ask(struct peer *peer, const struct ipc_type *request, const void *msg,
+    const struct ipc_type **answer, const void **reply, int64_t deadline);
 
 /* The next message of a dialogue on the open connection; never repeated. */
 int peer_answer(struct peer *peer, const struct ipc_type *request,

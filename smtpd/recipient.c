@@ -29,8 +29,8 @@ static int keep(struct session *s, struct recipient r)
 
 	if (t->count == t->room) {
 		size_t room = t->room == 0 ? 8 : t->room * 2;
-		struct recipient *more =
-		    arena_alloc(&t->arena, room * sizeof(*more));
+		struct recipient *more = arena_alloc(
+		    &t->arena, room * sizeof(*more));
 		if (more == NULL)
 			return -1;
 		if (t->count > 0)
@@ -74,15 +74,17 @@ static bool refused_by_directory(
 		    str_copy(dsn, sizeof(dsn), r->dsn) < 0)
 			break;
 		reject(s, address, (int)r->code,
-		    dsn[0] != '\0' ? dsn : r->code < 500 ? "4.0.0" : "5.0.0",
+		    dsn[0] != '\0'      ? dsn
+			: r->code < 500 ? "4.0.0"
+					: "5.0.0",
 		    "<%.*s>: Recipient address rejected: %.*s",
 		    STR_FMT(address), STR_FMT(r->text));
 		return true;
 	case RESOLVE_TEMPORARY:
 		break;
 	}
-	reject(s, address, 451, "4.3.0",
-	    "<%.*s>: Temporary lookup failure", STR_FMT(address));
+	reject(s, address, 451, "4.3.0", "<%.*s>: Temporary lookup failure",
+	    STR_FMT(address));
 	return true;
 }
 
@@ -102,8 +104,8 @@ static bool refused(struct session *s, struct str address)
 	const struct lookup_resolved *r = answer;
 	if (r->domain == CLASS_REMOTE && r->status != RESOLVE_TEMPORARY &&
 	    !may_relay(s)) {
-		reject(s, address, 554, "5.7.1",
-		    "<%.*s>: Relay access denied", STR_FMT(address));
+		reject(s, address, 554, "5.7.1", "<%.*s>: Relay access denied",
+		    STR_FMT(address));
 		return true;
 	}
 	return refused_by_directory(s, address, r);
@@ -137,7 +139,6 @@ void cmd_rcpt(struct session *s, struct str args)
 		return;
 	}
 	s->state = HAS_RECIPIENT;
-	trace_event(TRACE_RECIPIENT, &s->id, NULL, "%.*s",
-	    STR_FMT(r.address));
+	trace_event(TRACE_RECIPIENT, &s->id, NULL, "%.*s", STR_FMT(r.address));
 	reply(s, 250, "2.1.5", "Ok");
 }

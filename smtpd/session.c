@@ -61,7 +61,7 @@ static void log_rejection(struct session *s, struct str recipient, int code,
     const char *dsn, const char *text)
 {
 	const char *proto = s->server->role == ROLE_LMTP ? "LMTP"
-	    : s->esmtp					 ? "ESMTP"
+	    : s->esmtp                                   ? "ESMTP"
 							 : "SMTP";
 	char envelope[2200] = "";
 
@@ -77,14 +77,13 @@ static void log_rejection(struct session *s, struct str recipient, int code,
 	    s->doing, s->name, s->address, code, dsn, text, envelope, proto,
 	    s->helo[0] != '\0' ? " helo=<" : "", s->helo,
 	    s->helo[0] != '\0' ? ">" : "");
-	trace_event(
-	    TRACE_REFUSED, &s->id, NULL, "%s: %d %s %s", s->doing, code, dsn,
-	    text);
+	trace_event(TRACE_REFUSED, &s->id, NULL, "%s: %d %s %s", s->doing, code,
+	    dsn, text);
 	daemon_count("rejected", 1);
 }
 
-void reject(struct session *s, struct str recipient, int code,
-    const char *dsn, const char *format, ...)
+void reject(struct session *s, struct str recipient, int code, const char *dsn,
+    const char *format, ...)
 {
 	char text[REPLY_MAX];
 	va_list args;
@@ -153,8 +152,7 @@ static void tell_timeout(struct session *s)
 		hang_up(s, "4.3.2", "%s Service shutting down", host);
 		return;
 	}
-	log_info("timeout after %s from %s[%s]", s->doing, s->name,
-	    s->address);
+	log_info("timeout after %s from %s[%s]", s->doing, s->name, s->address);
 	hang_up(s, "4.4.2", "%s Error: timeout exceeded", host);
 	s->ending = ENDED_TIMEOUT;
 }
@@ -175,8 +173,7 @@ bool session_gone(struct session *s, enum stream_result result)
 	return false;
 }
 
-bool session_line(
-    struct session *s, size_t most, struct str *line, bool *bare)
+bool session_line(struct session *s, size_t most, struct str *line, bool *bare)
 {
 	int64_t deadline = deadline_in(s->conf->smtpd_timeout);
 
@@ -208,7 +205,7 @@ static void learn_client(struct session *s, const struct conn *conn)
 	netaddr_text(&peer, s->address);
 	s->port = netaddr_port(&peer);
 	s->trusted = netaddr_in_list(
-	    &peer, str_from(server->house->mynetworks), &bad) == 1;
+			 &peer, str_from(server->house->mynetworks), &bad) == 1;
 	snprintf(s->name, sizeof(s->name), "unknown");
 	if (netaddr_is_loopback(&peer))
 		snprintf(s->name, sizeof(s->name), "localhost");
@@ -279,8 +276,7 @@ static void greet(struct session *s)
 	const struct house_conf *house = s->server->house;
 
 	stream_printf(s->stream, "220 %s %s %s\r\n", house->myhostname,
-	    s->server->role == ROLE_LMTP ? "LMTP" : "ESMTP",
-	    house->mail_name);
+	    s->server->role == ROLE_LMTP ? "LMTP" : "ESMTP", house->mail_name);
 }
 
 void session_restart(struct session *s)
@@ -333,8 +329,8 @@ static void converse(struct session *s)
 			hang_up(s, "4.3.2", "%s Service shutting down", host);
 			return;
 		}
-		if (!session_line(s, (size_t)s->conf->line_length_limit,
-			&line, &bare))
+		if (!session_line(
+			s, (size_t)s->conf->line_length_limit, &line, &bare))
 			return;
 		if (forbidden(s, line)) {
 			log_warning("non-SMTP command from %s[%s]: %.*s",
@@ -349,8 +345,7 @@ static void converse(struct session *s)
 		    s->errors >= s->conf->smtpd_hard_error_limit) {
 			log_info("too many errors after %s from %s[%s]",
 			    s->doing, s->name, s->address);
-			hang_up(s, "4.7.0", "%s Error: too many errors",
-			    host);
+			hang_up(s, "4.7.0", "%s Error: too many errors", host);
 		}
 	}
 }

@@ -32,12 +32,7 @@ struct server {
  *
  * RSET and EHLO lead back to GREETED, STARTTLS to CONNECTED.
  */
-enum state {
-	CONNECTED = 1,
-	GREETED = 2,
-	HAS_SENDER = 4,
-	HAS_RECIPIENT = 8
-};
+enum state { CONNECTED = 1, GREETED = 2, HAS_SENDER = 4, HAS_RECIPIENT = 8 };
 #define ANY (CONNECTED | GREETED | HAS_SENDER | HAS_RECIPIENT)
 
 struct recipient {
@@ -74,7 +69,7 @@ struct session {
 
 	bool esmtp; /* EHLO or LHLO was said */
 	char helo[256];
-	char login[IPC_ADDRESS_MAX + 1];  /* "": not authenticated */
+	char login[IPC_ADDRESS_MAX + 1]; /* "": not authenticated */
 	char ticket[IPC_TICKET_MAX + 1];
 	char mechanism[IPC_NAME_MAX + 1]; /* "PLAIN" */
 
@@ -105,17 +100,15 @@ void reply(struct session *s, int code, const char *dsn, const char *format,
  * A refusal for reasons of policy: the reply, a log line in Postfix's shape
  * and a trace event. recipient may be empty.
  */
-void reject(struct session *s, struct str recipient, int code,
-    const char *dsn, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void reject(struct session *s, struct str recipient, int code, const char *dsn,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* A last reply, 421, and the end. */
 void hang_up(struct session *s, const char *dsn, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* A line of the client; false when there is none any more (s->ending). */
-bool session_line(
-    struct session *s, size_t most, struct str *line, bool *bare);
+bool session_line(struct session *s, size_t most, struct str *line, bool *bare);
 
 /* The client did not send what was waited for: logs, replies where there is
  * somebody to hear it, ends the session. Always false. */

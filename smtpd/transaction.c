@@ -95,8 +95,7 @@ void cmd_mail(struct session *s, struct str args)
 	t->body = mail.body;
 	t->ret = mail.ret;
 	s->state = HAS_SENDER;
-	trace_event(
-	    TRACE_ENVELOPE, &s->id, NULL, "%.*s", STR_FMT(t->sender));
+	trace_event(TRACE_ENVELOPE, &s->id, NULL, "%.*s", STR_FMT(t->sender));
 	reply(s, 250, "2.1.0", "Ok");
 }
 
@@ -106,11 +105,11 @@ void cmd_mail(struct session *s, struct str args)
 struct passage {
 	struct session *s;
 	struct data_decoder decoder;
-	struct buf chunk;    /* content that cleanup has not got */
-	uint64_t size;       /* octets decoded */
-	bool begun;          /* message and recipients were put */
-	bool flushed;        /* something has left for cleanup */
-	bool kept;           /* the connection was there before */
+	struct buf chunk; /* content that cleanup has not got */
+	uint64_t size;    /* octets decoded */
+	bool begun;       /* message and recipients were put */
+	bool flushed;     /* something has left for cleanup */
+	bool kept;        /* the connection was there before */
 	/* the refusal, code 0: none */
 	int code;
 	char dsn[IPC_DSN_MAX + 1];
@@ -372,8 +371,8 @@ static void commit(struct passage *p)
 	const void *msg = NULL;
 
 	while (p->code == 0) {
-		int64_t deadline =
-		    deadline_in(p->s->server->house->ipc_timeout);
+		int64_t deadline = deadline_in(
+		    p->s->server->house->ipc_timeout);
 		struct ipc *ipc = put_chunk(p);
 		if (ipc == NULL)
 			return;
@@ -420,8 +419,7 @@ static void log_accepted(const struct passage *p)
 		log_info("%s: client=%s[%s], sasl_method=%s, sasl_username=%s",
 		    p->queue_id, s->name, s->address, s->mechanism, s->login);
 	else
-		log_info("%s: client=%s[%s]", p->queue_id, s->name,
-		    s->address);
+		log_info("%s: client=%s[%s]", p->queue_id, s->name, s->address);
 }
 
 /* For LMTP each recipient gets a reply of its own (RFC 2033 4.2). */
@@ -436,8 +434,7 @@ static void answer(struct passage *p)
 			reply(s, 250, "2.0.0", "<%.*s> Ok: queued as %s",
 			    STR_FMT(to), p->queue_id);
 		else if (p->code == 0)
-			reply(s, 250, "2.0.0", "Ok: queued as %s",
-			    p->queue_id);
+			reply(s, 250, "2.0.0", "Ok: queued as %s", p->queue_id);
 		else if (i == 0)
 			reject(s, STR_EMPTY, p->code, p->dsn, "%s", p->text);
 		else

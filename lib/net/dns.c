@@ -44,8 +44,8 @@ struct dns_query {
 	char name[DNS_NAME_TEXT_MAX];
 	void (*done)(const struct dns_reply *reply, void *arg);
 	void *arg;
-	bool asking;     /* dns_ask has not returned yet */
-	bool with_ares;  /* its callback will still come */
+	bool asking;    /* dns_ask has not returned yet */
+	bool with_ares; /* its callback will still come */
 	bool cancelled;
 	struct dns_reply early; /* failed while asking */
 	struct loop_timer *later;
@@ -71,8 +71,7 @@ static void socket_ready(unsigned what, void *arg)
 	struct dns *dns = s->dns;
 	int fd = s->fd; /* s may end in the call */
 
-	ares_process_fd(dns->channel,
-	    what & LOOP_READ ? fd : ARES_SOCKET_BAD,
+	ares_process_fd(dns->channel, what & LOOP_READ ? fd : ARES_SOCKET_BAD,
 	    what & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
 	set_timer(dns);
 }
@@ -90,8 +89,7 @@ static void socket_state(void *arg, ares_socket_t fd, int reads, int writes)
 {
 	struct dns *dns = arg;
 	struct dns_socket **at = &dns->sockets;
-	unsigned what =
-	    (reads ? LOOP_READ : 0u) | (writes ? LOOP_WRITE : 0u);
+	unsigned what = (reads ? LOOP_READ : 0u) | (writes ? LOOP_WRITE : 0u);
 
 	while (*at != NULL && (*at)->fd != fd)
 		at = &(*at)->next;
@@ -108,8 +106,7 @@ static void socket_state(void *arg, ares_socket_t fd, int reads, int writes)
 		s->fd = fd;
 		s->next = dns->sockets;
 		dns->sockets = s;
-		s->watch =
-		    loop_watch_new(dns->loop, fd, what, socket_ready, s);
+		s->watch = loop_watch_new(dns->loop, fd, what, socket_ready, s);
 	}
 }
 
@@ -181,8 +178,8 @@ static int set_servers(struct dns *dns, const char *servers, const char **why)
 	if (servers_csv(str_from(servers), &csv, &dns->trusted) < 0) {
 		*why = "dns_servers is not a list of addresses";
 		result = -1;
-	} else if (ares_set_servers_ports_csv(
-		       dns->channel, buf_text(&csv)) != ARES_SUCCESS) {
+	} else if (ares_set_servers_ports_csv(dns->channel, buf_text(&csv)) !=
+	    ARES_SUCCESS) {
 		*why = "c-ares does not take the servers";
 		result = -1;
 	}
@@ -190,8 +187,8 @@ static int set_servers(struct dns *dns, const char *servers, const char **why)
 	return result;
 }
 
-struct dns *dns_open(struct loop *loop, const char *servers,
-    int64_t timeout_ms, int tries, const char **why)
+struct dns *dns_open(struct loop *loop, const char *servers, int64_t timeout_ms,
+    int tries, const char **why)
 {
 	static bool library;
 	struct dns *dns = NEW(struct dns);
@@ -253,11 +250,11 @@ static struct dns_reply status_reply(int status)
 {
 	struct dns_reply r = {.status = DNS_TEMPORARY};
 
-	r.why = status == ARES_ETIMEOUT	      ? "timeout"
-	    : status == ARES_ECONNREFUSED     ? "no name server answers"
-	    : status == ARES_ESERVFAIL	      ? "SERVFAIL"
-	    : status == ARES_EREFUSED	      ? "REFUSED"
-					      : "name server failure";
+	r.why = status == ARES_ETIMEOUT   ? "timeout"
+	    : status == ARES_ECONNREFUSED ? "no name server answers"
+	    : status == ARES_ESERVFAIL    ? "SERVFAIL"
+	    : status == ARES_EREFUSED     ? "REFUSED"
+					  : "name server failure";
 	return r;
 }
 
@@ -331,8 +328,7 @@ static void send_query(struct dns_query *q)
 	set_timer(q->dns);
 }
 
-struct dns_query *dns_ask(struct dns *dns, struct str name,
-    enum dns_type type,
+struct dns_query *dns_ask(struct dns *dns, struct str name, enum dns_type type,
     void (*done)(const struct dns_reply *reply, void *arg), void *arg)
 {
 	struct dns_query *q = NEW(struct dns_query);
@@ -342,7 +338,8 @@ struct dns_query *dns_ask(struct dns *dns, struct str name,
 	q->done = done;
 	q->arg = arg;
 	q->asking = true;
-	if (dns_name_valid(name) && str_copy(q->name, sizeof(q->name), name) == 0)
+	if (dns_name_valid(name) &&
+	    str_copy(q->name, sizeof(q->name), name) == 0)
 		send_query(q);
 	else
 		q->early = (struct dns_reply){
@@ -400,8 +397,8 @@ const struct dns_reply *dns_wait(
 static enum dns_status leads_back(struct dns *dns, struct str name,
     const struct netaddr *client, const char *text, int64_t deadline)
 {
-	const struct dns_reply *r = dns_wait(dns, name,
-	    strchr(text, ':') != NULL ? DNS_AAAA : DNS_A, deadline);
+	const struct dns_reply *r = dns_wait(
+	    dns, name, strchr(text, ':') != NULL ? DNS_AAAA : DNS_A, deadline);
 	char found[NETADDR_TEXT_MAX];
 
 	(void)client;
@@ -430,8 +427,8 @@ enum dns_status dns_client_name(struct dns *dns, const struct netaddr *client,
 		return DNS_NO_NAME;
 	snprintf(question, sizeof(question), "%s.%s", reverse,
 	    strchr(text, ':') != NULL ? "ip6.arpa" : "in-addr.arpa");
-	const struct dns_reply *r =
-	    dns_wait(dns, str_from(question), DNS_PTR, deadline);
+	const struct dns_reply *r = dns_wait(
+	    dns, str_from(question), DNS_PTR, deadline);
 	if (r->status == DNS_TEMPORARY)
 		return DNS_TEMPORARY;
 	for (size_t i = 0; r->status == DNS_OK && i < r->count; i++)

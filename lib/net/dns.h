@@ -10,8 +10,16 @@
 #include "net/loop.h"
 #include "net/netaddr.h"
 
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12,
-	DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type {
+	DNS_A = 1,
+	DNS_NS = 2,
+	DNS_CNAME = 5,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_TLSA = 52
+};
 
 enum dns_status {
 	DNS_OK,        /* at least one record */
@@ -23,12 +31,12 @@ enum dns_status {
 
 struct dns_record {
 	enum dns_type type;
-	uint32_t ttl;          /* seconds */
-	uint16_t preference;   /* MX */
-	struct netaddr addr;   /* A, AAAA; port 0 */
-	struct str name;       /* MX, NS, CNAME, PTR: without final dot; "" is
+	uint32_t ttl;        /* seconds */
+	uint16_t preference; /* MX */
+	struct netaddr addr; /* A, AAAA; port 0 */
+	struct str name;     /* MX, NS, CNAME, PTR: without final dot; "" is
 	                        * the root */
-	struct str text;       /* TXT: strings joined; TLSA: raw */
+	struct str text;     /* TXT: strings joined; TLSA: raw */
 };
 
 struct dns_reply {
@@ -47,16 +55,15 @@ struct dns_query;
  * commas ("127.0.0.1:5300 [::1]:53"); "" takes resolv.conf. NULL and *why on
  * failure. Make it before the jail: resolv.conf is read here.
  */
-struct dns *dns_open(struct loop *loop, const char *servers,
-    int64_t timeout_ms, int tries, const char **why);
+struct dns *dns_open(struct loop *loop, const char *servers, int64_t timeout_ms,
+    int tries, const char **why);
 /* Ends what is under way without calling done; the queries are then gone. Not
  * from inside done. */
 void dns_close(struct dns **dns);
 
 /* reply and everything in it end when done returns. done is never called
  * before dns_ask has returned. */
-struct dns_query *dns_ask(struct dns *dns, struct str name,
-    enum dns_type type,
+struct dns_query *dns_ask(struct dns *dns, struct str name, enum dns_type type,
     void (*done)(const struct dns_reply *reply, void *arg), void *arg);
 /* done will not be called. */
 void dns_cancel(struct dns_query **query);

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#define CHAIN_MAX    16  /* CNAMEs in a row */
-#define JUMPS_MAX    64  /* compression pointers in one name */
+#define CHAIN_MAX    16 /* CNAMEs in a row */
+#define JUMPS_MAX    64 /* compression pointers in one name */
 #define HEADER_LEN   12
 #define CLASS_IN     1
 #define RCODE_OK     0
@@ -92,8 +92,7 @@ static int add_label(
  * dot; "" is the root. valid: it consists of host name characters. -1 when
  * it is malformed.
  */
-static int read_name(
-    struct reader *r, char out[DNS_NAME_TEXT_MAX], bool *valid)
+static int read_name(struct reader *r, char out[DNS_NAME_TEXT_MAX], bool *valid)
 {
 	size_t at = r->at, used = 0;
 	unsigned jumps = 0;
@@ -225,8 +224,8 @@ static int read_rdata(struct reader whole, const struct raw *raw,
 	case DNS_TXT:
 		return read_text(&r, arena, &out->text);
 	case DNS_TLSA:
-		out->text = arena_copy(arena,
-		    str_of(r.p + raw->rdata, raw->rdlen));
+		out->text = arena_copy(
+		    arena, str_of(r.p + raw->rdata, raw->rdlen));
 		return raw->rdlen >= 3 && out->text.p != NULL ? 0 : -1;
 	}
 	return -1;
@@ -240,8 +239,8 @@ static bool follow(struct reader whole, const struct raw *raws, size_t count,
 		bool valid;
 		if (raws[i].type != DNS_CNAME || !owns(&raws[i], owner))
 			continue;
-		struct reader r = {whole.p, raws[i].rdata + raws[i].rdlen,
-		    raws[i].rdata};
+		struct reader r = {
+		    whole.p, raws[i].rdata + raws[i].rdlen, raws[i].rdata};
 		if (read_name(&r, owner, &valid) < 0 || !valid)
 			return false;
 		if (raws[i].ttl < *ttl)
@@ -261,8 +260,8 @@ static struct dns_reply collect(struct reader whole, const struct raw *raws,
     size_t count, const char *owner, enum dns_type type, uint32_t ttl,
     struct arena *arena)
 {
-	struct dns_record *records =
-	    arena_alloc(arena, (count + 1) * sizeof(*records));
+	struct dns_record *records = arena_alloc(
+	    arena, (count + 1) * sizeof(*records));
 	size_t kept = 0, seen = 0;
 
 	if (records == NULL)
@@ -314,8 +313,8 @@ static int read_head(struct reader *r, struct str name, enum dns_type type,
 	if (read_name(r, asked, &valid) < 0 || read_u16(r, &qtype) < 0 ||
 	    read_u16(r, &class) < 0)
 		return -1;
-	return str_case_eq(str_from(asked), name) &&
-		qtype == (uint16_t)type && class == CLASS_IN
+	return str_case_eq(str_from(asked), name) && qtype == (uint16_t)type &&
+		class == CLASS_IN
 	    ? 0
 	    : -1;
 }
@@ -347,8 +346,8 @@ struct dns_reply dns_answer_parse(struct str message, struct str name,
 		for (int i = 0; follow(r, raws, count, owner, &ttl); i++)
 			if (i == CHAIN_MAX)
 				return failure(DNS_TEMPORARY, "CNAME loop");
-	struct dns_reply reply =
-	    collect(r, raws, count, owner, type, ttl, arena);
+	struct dns_reply reply = collect(
+	    r, raws, count, owner, type, ttl, arena);
 	reply.authentic = (flags & 0x20) != 0;
 	return reply;
 }

@@ -10,8 +10,8 @@
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_NS, DNS_CNAME,
-	    DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA};
+	static const enum dns_type types[] = {DNS_A, DNS_NS, DNS_CNAME, DNS_PTR,
+	    DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA};
 	struct arena arena = arena_new(DNS_ARENA_MAX);
 
 	if (len < 1)

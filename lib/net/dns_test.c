@@ -194,12 +194,12 @@ static void serve_udp(int fd)
 	socklen_t from_len = sizeof(from);
 	char in[2000];
 	struct buf out = buf_new(100000);
-	ssize_t n = recvfrom(fd, in, sizeof(in), 0,
-	    (struct sockaddr *)&from, &from_len);
+	ssize_t n = recvfrom(
+	    fd, in, sizeof(in), 0, (struct sockaddr *)&from, &from_len);
 
 	if (n > 16 && answer(in, (size_t)n, false, &out))
-		sendto(fd, out.p, out.len, 0, (struct sockaddr *)&from,
-		    from_len);
+		sendto(
+		    fd, out.p, out.len, 0, (struct sockaddr *)&from, from_len);
 	buf_free(&out);
 }
 
@@ -226,8 +226,8 @@ static char servers[64];
 
 static int start_server(void **state)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(in);
 	int udp, tcp;
 
@@ -250,8 +250,8 @@ static int start_server(void **state)
 	if (server == 0) {
 		alarm(60);
 		for (;;) {
-			struct pollfd p[2] = {{udp, POLLIN, 0},
-			    {tcp, POLLIN, 0}};
+			struct pollfd p[2] = {
+			    {udp, POLLIN, 0}, {tcp, POLLIN, 0}};
 			poll(p, 2, -1);
 			if (p[0].revents)
 				serve_udp(udp);
@@ -351,8 +351,8 @@ static void large_answers_come_by_tcp(void **state)
 	struct loop *loop = loop_new();
 	const char *why = "";
 	struct dns *dns = dns_open(loop, servers, 500, 2, &why);
-	const struct dns_reply *r =
-	    dns_wait(dns, STR("big.example"), DNS_TXT, deadline_in(5000));
+	const struct dns_reply *r = dns_wait(
+	    dns, STR("big.example"), DNS_TXT, deadline_in(5000));
 
 	(void)state;
 	assert_int_equal(r->status, DNS_OK);
@@ -369,8 +369,8 @@ static void silence_has_a_bound(void **state)
 	int64_t begin = clock_ms();
 
 	(void)state;
-	const struct dns_reply *r =
-	    dns_wait(dns, STR("silent.example"), DNS_A, deadline_in(60));
+	const struct dns_reply *r = dns_wait(
+	    dns, STR("silent.example"), DNS_A, deadline_in(60));
 	assert_int_equal(r->status, DNS_TEMPORARY);
 	assert_in_range(clock_ms() - begin, 55, 1000);
 	r = dns_wait(dns, STR("silent.example"), DNS_A, deadline_in(20000));
@@ -403,8 +403,8 @@ static void many_at_once_and_cancelled(void **state)
 	(void)state;
 	for (int i = 0; i < 200; i++)
 		q[i] = dns_ask(dns,
-		    str_from(i % 10 == 0 ? "not a name" : "a.example"),
-		    DNS_A, count_reply, &count);
+		    str_from(i % 10 == 0 ? "not a name" : "a.example"), DNS_A,
+		    count_reply, &count);
 	assert_int_equal(count, 0);
 	for (int i = 0; i < 200; i += 2) /* one of them not a name */
 		dns_cancel(&q[i]);
@@ -439,11 +439,10 @@ static void names_of_clients_are_verified(void **state)
 		struct netaddr a;
 		char name[256];
 		netaddr_parse(str_from(rows[i].address), 0, &a);
-		enum dns_status r =
-		    dns_client_name(dns, &a, name, deadline_in(5000));
+		enum dns_status r = dns_client_name(
+		    dns, &a, name, deadline_in(5000));
 		assert_string_equal(name, rows[i].want);
-		assert_int_equal(
-		    r, i < 2 ? DNS_OK : DNS_NO_NAME);
+		assert_int_equal(r, i < 2 ? DNS_OK : DNS_NO_NAME);
 	}
 	dns_close(&dns);
 	loop_free(&loop);

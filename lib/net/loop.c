@@ -148,10 +148,10 @@ struct loop_watch *loop_watch_new(struct loop *loop, int fd, unsigned what,
 
 	w->ready = ready;
 	w->arg = arg;
-	event_assign(&w->reading, loop->base, fd, EV_READ | EV_PERSIST,
-	    watch_ready, w);
-	event_assign(&w->writing, loop->base, fd, EV_WRITE | EV_PERSIST,
-	    watch_ready, w);
+	event_assign(
+	    &w->reading, loop->base, fd, EV_READ | EV_PERSIST, watch_ready, w);
+	event_assign(
+	    &w->writing, loop->base, fd, EV_WRITE | EV_PERSIST, watch_ready, w);
 	loop_watch_set(w, what);
 	return w;
 }
@@ -240,7 +240,6 @@ void loop_signal(struct loop *loop, int signal_number,
 	c->arg = arg;
 	c->next = loop->signals;
 	loop->signals = c;
-	evsignal_assign(
-	    &c->event, loop->base, signal_number, signal_caught, c);
+	evsignal_assign(&c->event, loop->base, signal_number, signal_caught, c);
 	event_add(&c->event, NULL);
 }

@@ -181,8 +181,7 @@ static int in_network(const struct netaddr *a, struct str text)
 	return same_bits(mine, theirs, (size_t)bits) ? 1 : 0;
 }
 
-int netaddr_in_list(
-    const struct netaddr *a, struct str list, struct str *bad)
+int netaddr_in_list(const struct netaddr *a, struct str list, struct str *bad)
 {
 	for (;;) {
 		struct str word = str_word(&list, " ,\t\r\n");

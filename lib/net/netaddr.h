@@ -42,7 +42,6 @@ void netaddr_reverse(const struct netaddr *a, char out[80]);
  * decides. Returns 1, 0, or -1 when the list has an entry that is none
  * (*bad is then that entry).
  */
-int netaddr_in_list(
-    const struct netaddr *a, struct str list, struct str *bad);
+int netaddr_in_list(const struct netaddr *a, struct str list, struct str *bad);
 
 #endif

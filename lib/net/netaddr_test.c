@@ -60,7 +60,8 @@ static void no_address_is_unknown(void **state)
 	assert_string_equal(text, "unknown");
 	assert_string_equal(reverse, "");
 	assert_false(netaddr_is_loopback(&none));
-	assert_int_equal(netaddr_in_list(&none, STR("0.0.0.0/0 ::/0"), NULL), 0);
+	assert_int_equal(
+	    netaddr_in_list(&none, STR("0.0.0.0/0 ::/0"), NULL), 0);
 }
 
 static void finds_in_lists(void **state)
@@ -108,8 +109,8 @@ static void finds_in_lists(void **state)
 		    netaddr_parse(str_from(rows[i].address), 0, &a), 0);
 		int got = netaddr_in_list(&a, str_from(rows[i].list), &bad);
 		if (got != rows[i].want)
-			fail_msg("%s in %s: %d", rows[i].address,
-			    rows[i].list, got);
+			fail_msg(
+			    "%s in %s: %d", rows[i].address, rows[i].list, got);
 	}
 }
 

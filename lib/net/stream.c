@@ -340,11 +340,11 @@ int stream_printf(struct stream *s, const char *format, ...)
 
 /* ---- connecting ---- */
 
-struct stream *stream_connect(const struct netaddr *to,
-    const struct netaddr *from, const char **why)
+struct stream *stream_connect(
+    const struct netaddr *to, const struct netaddr *from, const char **why)
 {
-	int fd = socket(to->u.sa.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(
+	    to->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0) {
 		*why = strerror(errno);

@@ -84,8 +84,7 @@ int stream_printf(struct stream *s, const char *format, ...)
  * Waiting for input sends what is pending first. */
 /* give_up is asked about once a second and at every signal while a call waits;
  * when it says true the call returns STREAM_TIMEOUT. NULL ends that. */
-void stream_on_wait(
-    struct stream *s, bool (*give_up)(void *arg), void *arg);
+void stream_on_wait(struct stream *s, bool (*give_up)(void *arg), void *arg);
 enum stream_result stream_wait_line(struct stream *s, size_t most,
     struct str *line, bool *bare, int64_t deadline);
 /* At least one octet is there to peek at. */
@@ -98,8 +97,8 @@ enum stream_result stream_flush(struct stream *s, int64_t deadline);
  * Sends from a file with the pending output first (uses sendfile(2) where
  * there is no TLS); for FETCH, RETR and DATA of stored bytes.
  */
-enum stream_result stream_send_file(struct stream *s, int fd,
-    uint64_t offset, uint64_t len, int64_t deadline);
+enum stream_result stream_send_file(
+    struct stream *s, int fd, uint64_t offset, uint64_t len, int64_t deadline);
 
 /* ---- TLS ---- */
 /* Both drop unread plaintext and prepare the handshake; 0 or -1. */
@@ -115,8 +114,8 @@ bool stream_tls_info(const struct stream *s, struct tls_info *info);
 /* ---- connecting ---- */
 /* Non-blocking connect; when STREAM_AGAIN_WRITE, watch for writing and call
  * stream_connected. from may be NULL. NULL with *why on failure. */
-struct stream *stream_connect(const struct netaddr *to,
-    const struct netaddr *from, const char **why);
+struct stream *stream_connect(
+    const struct netaddr *to, const struct netaddr *from, const char **why);
 enum stream_result stream_connected(struct stream *s);
 
 #endif

@@ -40,16 +40,16 @@ void bytes_free(struct bytes *b);
 struct stream {
 	int fd;
 	struct bytes in, out;
-	size_t scanned;  /* octets at the front of in known to have no LF */
-	size_t reading;  /* octets to ask the kernel for next time */
-	bool skipping;   /* inside a line that was too long */
+	size_t scanned; /* octets at the front of in known to have no LF */
+	size_t reading; /* octets to ask the kernel for next time */
+	bool skipping;  /* inside a line that was too long */
 	bool eof, failed;
 	bool wrote_last; /* sent since the last byte came */
 	bool no_delay;   /* TCP_NODELAY was set */
 	bool connecting;
 	/* the waiting face */
-	bool prepared;   /* how to wait is known: */
-	bool blocking;   /* recv(2) may wait, for RECV_SLICE_MS at most */
+	bool prepared; /* how to wait is known: */
+	bool blocking; /* recv(2) may wait, for RECV_SLICE_MS at most */
 	bool (*give_up)(void *arg);
 	void *give_up_arg;
 	/* TLS */

@@ -82,8 +82,7 @@ static void pair_end(struct pair *p)
 
 static void say(int fd, const char *text)
 {
-	assert_int_equal(
-	    write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 }
 
 /* What get_line gives for input that comes in two pieces, as one text. */
@@ -228,8 +227,7 @@ static void output_waits_for_a_slow_reader(void **state)
 	assert_int_equal(stream_put(p.a, str_of(block, sizeof(block))), 0);
 	assert_int_equal(stream_push(p.a), STREAM_AGAIN_WRITE);
 	assert_true(stream_pending(p.a) > 0);
-	assert_int_equal(
-	    stream_flush(p.a, deadline_in(50)), STREAM_TIMEOUT);
+	assert_int_equal(stream_flush(p.a, deadline_in(50)), STREAM_TIMEOUT);
 	if (fork() == 0) {
 		assert_int_equal(
 		    stream_flush(p.a, deadline_in(5000)), STREAM_OK);
@@ -303,8 +301,7 @@ static void tls_round_trip(const char *protocols, const char *want,
 
 	assert_non_null(tls);
 	stream_puts(s, "start\r\n");
-	assert_int_equal(
-	    stream_wait_line(s, 100, &line, NULL, end), STREAM_OK);
+	assert_int_equal(stream_wait_line(s, 100, &line, NULL, end), STREAM_OK);
 	assert_false(stream_tls_info(s, &info));
 	assert_int_equal(stream_tls_client(s, tls, peer_name), 0);
 	assert_int_equal(stream_wait_handshake(s, end), STREAM_OK);
@@ -315,11 +312,11 @@ static void tls_round_trip(const char *protocols, const char *want,
 	memset(big, 'y', sizeof(big) - 1);
 	for (int i = 0; i < 3; i++) {
 		stream_printf(s, "small\r\n%s\r\n", big);
-		assert_int_equal(stream_wait_line(s, 300000, &line, NULL, end),
-		    STREAM_OK);
+		assert_int_equal(
+		    stream_wait_line(s, 300000, &line, NULL, end), STREAM_OK);
 		assert_true(str_eq(line, STR("small")));
-		assert_int_equal(stream_wait_line(s, 300000, &line, NULL, end),
-		    STREAM_OK);
+		assert_int_equal(
+		    stream_wait_line(s, 300000, &line, NULL, end), STREAM_OK);
 		assert_true(str_eq(line, str_from(big)));
 	}
 	stream_close(&s);
@@ -350,8 +347,8 @@ static void tls_ready_face_leaves_nothing_behind(void **state)
 
 	(void)state;
 	stream_puts(s, "start\r\n");
-	assert_int_equal(stream_wait_line(s, 100, &line, NULL,
-			     deadline_in(5000)),
+	assert_int_equal(
+	    stream_wait_line(s, 100, &line, NULL, deadline_in(5000)),
 	    STREAM_OK);
 	assert_int_equal(stream_tls_client(s, tls, "localhost"), 0);
 	enum stream_result r;
@@ -395,8 +392,8 @@ static void plaintext_before_tls_is_dropped(void **state)
 
 	(void)state;
 	say(p.b, "STARTTLS\r\nRSET\r\nhalf");
-	assert_int_equal(stream_wait_line(p.a, 100, &line, NULL,
-			     deadline_in(1000)),
+	assert_int_equal(
+	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(1000)),
 	    STREAM_OK);
 	assert_int_equal(stream_tls_server(p.a, tls), 0);
 	assert_false(stream_has_input(p.a));
@@ -427,8 +424,8 @@ static void bad_contexts_are_explained(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *why = "";
-		assert_null(tls_server_open(
-		    rows[i].chain, rows[i].protocols, &why));
+		assert_null(
+		    tls_server_open(rows[i].chain, rows[i].protocols, &why));
 		assert_non_null(strstr(why, rows[i].want));
 	}
 }
@@ -464,8 +461,7 @@ static void files_are_sent(void **state)
 	stream_close(&p.a);
 	struct stream *b = stream_new(p.b);
 	assert_int_equal(
-	    stream_wait_bytes(b, got, len - 4, deadline_in(10000)),
-	    STREAM_OK);
+	    stream_wait_bytes(b, got, len - 4, deadline_in(10000)), STREAM_OK);
 	assert_memory_equal(got, "head\r\n", 6);
 	assert_memory_equal(got + 6, content + 10, len - 10);
 	stream_close(&b);
@@ -478,8 +474,8 @@ static void files_are_sent(void **state)
 
 static void connecting_to_nobody_is_told(void **state)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(in);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	struct netaddr to;
@@ -498,11 +494,10 @@ static void connecting_to_nobody_is_told(void **state)
 			assert_false(listening);
 			continue;
 		}
-		struct pollfd p = {
-		    .fd = stream_fd(s), .events = POLLOUT};
+		struct pollfd p = {.fd = stream_fd(s), .events = POLLOUT};
 		poll(&p, 1, 1000);
-		assert_int_equal(stream_connected(s),
-		    listening ? STREAM_OK : STREAM_ERROR);
+		assert_int_equal(
+		    stream_connected(s), listening ? STREAM_OK : STREAM_ERROR);
 		stream_close(&s);
 	}
 	close(fd);

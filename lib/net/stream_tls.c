@@ -84,9 +84,9 @@ static enum stream_result fail(struct stream *s, const char *what)
 	char why[140];
 
 	snprintf(why, sizeof(why), "%s: %s", what,
-	    reason != NULL	? reason
-		: s->eof	? "connection closed"
-				: "unknown failure");
+	    reason != NULL ? reason
+		: s->eof   ? "connection closed"
+			   : "unknown failure");
 	ERR_clear_error();
 	return stream_fail(s, why);
 }
@@ -242,8 +242,7 @@ enum stream_result stream_encrypt(struct stream *s)
 		if (len > ENCRYPT_MOST)
 			len = ENCRYPT_MOST;
 		ERR_clear_error();
-		if (!SSL_write_ex(
-			s->ssl, s->out.p + s->out.start, len, &n))
+		if (!SSL_write_ex(s->ssl, s->out.p + s->out.start, len, &n))
 			return fail(s, "TLS");
 		bytes_take(&s->out, n);
 	}

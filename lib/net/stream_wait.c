@@ -20,8 +20,7 @@
 #define SLICE_MS  1000
 #define COPY_MOST 65536 /* octets of a file sent through memory at once */
 
-void stream_on_wait(
-    struct stream *s, bool (*give_up)(void *arg), void *arg)
+void stream_on_wait(struct stream *s, bool (*give_up)(void *arg), void *arg)
 {
 	s->give_up = give_up;
 	s->give_up_arg = arg;
@@ -40,8 +39,8 @@ static void prepare(struct stream *s)
 
 	s->prepared = true;
 	s->blocking = flags >= 0 && (flags & O_NONBLOCK) == 0 &&
-	    setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &slice,
-		sizeof(slice)) == 0;
+	    setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) ==
+		0;
 }
 
 /* Until the descriptor is ready, a slice has passed or the deadline. */
@@ -161,8 +160,8 @@ enum stream_result stream_wait_handshake(struct stream *s, int64_t deadline)
 
 /* ---- files ---- */
 
-static enum stream_result send_copy(struct stream *s, int fd,
-    uint64_t offset, uint64_t len, int64_t deadline)
+static enum stream_result send_copy(
+    struct stream *s, int fd, uint64_t offset, uint64_t len, int64_t deadline)
 {
 	while (len > 0) {
 		size_t most = len < COPY_MOST ? (size_t)len : COPY_MOST;
@@ -195,8 +194,8 @@ static void make_nonblocking(struct stream *s)
 	s->blocking = false;
 }
 
-enum stream_result stream_send_file(struct stream *s, int fd,
-    uint64_t offset, uint64_t len, int64_t deadline)
+enum stream_result stream_send_file(
+    struct stream *s, int fd, uint64_t offset, uint64_t len, int64_t deadline)
 {
 	/* What fits one segment or so travels with what is pending. */
 	if (s->ssl != NULL || len + bytes_len(&s->out) <= COPY_MOST / 2)

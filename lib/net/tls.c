@@ -56,7 +56,7 @@ static int apply_protocol(struct str word, bool *with12, bool *with13)
 	bool least = str_starts(word, STR(">="));
 	bool most = str_starts(word, STR("<="));
 	bool not = str_starts(word, STR("!"));
-	int version = version_of(str_skip(word, least || most ? 2 : not));
+	int version = version_of(str_skip(word, least || most ? 2 : not ));
 
 	if (version < 0)
 		return -1;
@@ -65,7 +65,7 @@ static int apply_protocol(struct str word, bool *with12, bool *with13)
 	} else if (most) {
 		*with12 = *with12 && version >= TLS1_2_VERSION;
 		*with13 = *with13 && version >= TLS1_3_VERSION;
-	} else if (not) {
+	} else if (not ) {
 		*with12 = *with12 && version != TLS1_2_VERSION;
 		*with13 = *with13 && version != TLS1_3_VERSION;
 	}
