@@ -20,12 +20,16 @@
 #include "logd/output.h"
 #include "logd/record.h"
 
-#define BATCH      32    /* datagrams of one recvmmsg(2) */
-#define GATHER_MS  5     /* lines gather before they are read */
-#define SWEEP_MS   60000
+#define BATCH         32 /* datagrams of one recvmmsg(2) */
+#define GATHER_MS     5  /* lines gather before they are read */
+#define GATHER_MANY   64 /* where the kernel keeps fewer: */
+#define GATHER_FEW_MS 1
+#define QUEUE_LENGTH  "/proc/sys/net/unix/max_dgram_qlen"
+#define SWEEP_MS      60000
 
 static struct logd_conf conf;
 static int log_fd = -1;
+static int gather_ms = GATHER_FEW_MS;
 static struct loop_timer *sweeper;
 
 /* ---- datagrams ----------------------------------------------------------- */
@@ -113,7 +117,7 @@ static void receive(int fd)
 static void datagram(int fd)
 {
 	log_fd = fd;
-	poll(NULL, 0, GATHER_MS);
+	poll(NULL, 0, gather_ms);
 	receive(fd);
 }
 
@@ -136,6 +140,20 @@ static void sweep(void *arg)
 
 /* ---- the daemon ---------------------------------------------------------- */
 
+/* How many datagrams the kernel keeps for us; with few of them senders would
+ * have to hold their lines back while we wait. */
+static void choose_gather(void)
+{
+	struct buf text = buf_new(64);
+	uint64_t n;
+
+	if (file_read(QUEUE_LENGTH, &text) == 0 &&
+	    str_to_u64(str_trim(buf_str(&text)), UINT32_MAX, &n) == 0 &&
+	    n >= GATHER_MANY)
+		gather_ms = GATHER_MS;
+	buf_free(&text);
+}
+
 static int start(void)
 {
 	const struct house_conf *house = daemon_house();
@@ -147,6 +165,7 @@ static int start(void)
 	        &path) < 0)
 		log_fatal("%s: %s", path, strerror(errno));
 	log_set_sink(own_line, NULL);
+	choose_gather();
 	sweeper = loop_timer_new(daemon_loop(), sweep, NULL);
 	loop_timer_set(sweeper, SWEEP_MS);
 	return 0;

@@ -220,12 +220,11 @@ void process_drain(struct process *p, int64_t bound_ms)
 		if (send(p->channel, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_debug("channel of %d: %s", (int)p->pid,
 			    strerror(errno));
-		if (bound_ms < 0)
-			kill(p->pid, SIGTERM);
 	}
 	if (bound_ms < 0)
-		return;
-	/* Its children too: the sessions of imapd and pop3d. */
+		return; /* who is busy finishes in peace */
+	/* Time is short: tells the busy, and the children too (the sessions
+	 * of imapd and pop3d). */
 	kill(-p->pid, SIGTERM);
 	if (deadline_in(bound_ms) < p->kill_at)
 		p->kill_at = deadline_in(bound_ms);

@@ -240,6 +240,9 @@ void tree_unlink(const char *name)
 int tree_lock(pid_t *pid)
 {
 	const char *run = master.config->house.run_directory;
+	/* One that was just killed, or a child of it that has not yet become a
+	 * program of its own, may hold the lock for a moment. */
+	int64_t deadline = deadline_in(500);
 	char text[32];
 	ssize_t n;
 
@@ -251,6 +254,9 @@ int tree_lock(pid_t *pid)
 	    O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (lock_fd < 0)
 		log_fatal("%s/master.pid: %s", run, strerror(errno));
+	while (flock(lock_fd, LOCK_EX | LOCK_NB) < 0 &&
+	    deadline_left(deadline) > 0)
+		poll(NULL, 0, 10);
 	if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		n = pread(lock_fd, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = '\0';

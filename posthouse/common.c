@@ -63,6 +63,33 @@ int posthouse_conf(struct posthouse *p)
 	return failed ? -1 : 0;
 }
 
+/*
+ * Where the suite runs, for the caller to free. A main.cf with errors must not
+ * keep the operator from asking what runs, or from stopping it.
+ */
+static char *run_directory(const struct posthouse *p)
+{
+	struct buf ignored = buf_new(65536);
+	struct house_conf house = {0};
+	struct conf *conf = NULL;
+	char *path, *found = NULL;
+
+	if (p->conf != NULL)
+		return str_dup(str_from(p->house.run_directory));
+	path = posthouse_path(p, "main.cf");
+	conf = conf_read(path, &ignored);
+	if (conf == NULL) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	} else {
+		conf_fill(conf, house_params, &house, &ignored);
+		found = str_dup(str_from(house.run_directory));
+	}
+	conf_free(&conf);
+	free(path);
+	buf_free(&ignored);
+	return found;
+}
+
 /* The socket's directory is the working directory just for the connect:
  * a UNIX socket's path is at most 107 octets. */
 struct ipc *posthouse_connect(struct posthouse *p, const char *command,
@@ -70,12 +97,13 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 {
 	const char *why = NULL;
 	struct ipc *c = NULL;
-	char *dir;
+	char *run = run_directory(p), *dir;
 
-	if (posthouse_conf(p) < 0)
+	if (run == NULL)
 		return NULL;
-	if (asprintf(&dir, "%s/sockets", p->house.run_directory) < 0)
-		return NULL;
+	if (asprintf(&dir, "%s/sockets", run) < 0)
+		dir = str_dup(str_from(run));
+	free(run);
 	if (chdir(dir) < 0)
 		why = strerror(errno);
 	else

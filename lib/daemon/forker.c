@@ -102,7 +102,7 @@ static void accept_one(int listener)
 static void turn(bool take_clients, const sigset_t *unblocked)
 {
 	struct pollfd p[1 + LISTENERS_MAX];
-	struct timespec slice = {0, 50000000};
+	struct timespec slice = {0, 10000000};
 	int count = take_clients ? self.listener_count : 0;
 
 	p[0] = (struct pollfd){self.channel, POLLIN, 0};

@@ -11,7 +11,7 @@
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE   200 /* ms, when there are no descriptors left */
-#define LOG_SLICE_MS   50
+#define LOG_SLICE_MS   10
 
 static struct {
 	struct loop_watch *listeners[LISTENERS_MAX];

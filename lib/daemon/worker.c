@@ -15,7 +15,7 @@
 #include "daemon/daemon_private.h"
 #include "ipc/trace.h"
 
-#define LOG_SLICE_MS 50 /* until log records that wait are tried again */
+#define LOG_SLICE_MS 10 /* until log records that wait are tried again */
 
 static int worker_epoll(void)
 {

@@ -1,0 +1,366 @@
+"""The supervisor: one service alone, failures, reload, a master that dies."""
+import os
+import signal
+import smtplib
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from house import House, POSTHOUSE, wait_until
+
+
+@pytest.fixture
+def house():
+    with House(domain="master.test", users=1) as h:
+        yield h
+
+
+def services(house):
+    return {"%s/%s" % (s["name"], s["type"]): s
+            for s in house.json("status")["services"]}
+
+
+def service(house, name):
+    return services(house)[name]
+
+
+def smtp_name(house):
+    return "127.0.0.1:%d" % house.smtp
+
+
+def send(house, subject="x"):
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        s.sendmail("a@x.test", [house.user(0)],
+                   "Subject: %s\r\n\r\nx\r\n" % subject)
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_gone(pids, seconds=20):
+    wait_until(lambda: not any(alive(p) for p in pids), seconds)
+
+
+def test_status_tells_what_runs(house):
+    send(house)
+    all = services(house)
+    for name in ("qmgr/unix", "lookup/unix", "auth/unix", "log/unix-dgram"):
+        assert all[name]["state"] == "running", name
+        assert all[name]["processes"] == 1
+        assert len(all[name]["pids"]) == 1 and alive(all[name]["pids"][0])
+    mx = all[smtp_name(house) + "/inet"]
+    assert mx["command"] == "smtpd" and mx["served"] == 1
+    text = house.posthouse("status")
+    assert "lookup" in text and "running" in text
+
+
+def test_start_twice_says_so(house):
+    done = house.posthouse("start", check=False)
+    assert done.returncode == 1
+    assert "already running" in done.stderr
+    assert services(house)["qmgr/unix"]["state"] == "running"
+
+
+def test_one_service_stops_and_starts_alone(house):
+    before = services(house)
+    house.posthouse("service", "stop", "lookup")
+    now = services(house)
+    assert now["lookup/unix"]["state"] == "stopped"
+    assert now["lookup/unix"]["pids"] == []
+    assert not alive(before["lookup/unix"]["pids"][0])
+    assert now["qmgr/unix"]["pids"] == before["qmgr/unix"]["pids"]
+    # A dead neighbour has a stated effect: a temporary error.
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        s.ehlo()
+        s.mail("a@x.test")
+        assert 400 <= s.rcpt(house.user(0))[0] < 500
+    house.posthouse("service", "start", "lookup")
+    assert service(house, "lookup/unix")["state"] == "running"
+    send(house)
+
+
+def test_a_stopped_port_refuses_and_comes_back(house):
+    house.posthouse("service", "stop", smtp_name(house))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", house.smtp), timeout=5)
+    house.posthouse("service", "start", smtp_name(house))
+    send(house)
+
+
+def test_restart_replaces_the_process(house):
+    before = service(house, "auth/unix")["pids"]
+    house.posthouse("service", "restart", "auth")
+    after = service(house, "auth/unix")
+    assert after["state"] == "running"
+    assert set(before).isdisjoint(after["pids"])
+
+
+def test_an_unknown_service_is_an_error(house):
+    done = house.posthouse("service", "stop", "nonesuch", check=False)
+    assert done.returncode == 1 and "no such service" in done.stderr
+    assert house.posthouse("service", "explode", "qmgr",
+                           check=False).returncode == 2
+
+
+@pytest.mark.parametrize("name", ["qmgr/unix", "lookup/unix", "policyd/unix",
+                                  "log/unix-dgram", "auth/unix"])
+def test_a_killed_daemon_is_started_again(house, name):
+    pid = service(house, name)["pids"][0]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: service(house, name)["state"] == "running" and
+               service(house, name)["pids"] not in ([], [pid]))
+    assert service(house, name)["restarts"] == 1
+    send(house)
+    house.wait_empty_queue()
+
+
+def test_a_daemon_that_cannot_start_is_throttled(house, tmp_path):
+    """Its service waits longer and longer; the others do not notice."""
+    bin = str(tmp_path / "bin")
+    os.mkdir(bin)
+    os.chmod(str(tmp_path), 0o755)
+    programs = os.path.dirname(POSTHOUSE)
+    for name in os.listdir(programs):
+        os.symlink(os.path.join(programs, name), os.path.join(bin, name))
+    house.stop()
+    os.unlink(os.path.join(bin, "policyd"))
+    with open(os.path.join(bin, "policyd"), "w") as f:
+        f.write("#!/bin/sh\necho run >> %s/runs\nexit 1\n" % tmp_path)
+    os.chmod(os.path.join(bin, "policyd"), 0o755)
+    with open(os.path.join(house.etc, "main.cf"), "a") as f:
+        f.write("daemon_directory = %s\n" % bin)
+    done = house.posthouse("start", check=False)
+    assert done.returncode == 1
+    assert "policyd: exit status 1" in done.stderr
+
+    def runs():
+        with open(str(tmp_path / "runs")) as f:
+            return len(f.readlines())
+    wait_until(lambda: runs() >= 3)
+    assert runs() < 10
+    s = service(house, "policyd/unix")
+    assert s["state"] in ("throttled", "running")
+    assert "exit status 1" in s["error"]
+    assert "its processes keep failing" in house.log()
+    assert service(house, "qmgr/unix")["state"] == "running"
+
+
+def test_a_broken_configuration_changes_nothing(house):
+    path = os.path.join(house.etc, "main.cf")
+    before = services(house)
+    with open(path, "a") as f:
+        f.write("smtpd_timout = 10s\nmax_use = many\n")
+    with open(os.path.join(house.etc, "master.cf"), "a") as f:
+        f.write("nonsense\n")
+    done = house.posthouse("reload", check=False)
+    assert done.returncode == 1
+    for word in ("smtpd_timout", "smtpd_timeout", "max_use", "master.cf:",
+                 "nothing was changed"):
+        assert word in done.stderr, done.stderr
+    after = services(house)
+    assert {n: s["pids"] for n, s in after.items()} == {
+        n: s["pids"] for n, s in before.items()}
+    assert house.json("status")["generation"] == 1
+    assert house.posthouse("check", check=False).returncode == 1
+    send(house)
+
+
+def test_reload_starts_a_new_generation_without_refusing(house):
+    old = {n: s["pids"] for n, s in services(house).items()}
+    with open(os.path.join(house.etc, "main.cf"), "a") as f:
+        f.write("mail_name = Renamed\n")
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        # A client that is in the midst of it goes on with the old one.
+        s.ehlo()
+        house.posthouse("reload")
+        assert house.json("status")["generation"] == 2
+        s.sendmail("a@x.test", [house.user(0)], "Subject: x\r\n\r\nx\r\n")
+    for name in ("qmgr/unix", "lookup/unix", "auth/unix"):
+        new = service(house, name)
+        assert new["state"] == "running"
+        assert set(old[name]).isdisjoint(new["pids"]), name
+    with socket.create_connection(("127.0.0.1", house.smtp), 10) as s:
+        s.settimeout(10)
+        assert b"Renamed" in s.recv(500)
+    send(house)
+
+
+def test_a_generation_that_cannot_start_is_rolled_back(house):
+    """What no check of the text can see: a daemon that refuses to start."""
+    chain = os.path.join(house.etc, "broken.pem")
+    with open(chain, "w") as f:
+        f.write("no certificate\n")
+    path = os.path.join(house.etc, "main.cf")
+    with open(path) as f:
+        good = f.read()
+    with open(path, "a") as f:
+        f.write("smtpd_tls_chain_files = %s\n" % chain)
+    done = house.posthouse("reload", check=False)
+    assert done.returncode == 1, done.stdout
+    send(house)
+    with open(path, "w") as f:
+        f.write(good)
+    house.posthouse("reload")
+    assert services(house)["qmgr/unix"]["state"] == "running"
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        s.starttls(context=house.tls())
+
+
+def test_stop_leaves_nothing_behind(house):
+    pids = house.pids()
+    assert len(pids) > 8
+    send(house)
+    house.stop()
+    wait_gone(pids, 5)
+    assert house.posthouse("status", check=False).returncode == 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", house.smtp), timeout=5)
+
+
+def test_master_killed_and_started_anew(house):
+    """The children drain by themselves; a new master takes over."""
+    for i in range(3):
+        send(house, "before %d" % i)
+        pids = house.pids()
+        os.kill(house.master_pid(), signal.SIGKILL)
+        house.start()
+        wait_gone(pids)
+        assert services(house)["qmgr/unix"]["state"] == "running"
+        send(house, "after %d" % i)
+    house.wait_empty_queue()
+
+
+def test_a_busy_process_does_not_keep_the_port(house):
+    """A client is connected while master is killed."""
+    s = smtplib.SMTP("127.0.0.1", house.smtp, timeout=30)
+    s.ehlo()
+    os.kill(house.master_pid(), signal.SIGKILL)
+    with open(os.path.join(house.etc, "main.cf"), "a") as f:
+        f.write("takeover_timeout = 1s\n")
+    house.start()
+    send(house)
+    s.close()
+
+
+def test_processes_are_added_up_to_the_limit(house):
+    path = os.path.join(house.etc, "master.cf")
+    with open(path) as f:
+        rows = f.read().splitlines()
+    with open(path, "w") as f:
+        for row in rows:
+            words = row.split()
+            if words[:2] == [smtp_name(house), "inet"]:
+                words[6] = "3"
+                row = " ".join(words)
+            f.write(row + "\n")
+    house.posthouse("reload")
+    clients = []
+    for _ in range(3):
+        s = smtplib.SMTP("127.0.0.1", house.smtp, timeout=30)
+        s.ehlo()
+        clients.append(s)
+    late = socket.create_connection(("127.0.0.1", house.smtp), 5)
+    late.settimeout(1)
+    with pytest.raises(socket.timeout):
+        late.recv(100)
+    mx = service(house, smtp_name(house) + "/inet")
+    assert mx["processes"] == 3 and mx["busy"] == 3 and mx["limit"] == 3
+    wait_until(lambda: "all its 3 processes busy" in house.log())
+    clients.pop().quit()
+    late.settimeout(10)
+    assert late.recv(100).startswith(b"220")
+    late.close()
+    for s in clients:
+        s.quit()
+
+
+def test_only_the_owner_may_ask(house):
+    if os.getuid() != 0:
+        pytest.skip("needs root to be somebody else")
+    sockets = os.path.join(house.dir, "run", "sockets")
+    assert stat.S_IMODE(os.stat(sockets).st_mode) == 0o700
+    # From /: the test's own directory may be root's alone.
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+         POSTHOUSE, "-c", house.etc, "status"],
+        capture_output=True, text=True, cwd="/")
+    assert done.returncode == 1
+
+
+def test_the_log_survives_its_rotation(house):
+    log = os.path.join(house.dir, "log", "posthouse.log")
+    send(house, "first")
+    house.wait_empty_queue()
+    time.sleep(0.2)
+    os.rename(log, log + ".1")
+    time.sleep(1.1)
+    send(house, "second")
+    wait_until(lambda: "connect from" in house.log())
+    with open(log + ".1") as f:
+        assert "connect from" in f.read()
+
+
+def test_trace_follows_a_message(house):
+    send(house)
+    house.wait_empty_queue()
+    wait_until(lambda: house.posthouse("trace", house.user(0),
+                                       check=False).returncode == 0)
+    events = wait_until(lambda: [
+        e for e in house.json("trace", house.user(0))
+        if e["event"] in ("delivered", "stored", "removed")] and
+        house.json("trace", house.user(0)))
+    kinds = [e["event"] for e in events]
+    for kind in ("connect", "envelope", "recipient", "queued", "scheduled"):
+        assert kind in kinds, kinds
+    assert all(a["time_us"] <= b["time_us"]
+               for a, b in zip(events, events[1:]))
+    id = next(e["message"] for e in events if e["event"] == "queued")
+    assert house.json("trace", id) == events
+    session = events[0]["session"]
+    assert len(house.json("trace", session)) == len(events)
+    assert house.posthouse("trace", "nobody@nowhere.test",
+                           check=False).returncode == 1
+
+
+def test_as_an_ordinary_user(tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("the other tests are this test")
+    # Reads and runs the build where a stranger may; else it cannot be shown.
+    probe = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534",
+                            "--clear-groups", POSTHOUSE, "--version"],
+                           cwd="/", capture_output=True)
+    if probe.returncode != 0:
+        pytest.skip("the build is not readable for others")
+    top = "/tmp/ph-user-%d" % os.getpid()
+    os.mkdir(top, 0o755)
+    os.chown(top, 65534, 65534)
+    base = 20000 + os.getpid() % 9000
+
+    def run(*args):
+        return subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+             POSTHOUSE, *args], cwd="/", capture_output=True, text=True,
+            timeout=60)
+    try:
+        done = run("init", top + "/i", "--domain", "user.test", "--users",
+                   "1", "--password", "p", "--port-base", str(base))
+        assert done.returncode == 0, done.stderr
+        done = run("-c", top + "/i/etc", "start")
+        assert done.returncode == 0, done.stderr
+        with smtplib.SMTP("127.0.0.1", base + 25, timeout=30) as s:
+            s.sendmail("a@x.test", ["user0@user.test"],
+                       "Subject: x\r\n\r\nx\r\n")
+        assert run("-c", top + "/i/etc", "check").returncode == 0
+        with open(top + "/i/log/posthouse.log") as f:
+            assert "not started as root" in f.read()
+    finally:
+        run("-c", top + "/i/etc", "stop")
+        subprocess.run(["rm", "-rf", top])
