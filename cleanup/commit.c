@@ -87,7 +87,7 @@ static struct str message_id_of(struct cleanup *c, struct message *m,
 	if (facts->message_id == 0 && (c->entrance == ENTRANCE_SUBMIT ||
 	    (c->entrance == ENTRANCE_MX && c->conf->always_add_missing_headers)))
 		return joined(m, "<%s@%s>", e->id.text, c->house->myhostname);
-	return STR_EMPTY;
+	return STR_EMPTY; /* or malformed */
 }
 
 static struct queue_envelope envelope_of(

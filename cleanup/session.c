@@ -289,7 +289,8 @@ static void report(struct session *s, const struct id *id, int *fd,
 	file_close(fd);
 	id_parse(m->from.session, &session);
 	if (m->code == 0) {
-		log_info("%s: message-id=%.*s", id->text, STR_FMT(message_id));
+		log_info("%s: message-id=%.*s", id->text,
+		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
 		trace_event(TRACE_QUEUED, &session, id, "%.*s",
 		    STR_FMT(message_id));
 		daemon_count("accepted", 1);
