@@ -26,13 +26,15 @@
 #define LAST_WORDS_MS 1000 /* for a client to take them */
 
 static struct {
+	const struct login_conf *conf;
 	struct tls_server *tls;
 	struct client *first, *last; /* before their login */
 	int count;
 } clients;
 
-void clients_open(struct tls_server *tls)
+void clients_open(const struct login_conf *conf, struct tls_server *tls)
 {
+	clients.conf = conf;
 	clients.tls = tls;
 }
 
@@ -52,11 +54,11 @@ bool client_may_login(const struct client *c)
 
 	if (stream_is_tls(c->stream))
 		return true;
-	if (login_conf.login_tls_security_level == TLS_ENCRYPT)
+	if (clients.conf->login_tls_security_level == TLS_ENCRYPT)
 		return false;
-	return !login_conf.disable_plaintext_auth ||
+	return !clients.conf->disable_plaintext_auth ||
 	    netaddr_in_list(&c->peer,
-	        str_from(login_conf.login_plaintext_networks), &bad) == 1;
+	        str_from(clients.conf->login_plaintext_networks), &bad) == 1;
 }
 
 /* ---- words for the log ---- */
@@ -154,7 +156,7 @@ void client_close_after(struct client *c)
 
 void client_error(struct client *c)
 {
-	if (++c->errors < (unsigned)login_conf.login_error_limit)
+	if (++c->errors < (unsigned)clients.conf->login_error_limit)
 		return;
 	log_event(c, "disconnected", STR_EMPTY, "too many errors");
 	c->protocol->bye(c, "Too many errors");
@@ -166,7 +168,7 @@ static void set_timer(struct client *c)
 	int64_t left = c->deadline - clock_ms();
 
 	if (c->state == CLIENT_AUTH || c->state == CLIENT_HANDOVER)
-		left = login_conf.login_session_timeout;
+		left = clients.conf->login_session_timeout;
 	loop_timer_set(c->timer, left > 0 ? left : 0);
 }
 
@@ -197,7 +199,7 @@ static unsigned go_on_handshake(struct client *c)
 		return LOOP_WRITE;
 	case STREAM_OK:
 		c->state = CLIENT_COMMAND;
-		if (login_conf.login_tls_wrappermode)
+		if (clients.conf->login_tls_wrappermode)
 			c->protocol->greet(c);
 		return 0;
 	default:
@@ -278,7 +280,7 @@ static bool take_response(struct client *c)
 	struct buf data = buf_new(SASL_MOST);
 	struct str line;
 	enum stream_result r = stream_get_line(c->stream,
-	    (size_t)login_conf.login_line_length_limit, &line, NULL);
+	    (size_t)clients.conf->login_line_length_limit, &line, NULL);
 
 	if (r == STREAM_AGAIN_READ)
 		return false;
@@ -311,7 +313,7 @@ static bool take_command(struct client *c)
 		return false;
 	if (c->state != CLIENT_COMMAND || c->literal_left > 0 || c->gone)
 		return true;
-	if (++c->commands > (unsigned)login_conf.login_command_limit) {
+	if (++c->commands > (unsigned)clients.conf->login_command_limit) {
 		log_event(c, "disconnected", STR_EMPTY, "too many commands");
 		c->protocol->bye(c, "Too many commands");
 		client_close_after(c);
@@ -451,7 +453,7 @@ void client_auth_no(struct client *c, const struct auth_no *no)
 		daemon_count("logins refused", 1);
 		log_event(c, "auth failed", no->login, reason);
 		refuse(c, REFUSE_AUTH, no->text);
-		if (++c->failures >= (unsigned)login_conf.login_failure_limit) {
+		if (++c->failures >= (unsigned)clients.conf->login_failure_limit) {
 			c->protocol->bye(c, "Too many failed logins");
 			client_close_after(c);
 		}
@@ -484,16 +486,16 @@ void client_session_no(struct client *c, bool temporary, struct str text)
 /* Nobody is told why before TLS: it would not be understood. */
 static void turn_away(struct conn *conn, const char *why)
 {
-	const char *text = login_conf.login_protocol == LOGIN_IMAP
+	const char *text = clients.conf->login_protocol == LOGIN_IMAP
 	    ? "* BYE [UNAVAILABLE] Too many connections\r\n"
 	    : "-ERR [SYS/TEMP] Too many connections\r\n";
 	char rip[NETADDR_TEXT_MAX];
 
 	netaddr_text(&conn->peer, rip);
 	log_info("%s: refused: rip=%s: %s",
-	    login_conf.login_protocol == LOGIN_IMAP ? "imap" : "pop3", rip,
+	    clients.conf->login_protocol == LOGIN_IMAP ? "imap" : "pop3", rip,
 	    why);
-	if (!login_conf.login_tls_wrappermode)
+	if (!clients.conf->login_tls_wrappermode)
 		(void)send(conn->fd, text, strlen(text),
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(conn->fd);
@@ -517,17 +519,18 @@ static struct client *client_new(struct conn *conn)
 {
 	struct client *c = NEW(struct client);
 
-	c->protocol = login_conf.login_protocol == LOGIN_IMAP ? &protocol_imap
+	c->conf = clients.conf;
+	c->protocol = clients.conf->login_protocol == LOGIN_IMAP ? &protocol_imap
 	                                                      : &protocol_pop3;
 	c->stream = stream_new(conn->fd);
 	c->watch = loop_watch_new(daemon_loop(), conn->fd, 0, ready, c);
 	c->timer = loop_timer_new(daemon_loop(), fired, c);
-	c->command = buf_new((size_t)login_conf.login_line_length_limit +
-	    4 * (size_t)login_conf.login_literal_length_limit);
+	c->command = buf_new((size_t)clients.conf->login_line_length_limit +
+	    4 * (size_t)clients.conf->login_literal_length_limit);
 	c->id = id_new();
 	c->peer = conn->peer;
 	c->own = conn->own;
-	c->deadline = deadline_in(login_conf.login_timeout);
+	c->deadline = deadline_in(clients.conf->login_timeout);
 	c->before = clients.last;
 	*(clients.last != NULL ? &clients.last->next : &clients.first) = c;
 	clients.last = c;
@@ -540,18 +543,18 @@ void client_accept(struct conn *conn)
 	bool refused;
 	int on = 1;
 
-	if (clients.count + sessions_count() >= login_conf.login_client_limit) {
+	if (clients.count + sessions_count() >= clients.conf->login_client_limit) {
 		turn_away(conn, "login_client_limit");
 		return;
 	}
 	struct address *address = address_enter(&conn->peer,
-	    login_conf.login_client_connection_limit,
-	    str_from(login_conf.login_client_limit_exceptions), &refused);
+	    clients.conf->login_client_connection_limit,
+	    str_from(clients.conf->login_client_limit_exceptions), &refused);
 	if (refused) {
 		turn_away(conn, "login_client_connection_limit");
 		return;
 	}
-	if (clients.count >= login_conf.login_unauthenticated_limit)
+	if (clients.count >= clients.conf->login_unauthenticated_limit)
 		drop_oldest();
 	/* Peers that vanish from an idle session are noticed some day. */
 	setsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
@@ -559,7 +562,7 @@ void client_accept(struct conn *conn)
 	c->address = address;
 	c->state = CLIENT_COMMAND;
 	set_timer(c);
-	if (login_conf.login_tls_wrappermode)
+	if (clients.conf->login_tls_wrappermode)
 		start_handshake(c);
 	else
 		c->protocol->greet(c);

@@ -56,6 +56,7 @@ struct session;
 
 struct client {
 	struct client *next, *before; /* all before their login, oldest first */
+	const struct login_conf *conf;
 	const struct protocol *protocol;
 	struct stream *stream;
 	struct loop_watch *watch;
@@ -81,11 +82,10 @@ struct client {
 	struct session *session; /* being started; session.h */
 };
 
-extern struct login_conf login_conf;
 struct tls_server;
 
-/* tls may be NULL: no TLS. */
-void clients_open(struct tls_server *tls);
+/* Both stay the caller's; tls may be NULL: no TLS. */
+void clients_open(const struct login_conf *conf, struct tls_server *tls);
 void client_accept(struct conn *conn);
 /* Says goodbye to all that are not about to log in. */
 void clients_drain(void);

@@ -210,7 +210,7 @@ static void take_line(struct client *c, struct str line)
 	bool literal = imap_literal(line, &len, &waits);
 
 	if (buf_add(&c->command, line) < 0 ||
-	    len > (uint64_t)login_conf.login_literal_length_limit ||
+	    len > (uint64_t)c->conf->login_literal_length_limit ||
 	    len > c->command.most - c->command.len) {
 		too_big(c, literal && waits);
 		return;
@@ -244,7 +244,7 @@ static bool input(struct client *c)
 		return n > 0;
 	}
 	switch (stream_get_line(c->stream,
-	    (size_t)login_conf.login_line_length_limit, &line, NULL)) {
+	    (size_t)c->conf->login_line_length_limit, &line, NULL)) {
 	case STREAM_OK:
 		take_line(c, line);
 		return true;

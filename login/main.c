@@ -22,8 +22,7 @@
 #include "login/client.h"
 #include "login/session.h"
 
-struct login_conf login_conf;
-
+static struct login_conf conf;
 static struct tls_server *tls; /* NULL when TLS is off */
 static int notify_fd = -1;
 
@@ -44,20 +43,22 @@ static int before_jail(void)
 	char *dir;
 
 	check_networks("login_plaintext_networks",
-	    login_conf.login_plaintext_networks);
+	    conf.login_plaintext_networks);
 	check_networks("login_client_limit_exceptions",
-	    login_conf.login_client_limit_exceptions);
-	if (login_conf.login_tls_security_level != TLS_NONE &&
-	    login_conf.login_tls_chain_files[0] != '\0') {
-		tls = tls_server_open(login_conf.login_tls_chain_files,
-		    login_conf.login_tls_protocols, &why);
+	    conf.login_client_limit_exceptions);
+	if (conf.login_tls_security_level != TLS_NONE &&
+	    conf.login_tls_chain_files[0] != '\0') {
+		tls = tls_server_open(conf.login_tls_chain_files,
+		    conf.login_tls_protocols, &why);
 		if (tls == NULL)
 			log_fatal("login_tls_chain_files: %s", why);
 	}
-	if (tls == NULL && (login_conf.login_tls_wrappermode ||
-	    login_conf.login_tls_security_level == TLS_ENCRYPT))
+	if (tls == NULL && (conf.login_tls_wrappermode ||
+	    conf.login_tls_security_level == TLS_ENCRYPT))
 		log_fatal("TLS is demanded, but login_tls_chain_files is "
 		    "empty or login_tls_security_level is none");
+	if (conf.login_protocol != LOGIN_IMAP)
+		return 0; /* what POP3 shows does not change in a session */
 	if (asprintf(&dir, "%s/notify", daemon_house()->run_directory) < 0)
 		return -1;
 	notify_fd = notify_listen(dir, "login");
@@ -70,8 +71,8 @@ static int before_jail(void)
 
 static int start(void)
 {
-	clients_open(tls);
-	sessions_open(notify_fd);
+	clients_open(&conf, tls);
+	sessions_open(conf.login_handover_limit, notify_fd);
 	broker_open();
 	return 0;
 }
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
 	    .name = "login",
 	    .kind = DAEMON_FRONT,
 	    .params = login_params,
-	    .conf = &login_conf,
+	    .conf = &conf,
 	    .before_jail = before_jail,
 	    .start = start,
 	    .accepted = client_accept,

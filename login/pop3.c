@@ -151,7 +151,7 @@ static bool input(struct client *c)
 	struct str line;
 
 	switch (stream_get_line(c->stream,
-	    (size_t)login_conf.login_line_length_limit, &line, NULL)) {
+	    (size_t)c->conf->login_line_length_limit, &line, NULL)) {
 	case STREAM_OK:
 		run_command(c, line);
 		return true;

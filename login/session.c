@@ -38,6 +38,7 @@ struct session {
 
 static struct {
 	struct session *first, *last; /* waiting for their turn */
+	int handover_limit;
 	int starting;                 /* connected, not yet ready */
 	int count;                    /* handed over */
 	struct table accounts;        /* account -> its first session */
@@ -320,7 +321,7 @@ static void start_some(void *arg)
 {
 	(void)arg;
 	while (sessions.first != NULL &&
-	    sessions.starting < login_conf.login_handover_limit) {
+	    sessions.starting < sessions.handover_limit) {
 		struct session *s = sessions.first;
 		struct client *c = s->client;
 		const char *why = "";
@@ -352,8 +353,9 @@ void session_begin(struct client *c, struct str ticket)
 	loop_timer_set(sessions.retry, 0);
 }
 
-void sessions_open(int notify_fd)
+void sessions_open(int handover_limit, int notify_fd)
 {
+	sessions.handover_limit = handover_limit;
 	sessions.notify_fd = notify_fd;
 	sessions.retry = loop_timer_new(daemon_loop(), start_some, NULL);
 	if (notify_fd >= 0)

@@ -14,8 +14,9 @@
 
 struct session;
 
-/* notify_fd: of notify_listen, or -1. */
-void sessions_open(int notify_fd);
+/* handover_limit: sessions that are being started at a time; notify_fd: of
+ * notify_listen, or -1. */
+void sessions_open(int handover_limit, int notify_fd);
 int sessions_count(void);
 bool sessions_none(void);
 

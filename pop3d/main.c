@@ -31,6 +31,7 @@ struct visit {
 	struct id id;
 	char ticket[IPC_TICKET_MAX + 1];
 	char login[IPC_ADDRESS_MAX + 1];
+	char client[IPC_HOST_MAX + 1];
 	struct buf input;
 };
 
@@ -38,8 +39,8 @@ static void refuse(struct visit *v, bool temporary, const char *text)
 {
 	struct session_no no = {temporary, str_from(text)};
 
-	log_info("pop3: session refused: user=<%s>, session=<%s>: %s",
-	    v->login, v->id.text, text);
+	log_info("%s: session refused: user=<%s>, client=%s: %s", v->id.text,
+	    v->login, v->client, text);
 	ipc_put(v->control, &session_no, &no);
 	ipc_flush(v->control, deadline_in(daemon_house()->ipc_timeout));
 }
@@ -61,7 +62,9 @@ static int receive(struct visit *v)
 	}
 	const struct session_start *m = msg;
 	v->fd = ipc_take_fd(v->control);
-	(void)id_parse(m->session, &v->id);
+	if (id_parse(m->session, &v->id) < 0)
+		v->id = id_new();
+	(void)str_copy(v->client, sizeof(v->client), m->client_address);
 	buf_add(&v->input, m->input);
 	if (v->fd < 0 ||
 	    str_copy(v->ticket, sizeof(v->ticket), m->ticket) < 0) {
@@ -144,7 +147,8 @@ static void serve(struct conn *conn)
 
 	if (receive(&v) == 0 && redeem(&v) == 0 &&
 	    open_box(&v, &box, &view) == 0 && announce(&v) == 0) {
-		session_run(&conf, v.fd, box, view, v.login, &v.id,
+		daemon_count("sessions", 1);
+		session_run(&conf, v.fd, box, view, v.login, v.client, &v.id,
 		    buf_str(&v.input));
 		v.fd = -1;
 	}

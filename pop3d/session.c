@@ -122,27 +122,29 @@ static void converse(struct session *s)
 	flush(s);
 }
 
-static void log_end(const struct session *s)
+static void log_end(const struct session *s, int64_t began)
 {
-	log_info("pop3: disconnected: user=<%s>, session=<%s>, top=%u, "
-	         "retr=%u, octets=%llu, del=%u/%u: %s",
-	    s->login, s->id.text, s->topped, s->retrieved,
-	    (unsigned long long)s->octets_out, s->deleted, s->count,
-	    s->ended);
-	trace_event(TRACE_SESSION_END, &s->id, NULL, "%s pop3 %s", s->login,
-	    s->ended);
+	log_info("%s: session end: user=<%s>, client=%s, retr=%u, top=%u, "
+	         "del=%u/%u, out=%llu, seconds=%lld (%s)",
+	    s->id.text, s->login, s->client, s->retrieved, s->topped,
+	    s->deleted, s->count, (unsigned long long)s->octets_out,
+	    (long long)(clock_ms() - began) / 1000, s->ended);
+	trace_event(TRACE_SESSION_END, &s->id, NULL,
+	    "pop3 user=%s retr=%u del=%u", s->login, s->retrieved, s->deleted);
 }
 
 void session_run(const struct pop3d_conf *conf, int fd, struct box *box,
-    struct view *view, const char *login, const struct id *id,
-    struct str early)
+    struct view *view, const char *login, const char *client,
+    const struct id *id, struct str early)
 {
+	int64_t began = clock_ms();
 	struct session s = {
 	    .conf = conf,
 	    .stream = stream_new(fd),
 	    .early = buf_new(early.len),
 	    .joined = buf_new(LINE_MOST * 2 + early.len),
 	    .login = login,
+	    .client = client,
 	    .id = *id,
 	    .ended = "",
 	    .box = box,
@@ -153,12 +155,14 @@ void session_run(const struct pop3d_conf *conf, int fd, struct box *box,
 	    .chunk = buf_new(CHUNK_MOST),
 	};
 
+	log_info("%s: session start: user=<%s>, client=%s", id->text, login,
+	    client);
 	buf_add(&s.early, early);
 	for (uint32_t seq = 1; seq <= s.count; seq++)
 		s.octets += view_message(view, seq)->size;
 	session_printf(&s, "+OK Logged in, %u messages\r\n", s.count);
 	converse(&s);
-	log_end(&s);
+	log_end(&s, began);
 	stream_close(&s.stream);
 	buf_free(&s.early);
 	buf_free(&s.joined);

@@ -19,7 +19,7 @@ struct session {
 	struct buf early;    /* came with the PASS, before the stream */
 	size_t early_used;
 	struct buf joined;   /* a line that began in early */
-	const char *login;
+	const char *login, *client; /* the account; an address */
 	struct id id;
 	bool quit;           /* no further commands */
 	bool dead;           /* the client is gone: write no more */
@@ -44,8 +44,8 @@ struct session {
 /* Greets and serves the client until it is gone. early is what it sent before
  * its socket came here. Everything stays the caller's. */
 void session_run(const struct pop3d_conf *conf, int fd, struct box *box,
-    struct view *view, const char *login, const struct id *id,
-    struct str early);
+    struct view *view, const char *login, const char *client,
+    const struct id *id, struct str early);
 
 /* Sends what is pending when it is much; marks a dead client. */
 void session_flush_some(struct session *s);
