@@ -81,7 +81,7 @@ static void put_data(struct buf *out, const struct zone *z)
 		buf_add_bytes(out, &a.u.in6.sin6_addr, 16);
 		break;
 	case DNS_MX:
-		put_u16(out, (unsigned)atoi(z->data));
+		put_u16(out, (unsigned)strtoul(z->data, NULL, 10));
 		str_cut(&data, ' ');
 		put_name(out, data);
 		break;

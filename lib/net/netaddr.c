@@ -176,7 +176,7 @@ static int in_network(const struct netaddr *a, struct str text)
 			return -1;
 		bits -= 96;
 	}
-	if (bytes_of(a, &mine) != len)
+	if (len == 0 || bytes_of(a, &mine) != len)
 		return 0;
 	return same_bits(mine, theirs, (size_t)bits) ? 1 : 0;
 }
