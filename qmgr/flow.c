@@ -82,7 +82,7 @@ static struct outlook look(const struct message *m)
 			o.untold = true;
 		if (r->state != QUEUE_PENDING)
 			continue;
-		if (r->attempts > 0 || r->trouble > 0)
+		if (r->attempts > 0 || r->next > 0)
 			o.fresh = false;
 		if (r->hold) {
 			o.held = true;

@@ -218,8 +218,6 @@ static void fail(struct asker *a, const char *why)
 static void answered(struct wire *w, void *arg, const struct ipc_type *type,
     const void *msg)
 {
-	static const char *const names[] = {"sender non-delivery notification",
-	    "sender delay notification", "sender delivery status notification"};
 	const struct bounced *b = msg;
 	struct asker *a = arg;
 	struct qmgr *q = a->q;
@@ -227,11 +225,9 @@ static void answered(struct wire *w, void *arg, const struct ipc_type *type,
 	(void)w;
 	if (type != &bounced || a->notice == NULL)
 		return;
-	if (b->ok) {
+	if (b->ok) { /* bounce has logged it */
 		const struct message *m = a->notice->message;
 
-		log_info("%s: %s: %.*s", m->id.text, names[a->notice->kind],
-		    STR_FMT(b->queue_id));
 		trace_event(TRACE_BOUNCED, &m->active->envelope.session,
 		    &m->id, "%.*s", STR_FMT(b->queue_id));
 		end(a, true);

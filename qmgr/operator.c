@@ -61,7 +61,7 @@ static const char *state_of(const struct recipient *r)
 		return "hold";
 	if (r->state != QUEUE_PENDING)
 		return "active"; /* its sender is being told */
-	return r->attempts > 0 || r->trouble > 0 ? "deferred" : "incoming";
+	return r->attempts > 0 || r->next > 0 ? "deferred" : "incoming";
 }
 
 static void reason_of(const struct queue_file *f, const struct recipient *r,
@@ -71,7 +71,7 @@ static void reason_of(const struct queue_file *f, const struct recipient *r,
 	struct note note;
 
 	out[0] = '\0';
-	if (r->attempts == 0 && r->trouble == 0 && r->next == 0)
+	if (r->attempts == 0 && r->next == 0)
 		return;
 	if (queue_read_slot(f, recipient_index(r), &slot) < 0)
 		return;

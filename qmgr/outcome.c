@@ -244,7 +244,18 @@ void outcome_again(struct qmgr *q, struct recipient *r, const char *why)
 	flow_pump_later(q);
 }
 
-/* The destination is dead: what it said last, at the time of its probe. */
+/* As long as the message is old already, within the bounds of a backoff: what
+ * waits for a dead destination wakes less and less often. */
+static int64_t pause_by_age(const struct qmgr *q, const struct message *m)
+{
+	int64_t least = seconds(q->conf->minimal_backoff_time);
+	int64_t most = seconds(q->conf->maximal_backoff_time);
+	int64_t age = (int64_t)qmgr_now() - (int64_t)m->arrived;
+
+	return age < least ? least : age > most ? most : age;
+}
+
+/* The destination is dead: what it said last, not before its rest ends. */
 static void suspended(
     struct qmgr *q, struct recipient *r, const struct destination *d)
 {
@@ -252,7 +263,7 @@ static void suspended(
 	struct str reason = str_from(destination_reason(d));
 	struct outcome o = {.action = DSN_DEFERRED};
 	int64_t rest = destination_dead_until(d) - loop_now(q->loop);
-	int64_t least = seconds(q->conf->minimal_backoff_time);
+	int64_t pause = pause_by_age(q, r->message);
 
 	dsn_cut_code(&reason, code);
 	snprintf(text, sizeof(text), "delivery temporarily suspended: %.*s",
@@ -261,8 +272,10 @@ static void suspended(
 	o.text = str_from(text);
 	log_ours(r, &o);
 	idle(r);
-	deferred(q, r, &o, seconds(rest < 0 ? 0 : rest) + 1 +
-	    (int64_t)(arc4random() % 1024) * (least / 4) / 1024);
+	if (pause <= seconds(rest))
+		pause = seconds(rest) + 1;
+	deferred(q, r, &o,
+	    pause + (int64_t)(arc4random() % 1024) * pause / 4096);
 	drop_route(r);
 	flow_settled(q, r->message);
 }

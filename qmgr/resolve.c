@@ -180,14 +180,25 @@ static void resolved(
 
 static void send_more(struct resolver *v);
 
+/* Whose recipient the oldest question is about, or NULL. */
+static const struct message *next_message(const struct resolver *v)
+{
+	const struct recipient *r =
+	    v->oldest == v->next ? NULL : v->asked[v->oldest % UNDER_WAY];
+
+	return r == NULL ? NULL : r->message;
+}
+
+/* The recipients of a message are scheduled before the first is sent, so that
+ * those that go the same way go together. */
 static void answer(struct wire *w, void *arg, const struct ipc_type *type,
     const void *msg)
 {
 	struct resolver *v = arg;
 	const struct lookup_resolved *a = msg;
+	const struct message *m;
 	struct recipient *r;
 
-	(void)w;
 	if (type != &lookup_resolved) {
 		give_up(v, "unexpected answer");
 		return;
@@ -195,6 +206,7 @@ static void answer(struct wire *w, void *arg, const struct ipc_type *type,
 	if (a->request < v->oldest || a->request >= v->next)
 		return;
 	r = v->asked[a->request % UNDER_WAY];
+	m = r == NULL ? NULL : r->message;
 	v->asked[a->request % UNDER_WAY] = NULL;
 	while (v->oldest < v->next && v->asked[v->oldest % UNDER_WAY] == NULL)
 		v->oldest++;
@@ -202,7 +214,7 @@ static void answer(struct wire *w, void *arg, const struct ipc_type *type,
 		resolved(v->q, r, a);
 	if (v->first != NULL)
 		send_more(v);
-	if (!ipc_has_input(wire_ipc(w)))
+	if (!ipc_has_input(wire_ipc(w)) && next_message(v) != m)
 		flow_pump(v->q);
 }
 

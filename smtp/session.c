@@ -117,8 +117,14 @@ void session_release(struct session *s, bool good)
 
 static const char *plain_why(struct session *s, enum stream_result r)
 {
-	return r == STREAM_ERROR ? stream_why(s->stream)
-	                         : "connection closed";
+	static const char prefix[] = "connecting: ";
+	const char *why = stream_why(s->stream);
+
+	if (r != STREAM_ERROR)
+		return "connection closed";
+	if (strncmp(why, prefix, strlen(prefix)) == 0)
+		why += strlen(prefix);
+	return why;
 }
 
 /* The content was sent and no answer came: it may have arrived. */
