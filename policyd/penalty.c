@@ -83,10 +83,10 @@ static int64_t delay_of(const struct policyd_conf *conf, uint64_t failures)
 {
 	int64_t delay = conf->login_failure_delay;
 
-	if (failures == 0)
+	if (failures == 0 || delay == 0)
 		return 0;
 	while (--failures > 0 && delay < conf->login_failure_delay_max)
-		delay = delay == 0 ? conf->login_failure_delay_max : delay * 2;
+		delay *= 2;
 	return delay < conf->login_failure_delay_max
 	    ? delay
 	    : conf->login_failure_delay_max;

@@ -13,7 +13,7 @@ const struct conf_param policyd_params[] = {
 	  "account."),
 	P(TIME, login_failure_delay, "2s", 0, 60,
 	  "How long the answer to the first failed login is delayed; each "
-	  "further failure within the window doubles it."),
+	  "further failure within the window doubles it. 0 delays none."),
 	P(TIME, login_failure_delay_max, "16s", 0, 300,
 	  "The longest delay of the answer to a failed login."),
 	P(INT,  login_failure_block, "100", 1, 1000000,
