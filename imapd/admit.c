@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "imapd/admit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 #include "ipc/limits.h"
 #include "ipc/lookup.h"
 #include "ipc/session.h"
+
+#include "imapd/confine.h"
 
 #define ACCOUNT_MAX 512
 
@@ -136,6 +139,23 @@ static int open_box(
 	return 0;
 }
 
+/* From here on no other account's files can be opened. The store syncs the
+ * directories above a new account's. */
+static int confine(struct admission *a, const struct admit_by *by)
+{
+	const char *const listed[] = {by->store_dir, by->notify_dir, NULL};
+	enum store_result r = box_prepare(a->box);
+	int directory = r == STORE_OK ? box_directory(a->box) : -1;
+
+	if (directory < 0)
+		return refuse(a, true, "The mailboxes cannot be opened",
+		    "store", store_why(a->box));
+	if (confine_to(directory, listed) < 0)
+		return refuse(a, true, "Internal error", "cannot confine",
+		    strerror(errno));
+	return 0;
+}
+
 static int answer(struct admission *a, int64_t deadline)
 {
 	struct session_ready ready = {.login = str_from(a->account)};
@@ -163,21 +183,21 @@ static void say_no(struct admission *a, int64_t deadline)
 	ipc_close(&a->control);
 }
 
-int admit(int control_fd, const struct imapd_conf *conf, struct store *store,
-    int64_t ipc_timeout, struct admitted *out)
+int admit(int control_fd, const struct admit_by *by, struct admitted *out)
 {
-	int64_t deadline = deadline_in(ipc_timeout);
+	int64_t deadline = deadline_in(by->ipc_timeout);
 	struct admission a = {.client_fd = -1, .text = ""};
 
 	memset(out, 0, sizeof(*out));
 	a.control = ipc_server(control_fd, &session_exchange);
 	if (hear(&a, deadline, out) < 0 || redeem(&a, deadline) < 0 ||
 	    find_quota(&a, deadline) < 0 ||
-	    open_box(&a, store, deadline) < 0 || answer(&a, deadline) < 0) {
+	    open_box(&a, by->store, deadline) < 0 ||
+	    confine(&a, by) < 0 || answer(&a, deadline) < 0) {
 		say_no(&a, deadline_in(1000));
 		return -1;
 	}
-	out->session = session_new(conf, a.client_fd, a.control, a.box,
+	out->session = session_new(by->conf, a.client_fd, a.control, a.box,
 	    str_from(a.account), &a.id, buf_str(&a.early));
 	buf_free(&a.early);
 	return 0;

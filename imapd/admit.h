@@ -14,11 +14,18 @@ struct admitted {
 	char client[257];
 };
 
+struct admit_by {
+	const struct imapd_conf *conf;
+	struct store *store;
+	const char *store_dir, *notify_dir;
+	int64_t ipc_timeout;
+};
 /*
- * Takes over control_fd, the connection from login. Returns 0, or -1 when
- * login or the client was told why not (and it was logged).
+ * Takes over control_fd, the connection from login. Returns 0, the process
+ * then being confined to the account's files, or -1 when login was told why
+ * not (and it was logged).
  */
-int admit(int control_fd, const struct imapd_conf *conf, struct store *store,
-    int64_t ipc_timeout, struct admitted *out);
+int admit(
+    int control_fd, const struct admit_by *by, struct admitted *out);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * The IMAP server, a forker: one process for one user's session (imapd(8)).
  *
- *	admit.c      how a session comes in: login, auth, lookup, the box
+ *	admit.c      how a session comes in: login, auth, lookup, the box;
+ *	confine.c    and that it stays with that box
  *	session.c    the loop: waiting, reading, resting
  *	input.c      octets become whole commands; literals
  *	parser.c     the words of a command; set.c: sequence sets
@@ -24,15 +25,16 @@
 #include "ipc/trace.h"
 
 #include "imapd/admit.h"
+#include "imapd/confine.h"
 #include "imapd/session.h"
 
 static struct imapd_conf conf;
 static struct store *store;
+static char notify[4200];
 
 /* As vmail: what the store makes is vmail's. */
 static int start(void)
 {
-	char notify[4200];
 	const char *why = "";
 	const struct house_conf *house = daemon_house();
 
@@ -41,6 +43,9 @@ static int start(void)
 	if (store == NULL)
 		log_error("cannot open the store %s: %s",
 		    house->mail_store_directory, why);
+	if (!confine_possible())
+		log_warning("the kernel has no Landlock: only the store's "
+		            "own care keeps users' sessions apart");
 	return store != NULL ? 0 : -1;
 }
 
@@ -48,8 +53,13 @@ static void serve(struct conn *conn)
 {
 	struct admitted a;
 	int64_t began = clock_ms();
+	const struct admit_by by = {.conf = &conf,
+	    .store = store,
+	    .store_dir = daemon_house()->mail_store_directory,
+	    .notify_dir = notify,
+	    .ipc_timeout = daemon_house()->ipc_timeout};
 
-	if (admit(conn->fd, &conf, store, daemon_house()->ipc_timeout, &a) < 0)
+	if (admit(conn->fd, &by, &a) < 0)
 		return;
 	struct session *s = a.session;
 	s->draining = daemon_draining;
