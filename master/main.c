@@ -33,9 +33,6 @@
 
 #define READY_MS 15000 /* until `posthouse start` is told how it stands */
 
-struct master master = {.snapshot = -1, .run_fd = -1, .alive = -1,
-    .stderr_pipe = {-1, -1}};
-
 static int ready_fd = -1;
 static int64_t ready_deadline;
 static struct loop_timer *ready_timer;

@@ -24,6 +24,9 @@
 #define FULL_SAY_MS     60000 /* between two warnings about it */
 #define PARKED_ENOUGH_MS 20   /* a peer parked shorter may be about to ask */
 
+struct master master = {.snapshot = -1, .run_fd = -1, .alive = -1,
+    .stderr_pipe = {-1, -1}};
+
 static void look_again(void *arg)
 {
 	service_look(arg);

@@ -2,7 +2,6 @@
 #include "daemon/config.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,32 +52,24 @@ static void add_address(struct config_service *s, const struct netaddr *a)
 	s->addresses[s->address_count++] = *a;
 }
 
-/* An address, or a host name's addresses. */
+/* Host names are not looked up: what is listened on must not depend on DNS. */
 static int add_host(struct config_service *s, struct str host, uint16_t port)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct addrinfo *found;
+	static const struct str local[] = {
+	    STR_INIT("127.0.0.1"), STR_INIT("::1")};
 	struct netaddr a;
-	char name[256];
 
-	if (netaddr_parse(host, port, &a) == 0) {
-		add_address(s, &a);
+	if (str_case_eq(host, STR("localhost"))) {
+		s->optional = true;
+		for (size_t i = 0; i < ARRAY_LEN(local); i++)
+			if (netaddr_parse(local[i], port, &a) == 0)
+				add_address(s, &a);
 		return 0;
 	}
-	if (str_copy(name, sizeof(name), host) < 0 ||
-	    getaddrinfo(name, NULL, &hints, &found) != 0)
+	if (netaddr_parse(host, port, &a) < 0)
 		return -1;
-	for (struct addrinfo *i = found; i != NULL; i = i->ai_next) {
-		a = (struct netaddr){.len = i->ai_addrlen};
-		memcpy(&a.u, i->ai_addr, i->ai_addrlen);
-		if (i->ai_family == AF_INET)
-			a.u.in.sin_port = htons(port);
-		else
-			a.u.in6.sin6_port = htons(port);
-		if (s->address_count < ADDRESSES_MAX)
-			add_address(s, &a);
-	}
-	freeaddrinfo(found);
+	if (s->address_count < ADDRESSES_MAX)
+		add_address(s, &a);
 	return 0;
 }
 
@@ -114,10 +105,10 @@ static const char *find_addresses(
 		       "well-known name, or address:port";
 	if (colon < name.len &&
 	    add_host(s, str_sub(name, 0, colon), port) < 0)
-		return "there is no such address";
+		return "this is no address (host names are not looked up)";
 	if (colon == name.len &&
 	    add_interfaces(s, str_from(house->inet_interfaces), port) < 0)
-		return "inet_interfaces has an address that does not exist";
+		return "inet_interfaces has a word that is no address";
 	return NULL;
 }
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/str.h"
+#include "daemon/board.h"
+#include "daemon/house_conf.h"
+#include "daemon/roles.h"
+
+static void two_processes_see_one_board(void **state)
+{
+	int fd;
+	struct board *a = board_new(&fd), *b;
+
+	(void)state;
+	assert_non_null(a);
+	b = board_map(fd);
+	assert_non_null(b);
+	assert_int_equal(board_take(a, 7), 0);
+	assert_int_equal(board_take(b, 8), 1);
+	assert_int_equal(b->slots[0].pid, 7);
+	assert_int_equal(b->slots[0].state, BOARD_STARTING);
+	a->slots[0].state = BOARD_IDLE;
+	a->idle++;
+	board_release(b, 0);
+	assert_int_equal(a->idle, 0);
+	a->slots[1].state = BOARD_BUSY;
+	board_release(b, 1);
+	assert_int_equal(a->idle, 0);
+	assert_int_equal(board_take(a, 9), 0);
+	board_release(a, -1);
+	board_unmap(&a);
+	board_unmap(&b);
+	close(fd);
+}
+
+static void a_full_board_says_so(void **state)
+{
+	int fd;
+	struct board *b = board_new(&fd);
+
+	(void)state;
+	for (int i = 0; i < BOARD_SLOTS; i++)
+		assert_int_equal(board_take(b, 1), i);
+	assert_int_equal(board_take(b, 1), -1);
+	board_unmap(&b);
+	close(fd);
+}
+
+static void counters_are_found_by_name(void **state)
+{
+	int fd;
+	struct board *b = board_new(&fd);
+	char name[60];
+
+	(void)state;
+	board_count(b, "one", 1);
+	board_count(b, "two", 5);
+	board_count(b, "one", 2);
+	assert_string_equal(b->counters[0].name, "one");
+	assert_int_equal(b->counters[0].value, 3);
+	assert_int_equal(b->counters[1].value, 5);
+	for (int i = 0; i < 2 * BOARD_COUNTERS; i++) {
+		snprintf(name, sizeof(name), "a very long name that does not "
+		    "fit in%d", i);
+		board_count(b, name, 1);
+		snprintf(name, sizeof(name), "%d", i);
+		board_count(b, name, 1);
+	}
+	assert_int_equal(b->counters[2].value, 2 * BOARD_COUNTERS);
+	board_unmap(&b);
+	close(fd);
+}
+
+/* No process can be made to read past the end of one. */
+static void what_is_no_board_is_refused(void **state)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC), good;
+	struct board *b = board_new(&good);
+
+	(void)state;
+	assert_null(board_map(fd));
+	assert_int_equal(ftruncate(fd, sizeof(struct board)), 0);
+	assert_null(board_map(fd));
+	assert_int_equal(ftruncate(good, 10), -1);
+	board_unmap(&b);
+	close(fd);
+	close(good);
+}
+
+static void roles_are_what_the_design_says(void **state)
+{
+	static const char *const jailed[] = {"smtpd", "submission", "lmtpd",
+	    "smtp", "login"};
+	struct house_conf house = {.role_uid_base = 5000};
+	unsigned uid, gid, other;
+	char why[100];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(jailed); i++)
+		assert_true(role_find(jailed[i])->jailed);
+	assert_null(role_find("root"));
+	assert_null(role_find("smtp")->calls[0]);
+	assert_int_equal(
+	    role_ids(&house, "vmail", &uid, &gid, why, sizeof(why)), 0);
+	assert_int_equal(
+	    role_ids(&house, "smtpd", &other, &gid, why, sizeof(why)), 0);
+	assert_int_not_equal(uid, other);
+	assert_in_range(uid, 5000, 5100);
+	assert_int_equal(
+	    role_ids(&house, "root", &uid, &gid, why, sizeof(why)), -1);
+	house.role_uid_base = 0;
+	house.role_user_prefix = "no-such-prefix-";
+	assert_int_equal(
+	    role_ids(&house, "smtpd", &uid, &gid, why, sizeof(why)), -1);
+	assert_non_null(strstr(why, "no-such-prefix-smtpd"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(two_processes_see_one_board),
+	    cmocka_unit_test(a_full_board_says_so),
+	    cmocka_unit_test(counters_are_found_by_name),
+	    cmocka_unit_test(what_is_no_board_is_refused),
+	    cmocka_unit_test(roles_are_what_the_design_says),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
