@@ -13,18 +13,27 @@ static struct ipc *cleanup;
 static int put_envelope(struct ipc *c, const struct injection *i)
 {
 	struct cleanup_message m = {.origin = ORIGIN_BOUNCE,
-	    .session = i->session, .queue_id = id_str(&i->id),
-	    .sender = STR_EMPTY, .helo = STR_EMPTY, .client_name = STR_EMPTY,
-	    .client_address = STR_EMPTY, .protocol = STR_EMPTY,
-	    .tls = STR_EMPTY, .login = STR_EMPTY, .ticket = STR_EMPTY,
-	    .envid = STR_EMPTY, .ret = STR_EMPTY,
+	    .session = i->session,
+	    .queue_id = id_str(&i->id),
+	    .sender = STR_EMPTY,
+	    .helo = STR_EMPTY,
+	    .client_name = STR_EMPTY,
+	    .client_address = STR_EMPTY,
+	    .protocol = STR_EMPTY,
+	    .tls = STR_EMPTY,
+	    .login = STR_EMPTY,
+	    .ticket = STR_EMPTY,
+	    .envid = STR_EMPTY,
+	    .ret = STR_EMPTY,
 	    .body = i->eight_bit ? STR("8BITMIME") : STR("7BIT"),
 	    .smtputf8 = i->utf8};
-	struct cleanup_recipient r = {.address = i->to,
-	    .original = STR_EMPTY, .notify = STR_EMPTY};
+	struct cleanup_recipient r = {
+	    .address = i->to, .original = STR_EMPTY, .notify = STR_EMPTY};
 
 	return ipc_put(c, &cleanup_message, &m) == 0 &&
-	    ipc_put(c, &cleanup_recipient, &r) == 0 ? 0 : -1;
+		ipc_put(c, &cleanup_recipient, &r) == 0
+	    ? 0
+	    : -1;
 }
 
 static int put_content(struct ipc *c, struct str content, int64_t deadline)
@@ -54,13 +63,13 @@ static const struct cleanup_outcome *ask(
 	if (put_envelope(c, i) < 0 ||
 	    put_content(c, i->content, deadline) < 0 ||
 	    ipc_call(c, &cleanup_commit, &commit, &cleanup_outcome, &reply,
-	    deadline) != IPC_OK)
+		deadline) != IPC_OK)
 		return NULL;
 	return reply;
 }
 
-enum inject_result inject(const struct injection *i, int64_t timeout_ms,
-    char *text, size_t size)
+enum inject_result inject(
+    const struct injection *i, int64_t timeout_ms, char *text, size_t size)
 {
 	int64_t deadline = deadline_in(timeout_ms);
 	const struct cleanup_outcome *o = NULL;

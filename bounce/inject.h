@@ -19,7 +19,7 @@ enum inject_result { INJECT_QUEUED, INJECT_AGAIN, INJECT_REFUSED };
  * Asks cleanup; over a connection that is kept, and once more over a new one
  * when that was dead. INJECT_REFUSED: for good. text (size octets) says why.
  */
-enum inject_result inject(const struct injection *i, int64_t timeout_ms,
-    char *text, size_t size);
+enum inject_result inject(
+    const struct injection *i, int64_t timeout_ms, char *text, size_t size);
 
 #endif

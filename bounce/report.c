@@ -42,8 +42,7 @@ static void put_words(struct buf *out, struct str s, bool utf8)
 	}
 }
 
-static void put_date(
-    const struct writer *w, const char *name, int64_t seconds)
+static void put_date(const struct writer *w, const char *name, int64_t seconds)
 {
 	char date[DATE_TEXT_MAX];
 
@@ -148,8 +147,7 @@ static void put_paragraph(struct buf *out, struct str text)
 }
 
 /* "550 5.1.1 no such user"; the remote may have said the status itself. */
-static void put_reply(
-    struct buf *out, const struct bounce_for *f, bool utf8)
+static void put_reply(struct buf *out, const struct bounce_for *f, bool utf8)
 {
 	if (f->code != 0) {
 		buf_add_u64(out, f->code);
@@ -207,9 +205,8 @@ static void put_text(const struct writer *w)
 	    "Content-Type: text/plain; charset=%s\r\n"
 	    "Content-Transfer-Encoding: %s\r\n\r\n"
 	    "This is the mail system at host %s.\r\n\r\n%s",
-	    w->text_8bit ? "utf-8" : "us-ascii",
-	    w->text_8bit ? "8bit" : "7bit", r->myhostname,
-	    opening(r->what->kind));
+	    w->text_8bit ? "utf-8" : "us-ascii", w->text_8bit ? "8bit" : "7bit",
+	    r->myhostname, opening(r->what->kind));
 	if (r->what->kind == BOUNCE_DELAYED && r->give_up > 0) {
 		char date[DATE_TEXT_MAX];
 
@@ -218,15 +215,15 @@ static void put_text(const struct writer *w)
 	}
 	buf_add(w->out, STR(".\r\n"));
 	if (r->has_original)
-		buf_printf(w->out, "%s is attached.\r\n", r->whole
-		    ? "Your message"
-		    : "The header of your message");
+		buf_printf(w->out, "%s is attached.\r\n",
+		    r->whole ? "Your message" : "The header of your message");
 	buf_add(w->out, STR("\r\n"));
 	for (size_t i = 0; i < r->count; i++)
 		put_person(w, &r->to[i]);
-	buf_add(w->out, STR("For help, please write to <postmaster> of your "
-			    "mail service and include this\r\nmessage.\r\n"
-			    "\r\n"));
+	buf_add(w->out,
+	    STR("For help, please write to <postmaster> of your "
+		"mail service and include this\r\nmessage.\r\n"
+		"\r\n"));
 }
 
 /* ---- the status ---- */
@@ -280,10 +277,8 @@ static void put_status_of(const struct writer *w, const struct bounce_for *f)
 
 		put_recipient_field(w, "Original-Recipient", type, original);
 	}
-	put_recipient_field(
-	    w, "Final-Recipient", STR("rfc822"), f->address);
-	buf_printf(w->out, "Action: %s\r\nStatus: ",
-	    action(w->r->what->kind));
+	put_recipient_field(w, "Final-Recipient", STR("rfc822"), f->address);
+	buf_printf(w->out, "Action: %s\r\nStatus: ", action(w->r->what->kind));
 	put_words(w->out, f->dsn, false);
 	buf_add(w->out, STR("\r\n"));
 	if (host.len > 0)
@@ -307,8 +302,8 @@ static void put_status(const struct writer *w)
 	    "Content-Transfer-Encoding: %s\r\n\r\n"
 	    "Reporting-MTA: dns; %s\r\n"
 	    "X-Posthouse-Queue-ID: %.*s\r\n",
-	    w->utf8 ? "global-" : "", w->utf8 ? "8bit" : "7bit",
-	    r->myhostname, STR_FMT(r->what->queue_id));
+	    w->utf8 ? "global-" : "", w->utf8 ? "8bit" : "7bit", r->myhostname,
+	    STR_FMT(r->what->queue_id));
 	if (r->what->envid.len > 0) {
 		buf_add(w->out, STR("Original-Envelope-Id: "));
 		put_words(w->out, r->what->envid, false);
@@ -336,8 +331,7 @@ static void put_original(const struct writer *w)
 	    "Content-Description: %s%s\r\n"
 	    "Content-Type: %s\r\n"
 	    "Content-Transfer-Encoding: %s\r\n\r\n",
-	    r->what->kind == BOUNCE_FAILED ? "Undelivered message"
-	                                   : "Message",
+	    r->what->kind == BOUNCE_FAILED ? "Undelivered message" : "Message",
 	    r->whole ? "" : " header", type,
 	    w->original_8bit ? "8bit" : "7bit");
 	buf_add(w->out, r->header);
@@ -358,8 +352,7 @@ static bool needs_utf8(const struct report *r)
 	if (!r->what->smtputf8)
 		return false;
 	for (size_t i = 0; i < r->count; i++)
-		if (!is_ascii(r->to[i].address) ||
-		    !is_ascii(r->to[i].original))
+		if (!is_ascii(r->to[i].address) || !is_ascii(r->to[i].original))
 			return true;
 	return r->has_original && !is_ascii(r->header);
 }
@@ -376,7 +369,9 @@ static bool text_has_utf8(const struct report *r)
 int report_build(
     const struct report *r, struct buf *out, bool *eight_bit, bool *utf8)
 {
-	struct writer w = {.r = r, .out = out, .utf8 = needs_utf8(r),
+	struct writer w = {.r = r,
+	    .out = out,
+	    .utf8 = needs_utf8(r),
 	    .text_8bit = text_has_utf8(r)};
 
 	w.original_8bit = r->has_original &&

@@ -16,13 +16,13 @@ struct report {
 	const struct bounce_for *to; /* count of them */
 	size_t count;
 	const char *myhostname, *myorigin, *mail_name;
-	struct id id;         /* of the notification */
-	int64_t now;          /* seconds since 1970 */
-	int64_t give_up;      /* delayed: until when it is tried; or 0 */
-	int zone;             /* minutes east of UTC, for dates */
-	bool has_original;    /* else the message could not be read */
-	struct str header;    /* of the message, with its empty line */
-	bool whole;           /* return header and body */
+	struct id id;      /* of the notification */
+	int64_t now;       /* seconds since 1970 */
+	int64_t give_up;   /* delayed: until when it is tried; or 0 */
+	int zone;          /* minutes east of UTC, for dates */
+	bool has_original; /* else the message could not be read */
+	struct str header; /* of the message, with its empty line */
+	bool whole;        /* return header and body */
 	struct str body;
 };
 

@@ -12,32 +12,50 @@
 static const struct bounce_for unknown = {
     .address = STR_INIT("bob@example.org"),
     .original = STR_INIT("rfc822;info@example.org"),
-    .dsn = STR_INIT("5.1.1"), .code = 550,
+    .dsn = STR_INIT("5.1.1"),
+    .code = 550,
     .text = STR_INIT("5.1.1 <bob@example.org>: no such user"),
-    .remote = STR_INIT("mx.example.org[192.0.2.1]:25"), .last = 1795288938};
+    .remote = STR_INIT("mx.example.org[192.0.2.1]:25"),
+    .last = 1795288938};
 
 static const struct bounce_for local = {
-    .address = STR_INIT("carol@example.com"), .original = STR_INIT(""),
-    .dsn = STR_INIT("5.2.2"), .code = 0,
-    .text = STR_INIT("mailbox\r\nis full"), .remote = STR_INIT(""), .last = 0};
+    .address = STR_INIT("carol@example.com"),
+    .original = STR_INIT(""),
+    .dsn = STR_INIT("5.2.2"),
+    .code = 0,
+    .text = STR_INIT("mailbox\r\nis full"),
+    .remote = STR_INIT(""),
+    .last = 0};
 
 static struct bounce failed(void)
 {
 	return (struct bounce){.queue_id = STR_INIT("0123456789ABCDEFGHJKMN"),
-	    .session = STR_EMPTY, .round = 1, .kind = BOUNCE_FAILED,
-	    .sender = STR_INIT("alice@example.net"), .arrived = 1795288000,
-	    .envid = STR_INIT("QQ314159"), .ret = STR_EMPTY};
+	    .session = STR_EMPTY,
+	    .round = 1,
+	    .kind = BOUNCE_FAILED,
+	    .sender = STR_INIT("alice@example.net"),
+	    .arrived = 1795288000,
+	    .envid = STR_INIT("QQ314159"),
+	    .ret = STR_EMPTY};
 }
 
 static struct report plain(
     const struct bounce *what, const struct bounce_for *to, size_t count)
 {
-	return (struct report){.what = what, .to = to, .count = count,
-	    .myhostname = "mail.example.net", .myorigin = "example.net",
-	    .mail_name = "Posthouse", .id = {"ABCDEFGHJKMNPQRSTVWXYZ"},
-	    .now = 1795288938, .give_up = 1795720000, .zone = 60,
-	    .has_original = true, .header = STR_INIT("Subject: hi\r\n\r\n"),
-	    .whole = true, .body = STR_INIT("hello\r\n")};
+	return (struct report){.what = what,
+	    .to = to,
+	    .count = count,
+	    .myhostname = "mail.example.net",
+	    .myorigin = "example.net",
+	    .mail_name = "Posthouse",
+	    .id = {"ABCDEFGHJKMNPQRSTVWXYZ"},
+	    .now = 1795288938,
+	    .give_up = 1795720000,
+	    .zone = 60,
+	    .has_original = true,
+	    .header = STR_INIT("Subject: hi\r\n\r\n"),
+	    .whole = true,
+	    .body = STR_INIT("hello\r\n")};
 }
 
 static void writes_a_non_delivery_notification(void **state)
@@ -156,40 +174,35 @@ static const struct row rows[] = {
 	"text/plain message/delivery-status message/rfc822 ", false, false,
 	"Action: failed\r\n", "Will-Retry-Until"},
     {BOUNCE_FAILED, false, true, false, "a@b", "c@d", "no", "S: x\r\n\r\n",
-	"text/plain message/delivery-status text/rfc822-headers ", false,
-	false, "The header of your message is attached", "hello"},
+	"text/plain message/delivery-status text/rfc822-headers ", false, false,
+	"The header of your message is attached", "hello"},
     {BOUNCE_FAILED, false, false, false, "a@b", "c@d", "no", "",
 	"text/plain message/delivery-status ", false, false, "Status: 5.0.0",
 	"attached"},
-    {BOUNCE_DELAYED, false, true, false, "a@b", "c@d", "busy",
-	"S: x\r\n\r\n",
-	"text/plain message/delivery-status text/rfc822-headers ", false,
-	false, "Will-Retry-Until: Thu, 26 Nov 2026 20:06:40 +0100\r\n",
+    {BOUNCE_DELAYED, false, true, false, "a@b", "c@d", "busy", "S: x\r\n\r\n",
+	"text/plain message/delivery-status text/rfc822-headers ", false, false,
+	"Will-Retry-Until: Thu, 26 Nov 2026 20:06:40 +0100\r\n",
 	"Action: failed"},
-    {BOUNCE_DELIVERED, false, true, false, "a@b", "c@d", "ok",
-	"S: x\r\n\r\n",
-	"text/plain message/delivery-status text/rfc822-headers ", false,
-	false, "Action: delivered\r\n", "sorry"},
+    {BOUNCE_DELIVERED, false, true, false, "a@b", "c@d", "ok", "S: x\r\n\r\n",
+	"text/plain message/delivery-status text/rfc822-headers ", false, false,
+	"Action: delivered\r\n", "sorry"},
     /* Raw 8-bit headers are returned as they are. */
-    {BOUNCE_FAILED, true, true, false, "a@b", "c@d", "no",
-	"S: \xe4\r\n\r\n",
+    {BOUNCE_FAILED, true, true, false, "a@b", "c@d", "no", "S: \xe4\r\n\r\n",
 	"text/plain message/delivery-status message/rfc822 ", true, false,
 	"S: \xe4\r\n", "charset=utf-8"},
     /* A remote that answers in UTF-8: readable in the text, not in fields. */
     {BOUNCE_FAILED, true, true, false, "a@b", "c@d", "n\xc3\xb6",
-	"S: x\r\n\r\n",
-	"text/plain message/delivery-status message/rfc822 ", true, false,
-	"charset=utf-8", "smtp; 550 5.0.0 n\xc3\xb6"},
+	"S: x\r\n\r\n", "text/plain message/delivery-status message/rfc822 ",
+	true, false, "charset=utf-8", "smtp; 550 5.0.0 n\xc3\xb6"},
     /* Invalid UTF-8 nowhere. */
-    {BOUNCE_FAILED, true, true, false, "a@b", "c@d", "n\xf6",
-	"S: x\r\n\r\n",
-	"text/plain message/delivery-status message/rfc822 ", true, false,
-	"n?", "n\xf6"},
+    {BOUNCE_FAILED, true, true, false, "a@b", "c@d", "n\xf6", "S: x\r\n\r\n",
+	"text/plain message/delivery-status message/rfc822 ", true, false, "n?",
+	"n\xf6"},
     /* Internationalised mail (RFC 6533). */
     {BOUNCE_FAILED, true, true, true, "\xc3\xa4@b", "\xc3\xb6@d", "no",
 	"S: \xc3\xa4\r\n\r\n",
-	"text/plain message/global-delivery-status message/global ", true,
-	true, "Final-Recipient: utf-8; \xc3\xb6@d\r\n", "rfc822; \xc3"},
+	"text/plain message/global-delivery-status message/global ", true, true,
+	"Final-Recipient: utf-8; \xc3\xb6@d\r\n", "rfc822; \xc3"},
     {BOUNCE_FAILED, false, true, true, "a@b", "\xc3\xb6@d", "no",
 	"S: \xc3\xa4\r\n\r\n",
 	"text/plain message/global-delivery-status message/global-headers ",
@@ -241,8 +254,8 @@ static void fits_the_occasion(void **state)
 
 static void the_original_is_exact(void **state)
 {
-	static const struct str original =
-	    STR_INIT("Subject: x\r\n\r\nlast line without end");
+	static const struct str original = STR_INIT(
+	    "Subject: x\r\n\r\nlast line without end");
 	struct bounce what = failed();
 	struct report r = plain(&what, &unknown, 1);
 	struct arena arena = arena_new(1 << 20);

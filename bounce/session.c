@@ -56,8 +56,8 @@ static bool take_recipient(struct session *s, const struct bounce_for *f)
 {
 	if (s->count == s->room) {
 		size_t more = s->room == 0 ? 8 : s->room * 2;
-		struct bounce_for *larger =
-		    arena_alloc(&s->arena, more * sizeof(*larger));
+		struct bounce_for *larger = arena_alloc(
+		    &s->arena, more * sizeof(*larger));
 
 		if (larger == NULL)
 			return false;
@@ -84,8 +84,8 @@ static bool take_recipients(struct session *s)
 		if (ipc_wait(s->peer, &type, &msg, deadline) != IPC_OK)
 			return false;
 		if (type == &bounce_end)
-			return s->count > 0 && s->count ==
-			    ((const struct bounce_end *)msg)->count;
+			return s->count > 0 &&
+			    s->count == ((const struct bounce_end *)msg)->count;
 		if (type != &bounce_for || !take_recipient(s, msg))
 			return false;
 	}
@@ -134,13 +134,14 @@ static void read_original(struct session *s, struct report *r)
 	if (!read_extent(s, &f.header, limit) ||
 	    (r->whole && !read_extent(s, &f.body, limit))) {
 		log_warning("%.*s: the message cannot be returned: it cannot "
-			    "be read", STR_FMT(s->what.queue_id));
+			    "be read",
+		    STR_FMT(s->what.queue_id));
 		r->whole = false;
 		return;
 	}
 	r->has_original = true;
 	size_t header = f.header.length < limit ? (size_t)f.header.length
-	                                        : limit;
+						: limit;
 	r->header = cut_header(str_sub(buf_str(&s->original), 0, header),
 	    f.header.length <= limit);
 	if (r->whole)
@@ -154,15 +155,14 @@ static int zone_now(int64_t seconds)
 	struct tm local;
 	time_t t = (time_t)seconds;
 
-	return localtime_r(&t, &local) == NULL
-	    ? 0
-	    : (int)(local.tm_gmtoff / 60);
+	return localtime_r(&t, &local) == NULL ? 0
+					       : (int)(local.tm_gmtoff / 60);
 }
 
-static bool answer(struct session *s, bool ok, struct str id,
-    const char *text)
+static bool answer(struct session *s, bool ok, struct str id, const char *text)
 {
-	struct bounced b = {.ok = ok, .queue_id = id,
+	struct bounced b = {.ok = ok,
+	    .queue_id = id,
 	    .text = str_sub(str_from(text), 0, IPC_REPLY_MAX)};
 
 	return ipc_put(s->peer, &bounced, &b) == 0 &&
@@ -178,17 +178,17 @@ static void report_result(struct session *s, enum inject_result result,
 	switch (result) {
 	case INJECT_QUEUED:
 		log_info("%s: sender %s notification: %s", from->text,
-		    s->what.kind == BOUNCE_FAILED ? "non-delivery"
-		        : s->what.kind == BOUNCE_DELAYED ? "delay"
-		                                         : "delivery",
+		    s->what.kind == BOUNCE_FAILED        ? "non-delivery"
+			: s->what.kind == BOUNCE_DELAYED ? "delay"
+							 : "delivery",
 		    id->text);
 		trace_event(TRACE_BOUNCED, &session, from, "%s", id->text);
 		daemon_count("notifications", 1);
 		break;
 	case INJECT_REFUSED:
 		log_warning("%s: notification to <%.*s> cannot be queued and "
-			    "is dropped: %s", from->text,
-		    STR_FMT(s->what.sender), text);
+			    "is dropped: %s",
+		    from->text, STR_FMT(s->what.sender), text);
 		daemon_count("dropped", 1);
 		break;
 	case INJECT_AGAIN:
@@ -198,19 +198,24 @@ static void report_result(struct session *s, enum inject_result result,
 }
 
 /* Builds the notification and puts it into the queue. */
-static enum inject_result notify(struct session *s, const struct id *id,
-    char *text, size_t size)
+static enum inject_result notify(
+    struct session *s, const struct id *id, char *text, size_t size)
 {
 	int64_t now = clock_seconds();
 	struct buf out = buf_new(REPORT_MAX);
-	struct report r = {.what = &s->what, .to = s->to, .count = s->count,
+	struct report r = {.what = &s->what,
+	    .to = s->to,
+	    .count = s->count,
 	    .myhostname = s->house->myhostname,
-	    .myorigin = s->house->myorigin, .mail_name = s->house->mail_name,
-	    .id = *id, .now = now, .zone = zone_now(now),
+	    .myorigin = s->house->myorigin,
+	    .mail_name = s->house->mail_name,
+	    .id = *id,
+	    .now = now,
+	    .zone = zone_now(now),
 	    .give_up = (int64_t)s->what.arrived +
-	        s->house->maximal_queue_lifetime / 1000};
-	struct injection i = {.session = s->what.session, .id = *id,
-	    .to = s->what.sender};
+		s->house->maximal_queue_lifetime / 1000};
+	struct injection i = {
+	    .session = s->what.session, .id = *id, .to = s->what.sender};
 	enum inject_result result = INJECT_REFUSED;
 
 	read_original(s, &r);
@@ -234,7 +239,7 @@ static bool serve_request(struct session *s)
 	enum inject_result result;
 
 	if (ipc_wait(s->peer, &type, &msg,
-	    deadline_in(s->house->ipc_timeout)) != IPC_OK)
+		deadline_in(s->house->ipc_timeout)) != IPC_OK)
 		return false;
 	if (type != &bounce || !take_what(s, msg))
 		return false;
@@ -264,9 +269,11 @@ static void clear(struct session *s)
 void session_run(
     int fd, const struct bounce_conf *conf, const struct house_conf *house)
 {
-	struct session s = {.conf = conf, .house = house,
+	struct session s = {.conf = conf,
+	    .house = house,
 	    .peer = ipc_server(fd, &bounce_exchange),
-	    .arena = arena_new(ARENA_MAX), .fd = -1,
+	    .arena = arena_new(ARENA_MAX),
+	    .fd = -1,
 	    .original = buf_new((size_t)conf->bounce_size_limit)};
 
 	while (ipc_has_input(s.peer) || daemon_idle(ipc_fd(s.peer))) {

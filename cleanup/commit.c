@@ -24,8 +24,8 @@ static void date_now(int64_t seconds, char out[DATE_TEXT_MAX])
 	date_rfc5322(seconds, zone, out);
 }
 
-static void check_header(struct cleanup *c, struct message *m,
-    const struct header_facts *facts)
+static void check_header(
+    struct cleanup *c, struct message *m, const struct header_facts *facts)
 {
 	const char *why;
 
@@ -47,13 +47,15 @@ static void build_header(struct cleanup *c, struct message *m,
 	char date[DATE_TEXT_MAX];
 	struct header_completion completion = {.from = &m->from,
 	    .only_recipient = m->given_count == 1 ? m->given[0].address
-	                                          : STR_EMPTY,
+						  : STR_EMPTY,
 	    .myhostname = c->house->myhostname,
-	    .mail_name = c->house->mail_name, .id = e->id.text, .date = date,
+	    .mail_name = c->house->mail_name,
+	    .id = e->id.text,
+	    .date = date,
 	    .name_login = c->conf->smtpd_sasl_authenticated_header,
 	    .add_missing = c->entrance == ENTRANCE_SUBMIT ||
-	        (c->entrance == ENTRANCE_MX &&
-	        c->conf->always_add_missing_headers),
+		(c->entrance == ENTRANCE_MX &&
+		    c->conf->always_add_missing_headers),
 	    .drop_bcc = c->entrance == ENTRANCE_SUBMIT};
 
 	date_now((int64_t)(e->arrived_us / 1000000), date);
@@ -84,8 +86,10 @@ static struct str message_id_of(struct cleanup *c, struct message *m,
 
 	if (inner.len > 0)
 		return joined(m, "<%.*s>", STR_FMT(inner));
-	if (facts->message_id == 0 && (c->entrance == ENTRANCE_SUBMIT ||
-	    (c->entrance == ENTRANCE_MX && c->conf->always_add_missing_headers)))
+	if (facts->message_id == 0 &&
+	    (c->entrance == ENTRANCE_SUBMIT ||
+		(c->entrance == ENTRANCE_MX &&
+		    c->conf->always_add_missing_headers)))
 		return joined(m, "<%s@%s>", e->id.text, c->house->myhostname);
 	return STR_EMPTY; /* or malformed */
 }
@@ -95,10 +99,15 @@ static struct queue_envelope envelope_of(
 {
 	const struct cleanup_message *f = &m->from;
 	struct queue_envelope e = {.id = *queue_writer_id(m->writer),
-	    .arrived_us = clock_us(), .sender = f->sender, .envid = f->envid,
-	    .ret = f->ret, .body = f->body, .smtputf8 = f->smtputf8,
+	    .arrived_us = clock_us(),
+	    .sender = f->sender,
+	    .envid = f->envid,
+	    .ret = f->ret,
+	    .body = f->body,
+	    .smtputf8 = f->smtputf8,
 	    .origin = str_from(mail_origin_names[f->origin]),
-	    .client = STR_EMPTY, .login = f->login,
+	    .client = STR_EMPTY,
+	    .login = f->login,
 	    .recipient_count = m->recipient_count,
 	    .recipients = m->recipients};
 

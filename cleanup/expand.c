@@ -11,9 +11,9 @@
 #include "ipc/lookup.h"
 #include "mail/address.h"
 
-#define WINDOW   64    /* questions under way */
-#define ORCPT    "rfc822;"
-#define KEY_MAX  2048
+#define WINDOW  64 /* questions under way */
+#define ORCPT   "rfc822;"
+#define KEY_MAX 2048
 
 struct expansion {
 	struct cleanup *c;
@@ -31,7 +31,8 @@ static void add(struct expansion *x, const struct queue_recipient *given,
 {
 	struct message *m = x->m;
 	struct queue_recipient r = {.address = arena_copy(&m->arena, address),
-	    .original = given->original, .notify = given->notify};
+	    .original = given->original,
+	    .notify = given->notify};
 	char space[KEY_MAX];
 	struct buf key = buf_new(sizeof(space) - 1);
 
@@ -67,12 +68,12 @@ static void add(struct expansion *x, const struct queue_recipient *given,
 		if (r.original.p == NULL)
 			r.original = STR_EMPTY;
 	}
-	message_add(m, &m->recipients, &m->recipient_count,
-	    &m->recipient_room, r);
+	message_add(
+	    m, &m->recipients, &m->recipient_count, &m->recipient_room, r);
 }
 
-static void finish(struct expansion *x, size_t index,
-    const struct lookup_expand_end *end)
+static void finish(
+    struct expansion *x, size_t index, const struct lookup_expand_end *end)
 {
 	const struct queue_recipient *given = &x->m->given[x->from + index];
 
@@ -95,8 +96,8 @@ static void finish(struct expansion *x, size_t index,
 }
 
 /* One answer. -1: not one that belongs here. */
-static int take(struct expansion *x, const struct ipc_type *type,
-    const void *msg)
+static int take(
+    struct expansion *x, const struct ipc_type *type, const void *msg)
 {
 	uint64_t request;
 
@@ -131,8 +132,8 @@ static int ask_window(struct neighbour *n, int64_t deadline, void *arg)
 	x->base = n->request + 1;
 	x->ended = 0;
 	for (size_t i = x->from; i < x->to; i++) {
-		struct lookup_expand q = {.request = ++n->request,
-		    .address = x->m->given[i].address};
+		struct lookup_expand q = {
+		    .request = ++n->request, .address = x->m->given[i].address};
 
 		x->got[i - x->from] = 0;
 		if (ipc_put(n->c, &lookup_expand, &q) < 0)
@@ -156,10 +157,10 @@ void expand_recipients(struct cleanup *c, struct message *m)
 	while (m->code == 0 && x.to < m->given_count) {
 		x.from = x.to;
 		x.to = m->given_count - x.from > WINDOW ? x.from + WINDOW
-		                                        : m->given_count;
+							: m->given_count;
 		/* What a broken answer left is found in `seen` again. */
-		if (neighbour_ask(&c->lookup, c->house->ipc_timeout,
-		    ask_window, &x, &why) == 0)
+		if (neighbour_ask(&c->lookup, c->house->ipc_timeout, ask_window,
+			&x, &why) == 0)
 			continue;
 		log_warning("lookup does not answer: %s", why);
 		message_refuse(m, 451, "4.3.0",

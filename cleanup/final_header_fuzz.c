@@ -11,8 +11,8 @@
 
 #define MOST 65536
 
-static void split(struct str in, size_t step, struct buf *header,
-    struct buf *body)
+static void split(
+    struct str in, size_t step, struct buf *header, struct buf *body)
 {
 	struct splitter s = splitter_new(MOST);
 	struct str rest;
@@ -55,11 +55,21 @@ static void check_octets(struct str in, struct str header, struct str body)
 static void check_completion(struct str header)
 {
 	struct cleanup_message m = {.origin = ORIGIN_SUBMISSION,
-	    .helo = header, .client_name = header, .client_address = header,
-	    .protocol = header, .tls = STR_EMPTY, .login = header};
-	struct header_completion c = {.from = &m, .only_recipient = header,
-	    .myhostname = "h", .mail_name = "n", .id = "i", .date = "d",
-	    .name_login = true, .add_missing = true, .drop_bcc = true};
+	    .helo = header,
+	    .client_name = header,
+	    .client_address = header,
+	    .protocol = header,
+	    .tls = STR_EMPTY,
+	    .login = header};
+	struct header_completion c = {.from = &m,
+	    .only_recipient = header,
+	    .myhostname = "h",
+	    .mail_name = "n",
+	    .id = "i",
+	    .date = "d",
+	    .name_login = true,
+	    .add_missing = true,
+	    .drop_bcc = true};
 	struct buf out = buf_new(16 * MOST);
 	struct header_facts facts, after;
 

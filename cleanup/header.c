@@ -78,7 +78,8 @@ void header_look(struct str header, struct header_facts *out)
 	int got;
 
 	*out = (struct header_facts){.from_value = STR_EMPTY,
-	    .sender_value = STR_EMPTY, .message_id_value = STR_EMPTY};
+	    .sender_value = STR_EMPTY,
+	    .message_id_value = STR_EMPTY};
 	while ((got = header_next(&header, &f)) != 0) {
 		if (got < 0)
 			continue;
@@ -168,8 +169,7 @@ static void put_from(struct buf *out, const struct header_completion *c)
 	const struct cleanup_message *m = c->from;
 
 	buf_add(out, STR("from "));
-	put_word(out, m->helo.len > 0 ? m->helo : STR("unknown"),
-	    m->smtputf8);
+	put_word(out, m->helo.len > 0 ? m->helo : STR("unknown"), m->smtputf8);
 	buf_add(out, STR(" ("));
 	put_word(out, m->client_name.len > 0 ? m->client_name : STR("unknown"),
 	    m->smtputf8);

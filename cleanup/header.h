@@ -18,8 +18,9 @@
  * (senders that forget the empty line are old, and many).
  */
 struct splitter {
-	struct buf header; /* fields, without the empty line; in the body: all */
-	size_t line;       /* where the last, unfinished line begins in header */
+	struct buf
+	    header;  /* fields, without the empty line; in the body: all */
+	size_t line; /* where the last, unfinished line begins in header */
 	bool in_body;
 };
 
@@ -43,10 +44,10 @@ void splitter_end(struct splitter *s, struct str *rest);
 /* ---- what a header says ---- */
 
 struct header_facts {
-	size_t received;  /* Received fields */
+	size_t received;                       /* Received fields */
 	size_t from, sender, date, message_id; /* how many of each */
 	bool resent, resent_date;
-	struct str from_value;     /* of the first From; raw, folded */
+	struct str from_value; /* of the first From; raw, folded */
 	struct str sender_value;
 	struct str message_id_value; /* raw; "" when there is none */
 };

@@ -21,8 +21,7 @@ static const struct {
     {"\r\n", "", ""},
     /* No empty line: the first line that is no field begins the body. */
     {"hello\r\nworld\r\n", "", "hello\r\nworld\r\n"},
-    {"A: b\r\nhello world\r\nC: d\r\n", "A: b\r\n",
-	"hello world\r\nC: d\r\n"},
+    {"A: b\r\nhello world\r\nC: d\r\n", "A: b\r\n", "hello world\r\nC: d\r\n"},
     {" starts with a blank\r\nA: b\r\n", "",
 	" starts with a blank\r\nA: b\r\n"},
     {"A: b\r\nno line end", "A: b\r\n", "no line end"},
@@ -32,8 +31,8 @@ static const struct {
 };
 
 /* Feeds in pieces of `step` octets. */
-static void split(struct str in, size_t step, struct buf *header,
-    struct buf *body)
+static void split(
+    struct str in, size_t step, struct buf *header, struct buf *body)
 {
 	struct splitter s = splitter_new(100000);
 	struct str rest;
@@ -134,7 +133,8 @@ static void looks_at_what_matters(void **state)
 	(void)state;
 	header_look(STR("Received: a\r\nreceived: b\r\n\tc\r\nDate: d\r\n"
 			"Message-Id:\r\n <x@y>\r\nResent-Date: z\r\n"
-			"Xreceived: no\r\n"), &facts);
+			"Xreceived: no\r\n"),
+	    &facts);
 	assert_int_equal(facts.received, 2);
 	assert_int_equal(facts.date, 1);
 	assert_int_equal(facts.message_id, 1);
@@ -151,12 +151,13 @@ static struct cleanup_message client(void)
 	    .helo = STR_INIT("mx.example.net"),
 	    .client_name = STR_INIT("out.example.net"),
 	    .client_address = STR_INIT("192.0.2.1"),
-	    .protocol = STR_INIT("ESMTP"), .tls = STR_EMPTY,
+	    .protocol = STR_INIT("ESMTP"),
+	    .tls = STR_EMPTY,
 	    .login = STR_EMPTY};
 }
 
-static void complete(const struct header_completion *c, const char *in,
-    const char *want)
+static void complete(
+    const struct header_completion *c, const char *in, const char *want)
 {
 	struct buf out = buf_new(10000);
 	struct header_facts facts;
@@ -171,8 +172,10 @@ static struct header_completion completion(const struct cleanup_message *m)
 {
 	return (struct header_completion){.from = m,
 	    .only_recipient = STR_INIT("bob@example.org"),
-	    .myhostname = "mail.example.org", .mail_name = "Posthouse",
-	    .id = "ID", .date = "Sat, 21 Nov 2026 19:22:18 +0000"};
+	    .myhostname = "mail.example.org",
+	    .mail_name = "Posthouse",
+	    .id = "ID",
+	    .date = "Sat, 21 Nov 2026 19:22:18 +0000"};
 }
 
 static void completes_mail_from_other_hosts(void **state)
@@ -181,8 +184,7 @@ static void completes_mail_from_other_hosts(void **state)
 	struct header_completion c = completion(&m);
 
 	(void)state;
-	complete(&c,
-	    "Return-Path: <x@y>\r\nSubject: a\r\n b\r\nBcc: c@d\r\n",
+	complete(&c, "Return-Path: <x@y>\r\nSubject: a\r\n b\r\nBcc: c@d\r\n",
 	    "Received: from mx.example.net (out.example.net [192.0.2.1])\r\n"
 	    "\tby mail.example.org (Posthouse) with ESMTP id ID\r\n"
 	    "\tfor <bob@example.org>; Sat, 21 Nov 2026 19:22:18 +0000\r\n"

@@ -7,8 +7,8 @@
 
 #include "core/log.h"
 
-void message_refuse(struct message *m, unsigned code, const char *dsn,
-    const char *format, ...)
+void message_refuse(
+    struct message *m, unsigned code, const char *dsn, const char *format, ...)
 {
 	va_list args;
 
@@ -32,8 +32,7 @@ void message_refuse_disk(struct message *m, const char *what)
 		return;
 	log_error("%s: %s", what, strerror(saved));
 	if (saved == ENOSPC || saved == EDQUOT || saved == EFBIG)
-		message_refuse(
-		    m, 452, "4.3.1", "Insufficient system storage");
+		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	else
 		message_refuse(m, 452, "4.3.1", "Mail system storage failure");
 }
@@ -43,12 +42,11 @@ bool message_add(struct message *m, struct queue_recipient **list,
 {
 	if (*count == *room) {
 		size_t more = *room == 0 ? 8 : *room * 2;
-		struct queue_recipient *larger =
-		    arena_alloc(&m->arena, more * sizeof(*larger));
+		struct queue_recipient *larger = arena_alloc(
+		    &m->arena, more * sizeof(*larger));
 
 		if (larger == NULL) {
-			message_refuse(
-			    m, 452, "4.5.3", "Too many recipients");
+			message_refuse(m, 452, "4.5.3", "Too many recipients");
 			return false;
 		}
 		if (*count > 0)

@@ -18,7 +18,11 @@ struct cleanup {
 	const struct cleanup_conf *conf;
 	const struct house_conf *house;
 	int spool_fd;
-	enum entrance { ENTRANCE_MX, ENTRANCE_SUBMIT, ENTRANCE_INTERNAL } entrance;
+	enum entrance {
+		ENTRANCE_MX,
+		ENTRANCE_SUBMIT,
+		ENTRANCE_INTERNAL
+	} entrance;
 	struct neighbour lookup, auth;
 };
 

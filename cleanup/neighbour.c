@@ -18,8 +18,7 @@ int neighbour_ask(struct neighbour *n, int64_t timeout_ms,
 	do {
 		kept = n->c != NULL;
 		if (!kept)
-			n->c = ipc_connect(
-			    n->name, n->exchange, deadline, why);
+			n->c = ipc_connect(n->name, n->exchange, deadline, why);
 		if (n->c == NULL)
 			return -1;
 		if (ask(n, deadline, arg) == 0)

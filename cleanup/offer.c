@@ -9,12 +9,12 @@
 #include "ipc/qmgr.h"
 #include "queue/queue_file.h"
 
-#define PENDING      32    /* offers remembered */
-#define LOOK         8     /* so many at once are looked at for answers */
-#define TRIES        3
-#define CONNECT_MS   200
-#define RETRY_MS     1000  /* after a failed connect */
-#define REPEAT_MS    20000 /* an answer that takes longer was lost */
+#define PENDING    32 /* offers remembered */
+#define LOOK       8  /* so many at once are looked at for answers */
+#define TRIES      3
+#define CONNECT_MS 200
+#define RETRY_MS   1000  /* after a failed connect */
+#define REPEAT_MS  20000 /* an answer that takes longer was lost */
 
 struct pending {
 	struct id id;
@@ -59,7 +59,7 @@ static void take_answers(void)
 		while ((r = ipc_next(qmgr, &type, &msg)) == IPC_OK)
 			if (type == &qmgr_offered)
 				answered(((const struct qmgr_offered *)msg)
-				             ->queue_id);
+					     ->queue_id);
 	if (r != IPC_AGAIN)
 		ipc_close(&qmgr);
 }
@@ -119,8 +119,8 @@ void offer_message(int spool_fd, const struct id *id, int fd)
 {
 	int64_t now = clock_ms();
 
-	if (qmgr != NULL && (count >= LOOK ||
-	    (count > 0 && now - pending[0].at > REPEAT_MS)))
+	if (qmgr != NULL &&
+	    (count >= LOOK || (count > 0 && now - pending[0].at > REPEAT_MS)))
 		take_answers();
 	ensure_connected(spool_fd, now);
 	if (qmgr != NULL)

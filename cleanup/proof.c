@@ -20,13 +20,14 @@ static int ask(struct neighbour *n, int64_t deadline, void *arg)
 {
 	struct question *q = arg;
 	struct auth_redeem redeem = {.request = ++n->request,
-	    .ticket = q->from->ticket, .service = STR("submission"),
+	    .ticket = q->from->ticket,
+	    .service = STR("submission"),
 	    .session = q->from->session};
 	const struct auth_redeemed *answer;
 	const void *reply;
 
 	if (ipc_call(n->c, &auth_redeem, &redeem, &auth_redeemed, &reply,
-	    deadline) != IPC_OK)
+		deadline) != IPC_OK)
 		return -1;
 	answer = reply;
 	if (answer->request != redeem.request)
@@ -35,8 +36,8 @@ static int ask(struct neighbour *n, int64_t deadline, void *arg)
 		message_refuse(q->m, 451, "4.7.0",
 		    "The login has expired, please authenticate again");
 	else if (!str_eq(answer->login, q->from->login))
-		message_refuse(q->m, 554, "5.7.0",
-		    "The login is not confirmed");
+		message_refuse(
+		    q->m, 554, "5.7.0", "The login is not confirmed");
 	else
 		q->ok = true;
 	return 0;
@@ -74,6 +75,5 @@ void proof_check(struct cleanup *c, struct proof *proof, struct message *m)
 	    str_copy(proof->login, sizeof(proof->login), m->from.login) < 0)
 		return;
 	proof->until = deadline_in(c->conf->cleanup_ticket_reuse);
-	(void)str_copy(
-	    proof->ticket, sizeof(proof->ticket), m->from.ticket);
+	(void)str_copy(proof->ticket, sizeof(proof->ticket), m->from.ticket);
 }

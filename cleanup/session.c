@@ -93,12 +93,14 @@ static const char *check_begin(
 		return "an origin that does not belong here";
 	if (f->session.len > 0 && id_parse(f->session, &id) < 0)
 		return "a session id that is none";
-	if (f->queue_id.len > 0 && (s->c->entrance != ENTRANCE_INTERNAL ||
-	    id_parse(f->queue_id, &id) < 0))
+	if (f->queue_id.len > 0 &&
+	    (s->c->entrance != ENTRANCE_INTERNAL ||
+		id_parse(f->queue_id, &id) < 0))
 		return "a queue id where none may be given";
-	if (!is_clean(f->sender) || !is_clean(f->login) || !is_clean(f->envid) ||
-	    !is_clean(f->ret) || !is_clean(f->tls) || !is_clean(f->helo) ||
-	    !is_clean(f->client_name) || !is_clean(f->client_address))
+	if (!is_clean(f->sender) || !is_clean(f->login) ||
+	    !is_clean(f->envid) || !is_clean(f->ret) || !is_clean(f->tls) ||
+	    !is_clean(f->helo) || !is_clean(f->client_name) ||
+	    !is_clean(f->client_address))
 		return "control octets in the envelope";
 	return NULL;
 }
@@ -124,8 +126,10 @@ static bool begin(struct session *s, const struct cleanup_message *from)
 	const char *wrong = check_begin(s, from);
 
 	if (wrong != NULL) {
-		log_warning("%s sends %s", s->c->entrance == ENTRANCE_INTERNAL
-		    ? "bounce or local" : "smtpd", wrong);
+		log_warning("%s sends %s",
+		    s->c->entrance == ENTRANCE_INTERNAL ? "bounce or local"
+							: "smtpd",
+		    wrong);
 		return false;
 	}
 	m->from = *from;
@@ -169,8 +173,7 @@ static int notify_bits(struct str notify)
 	return (int)bits;
 }
 
-static bool take_recipient(
-    struct session *s, const struct cleanup_recipient *r)
+static bool take_recipient(struct session *s, const struct cleanup_recipient *r)
 {
 	struct message *m = &s->m;
 	struct queue_recipient given;
@@ -234,8 +237,8 @@ static bool take_content(struct session *s, uint64_t length)
 		size_t len = (size_t)length;
 		const char *p;
 
-		if (ipc_wait_view(s->peer, &p, &len,
-		    deadline_in(SILENCE_MS)) != IPC_OK)
+		if (ipc_wait_view(s->peer, &p, &len, deadline_in(SILENCE_MS)) !=
+		    IPC_OK)
 			return false;
 		add_content(s, p, len);
 		length -= len;
@@ -251,8 +254,7 @@ static void log_refusal(const struct message *m)
 
 	log_info("NOQUEUE: reject: END-OF-MESSAGE from %.*s[%.*s]: %u %s %s; "
 		 "from=<%.*s> proto=%.*s helo=<%.*s>",
-	    STR_FMT(f->client_name.len > 0 ? f->client_name
-	                                   : STR("localhost")),
+	    STR_FMT(f->client_name.len > 0 ? f->client_name : STR("localhost")),
 	    STR_FMT(f->client_address), m->code, m->dsn, m->text,
 	    STR_FMT(f->sender), STR_FMT(f->protocol), STR_FMT(f->helo));
 }
@@ -262,7 +264,9 @@ static bool reply(struct session *s, const struct id *id)
 	struct message *m = &s->m;
 	char text[64];
 	struct cleanup_outcome outcome = {.accepted = m->code == 0,
-	    .queue_id = id_str(id), .code = 250, .dsn = STR("2.0.0")};
+	    .queue_id = id_str(id),
+	    .code = 250,
+	    .dsn = STR("2.0.0")};
 
 	snprintf(text, sizeof(text), "Ok: queued as %s", id->text);
 	outcome.text = str_from(text);
@@ -273,13 +277,12 @@ static bool reply(struct session *s, const struct id *id)
 		outcome.text = str_sub(str_from(m->text), 0, IPC_REPLY_MAX);
 	}
 	return ipc_put(s->peer, &cleanup_outcome, &outcome) == 0 &&
-	    ipc_flush(s->peer, deadline_in(s->c->house->ipc_timeout)) ==
-	    IPC_OK;
+	    ipc_flush(s->peer, deadline_in(s->c->house->ipc_timeout)) == IPC_OK;
 }
 
 /* After the reply, so that the client does not wait for it. */
-static void report(struct session *s, const struct id *id, int *fd,
-    struct str message_id)
+static void report(
+    struct session *s, const struct id *id, int *fd, struct str message_id)
 {
 	const struct message *m = &s->m;
 	struct id session = {""};
@@ -291,14 +294,14 @@ static void report(struct session *s, const struct id *id, int *fd,
 	if (m->code == 0) {
 		log_info("%s: message-id=%.*s", id->text,
 		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
-		trace_event(TRACE_QUEUED, &session, id, "%.*s",
-		    STR_FMT(message_id));
+		trace_event(
+		    TRACE_QUEUED, &session, id, "%.*s", STR_FMT(message_id));
 		daemon_count("accepted", 1);
 		return;
 	}
 	log_refusal(m);
-	trace_event(TRACE_REFUSED, &session, NULL, "%u %s %s", m->code,
-	    m->dsn, m->text);
+	trace_event(TRACE_REFUSED, &session, NULL, "%u %s %s", m->code, m->dsn,
+	    m->text);
 	daemon_count("refused", 1);
 }
 
@@ -344,8 +347,8 @@ static bool gather(struct session *s)
 		    IPC_OK)
 			return false;
 		if (type == &cleanup_commit)
-			return commit(s,
-			    ((const struct cleanup_commit *)msg)->size);
+			return commit(
+			    s, ((const struct cleanup_commit *)msg)->size);
 		if (type == &cleanup_abort)
 			return true;
 		if (type == &cleanup_recipient && s->m.size == 0) {
@@ -353,11 +356,11 @@ static bool gather(struct session *s)
 				return false;
 		} else if (type == &cleanup_content) {
 			if (!take_content(s,
-			    ((const struct cleanup_content *)msg)->length))
+				((const struct cleanup_content *)msg)->length))
 				return false;
 		} else {
-			log_warning("\"%s\" in the middle of a message",
-			    type->name);
+			log_warning(
+			    "\"%s\" in the middle of a message", type->name);
 			return false;
 		}
 	}
@@ -368,8 +371,8 @@ static bool serve_message(struct session *s)
 	const struct ipc_type *type;
 	const void *msg;
 	/* The same bound as within a message: the socket keeps its timeout. */
-	enum ipc_result r =
-	    ipc_wait(s->peer, &type, &msg, deadline_in(SILENCE_MS));
+	enum ipc_result r = ipc_wait(
+	    s->peer, &type, &msg, deadline_in(SILENCE_MS));
 
 	if (r == IPC_BROKEN)
 		log_warning("lost an injector: %s", ipc_why(s->peer));

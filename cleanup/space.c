@@ -33,13 +33,12 @@ void space_check(struct cleanup *c, struct message *m)
 	}
 	if ((uint64_t)fs.f_bavail * fs.f_frsize < floor) {
 		log_warning("queue_directory: less than %llu octets are free "
-			    "(queue_minfree)", (unsigned long long)floor);
-		message_refuse(
-		    m, 452, "4.3.1", "Insufficient system storage");
+			    "(queue_minfree)",
+		    (unsigned long long)floor);
+		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	} else if (fs.f_files > 0 && fs.f_favail < inodes) {
 		log_warning("queue_directory: less than %llu inodes are free",
 		    (unsigned long long)inodes);
-		message_refuse(
-		    m, 452, "4.3.1", "Insufficient system storage");
+		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	}
 }

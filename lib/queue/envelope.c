@@ -102,9 +102,8 @@ static uint8_t octet(struct str value)
 /* The recipient that TAG_ORIGINAL and TAG_NOTIFY belong to, or NULL. */
 static struct queue_recipient *latest(const struct queue_envelope *e)
 {
-	return e->recipient_count == 0
-	    ? NULL
-	    : &e->recipients[e->recipient_count - 1];
+	return e->recipient_count == 0 ? NULL
+				       : &e->recipients[e->recipient_count - 1];
 }
 
 /* One record of the message. 1 when taken, 0 when the tag is none of these,
@@ -114,14 +113,30 @@ static int take_text(struct queue_envelope *e, enum tag tag, struct str value)
 	struct str *to = NULL;
 
 	switch (tag) {
-	case TAG_SENDER:     to = &e->sender; break;
-	case TAG_ENVID:      to = &e->envid; break;
-	case TAG_RET:        to = &e->ret; break;
-	case TAG_BODY:       to = &e->body; break;
-	case TAG_ORIGIN:     to = &e->origin; break;
-	case TAG_CLIENT:     to = &e->client; break;
-	case TAG_LOGIN:      to = &e->login; break;
-	case TAG_MESSAGE_ID: to = &e->message_id; break;
+	case TAG_SENDER:
+		to = &e->sender;
+		break;
+	case TAG_ENVID:
+		to = &e->envid;
+		break;
+	case TAG_RET:
+		to = &e->ret;
+		break;
+	case TAG_BODY:
+		to = &e->body;
+		break;
+	case TAG_ORIGIN:
+		to = &e->origin;
+		break;
+	case TAG_CLIENT:
+		to = &e->client;
+		break;
+	case TAG_LOGIN:
+		to = &e->login;
+		break;
+	case TAG_MESSAGE_ID:
+		to = &e->message_id;
+		break;
 	case TAG_ID:
 		return id_parse(value, &e->id) < 0 ? -1 : 1;
 	case TAG_SESSION:
@@ -153,8 +168,8 @@ static int take(struct queue_envelope *e, size_t most, enum tag tag,
 			*why = "wrong number of recipients in the envelope";
 			return -1;
 		}
-		e->recipients[e->recipient_count++] =
-		    (struct queue_recipient){value, STR_EMPTY, 0};
+		e->recipients[e->recipient_count++] = (struct queue_recipient){
+		    value, STR_EMPTY, 0};
 		return 0;
 	}
 	if (tag == TAG_ORIGINAL || tag == TAG_NOTIFY) {
@@ -180,8 +195,12 @@ int queue_envelope_decode(struct str in, size_t recipient_count,
 	int more;
 
 	*out = (struct queue_envelope){.sender = STR_EMPTY,
-	    .envid = STR_EMPTY, .ret = STR_EMPTY, .body = STR_EMPTY,
-	    .origin = STR_EMPTY, .client = STR_EMPTY, .login = STR_EMPTY,
+	    .envid = STR_EMPTY,
+	    .ret = STR_EMPTY,
+	    .body = STR_EMPTY,
+	    .origin = STR_EMPTY,
+	    .client = STR_EMPTY,
+	    .login = STR_EMPTY,
 	    .message_id = STR_EMPTY};
 	/* Each recipient takes a record, so a count that cannot be true does
 	 * not cost memory. */

@@ -14,12 +14,18 @@
  *	    body, header, envelope, slots
  *	252 CRC-32C of octets 0 to 251
  */
-enum { AT_VERSION = 8, AT_FLAGS = 10, AT_RECIPIENTS = 12, AT_ID = 16,
-	AT_ARRIVED = 40, AT_EXTENTS = 48, EXTENT = 24,
-	AT_CRC = QUEUE_FIXED - 4 };
+enum {
+	AT_VERSION = 8,
+	AT_FLAGS = 10,
+	AT_RECIPIENTS = 12,
+	AT_ID = 16,
+	AT_ARRIVED = 40,
+	AT_EXTENTS = 48,
+	EXTENT = 24,
+	AT_CRC = QUEUE_FIXED - 4
+};
 
-static const unsigned char magic[8] = {
-    'P', 'H', 'Q', 'U', 'E', 'U', 'E', '\n'};
+static const unsigned char magic[8] = {'P', 'H', 'Q', 'U', 'E', 'U', 'E', '\n'};
 
 static_assert(QUEUE_FIXED % QUEUE_SLOT == 0 && QUEUE_INLINE_SLOTS == 60,
     "a slot never crosses a sector, so that it is never half written");
@@ -146,8 +152,15 @@ int queue_preamble_decode(const unsigned char in[QUEUE_FIXED],
 
 /* ---- slots ---- */
 
-enum { SLOT_ATTEMPTS = 4, SLOT_NEXT = 8, SLOT_LAST = 16, SLOT_CODE = 24,
-	SLOT_ROUND = 26, SLOT_DSN = 28, SLOT_CRC = QUEUE_SLOT - 4 };
+enum {
+	SLOT_ATTEMPTS = 4,
+	SLOT_NEXT = 8,
+	SLOT_LAST = 16,
+	SLOT_CODE = 24,
+	SLOT_ROUND = 26,
+	SLOT_DSN = 28,
+	SLOT_CRC = QUEUE_SLOT - 4
+};
 
 void queue_slot_encode(
     const struct queue_slot *slot, unsigned char out[QUEUE_SLOT])
@@ -162,8 +175,8 @@ void queue_slot_encode(
 	put(out + SLOT_LAST, 8, slot->last);
 	put(out + SLOT_CODE, 2, slot->code);
 	put(out + SLOT_ROUND, 2, slot->round);
-	memcpy(out + SLOT_DSN, slot->dsn,
-	    strnlen(slot->dsn, sizeof(slot->dsn)));
+	memcpy(
+	    out + SLOT_DSN, slot->dsn, strnlen(slot->dsn, sizeof(slot->dsn)));
 	put(out + SLOT_CRC, 4, crc32c(0, out, SLOT_CRC));
 }
 

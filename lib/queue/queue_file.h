@@ -26,29 +26,29 @@
 #include "core/arena.h"
 #include "core/id.h"
 
-#define QUEUE_PREAMBLE     4096
+#define QUEUE_PREAMBLE       4096
 #define QUEUE_RECIPIENTS_MAX 50000
 
 enum queue_state {
-	QUEUE_PENDING,   /* to be tried at `next` */
+	QUEUE_PENDING, /* to be tried at `next` */
 	QUEUE_DELIVERED,
-	QUEUE_FAILED,    /* to be told to the sender */
-	QUEUE_NOTIFIED,  /* told; or nobody to tell */
-	QUEUE_EXPIRED    /* as failed, for its age */
+	QUEUE_FAILED,   /* to be told to the sender */
+	QUEUE_NOTIFIED, /* told; or nobody to tell */
+	QUEUE_EXPIRED   /* as failed, for its age */
 };
 
 /* On disk 64 octets, little-endian, fixed. */
 struct queue_slot {
 	uint8_t state; /* enum queue_state */
 	uint8_t hold;
-	uint8_t notify;      /* bits of QUEUE_NOTIFY_* */
-	uint8_t notified;    /* bits of what was sent */
+	uint8_t notify;   /* bits of QUEUE_NOTIFY_* */
+	uint8_t notified; /* bits of what was sent */
 	uint32_t attempts;
-	uint64_t next;       /* seconds since 1970 */
-	uint64_t last;       /* of the last attempt, 0: none */
-	uint16_t code;       /* last remote reply */
-	char dsn[12];        /* last status, NUL-padded */
-	uint16_t round;      /* of the DSN that tells it */
+	uint64_t next;  /* seconds since 1970 */
+	uint64_t last;  /* of the last attempt, 0: none */
+	uint16_t code;  /* last remote reply */
+	char dsn[12];   /* last status, NUL-padded */
+	uint16_t round; /* of the DSN that tells it */
 	/* Not on disk: the slot's checksum was wrong; it then comes out as
 	 * pending and all zero, for mail may be late or twice but not lost.
 	 * The envelope still knows what to notify. */
@@ -75,8 +75,8 @@ struct queue_envelope {
 	struct str envid, ret; /* RFC 3461 */
 	struct str body;       /* "7BIT", "8BITMIME" */
 	bool smtputf8;
-	struct str origin;     /* mail_origin_names */
-	struct str client;     /* "name[address]" for logs and DSNs */
+	struct str origin; /* mail_origin_names */
+	struct str client; /* "name[address]" for logs and DSNs */
 	struct str login;
 	struct str message_id; /* for the trace; "" */
 	size_t recipient_count;
@@ -154,8 +154,8 @@ void queue_path(const struct id *id, char out[QUEUE_PATH_MAX]);
  * mode are the caller's to set on the directories it made. */
 int queue_make_spool(int spool_fd, mode_t mode);
 /* Calls found for each name below queue/; stops when it returns non-zero. */
-int queue_walk(int spool_fd, int (*found)(const struct id *id, void *arg),
-    void *arg);
+int queue_walk(
+    int spool_fd, int (*found)(const struct id *id, void *arg), void *arg);
 /* Moves a damaged file to corrupt/ and writes the reason beside it. */
 int queue_set_aside(int spool_fd, const struct id *id, const char *reason);
 /* Sweeps files of new/ that are older than age seconds. */

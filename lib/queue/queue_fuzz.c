@@ -63,7 +63,7 @@ static void read_all(int fd, size_t len)
 			abort();
 		if (queue_read_envelope(&f, &arena, &e, &why) == 0 &&
 		    (e.recipient_count != f.recipient_count ||
-		    e.recipients[0].address.len == 0))
+			e.recipients[0].address.len == 0))
 			abort();
 	} else if (why == NULL) {
 		abort();

@@ -43,8 +43,8 @@ static int remove_spool(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 1024; i++) {
-		snprintf(path, sizeof(path), "queue/%c%c", a[i / 32],
-		    a[i % 32]);
+		snprintf(
+		    path, sizeof(path), "queue/%c%c", a[i / 32], a[i % 32]);
 		failed |= unlinkat(spool, path, AT_REMOVEDIR);
 	}
 	failed |= unlinkat(spool, "queue", AT_REMOVEDIR);
@@ -63,12 +63,16 @@ static struct queue_envelope plain(void)
 {
 	return (struct queue_envelope){.session = id_new(),
 	    .sender = STR_INIT("alice@example.net"),
-	    .envid = STR_INIT("QQ314159"), .ret = STR_INIT("HDRS"),
-	    .body = STR_INIT("8BITMIME"), .smtputf8 = true,
+	    .envid = STR_INIT("QQ314159"),
+	    .ret = STR_INIT("HDRS"),
+	    .body = STR_INIT("8BITMIME"),
+	    .smtputf8 = true,
 	    .origin = STR_INIT("mx"),
 	    .client = STR_INIT("mx.example.net[192.0.2.1]"),
-	    .login = STR_EMPTY, .message_id = STR_INIT("<1@example.net>"),
-	    .recipient_count = 1, .recipients = one};
+	    .login = STR_EMPTY,
+	    .message_id = STR_INIT("<1@example.net>"),
+	    .recipient_count = 1,
+	    .recipients = one};
 }
 
 static void remove_queued(const struct id *id)
@@ -92,7 +96,8 @@ static int commit(struct queue_envelope *e, size_t body_len)
 		size_t n = body_len - at;
 
 		assert_int_equal(queue_add_body(w, piece,
-		    n < sizeof(piece) ? n : sizeof(piece)), 0);
+				     n < sizeof(piece) ? n : sizeof(piece)),
+		    0);
 	}
 	assert_int_equal(queue_body_len(w), body_len);
 	assert_int_equal(queue_commit(&w, header, e, &fd), QUEUE_COMMITTED);
@@ -112,7 +117,7 @@ static void reads_back(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		struct queue_envelope e = plain(), back;
+		struct queue_envelope e = plain(), back = {0};
 		struct arena arena = arena_new(1 << 20);
 		struct queue_file f;
 		const char *why = "";
@@ -121,12 +126,14 @@ static void reads_back(void **state)
 
 		if (queue_read(fd, &f, &why) < 0 ||
 		    queue_verify(&f, &why) < 0 ||
-		    queue_read_envelope(&f, &arena, &back, &why) < 0)
+		    queue_read_envelope(&f, &arena, &back, &why) < 0) {
 			fail_msg("%s", why);
+			return;
+		}
 		assert_int_equal(f.body.length, sizes[i]);
 		assert_int_equal(f.header.length, header.len);
-		assert_int_equal(file_pread_full(
-		    fd, text, header.len, f.header.offset), 0);
+		assert_int_equal(
+		    file_pread_full(fd, text, header.len, f.header.offset), 0);
 		assert_memory_equal(text, header.p, header.len);
 		check_text(back.sender, e.sender);
 		check_text(back.envid, e.envid);
@@ -157,7 +164,7 @@ static void holds_many_recipients(void **state)
 	struct queue_recipient *to = calloc(COUNT, sizeof(*to));
 	struct queue_slot *slots = calloc(COUNT, sizeof(*slots));
 	struct arena arena = arena_new(4 << 20);
-	struct queue_envelope e = plain(), back;
+	struct queue_envelope e = plain(), back = {0};
 	struct queue_file f;
 	const char *why = "";
 	char names[COUNT][32];
@@ -165,15 +172,17 @@ static void holds_many_recipients(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT; i++) {
 		snprintf(names[i], sizeof(names[i]), "user%zu@example.org", i);
-		to[i] = (struct queue_recipient){str_from(names[i]), STR_EMPTY,
-		    (uint8_t)(i & 15)};
+		to[i] = (struct queue_recipient){
+		    str_from(names[i]), STR_EMPTY, (uint8_t)(i & 15)};
 	}
 	e.recipients = to;
 	e.recipient_count = COUNT;
 	int fd = commit(&e, 2000);
 	if (queue_read(fd, &f, &why) < 0 || queue_verify(&f, &why) < 0 ||
-	    queue_read_envelope(&f, &arena, &back, &why) < 0)
+	    queue_read_envelope(&f, &arena, &back, &why) < 0) {
 		fail_msg("%s", why);
+		return;
+	}
 	assert_int_equal(f.recipient_count, COUNT);
 	assert_int_equal(f.slots_offset % QUEUE_SLOT, 0);
 	assert_int_equal(queue_read_slots(&f, slots), 0);
@@ -210,9 +219,14 @@ static void slots_are_overwritten_in_place(void **state)
 		assert_int_equal(queue_read(fd, &f, &why), 0);
 		for (size_t n = 0; n < counts[i]; n++) {
 			struct queue_slot slot = {.state = QUEUE_FAILED,
-			    .hold = 1, .notify = 4, .notified = 8,
-			    .attempts = (uint32_t)n, .next = 1ull << 40,
-			    .last = n, .code = 550, .dsn = "5.123.123",
+			    .hold = 1,
+			    .notify = 4,
+			    .notified = 8,
+			    .attempts = (uint32_t)n,
+			    .next = 1ull << 40,
+			    .last = n,
+			    .code = 550,
+			    .dsn = "5.123.123",
 			    .round = 3};
 			assert_int_equal(queue_write_slot(&f, n, &slot), 0);
 		}
@@ -347,8 +361,8 @@ static void refuses_what_it_does_not_know(void **state)
 		 * what speaks. */
 		crc = crc32c(0, bad, QUEUE_FIXED - 4);
 		for (unsigned n = 0; n < 4; n++)
-			bad[QUEUE_FIXED - 4 + n] =
-			    (unsigned char)(crc >> (8 * n));
+			bad[QUEUE_FIXED - 4 + n] = (unsigned char)(crc >>
+			    (8 * n));
 		queue_preamble_decode(bad, size, &p, &why);
 		assert_string_equal(why, rows[i].want);
 	}
@@ -376,7 +390,7 @@ static void later_envelopes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct queue_envelope e = plain(), back;
+		struct queue_envelope e = plain(), back = {0};
 		struct arena arena = arena_new(65536);
 		struct buf b = buf_new(65536);
 		const char *why = "";
@@ -385,7 +399,7 @@ static void later_envelopes(void **state)
 		assert_int_equal(queue_envelope_encode(&e, &b), 0);
 		buf_add_bytes(&b, rows[i].record, rows[i].len);
 		if (queue_envelope_decode(
-		    buf_str(&b), 1, &arena, &back, &why) == 0)
+			buf_str(&b), 1, &arena, &back, &why) == 0)
 			why = "ok";
 		assert_string_equal(why, rows[i].want);
 		buf_free(&b);
@@ -401,7 +415,8 @@ static void counts_are_no_lever(void **state)
 
 	(void)state;
 	assert_int_equal(queue_envelope_decode(STR("R\1\0\0\0a"),
-	    QUEUE_RECIPIENTS_MAX, &arena, &e, &why), -1);
+			     QUEUE_RECIPIENTS_MAX, &arena, &e, &why),
+	    -1);
 	assert_int_equal(arena.used, 0);
 	arena_free(&arena);
 }
@@ -467,8 +482,7 @@ static void a_name_is_taken_once(void **state)
 	    queue_commit(&w, header, &first, &fd), QUEUE_COMMITTED);
 	close(fd);
 	w = queue_create(spool);
-	assert_int_equal(
-	    queue_commit(&w, header, &second, &fd), QUEUE_EXISTS);
+	assert_int_equal(queue_commit(&w, header, &second, &fd), QUEUE_EXISTS);
 	assert_int_equal(fd, -1);
 	assert_null(w);
 	assert_int_equal(count_entries("new"), 0);
@@ -476,7 +490,7 @@ static void a_name_is_taken_once(void **state)
 	queue_path(&first.id, path);
 	fd = openat(spool, path, O_RDONLY);
 	struct arena arena = arena_new(65536);
-	struct queue_envelope back;
+	struct queue_envelope back = {0};
 	assert_int_equal(queue_read(fd, &f, &why), 0);
 	assert_int_equal(queue_read_envelope(&f, &arena, &back, &why), 0);
 	check_text(back.sender, first.sender);

@@ -30,9 +30,13 @@ int queue_read(int fd, struct queue_file *out, const char **why)
 	}
 	if (queue_preamble_decode(fixed, (uint64_t)st.st_size, &p, why) < 0)
 		return -1;
-	*out = (struct queue_file){.fd = fd, .id = p.id,
-	    .arrived_us = p.arrived_us, .header = p.header, .body = p.body,
-	    .envelope = p.envelope, .slots_offset = p.slots.offset,
+	*out = (struct queue_file){.fd = fd,
+	    .id = p.id,
+	    .arrived_us = p.arrived_us,
+	    .header = p.header,
+	    .body = p.body,
+	    .envelope = p.envelope,
+	    .slots_offset = p.slots.offset,
 	    .recipient_count = p.recipient_count};
 	return 0;
 }
@@ -56,7 +60,7 @@ int queue_read_envelope(const struct queue_file *f, struct arena *arena,
 		return -1;
 	}
 	if (queue_envelope_decode(
-	    str_of(in, len), f->recipient_count, arena, out, why) < 0)
+		str_of(in, len), f->recipient_count, arena, out, why) < 0)
 		return -1;
 	if (!str_eq(id_str(&out->id), id_str(&f->id))) {
 		*why = "the envelope is another message's";
@@ -98,10 +102,10 @@ int queue_verify(const struct queue_file *f, const char **why)
 	*why = NULL;
 	if (verify(f->fd, &f->header, chunk) < 0)
 		*why = errno == EBADMSG ? "wrong checksum of the header"
-		                        : "cannot read the header";
+					: "cannot read the header";
 	else if (verify(f->fd, &f->body, chunk) < 0)
 		*why = errno == EBADMSG ? "wrong checksum of the body"
-		                        : "cannot read the body";
+					: "cannot read the body";
 	free(chunk);
 	return *why == NULL ? 0 : -1;
 }
@@ -121,7 +125,7 @@ int queue_read_slot(
 
 	if (!has_slot(f, index) ||
 	    file_pread_full(f->fd, in, sizeof(in),
-	    f->slots_offset + index * QUEUE_SLOT) < 0)
+		f->slots_offset + index * QUEUE_SLOT) < 0)
 		return -1;
 	queue_slot_decode(in, out);
 	return 0;
@@ -137,7 +141,7 @@ int queue_read_slots(const struct queue_file *f, struct queue_slot *out)
 		if (n > QUEUE_INLINE_SLOTS)
 			n = QUEUE_INLINE_SLOTS;
 		if (file_pread_full(f->fd, in, n * QUEUE_SLOT,
-		    f->slots_offset + i * QUEUE_SLOT) < 0)
+			f->slots_offset + i * QUEUE_SLOT) < 0)
 			return -1;
 		for (size_t j = 0; j < n; j++)
 			queue_slot_decode(in + j * QUEUE_SLOT, &out[i + j]);
@@ -153,6 +157,6 @@ int queue_write_slot(
 	if (!has_slot(f, index))
 		return -1;
 	queue_slot_encode(slot, out);
-	return file_pwrite_full(f->fd, out, sizeof(out),
-	    f->slots_offset + index * QUEUE_SLOT);
+	return file_pwrite_full(
+	    f->fd, out, sizeof(out), f->slots_offset + index * QUEUE_SLOT);
 }

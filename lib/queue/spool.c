@@ -14,7 +14,7 @@
 #include "core/file.h"
 #include "queue/queue_file.h"
 
-#define DIR_LEN   2  /* characters of a directory's name */
+#define DIR_LEN    2 /* characters of a directory's name */
 #define REASON_MAX 1000
 
 /* The alphabet of ids (core/id.h). */
@@ -162,6 +162,15 @@ static DIR *open_listing(int at_fd, const char *path)
 	return dir;
 }
 
+/* NULL at the end (errno 0) or on failure. Each listing is one caller's, so
+ * readdir(3) is safe. */
+static const struct dirent *next_entry(DIR *dir)
+{
+	errno = 0;
+	// cppcheck-suppress readdirCalled
+	return readdir(dir);
+}
+
 /* Names of one directory that are ids and belong there. */
 static int walk_dir(DIR *dir, const char *name,
     int (*found)(const struct id *id, void *arg), void *arg)
@@ -170,15 +179,15 @@ static int walk_dir(DIR *dir, const char *name,
 	struct id id;
 	int result = 0;
 
-	while (result == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+	while (result == 0 && (entry = next_entry(dir)) != NULL)
 		if (id_parse(str_from(entry->d_name), &id) == 0 &&
 		    strcmp(id.text + ID_LEN - DIR_LEN, name) == 0)
 			result = found(&id, arg);
 	return result == 0 && errno != 0 ? -1 : result;
 }
 
-int queue_walk(int spool_fd, int (*found)(const struct id *id, void *arg),
-    void *arg)
+int queue_walk(
+    int spool_fd, int (*found)(const struct id *id, void *arg), void *arg)
 {
 	for (size_t i = 0; i < 32 * 32; i++) {
 		char name[] = {alphabet[i / 32], alphabet[i % 32], '\0'};
@@ -212,8 +221,8 @@ static void write_reason(int spool_fd, const char *path, const char *reason)
 
 	snprintf(name, sizeof(name), "%s.reason", path);
 	snprintf(text, sizeof(text), "%.*s\n", REASON_MAX, reason);
-	fd = openat(spool_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0640);
+	fd = openat(
+	    spool_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return;
 	if (file_write_full(fd, text, strlen(text)) < 0)
@@ -253,10 +262,10 @@ int queue_sweep_new(int spool_fd, int64_t age)
 
 	if (dir == NULL)
 		return -1;
-	while ((entry = readdir(dir)) != NULL) {
+	while ((entry = next_entry(dir)) != NULL) {
 		if (id_parse(str_from(entry->d_name), &id) < 0 ||
 		    fstatat(dirfd(dir), entry->d_name, &st,
-		    AT_SYMLINK_NOFOLLOW) < 0 ||
+			AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISREG(st.st_mode) || now - st.st_mtime <= age)
 			continue;
 		unlinkat(dirfd(dir), entry->d_name, 0);

@@ -63,7 +63,8 @@ uint64_t queue_body_len(const struct queue_writer *w)
 
 struct queue_writer *queue_create(int spool_fd)
 {
-	struct queue_writer *w = spare != NULL ? spare : NEW(struct queue_writer);
+	struct queue_writer *w = spare != NULL ? spare
+					       : NEW(struct queue_writer);
 	char path[QUEUE_NEW_PATH_MAX];
 
 	spare = NULL;
@@ -101,7 +102,7 @@ static int fail(struct queue_writer *w)
 static int flush(struct queue_writer *w)
 {
 	if (file_pwrite_full(w->fd, w->buffer + QUEUE_PREAMBLE, w->filled,
-	    QUEUE_PREAMBLE + w->written) < 0)
+		QUEUE_PREAMBLE + w->written) < 0)
 		return fail(w);
 	w->written += w->filled;
 	w->filled = 0;
@@ -162,8 +163,7 @@ static int write_all(int fd, struct iovec *iov, int count, uint64_t offset)
 
 static struct queue_slot first_slot(const struct queue_recipient *r)
 {
-	return (struct queue_slot){
-	    .state = QUEUE_PENDING, .notify = r->notify};
+	return (struct queue_slot){.state = QUEUE_PENDING, .notify = r->notify};
 }
 
 /* The slots, into the preamble or behind the envelope in `tail`. */
@@ -220,7 +220,7 @@ static int write_rest(
 	};
 
 	if (write_all(w->fd, iov, ARRAY_LEN(iov),
-	    whole ? 0 : QUEUE_PREAMBLE + w->written) < 0)
+		whole ? 0 : QUEUE_PREAMBLE + w->written) < 0)
 		return -1;
 	if (whole)
 		return 0;
@@ -230,7 +230,8 @@ static int write_rest(
 static int build(struct queue_writer *w, struct str header,
     const struct queue_envelope *e, struct buf *tail)
 {
-	struct queue_preamble p = {.id = e->id, .arrived_us = e->arrived_us,
+	struct queue_preamble p = {.id = e->id,
+	    .arrived_us = e->arrived_us,
 	    .body = w->body,
 	    .recipient_count = (uint32_t)e->recipient_count};
 
@@ -252,8 +253,8 @@ static int build(struct queue_writer *w, struct str header,
 	return write_rest(w, header, tail);
 }
 
-static int finish_file(struct queue_writer *w, struct str header,
-    const struct queue_envelope *e)
+static int finish_file(
+    struct queue_writer *w, struct str header, const struct queue_envelope *e)
 {
 	struct buf tail = buf_new(ENVELOPE_MAX);
 	int result = build(w, header, e, &tail);
