@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: ISC */
+/* The parts of auth that need no peer: schemes, cache, tickets, SASL, pool. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "auth/cache.h"
+#include "auth/pool.h"
+#include "auth/sasl.h"
+#include "auth/scheme.h"
+#include "auth/ticket.h"
+
+/* ---- schemes ---- */
+
+#define SHA512 "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uB" \
+	"nIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
+
+static const struct {
+	const char *stored, *password;
+	enum scheme_result want;
+} schemes[] = {
+	{"{CRYPT}" SHA512, "Hello world!", SCHEME_MATCH},
+	{"{SHA512-CRYPT}" SHA512, "Hello world!", SCHEME_MATCH},
+	{"{crypt}" SHA512, "Hello world!", SCHEME_MATCH},
+	{SHA512, "Hello world!", SCHEME_MATCH},
+	{"{CRYPT}" SHA512, "Hello world", SCHEME_MISMATCH},
+	{"{CRYPT}" SHA512, "", SCHEME_MISMATCH},
+	{"{BLF-CRYPT}$2b$04$abcdefghijklmnopqrstuu", "x", SCHEME_MISMATCH},
+	{"{PLAIN}secret", "secret", SCHEME_MATCH},
+	{"{PLAIN}{x}", "{x}", SCHEME_MATCH},
+	{"{PLAIN}secret", "secreT", SCHEME_MISMATCH},
+	{"{PLAIN}secret", "secret1", SCHEME_MISMATCH},
+	{"{PLAIN}", "", SCHEME_MISMATCH},
+	{"{CRYPT}", "x", SCHEME_UNKNOWN},
+	{"{CRYPT}*", "x", SCHEME_UNKNOWN},
+	{"{CRYPT}!" SHA512, "Hello world!", SCHEME_UNKNOWN},
+	{"{ROT13}frperg", "secret", SCHEME_UNKNOWN},
+	{"secret", "secret", SCHEME_UNKNOWN},
+	{"{PLAIN", "secret", SCHEME_UNKNOWN},
+	{"", "", SCHEME_UNKNOWN},
+};
+
+static void schemes_verify(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		enum scheme_result r =
+		    scheme_verify(str_from(schemes[i].stored),
+		        str_from(schemes[i].password));
+
+		if (r != schemes[i].want)
+			fail_msg("%s with %s: %d", schemes[i].stored,
+			    schemes[i].password, r);
+	}
+}
+
+static void long_passwords_and_nul_match_nothing(void **state)
+{
+	(void)state;
+	char text[600];
+
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(scheme_verify(STR("{CRYPT}" SHA512),
+	    str_of(text, sizeof(text))), SCHEME_MISMATCH);
+	assert_int_equal(scheme_verify(STR("{CRYPT}" SHA512),
+	    str_of("Hello world!\0x", 14)), SCHEME_MISMATCH);
+	assert_int_equal(scheme_verify(STR("{PLAIN}secret"),
+	    str_of("secret\0", 7)), SCHEME_MISMATCH);
+}
+
+static void nobody_costs_a_hash(void **state)
+{
+	(void)state;
+	char dummy[400];
+
+	scheme_dummy(dummy, sizeof(dummy));
+	assert_int_equal(scheme_verify(str_from(dummy), STR("x")),
+	    SCHEME_MISMATCH);
+}
+
+/* ---- cache ---- */
+
+static void the_cache_forgets(void **state)
+{
+	(void)state;
+	unsigned char mark[3][CACHE_MARK];
+	struct cache c;
+
+	assert_int_equal(cache_init(&c, 2, 1000), 0);
+	cache_mark(&c, STR("l"), STR("p"), STR("s"), mark[0]);
+	assert_false(cache_has(&c, mark[0], 5000));
+	cache_add(&c, mark[0], 5000);
+	assert_true(cache_has(&c, mark[0], 5999));
+	assert_false(cache_has(&c, mark[0], 6000));
+	/* the stored hash is part of it; and parts are kept apart */
+	cache_mark(&c, STR("l"), STR("p"), STR("t"), mark[1]);
+	assert_false(cache_has(&c, mark[1], 5000));
+	cache_mark(&c, STR("lp"), STR(""), STR("s"), mark[1]);
+	assert_memory_not_equal(mark[0], mark[1], CACHE_MARK);
+	/* only so many */
+	cache_mark(&c, STR("l2"), STR("p"), STR("s"), mark[1]);
+	cache_mark(&c, STR("l3"), STR("p"), STR("s"), mark[2]);
+	cache_add(&c, mark[1], 5000);
+	cache_add(&c, mark[2], 5000);
+	assert_false(cache_has(&c, mark[0], 5500));
+	assert_true(cache_has(&c, mark[1], 5500));
+	assert_true(cache_has(&c, mark[2], 5500));
+	cache_clear(&c);
+}
+
+static void a_cache_may_be_off(void **state)
+{
+	(void)state;
+	unsigned char mark[CACHE_MARK];
+	struct cache c;
+
+	assert_int_equal(cache_init(&c, 2, 0), 0);
+	cache_mark(&c, STR("l"), STR("p"), STR("s"), mark);
+	cache_add(&c, mark, 5000);
+	assert_false(cache_has(&c, mark, 5000));
+	cache_clear(&c);
+}
+
+/* ---- tickets ---- */
+
+static bool redeem(struct tickets *t, const char *word, const char *service,
+    const char *session, int64_t now)
+{
+	char login[100];
+
+	return tickets_redeem(t, str_from(word), str_from(service),
+	    str_from(session), now, login, sizeof(login)) &&
+	    strcmp(login, "ann@x") == 0;
+}
+
+static void tickets_are_for_one_thing(void **state)
+{
+	(void)state;
+	struct tickets t = tickets_new(1000, 5000);
+	char a[TICKET_LEN + 1], b[TICKET_LEN + 1];
+	int owner, other;
+
+	tickets_make(&t, &owner, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
+	assert_int_equal(strlen(a), TICKET_LEN);
+	assert_false(redeem(&t, a, "pop3", "S1", 10));
+	assert_false(redeem(&t, a, "imap", "S2", 10));
+	assert_false(redeem(&t, "", "imap", "S1", 10));
+	assert_true(redeem(&t, a, "imap", "S1", 10));
+	assert_false(redeem(&t, a, "imap", "S1", 10)); /* once */
+
+	tickets_make(&t, &owner, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
+	assert_false(redeem(&t, a, "imap", "S1", 1000)); /* late */
+
+	tickets_make(
+	    &t, &owner, STR("ann@x"), STR("submission"), STR("S"), 0, a);
+	tickets_make(
+	    &t, &other, STR("ann@x"), STR("submission"), STR("S"), 0, b);
+	assert_true(redeem(&t, a, "submission", "S", 4000));
+	assert_true(redeem(&t, a, "submission", "S", 8000)); /* goes on */
+	assert_false(redeem(&t, b, "submission", "S", 8000));
+	tickets_forget(&t, &owner);
+	assert_false(redeem(&t, a, "submission", "S", 8000));
+	tickets_clear(&t);
+}
+
+static void old_tickets_make_room(void **state)
+{
+	(void)state;
+	struct tickets t = tickets_new(1000, 5000);
+	char word[TICKET_LEN + 1];
+
+	for (int i = 0; i < 10000; i++)
+		tickets_make(&t, &t, STR("ann@x"),
+		    i % 2 ? STR("imap") : STR("submission"), STR(""), i,
+		    word);
+	assert_in_range(t.by_word.count, 2900, 3100);
+	tickets_clear(&t);
+}
+
+/* ---- SASL ---- */
+
+/* What comes of the responses, parted by '|'; '-' alone: no initial one. */
+static void talk(const char *mechanism, const char *responses, size_t len,
+    struct buf *out)
+{
+	const char *why;
+	struct sasl *s = sasl_open("PLAIN LOGIN", &why);
+	struct sasl_session *x = sasl_start(s, str_from(mechanism));
+	struct buf challenge = buf_new(SASL_DATA_MAX);
+	struct str rest = str_of(responses, len);
+	struct str first = str_cut(&rest, '|');
+	enum sasl_result r;
+
+	buf_clear(out);
+	if (x == NULL) {
+		buf_add_text(out, "not offered");
+		sasl_close(&s);
+		return;
+	}
+	r = sasl_first(x, !str_eq(first, STR("-")),
+	    str_eq(first, STR("-")) ? STR_EMPTY : first, &challenge, &why);
+	while (r == SASL_CHALLENGE && rest.len > 0) {
+		buf_printf(out, "[%s]", buf_text(&challenge));
+		r = sasl_step(x, str_cut(&rest, '|'), &challenge, &why);
+	}
+	if (r == SASL_CHALLENGE)
+		buf_printf(out, "[%s]", buf_text(&challenge));
+	else if (r == SASL_CREDENTIALS)
+		buf_printf(out, "%.*s/%.*s", STR_FMT(sasl_authid(x)),
+		    STR_FMT(sasl_password(x)));
+	else
+		buf_add_text(out, why);
+	buf_free(&challenge);
+	sasl_end(&x);
+	sasl_close(&s);
+}
+
+static const struct {
+	const char *mechanism, *responses;
+	size_t len;
+	const char *want;
+} talks[] = {
+	{"PLAIN", "\0ann\0pw", 7, "ann/pw"},
+	{"plain", "ann\0ann\0pw", 10, "ann/pw"},
+	{"PLAIN", "-|\0ann\0pw", 9, "[]ann/pw"},
+	{"PLAIN", "bob\0ann\0pw", 10, "nobody may act as somebody else"},
+	{"PLAIN", "\0ann", 4, "the response is malformed"},
+	{"PLAIN", "ann", 3, "the response is malformed"},
+	{"PLAIN", "", 0, "the response is empty"},
+	{"LOGIN", "-|ann|pw", 8, "[User Name][Password]ann/pw"},
+	{"LOGIN", "ann|pw", 6, "[Password]ann/pw"},
+	{"LOGIN", "ann", 3, "[Password]"},
+	{"CRAM-MD5", "-", 1, "not offered"},
+};
+
+static void mechanisms_collect(void **state)
+{
+	(void)state;
+	struct buf got = buf_new(4096);
+
+	for (size_t i = 0; i < ARRAY_LEN(talks); i++) {
+		talk(talks[i].mechanism, talks[i].responses, talks[i].len,
+		    &got);
+		assert_string_equal(buf_text(&got), talks[i].want);
+	}
+	buf_free(&got);
+}
+
+static void unknown_mechanisms_are_told(void **state)
+{
+	(void)state;
+	const char *why = NULL;
+
+	assert_null(sasl_open("PLAIN SCRAM-SHA-1", &why));
+	assert_non_null(why);
+	struct sasl *s = sasl_open("PLAIN", &why);
+	assert_non_null(s);
+	assert_null(sasl_start(s, STR("LOGIN")));
+	sasl_close(&s);
+}
+
+/* ---- the pool ---- */
+
+static struct loop *loop;
+static int results[3];
+static int answers;
+
+static void answered(enum scheme_result r, void *arg)
+{
+	*(int *)arg = (int)r + 1;
+	if (++answers == 2)
+		loop_stop(loop);
+}
+
+static void the_pool_hashes_elsewhere(void **state)
+{
+	(void)state;
+	struct pool *p;
+	struct pool_job *cancelled;
+
+	loop = loop_new();
+	p = pool_new(loop, 2, 3);
+	assert_non_null(p);
+	assert_non_null(pool_verify(
+	    p, STR("{PLAIN}a"), STR("a"), answered, &results[0]));
+	cancelled = pool_verify(
+	    p, STR("{PLAIN}a"), STR("a"), answered, &results[1]);
+	assert_non_null(pool_verify(p, STR("{CRYPT}" SHA512), STR("b"),
+	    answered, &results[2]));
+	/* full: counted until the loop has taken the answers */
+	assert_null(pool_verify(
+	    p, STR("{PLAIN}a"), STR("a"), answered, &results[2]));
+	pool_cancel(cancelled);
+	loop_run(loop);
+	assert_int_equal(results[0], SCHEME_MATCH + 1);
+	assert_int_equal(results[1], 0);
+	assert_int_equal(results[2], SCHEME_MISMATCH + 1);
+	assert_non_null(pool_verify(
+	    p, STR("{PLAIN}a"), STR("a"), answered, &results[0]));
+	pool_free(&p);
+	loop_free(&loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(schemes_verify),
+	    cmocka_unit_test(long_passwords_and_nul_match_nothing),
+	    cmocka_unit_test(nobody_costs_a_hash),
+	    cmocka_unit_test(the_cache_forgets),
+	    cmocka_unit_test(a_cache_may_be_off),
+	    cmocka_unit_test(tickets_are_for_one_thing),
+	    cmocka_unit_test(old_tickets_make_room),
+	    cmocka_unit_test(mechanisms_collect),
+	    cmocka_unit_test(unknown_mechanisms_are_told),
+	    cmocka_unit_test(the_pool_hashes_elsewhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
