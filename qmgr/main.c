@@ -35,11 +35,6 @@ static struct qmgr qmgr;
 static struct loop_timer *timer;
 static int64_t until; /* monotonic ms: the end of a wait */
 
-uint32_t qmgr_now(void)
-{
-	return (uint32_t)clock_seconds();
-}
-
 /* Still privileged: the spool's directory, and who owns the instance. */
 static int before_jail(void)
 {
