@@ -52,7 +52,7 @@ const struct conf_param smtpd_params[] = {
 	P(TIME, smtpd_timeout,            "300s", 1,     3600,
 	  "How long a client may take for a command or stay silent "
 	  "(RFC 5321 4.5.3.2.7)."),
-	P(TIME, smtpd_session_time_limit, "2h",   10,    864000,
+	P(TIME, smtpd_session_time_limit, "2h",   1,     864000,
 	  "How long a session may last; what is over it ends between two "
 	  "commands with 421."),
 	P(INT,  smtpd_min_data_rate,      "500",  1,     1000000000,

@@ -66,11 +66,18 @@ class Neighbours:
                     message["recipients"].append(f)
                 elif name == "content":
                     message["content"] += c.receive_bytes(int(f["length"]))
+                    if self.cleanup_mood == "early":
+                        self.cleanup_mood = "normal"
+                        c.send("outcome", accepted=False, queue_id="",
+                               code=452, dsn="4.3.1", text="No space")
+                        message["refused"] = True
                 elif name == "abort":
                     self.aborted += 1
                     break
                 elif name == "commit":
                     assert int(f["size"]) == len(message["content"])
+                    if "refused" in message:
+                        break
                     if self.cleanup_mood == "die":
                         return
                     self.messages.append(message)
@@ -450,6 +457,11 @@ def test_recipients(chain):
                 "<nobody@house.test>: Recipient address rejected: User "
                 "unknown; from=<a@b.test> to=<nobody@house.test> proto=ESMTP "
                 "helo=<client.test>") in log
+        # lookup was started anew
+        s.neighbours.stop("lookup")
+        s.neighbours.start("lookup")
+        c.envelope()
+        assert c.ask("RSET")[0] == 250
         s.neighbours.stop("lookup")
         c.envelope(to=())
         assert c.text("RCPT TO:<user@house.test>").startswith("451 4.3.0 ")
@@ -547,6 +559,16 @@ def test_cleanup_comes_and_goes(chain):
         assert send(b"y" * 300000 + b"\r\n")[1][0].startswith("451 4.3.0 ")
         n.start("cleanup")
         assert send()[0] == 250
+        # a refusal in the middle, for a message that comes to its end
+        n.cleanup_mood = "early"
+        assert send(b"y" * 300000 + b"\r\n")[1] == ["452 4.3.1 No space"]
+        assert send()[0] == 250
+        # and for one that does not
+        before = len(n.messages)
+        n.cleanup_mood = "early"
+        assert send(b"y" * 300000 + b"\n\r\n")[0] == 550
+        assert send()[0] == 250
+        assert len(n.messages) == before + 1
         n.outcome = dict(accepted=False, queue_id="", code=554, dsn="5.4.6",
                          text="Error: too many hops")
         assert send()[1] == ["554 5.4.6 Error: too many hops"]
@@ -715,7 +737,7 @@ def test_time_limits(chain):
             except OSError:
                 break
             time.sleep(0.1)
-        assert c.reply()[0] in (421, 0) and time.monotonic() - begin < 6
+        assert c.reply()[0] in (421, 0) and time.monotonic() - begin < 3.5
         # content that comes too slowly
         c = s.client()
         c.envelope()
@@ -727,9 +749,22 @@ def test_time_limits(chain):
             except OSError:
                 break
             time.sleep(0.1)
-        assert c.reply()[0] in (421, 0) and time.monotonic() - begin < 6
+        assert c.reply()[0] in (421, 0) and time.monotonic() - begin < 3.5
         assert "timeout after DATA from localhost[127.0.0.1]" in s.log()
         assert s.neighbours.messages == []
+
+
+def test_a_session_does_not_last_for_ever(chain):
+    with Smtpd(chain, smtpd_session_time_limit="1s") as s:
+        c = s.client()
+        codes = []
+        for i in range(20):
+            try:
+                codes.append(c.ask("NOOP")[0])
+            except OSError:
+                break
+            time.sleep(0.2)
+        assert codes[0] == 250 and 421 in codes
 
 
 def test_drain_between_transactions(chain):

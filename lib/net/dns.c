@@ -393,15 +393,14 @@ const struct dns_reply *dns_wait(
 	return &dns->reply;
 }
 
-/* Whether one of name's addresses is the client's. */
-static enum dns_status leads_back(struct dns *dns, struct str name,
-    const struct netaddr *client, const char *text, int64_t deadline)
+/* Whether one of name's addresses is text. */
+static enum dns_status leads_back(
+    struct dns *dns, struct str name, const char *text, int64_t deadline)
 {
 	const struct dns_reply *r = dns_wait(
 	    dns, name, strchr(text, ':') != NULL ? DNS_AAAA : DNS_A, deadline);
 	char found[NETADDR_TEXT_MAX];
 
-	(void)client;
 	if (r->status == DNS_TEMPORARY)
 		return DNS_TEMPORARY;
 	for (size_t i = 0; r->status == DNS_OK && i < r->count; i++) {
@@ -437,7 +436,7 @@ enum dns_status dns_client_name(struct dns *dns, const struct netaddr *client,
 			count++;
 	for (size_t i = 0; i < count; i++) {
 		enum dns_status found = leads_back(
-		    dns, str_from(names[i]), client, text, deadline);
+		    dns, str_from(names[i]), text, deadline);
 		if (found == DNS_OK) {
 			snprintf(out, 256, "%s", names[i]);
 			return DNS_OK;

@@ -82,8 +82,9 @@ int stream_printf(struct stream *s, const char *format, ...)
 
 /* ---- waiting face ----
  * Waiting for input sends what is pending first. */
-/* give_up is asked about once a second and at every signal while a call waits;
- * when it says true the call returns STREAM_TIMEOUT. NULL ends that. */
+/* give_up is asked before a call waits, at every signal and every few seconds
+ * while it does; when it says true the call returns STREAM_TIMEOUT. NULL ends
+ * that. */
 void stream_on_wait(struct stream *s, bool (*give_up)(void *arg), void *arg);
 enum stream_result stream_wait_line(struct stream *s, size_t most,
     struct str *line, bool *bare, int64_t deadline);

@@ -49,7 +49,7 @@ struct stream {
 	bool connecting;
 	/* the waiting face */
 	bool prepared; /* how to wait is known: */
-	bool blocking; /* recv(2) may wait, for RECV_SLICE_MS at most */
+	bool blocking; /* recv(2) may wait, for a slice of time */
 	bool (*give_up)(void *arg);
 	void *give_up_arg;
 	/* TLS */
@@ -71,6 +71,7 @@ enum stream_result stream_send_bytes(struct stream *s, struct bytes *b);
 /* stream_tls.c: cipher_in to in, all that is whole; out to cipher_out. */
 enum stream_result stream_decrypt(struct stream *s);
 enum stream_result stream_encrypt(struct stream *s);
+enum stream_result stream_handshake_how(struct stream *s, bool wait);
 void stream_tls_end(struct stream *s); /* close_notify into cipher_out */
 void stream_tls_free(struct stream *s);
 

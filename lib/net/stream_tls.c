@@ -172,6 +172,11 @@ void stream_tls_free(struct stream *s)
 
 enum stream_result stream_handshake(struct stream *s)
 {
+	return stream_handshake_how(s, false);
+}
+
+enum stream_result stream_handshake_how(struct stream *s, bool wait)
+{
 	if (s->failed)
 		return STREAM_ERROR;
 	if (s->ssl == NULL)
@@ -193,7 +198,7 @@ enum stream_result stream_handshake(struct stream *s)
 		if (why != SSL_ERROR_WANT_READ)
 			return fail(s, "TLS handshake");
 		if (r == STREAM_OK)
-			r = stream_receive(s, false);
+			r = stream_receive(s, wait);
 		if (r != STREAM_OK && r != STREAM_EOF)
 			return r;
 	}

@@ -17,7 +17,7 @@
 #include "core/clock.h"
 #include "net/stream_internal.h"
 
-#define SLICE_MS  1000
+#define SLICE_MS  2000
 #define COPY_MOST 65536 /* octets of a file sent through memory at once */
 
 void stream_on_wait(struct stream *s, bool (*give_up)(void *arg), void *arg)
@@ -43,6 +43,14 @@ static void prepare(struct stream *s)
 		0;
 }
 
+/* Far from the deadline a blocking recv(2) may do the waiting. */
+static bool may_block(const struct stream *s, int64_t deadline)
+{
+	int left = deadline_left(deadline);
+
+	return s->blocking && (left < 0 || left > SLICE_MS);
+}
+
 /* Until the descriptor is ready, a slice has passed or the deadline. */
 static enum stream_result wait_ready(
     struct stream *s, short events, int64_t deadline)
@@ -51,6 +59,8 @@ static enum stream_result wait_ready(
 	int left = deadline_left(deadline);
 
 	if (left == 0)
+		return STREAM_TIMEOUT;
+	if (gives_up(s))
 		return STREAM_TIMEOUT;
 	if (left < 0 || (s->give_up != NULL && left > SLICE_MS))
 		left = SLICE_MS;
@@ -70,8 +80,9 @@ static enum stream_result fill_waiting(struct stream *s, int64_t deadline)
 {
 	if (!s->prepared)
 		prepare(s);
-	int left = deadline_left(deadline);
-	bool block = s->blocking && (left < 0 || left > SLICE_MS);
+	bool block = may_block(s, deadline);
+	if (block && gives_up(s))
+		return STREAM_TIMEOUT;
 	enum stream_result r = stream_fill_how(s, block);
 	if (r != STREAM_AGAIN_READ)
 		return r;
@@ -146,14 +157,17 @@ enum stream_result stream_wait_handshake(struct stream *s, int64_t deadline)
 	if (!s->prepared)
 		prepare(s);
 	for (;;) {
-		enum stream_result r = stream_handshake(s);
-		if (r == STREAM_AGAIN_READ)
+		bool block = may_block(s, deadline);
+		if (block && gives_up(s))
+			return STREAM_TIMEOUT;
+		enum stream_result r = stream_handshake_how(s, block);
+		if (r == STREAM_AGAIN_READ && !block)
 			r = wait_ready(s, POLLIN, deadline);
 		else if (r == STREAM_AGAIN_WRITE)
 			r = wait_ready(s, POLLOUT, deadline);
-		else
+		else if (r != STREAM_AGAIN_READ)
 			return r;
-		if (r != STREAM_OK)
+		if (r != STREAM_OK && r != STREAM_AGAIN_READ)
 			return r;
 	}
 }
