@@ -42,6 +42,7 @@ def house():
                     h.user(1), h.user(2))
         h.posthouse("alias", "add", "loop@" + h.domain, "pool@" + h.domain)
         h.posthouse("alias", "add", "pool@" + h.domain, "loop@" + h.domain)
+        time.sleep(1.2)  # lookup sees a new table within a second
         yield h
     hop.stop()
 

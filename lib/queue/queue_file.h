@@ -2,12 +2,16 @@
 /*
  * The queue file: one accepted message (DESIGN section 6; queue(5)).
  *
- *	0     preamble, 4096 octets, written last: magic, version, flags, id,
+ *	0     preamble, 4096 octets: magic, version, flags, id,
  *	      arrival, extents {offset, length, CRC32C} of body, header,
  *	      envelope and slots, recipient count, CRC32C of all this; then the
  *	      slots of up to QUEUE_INLINE_SLOTS recipients
  *	4096  body octets as they stream in; behind them the final header,
  *	      then the envelope, then (many recipients) the slots
+ *
+ * A small message is written at once, the preamble of a large one last; the
+ * name stands in queue/ only after the fsync of all. The envelope is a
+ * sequence of tagged records. Every octet is described in queue(5).
  *
  * Content has CRLF line ends and no dot stuffing. The header extent ends with
  * the empty line, so that header + body is the message.
