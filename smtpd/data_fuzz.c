@@ -4,6 +4,8 @@
 
 #include "smtpd/data.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
 /* Where CR LF "." CR LF (or "." CR LF at the very start) ends; len + 1 when
  * nowhere: the plain definition, against which the decoder is held. */
 static size_t plain_end(const char *p, size_t len)

@@ -5,6 +5,8 @@
 #include "mail/address.h"
 #include "smtpd/envelope.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
 static void printable(const char *text)
 {
 	for (; *text != '\0'; text++)

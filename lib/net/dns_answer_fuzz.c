@@ -3,6 +3,8 @@
 
 #include "net/dns_answer.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
 /*
  * The first octet chooses the type asked for; the rest is the answer to a
  * question for a.example. Every record given out is of that type and

@@ -4,6 +4,8 @@
 
 #include "net/netaddr.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
 /*
  * First line an address, the rest a list. What is read can be written and
  * read again; an address lies in the network of itself; negation turns the
