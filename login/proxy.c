@@ -76,6 +76,9 @@ static bool move(struct proxy *p, int from)
 {
 	struct stream *in = p->side[from], *out = p->side[!from];
 
+	/* Room first: input that waits here is nothing that a watch tells. */
+	if (stream_pending(out) > 0 && stream_push(out) == STREAM_ERROR)
+		return false;
 	while (stream_has_input(in) && stream_pending(out) < PENDING_MOST) {
 		struct str bytes = stream_peek(in);
 
@@ -85,8 +88,6 @@ static bool move(struct proxy *p, int from)
 		if (stream_push(out) == STREAM_ERROR)
 			return false;
 	}
-	if (stream_pending(out) > 0 && stream_push(out) == STREAM_ERROR)
-		return false;
 	if (p->eof[from] && !p->told[!from] && !stream_has_input(in) &&
 	    stream_pending(out) == 0) {
 		p->told[!from] = true;
