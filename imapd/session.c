@@ -169,6 +169,7 @@ void session_rest(struct session *s)
 	}
 	if (s->out.len == 0)
 		buf_free(&s->out);
+	stream_trim(s->stream);
 	if (input_is_empty(&s->input)) {
 		input_free(&s->input);
 		input_init(&s->input, (size_t)s->conf->imap_max_line_length);
