@@ -216,6 +216,7 @@ def test_full_disk():
             receive(h, "Subject: after\r\n\r\nx\r\n", [h.user(0)])
             fetch(h, 0, "after")
         finally:
-            h.stop(check=False)
-            time.sleep(0.5)
-            subprocess.run(["umount", "-l", spool], check=True)
+            try:
+                h.stop(check=False)
+            finally:
+                subprocess.run(["umount", "-l", spool], check=True)
