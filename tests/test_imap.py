@@ -424,7 +424,9 @@ Near :near:
 Patterns Mirror
 Create Near
 Sync All
-""" % (house.imap, house.user(6), house.password, tmp_path, tmp_path))
+SyncState %s/
+""" % (house.imap, house.user(6), house.password, tmp_path, tmp_path,
+       tmp_path))
     for _ in range(2):
         done = subprocess.run(["mbsync", "-c", str(rc), "all"],
                               capture_output=True, text=True, timeout=60)
