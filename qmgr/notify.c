@@ -2,14 +2,13 @@
 #include "qmgr/notify.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "ipc/bounce.h"
 #include "ipc/limits.h"
-#include "ipc/trace.h"
 #include "ipc/wire.h"
 #include "qmgr/flow.h"
 #include "qmgr/spool.h"
@@ -142,8 +141,8 @@ static struct notice *find(struct qmgr *q, struct message *m)
 
 /* ---- asking ---- */
 
-static int put_all(struct qmgr *q, struct wire *w, const struct notice *n,
-    const struct queue_file *f, int fd)
+static int put_all(struct wire *w, const struct notice *n,
+    const struct queue_file *f, int *fd)
 {
 	const struct message *m = n->message;
 	const struct queue_envelope *e = &m->active->envelope;
@@ -153,8 +152,7 @@ static int put_all(struct qmgr *q, struct wire *w, const struct notice *n,
 	    .envid = e->envid, .ret = e->ret, .smtputf8 = e->smtputf8};
 	struct bounce_end last = {n->count};
 
-	(void)q;
-	if (ipc_put_fd(wire_ipc(w), &bounce, &request, fd) < 0)
+	if (ipc_give_fd(wire_ipc(w), &bounce, &request, fd) < 0)
 		return -1;
 	for (size_t i = 0; i < n->count; i++) {
 		const struct queue_recipient *in =
@@ -225,11 +223,7 @@ static void answered(struct wire *w, void *arg, const struct ipc_type *type,
 	(void)w;
 	if (type != &bounced || a->notice == NULL)
 		return;
-	if (b->ok) { /* bounce has logged it */
-		const struct message *m = a->notice->message;
-
-		trace_event(TRACE_BOUNCED, &m->active->envelope.session,
-		    &m->id, "%.*s", STR_FMT(b->queue_id));
+	if (b->ok) { /* bounce has written log and trace */
 		end(a, true);
 	} else {
 		log_warning("%s: the sender cannot be notified now: %.*s",
@@ -288,14 +282,12 @@ static void ask(struct asker *a, struct notice *n)
 	}
 	f = spool_file(q, n->message);
 	fd = f == NULL ? -1 : spool_open_readonly(q, n->message);
-	if (fd < 0 || put_all(q, a->wire, n, f, fd) < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0 || put_all(a->wire, n, f, &fd) < 0) {
+		file_close(&fd);
 		wire_close(&a->wire);
 		fail(a, "bounce does not take the request");
 		return;
 	}
-	close(fd);
 	loop_timer_set(a->timer, q->house->ipc_timeout);
 	wire_push(a->wire);
 }

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "ipc/trace.h"
@@ -94,7 +94,7 @@ static struct str notify_text(unsigned notify)
 	return str_from(texts[(notify >> 1) & 7]);
 }
 
-static int put_all(struct qmgr *q, struct request *rq, int fd)
+static int put_all(struct request *rq, int *fd)
 {
 	const struct message *m = rq->message;
 	const struct queue_envelope *e = &m->active->envelope;
@@ -107,8 +107,7 @@ static int put_all(struct qmgr *q, struct request *rq, int fd)
 	    .smtputf8 = e->smtputf8, .envid = e->envid, .ret = e->ret};
 	struct deliver_end last = {rq->number, rq->left};
 
-	(void)q;
-	if (ipc_put_fd(c, &deliver, &d, fd) < 0)
+	if (ipc_give_fd(c, &deliver, &d, fd) < 0)
 		return -1;
 	for (size_t i = 0; i < rq->left; i++) {
 		struct recipient *r = rq->recipients[i];
@@ -162,6 +161,17 @@ static void put_back(struct qmgr *q, struct request *rq, const char *why)
 	flow_settled(q, m);
 }
 
+/* Of local, "scheduled" and "stored" say as much. */
+static void trace_attempt(const struct request *rq)
+{
+	if (rq->recipients[0]->route->local)
+		return;
+	trace_event(TRACE_ATTEMPT, &rq->message->active->envelope.session,
+	    &rq->message->id, "%s:%s, %zu recipients",
+	    destination_transport(rq->destination),
+	    destination_nexthop(rq->destination), rq->left);
+}
+
 struct request *request_send(struct qmgr *q, struct requests *rs,
     struct wire *wire, const struct work *w)
 {
@@ -176,16 +186,11 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 	if (rq->left > 0 &&
 	    (fd = spool_open_readonly(q, rq->message)) < 0)
 		why = "the queue file cannot be opened";
-	else if (rq->left > 0 && put_all(q, rq, fd) < 0)
+	else if (rq->left > 0 && put_all(rq, &fd) < 0)
 		why = "the delivery agent does not take the request";
-	if (fd >= 0)
-		close(fd);
+	file_close(&fd);
 	if (rq->left > 0 && why == NULL) {
-		trace_event(TRACE_ATTEMPT,
-		    &rq->message->active->envelope.session, &rq->message->id,
-		    "%s:%s, %zu recipients",
-		    destination_transport(rq->destination),
-		    destination_nexthop(rq->destination), rq->left);
+		trace_attempt(rq);
 		return rq;
 	}
 	schedule_done(rq->destination, SCHEDULE_NEUTRAL, STR_EMPTY,

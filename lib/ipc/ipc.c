@@ -29,6 +29,7 @@
 #define IN_MOST    262144 /* and at most; a line fits in IPC_LINE_MAX */
 #define OUT_MOST   (16u << 20)
 #define OUT_KEEP   65536  /* a send buffer above this is freed when empty */
+#define SEND_WHOLE 2048   /* octets that the kernel sends in one piece */
 #define FDS_MAX    16     /* descriptors that wait on one side */
 #define FDS_ONCE   4      /* descriptors of one message, all but one closed */
 
@@ -254,8 +255,8 @@ int ipc_put(struct ipc *c, const struct ipc_type *type, const void *msg)
 	return ipc_encode(&c->out, type, msg);
 }
 
-int ipc_put_fd(
-    struct ipc *c, const struct ipc_type *type, const void *msg, int fd)
+int ipc_give_fd(
+    struct ipc *c, const struct ipc_type *type, const void *msg, int *fd)
 {
 	struct out_fd *o = &c->out_fds[c->out_fd_count];
 	size_t before;
@@ -266,15 +267,25 @@ int ipc_put_fd(
 	before = c->out.len;
 	if (ipc_encode(&c->out, type, msg) < 0)
 		return -1;
-	o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (o->fd < 0) {
-		c->out.len = before;
-		return -1;
-	}
+	o->fd = *fd;
+	*fd = -1;
 	o->from = c->out_at + before - c->sent;
 	o->to = c->out_at + c->out.len - c->sent;
 	c->out_fd_count++;
 	return 0;
+}
+
+int ipc_put_fd(
+    struct ipc *c, const struct ipc_type *type, const void *msg, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return -1;
+	if (ipc_give_fd(c, type, msg, &copy) == 0)
+		return 0;
+	file_close(&copy);
+	return -1;
 }
 
 int ipc_put_bytes(struct ipc *c, const void *p, size_t len)
@@ -314,9 +325,11 @@ static ssize_t send_with_fd(int fd, const char *p, size_t len, int passed)
 }
 
 /*
- * One sendmsg(2): up to the next line with a descriptor, or just that line.
- * The receiver can then tell by the last octet of what arrived with it which
- * message a descriptor belongs to.
+ * One sendmsg(2): up to the next line with a descriptor, or with that line at
+ * its end. The receiver can then tell by the last octet of what arrived with
+ * it which message a descriptor belongs to. What stands before such a line
+ * goes along only when all of it is so short that it is sent as a whole or
+ * not at all.
  */
 static enum ipc_result send_some(struct ipc *c)
 {
@@ -325,7 +338,8 @@ static enum ipc_result send_some(struct ipc *c)
 	int passed = -1;
 	ssize_t n;
 
-	if (o != NULL && o->from > c->out_at) {
+	if (o != NULL && o->from > c->out_at &&
+	    o->to - c->out_at > SEND_WHOLE) {
 		len = (size_t)(o->from - c->out_at);
 	} else if (o != NULL) {
 		len = (size_t)(o->to - c->out_at);

@@ -124,6 +124,10 @@ int ipc_put(struct ipc *c, const struct ipc_type *type, const void *msg);
 /* The descriptor is duplicated here; the caller keeps its own. */
 int ipc_put_fd(
     struct ipc *c, const struct ipc_type *type, const void *msg, int fd);
+/* The same without a duplicate: the descriptor is taken over, and *fd becomes
+ * -1; on failure it stays the caller's. */
+int ipc_give_fd(
+    struct ipc *c, const struct ipc_type *type, const void *msg, int *fd);
 int ipc_put_bytes(struct ipc *c, const void *p, size_t len);
 enum ipc_result ipc_flush(struct ipc *c, int64_t deadline); /* waits */
 enum ipc_result ipc_push(struct ipc *c); /* IPC_AGAIN: watch for writing */
