@@ -78,9 +78,13 @@ class House:
         self.port_base = port_base or free_port_base()
         for name, offset in OFFSETS.items():
             setattr(self, name, self.port_base + offset)
-        self.init()
-        if start:
-            self.start()
+        try:
+            self.init()
+            if start:
+                self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
