@@ -16,9 +16,11 @@
 
 /* ---- schemes ---- */
 
-#define SHA512 "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uB" \
+#define SHA512                                                                 \
+	"$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uB"           \
 	"nIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
 
+/* clang-format off */
 static const struct {
 	const char *stored, *password;
 	enum scheme_result want;
@@ -43,14 +45,14 @@ static const struct {
 	{"{PLAIN", "secret", SCHEME_UNKNOWN},
 	{"", "", SCHEME_UNKNOWN},
 };
+/* clang-format on */
 
 static void schemes_verify(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-		enum scheme_result r =
-		    scheme_verify(str_from(schemes[i].stored),
-		        str_from(schemes[i].password));
+		enum scheme_result r = scheme_verify(
+		    str_from(schemes[i].stored), str_from(schemes[i].password));
 
 		if (r != schemes[i].want)
 			fail_msg("%s with %s: %d", schemes[i].stored,
@@ -64,12 +66,15 @@ static void long_passwords_and_nul_match_nothing(void **state)
 	char text[600];
 
 	memset(text, 'x', sizeof(text));
-	assert_int_equal(scheme_verify(STR("{CRYPT}" SHA512),
-	    str_of(text, sizeof(text))), SCHEME_MISMATCH);
-	assert_int_equal(scheme_verify(STR("{CRYPT}" SHA512),
-	    str_of("Hello world!\0x", 14)), SCHEME_MISMATCH);
-	assert_int_equal(scheme_verify(STR("{PLAIN}secret"),
-	    str_of("secret\0", 7)), SCHEME_MISMATCH);
+	assert_int_equal(
+	    scheme_verify(STR("{CRYPT}" SHA512), str_of(text, sizeof(text))),
+	    SCHEME_MISMATCH);
+	assert_int_equal(
+	    scheme_verify(STR("{CRYPT}" SHA512), str_of("Hello world!\0x", 14)),
+	    SCHEME_MISMATCH);
+	assert_int_equal(
+	    scheme_verify(STR("{PLAIN}secret"), str_of("secret\0", 7)),
+	    SCHEME_MISMATCH);
 }
 
 static void nobody_costs_a_hash(void **state)
@@ -78,8 +83,8 @@ static void nobody_costs_a_hash(void **state)
 	char dummy[400];
 
 	scheme_dummy(dummy, sizeof(dummy));
-	assert_int_equal(scheme_verify(str_from(dummy), STR("x")),
-	    SCHEME_MISMATCH);
+	assert_int_equal(
+	    scheme_verify(str_from(dummy), STR("x")), SCHEME_MISMATCH);
 }
 
 /* ---- cache ---- */
@@ -133,7 +138,7 @@ static bool redeem(struct tickets *t, const char *word, const char *service,
 	char login[100];
 
 	return tickets_redeem(t, str_from(word), str_from(service),
-	    str_from(session), now, login, sizeof(login)) &&
+		   str_from(session), now, login, sizeof(login)) &&
 	    strcmp(login, "ann@x") == 0;
 }
 
@@ -175,8 +180,7 @@ static void old_tickets_make_room(void **state)
 
 	for (int i = 0; i < 10000; i++)
 		tickets_make(&t, &t, STR("ann@x"),
-		    i % 2 ? STR("imap") : STR("submission"), STR(""), i,
-		    word);
+		    i % 2 ? STR("imap") : STR("submission"), STR(""), i, word);
 	assert_in_range(t.by_word.count, 2900, 3100);
 	tickets_clear(&t);
 }
@@ -184,8 +188,8 @@ static void old_tickets_make_room(void **state)
 /* ---- SASL ---- */
 
 /* What comes of the responses, parted by '|'; '-' alone: no initial one. */
-static void talk(const char *mechanism, const char *responses, size_t len,
-    struct buf *out)
+static void talk(
+    const char *mechanism, const char *responses, size_t len, struct buf *out)
 {
 	const char *why;
 	struct sasl *s = sasl_open("PLAIN LOGIN", &why);
@@ -219,6 +223,7 @@ static void talk(const char *mechanism, const char *responses, size_t len,
 	sasl_close(&s);
 }
 
+/* clang-format off */
 static const struct {
 	const char *mechanism, *responses;
 	size_t len;
@@ -236,6 +241,7 @@ static const struct {
 	{"LOGIN", "ann", 3, "[Password]"},
 	{"CRAM-MD5", "-", 1, "not offered"},
 };
+/* clang-format on */
 
 static void mechanisms_collect(void **state)
 {
@@ -243,8 +249,8 @@ static void mechanisms_collect(void **state)
 	struct buf got = buf_new(4096);
 
 	for (size_t i = 0; i < ARRAY_LEN(talks); i++) {
-		talk(talks[i].mechanism, talks[i].responses, talks[i].len,
-		    &got);
+		talk(
+		    talks[i].mechanism, talks[i].responses, talks[i].len, &got);
 		assert_string_equal(buf_text(&got), talks[i].want);
 	}
 	buf_free(&got);
@@ -285,22 +291,22 @@ static void the_pool_hashes_elsewhere(void **state)
 	loop = loop_new();
 	p = pool_new(loop, 2, 3);
 	assert_non_null(p);
-	assert_non_null(pool_verify(
-	    p, STR("{PLAIN}a"), STR("a"), answered, &results[0]));
+	assert_non_null(
+	    pool_verify(p, STR("{PLAIN}a"), STR("a"), answered, &results[0]));
 	cancelled = pool_verify(
 	    p, STR("{PLAIN}a"), STR("a"), answered, &results[1]);
-	assert_non_null(pool_verify(p, STR("{CRYPT}" SHA512), STR("b"),
-	    answered, &results[2]));
+	assert_non_null(pool_verify(
+	    p, STR("{CRYPT}" SHA512), STR("b"), answered, &results[2]));
 	/* full: counted until the loop has taken the answers */
-	assert_null(pool_verify(
-	    p, STR("{PLAIN}a"), STR("a"), answered, &results[2]));
+	assert_null(
+	    pool_verify(p, STR("{PLAIN}a"), STR("a"), answered, &results[2]));
 	pool_cancel(cancelled);
 	loop_run(loop);
 	assert_int_equal(results[0], SCHEME_MATCH + 1);
 	assert_int_equal(results[1], 0);
 	assert_int_equal(results[2], SCHEME_MISMATCH + 1);
-	assert_non_null(pool_verify(
-	    p, STR("{PLAIN}a"), STR("a"), answered, &results[0]));
+	assert_non_null(
+	    pool_verify(p, STR("{PLAIN}a"), STR("a"), answered, &results[0]));
 	pool_free(&p);
 	loop_free(&loop);
 }

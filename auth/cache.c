@@ -48,8 +48,9 @@ void cache_mark(const struct cache *c, struct str login, struct str password,
 	add_part(&b, login);
 	add_part(&b, password);
 	add_part(&b, stored);
-	if (b.overflow || HMAC(EVP_sha256(), c->key, sizeof(c->key),
-	    (const unsigned char *)b.p, b.len, mark, &len) == NULL) {
+	if (b.overflow ||
+	    HMAC(EVP_sha256(), c->key, sizeof(c->key),
+		(const unsigned char *)b.p, b.len, mark, &len) == NULL) {
 		/* A mark that is found by nobody. */
 		if (RAND_bytes(mark, CACHE_MARK) != 1)
 			abort();
@@ -59,17 +60,17 @@ void cache_mark(const struct cache *c, struct str login, struct str password,
 	buf_free(&b);
 }
 
-bool cache_has(struct cache *c, const unsigned char mark[CACHE_MARK],
-    int64_t now_ms)
+bool cache_has(
+    struct cache *c, const unsigned char mark[CACHE_MARK], int64_t now_ms)
 {
-	const struct cache_slot *s =
-	    table_get(&c->by_mark, str_of(mark, CACHE_MARK));
+	const struct cache_slot *s = table_get(
+	    &c->by_mark, str_of(mark, CACHE_MARK));
 
 	return c->ttl_ms > 0 && s != NULL && s->until > now_ms;
 }
 
-void cache_add(struct cache *c, const unsigned char mark[CACHE_MARK],
-    int64_t now_ms)
+void cache_add(
+    struct cache *c, const unsigned char mark[CACHE_MARK], int64_t now_ms)
 {
 	struct cache_slot *s = table_get(&c->by_mark, str_of(mark, CACHE_MARK));
 

@@ -28,9 +28,9 @@ void cache_clear(struct cache *c);
 /* What stands for (login, password, stored). */
 void cache_mark(const struct cache *c, struct str login, struct str password,
     struct str stored, unsigned char mark[CACHE_MARK]);
-bool cache_has(struct cache *c, const unsigned char mark[CACHE_MARK],
-    int64_t now_ms);
-void cache_add(struct cache *c, const unsigned char mark[CACHE_MARK],
-    int64_t now_ms);
+bool cache_has(
+    struct cache *c, const unsigned char mark[CACHE_MARK], int64_t now_ms);
+void cache_add(
+    struct cache *c, const unsigned char mark[CACHE_MARK], int64_t now_ms);
 
 #endif

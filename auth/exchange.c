@@ -49,14 +49,14 @@ static struct str given_name(const struct exchange *x)
 {
 	return x->login.len > 0 ? buf_str(&x->login)
 	    : x->sasl != NULL   ? sasl_authid(x->sasl)
-	                        : STR_EMPTY;
+				: STR_EMPTY;
 }
 
 /* One line for each outcome, in a shape that fail2ban can read. */
 static void log_outcome(const struct exchange *x, const char *outcome)
 {
 	log_info("%s: user=<%.*s>, service=%s, method=%s, rip=%s%s%s%s, "
-	    "session=%s",
+		 "session=%s",
 	    outcome, STR_FMT(given_name(x)), x->service, x->mechanism,
 	    x->address, x->tls ? ", TLS" : "",
 	    x->reason != NULL ? ", reason=" : "",
@@ -87,8 +87,8 @@ static void say_ok(struct exchange *x)
 	struct auth_ok m = {.request = x->request};
 
 	tickets_make(&x->house->tickets, x->client, buf_str(&x->login),
-	    str_from(x->service), id_str(&x->session),
-	    loop_now(x->house->loop), word);
+	    str_from(x->service), id_str(&x->session), loop_now(x->house->loop),
+	    word);
 	m.login = buf_str(&x->login);
 	m.ticket = str_from(word);
 	log_outcome(x, "login");
@@ -166,8 +166,7 @@ static void succeed(struct exchange *x)
 
 		f.client_address = str_from(x->address);
 		f.login = counted_name(x);
-		peer_ask(x->house->policyd, &policy_failure, &f, ignore,
-		    NULL);
+		peer_ask(x->house->policyd, &policy_failure, &f, ignore, NULL);
 	}
 	say_ok(x);
 }
@@ -181,11 +180,12 @@ static void verified(enum scheme_result r, void *arg)
 	if (x->status == RESOLVE_REFUSED) {
 		fail(x, "account disabled");
 	} else if (x->status != RESOLVE_OK || x->stored.len == 0) {
-		fail(x, x->status != RESOLVE_OK ? "unknown user"
-		                                : "no password set");
+		fail(x,
+		    x->status != RESOLVE_OK ? "unknown user"
+					    : "no password set");
 	} else if (r == SCHEME_UNKNOWN) {
 		log_error("the password of %.*s is stored in a form that is "
-		    "not known; \"posthouse user passwd\" sets a new one",
+			  "not known; \"posthouse user passwd\" sets a new one",
 		    STR_FMT(buf_str(&x->login)));
 		fail(x, "unknown password scheme");
 	} else if (r == SCHEME_MISMATCH) {
@@ -225,7 +225,8 @@ static enum map_result find_password(struct exchange *x)
 		log_error("auth_password_maps: %s", map_why(map));
 	if (map_take_warning(map, &warning))
 		log_warning("auth_password_maps: %s; the old content goes on "
-		    "serving", buf_text(&warning));
+			    "serving",
+		    buf_text(&warning));
 	buf_free(&warning);
 	return r;
 }
@@ -329,8 +330,7 @@ static int normalize(struct exchange *x, struct str name)
 	buf_add(&whole, name);
 	if (str_find(name, '@') == name.len &&
 	    x->house->conf->auth_default_domain[0] != '\0')
-		buf_printf(
-		    &whole, "@%s", x->house->conf->auth_default_domain);
+		buf_printf(&whole, "@%s", x->house->conf->auth_default_domain);
 	if (!whole.overflow)
 		result = address_normalize(buf_str(&whole), true, &x->login);
 	buf_free(&whole);
@@ -354,8 +354,8 @@ static void ask(struct exchange *x)
 	}
 	p.client_address = str_from(x->address);
 	p.login = counted_name(x);
-	x->policy_question =
-	    peer_ask(h->policyd, &policy_ask, &p, policy_said, x);
+	x->policy_question = peer_ask(
+	    h->policyd, &policy_ask, &p, policy_said, x);
 	asked(x);
 }
 

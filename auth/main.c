@@ -22,7 +22,7 @@
 
 struct client {
 	struct wire *wire;
-	struct table exchanges; /* by request */
+	struct table exchanges;    /* by request */
 	struct client *next, **at; /* at: what points here */
 };
 
@@ -37,8 +37,7 @@ static struct str key_of(const uint64_t *request)
 
 /* ---- what exchanges say ---- */
 
-static void put(
-    struct client *c, const struct ipc_type *type, const void *msg)
+static void put(struct client *c, const struct ipc_type *type, const void *msg)
 {
 	/* What does not fit ends the connection when it is read again. */
 	if (wire_put(c->wire, type, msg) < 0)
@@ -109,8 +108,7 @@ static void respond(struct client *c, const struct auth_respond *m)
 
 static void cancel(struct client *c, const struct auth_cancel *m)
 {
-	struct exchange *x =
-	    table_remove(&c->exchanges, key_of(&m->request));
+	struct exchange *x = table_remove(&c->exchanges, key_of(&m->request));
 
 	if (x != NULL)
 		exchange_free(x);
@@ -121,8 +119,8 @@ static void redeem(struct client *c, const struct auth_redeem *m)
 	struct auth_redeemed r = {.request = m->request};
 	char login[1025] = "";
 
-	r.ok = tickets_redeem(&house.tickets, m->ticket, m->service,
-	    m->session, loop_now(daemon_loop()), login, sizeof(login));
+	r.ok = tickets_redeem(&house.tickets, m->ticket, m->service, m->session,
+	    loop_now(daemon_loop()), login, sizeof(login));
 	r.login = str_from(login);
 	if (!r.ok)
 		log_warning("a ticket for %.*s was not good, session=%.*s",
@@ -197,8 +195,8 @@ static void accepted(struct conn *conn)
 	if (clients != NULL)
 		clients->at = &c->next;
 	clients = c;
-	c->wire = wire_new(daemon_loop(),
-	    ipc_server(conn->fd, &auth_exchange), &calls, c);
+	c->wire = wire_new(
+	    daemon_loop(), ipc_server(conn->fd, &auth_exchange), &calls, c);
 }
 
 /* ---- the daemon ---- */
@@ -214,12 +212,13 @@ static int start(void)
 	    conf.ticket_lifetime, conf.submission_ticket_lifetime);
 	house.sasl = sasl_open(conf.auth_mechanisms, &why);
 	if (house.sasl == NULL)
-		log_fatal("auth_mechanisms = %s: %s", conf.auth_mechanisms,
-		    why);
-	house.pool = pool_new(house.loop, conf.auth_hash_workers,
-	    (size_t)conf.auth_hash_queue);
-	if (house.pool == NULL || cache_init(&house.cache,
-	    (size_t)conf.auth_cache_size, conf.auth_cache_ttl) < 0)
+		log_fatal(
+		    "auth_mechanisms = %s: %s", conf.auth_mechanisms, why);
+	house.pool = pool_new(
+	    house.loop, conf.auth_hash_workers, (size_t)conf.auth_hash_queue);
+	if (house.pool == NULL ||
+	    cache_init(&house.cache, (size_t)conf.auth_cache_size,
+		conf.auth_cache_ttl) < 0)
 		log_fatal("no threads to hash passwords, or no random bits");
 	house.lookup = peer_new(house.loop, "lookup", &lookup_exchange);
 	house.policyd = peer_new(house.loop, "policyd", &policy_exchange);

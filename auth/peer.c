@@ -9,7 +9,7 @@
 #include "core/table.h"
 #include "ipc/wire.h"
 
-#define CONNECT_MS 200  /* a connect to a busy neighbour may wait so long */
+#define CONNECT_MS 200 /* a connect to a busy neighbour may wait so long */
 #define RETRY_MS   1000
 
 struct question {
@@ -95,8 +95,7 @@ static const struct wire_calls calls = {message, lost, NULL};
 static void watch_time(struct peer *p)
 {
 	if (p->first != NULL)
-		loop_timer_set(
-		    p->timer, deadline_left(p->first->deadline));
+		loop_timer_set(p->timer, deadline_left(p->first->deadline));
 }
 
 /* An answer is overdue: the connection is of no use any more. */
@@ -130,8 +129,8 @@ static void connect_peer(struct peer *p)
 	p->wire = wire_new(p->loop, c, &calls, p);
 }
 
-struct peer *peer_new(struct loop *loop, const char *name,
-    const struct ipc_exchange *exchange)
+struct peer *peer_new(
+    struct loop *loop, const char *name, const struct ipc_exchange *exchange)
 {
 	struct peer *p = NEW(struct peer);
 
@@ -170,8 +169,8 @@ uint64_t peer_ask(struct peer *p, const struct ipc_type *type, void *msg,
 	if (p->wire == NULL || wire_put(p->wire, type, msg) < 0)
 		return 0;
 	q = NEW(struct question);
-	*q = (struct question){p->number, done, arg,
-	    deadline_in(PEER_TIMEOUT_MS), NULL, p->last};
+	*q = (struct question){
+	    p->number, done, arg, deadline_in(PEER_TIMEOUT_MS), NULL, p->last};
 	if (p->last != NULL)
 		p->last->next = q;
 	else

@@ -19,8 +19,8 @@ typedef void peer_answer(
     const struct ipc_type *type, const void *msg, void *arg);
 
 /* name: the socket. Connects when first asked. */
-struct peer *peer_new(struct loop *loop, const char *name,
-    const struct ipc_exchange *exchange);
+struct peer *peer_new(
+    struct loop *loop, const char *name, const struct ipc_exchange *exchange);
 void peer_free(struct peer **p);
 
 /*

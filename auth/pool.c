@@ -25,7 +25,7 @@ struct list {
 
 struct pool {
 	struct loop_watch *watch;
-	int event; /* eventfd: something is finished */
+	int event;            /* eventfd: something is finished */
 	pthread_mutex_t lock; /* of waiting, finished, ending */
 	pthread_cond_t work;
 	struct list waiting, finished;
@@ -83,14 +83,12 @@ static void *worker(void *arg)
 	struct pool_job *j;
 
 	while ((j = next_job(p)) != NULL) {
-		j->result = scheme_verify(
-		    str_of(j->stored, j->stored_len),
+		j->result = scheme_verify(str_of(j->stored, j->stored_len),
 		    str_of(j->password, j->password_len));
 		pthread_mutex_lock(&p->lock);
 		push(&p->finished, j);
 		pthread_mutex_unlock(&p->lock);
-		while (write(p->event, &one, sizeof(one)) < 0 &&
-		    errno == EINTR)
+		while (write(p->event, &one, sizeof(one)) < 0 && errno == EINTR)
 			;
 	}
 	return NULL;
@@ -128,8 +126,7 @@ static int start_threads(struct pool *p, int threads)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (p->count < threads && error == 0) {
-		error = pthread_create(
-		    &p->threads[p->count], NULL, worker, p);
+		error = pthread_create(&p->threads[p->count], NULL, worker, p);
 		if (error == 0)
 			p->count++;
 	}
@@ -169,7 +166,8 @@ void pool_free(struct pool **pp)
 	pthread_mutex_unlock(&p->lock);
 	for (int i = 0; i < p->count; i++)
 		pthread_join(p->threads[i], NULL);
-	while ((j = pop(&p->waiting)) != NULL || (j = pop(&p->finished)) != NULL)
+	while (
+	    (j = pop(&p->waiting)) != NULL || (j = pop(&p->finished)) != NULL)
 		job_free(j);
 	if (p->watch != NULL)
 		loop_watch_free(&p->watch);

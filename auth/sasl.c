@@ -148,8 +148,7 @@ enum sasl_result sasl_step(struct sasl_session *x, struct str response,
 {
 	char *answer = NULL;
 	size_t len = 0;
-	int r = gsasl_step(
-	    x->session, response.p, response.len, &answer, &len);
+	int r = gsasl_step(x->session, response.p, response.len, &answer, &len);
 
 	buf_clear(out);
 	if (r == GSASL_NEEDS_MORE)
@@ -159,8 +158,7 @@ enum sasl_result sasl_step(struct sasl_session *x, struct str response,
 		return SASL_CHALLENGE;
 	if (r == GSASL_OK && x->complete)
 		return SASL_CREDENTIALS;
-	*why = x->refused != NULL ? x->refused
-	                          : "the response is malformed";
+	*why = x->refused != NULL ? x->refused : "the response is malformed";
 	return SASL_MALFORMED;
 }
 

@@ -40,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	is_plain = data[0] & 1;
 	has_initial = data[0] & 2;
 	rest = str_skip(rest, 1);
-	struct sasl_session *x =
-	    sasl_start(s, is_plain ? STR("PLAIN") : STR("LOGIN"));
+	struct sasl_session *x = sasl_start(
+	    s, is_plain ? STR("PLAIN") : STR("LOGIN"));
 	if (has_initial)
 		last = str_cut(&rest, '\n');
 	enum sasl_result r = sasl_first(x, has_initial, last, &out, &why);
@@ -51,8 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	if (r == SASL_MALFORMED && why[0] == '\0')
 		abort();
-	if (r == SASL_CREDENTIALS &&
-	    sasl_password(x).len > SCHEME_PASSWORD_MAX)
+	if (r == SASL_CREDENTIALS && sasl_password(x).len > SCHEME_PASSWORD_MAX)
 		abort();
 	if (r == SASL_CREDENTIALS && is_plain)
 		check_plain(x, last);

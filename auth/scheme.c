@@ -35,7 +35,7 @@ static enum scheme_result verify_crypt(struct str stored, struct str password)
 	hash = crypt_r(phrase, setting, data);
 	if (hash != NULL && hash[0] != '*')
 		result = same(str_from(hash), stored) ? SCHEME_MATCH
-		                                      : SCHEME_MISMATCH;
+						      : SCHEME_MISMATCH;
 	mem_wipe(data, sizeof(*data));
 	mem_wipe(phrase, sizeof(phrase));
 	free(data);

@@ -18,8 +18,8 @@ struct ticket {
 
 struct tickets tickets_new(int64_t lifetime_ms, int64_t submission_ms)
 {
-	return (struct tickets){.single.lifetime = lifetime_ms,
-	    .lasting.lifetime = submission_ms};
+	return (struct tickets){
+	    .single.lifetime = lifetime_ms, .lasting.lifetime = submission_ms};
 }
 
 static void unlink_ticket(struct ticket *x)
@@ -35,8 +35,7 @@ static void unlink_ticket(struct ticket *x)
 }
 
 /* Its time begins now. */
-static void link_newest(
-    struct ticket_list *l, struct ticket *x, int64_t now_ms)
+static void link_newest(struct ticket_list *l, struct ticket *x, int64_t now_ms)
 {
 	x->list = l;
 	x->until = now_ms + l->lifetime;

@@ -15,7 +15,8 @@ static int answer_resolve(
 	/* What tables say may be longer than a field. */
 	if (r.transport.len > 64 || r.nexthop.len > 1024) {
 		log_error("%.*s: the tables lead to a transport or next hop "
-		    "that is too long", STR_FMT(q->address));
+			  "that is too long",
+		    STR_FMT(q->address));
 		r.status = RESOLVE_TEMPORARY;
 		r.transport = r.nexthop = STR_EMPTY;
 	}
@@ -61,18 +62,19 @@ static int answer_table(
     struct directory *d, struct wire *w, const struct lookup_table *q)
 {
 	struct lookup_value r = {.request = q->request,
-	    .status = RESOLVE_TEMPORARY, .value = STR_EMPTY};
+	    .status = RESOLVE_TEMPORARY,
+	    .value = STR_EMPTY};
 	struct buf value = buf_new(VALUE_MAX);
 	const char *why;
 	int result;
 
 	if (!tables_may_ask(d->tables, q->table, d->conf->proxy_read_maps)) {
 		log_error("table %.*s was asked for, but it is neither below "
-		    "the configuration directory nor in proxy_read_maps",
+			  "the configuration directory nor in proxy_read_maps",
 		    STR_FMT(q->table));
 	} else {
-		switch (tables_find(
-		    d->tables, q->table, q->key, &value, &why)) {
+		switch (
+		    tables_find(d->tables, q->table, q->key, &value, &why)) {
 		case MAP_FOUND:
 			r.status = RESOLVE_OK;
 			r.value = buf_str(&value);

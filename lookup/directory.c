@@ -23,8 +23,8 @@ struct str directory_text(struct directory *d, const char *format, ...)
 	return copy.p == NULL ? STR_EMPTY : copy;
 }
 
-enum map_result directory_find(struct directory *d, const char *maps,
-    struct str key, struct str *value)
+enum map_result directory_find(
+    struct directory *d, const char *maps, struct str key, struct str *value)
 {
 	struct buf out = buf_new(VALUE_MAX);
 	const char *why;
@@ -72,9 +72,10 @@ int directory_who(struct directory *d, struct str address, struct who *w)
 	size_t split = detail_at(d, w->local);
 	w->base = str_sub(w->local, 0, split);
 	w->detail = str_skip(w->local, split);
-	w->plain = w->detail.len == 0 ? w->address
-	    : directory_text(d, "%.*s@%.*s", STR_FMT(w->base),
-	          STR_FMT(w->domain));
+	w->plain = w->detail.len == 0
+	    ? w->address
+	    : directory_text(
+		  d, "%.*s@%.*s", STR_FMT(w->base), STR_FMT(w->domain));
 	return 0;
 }
 
@@ -190,5 +191,5 @@ enum map_result directory_alias(struct directory *d, const struct who *w,
 	result = directory_user(d, w, &account, &s);
 	return result == MAP_FOUND ? MAP_NONE
 	    : result == MAP_NONE   ? MAP_FOUND
-	                           : result;
+				   : result;
 }

@@ -21,16 +21,16 @@ struct directory {
 	const struct lookup_conf *conf;
 	const char *myorigin; /* domain of addresses without one */
 	struct tables *tables;
-	struct arena arena;   /* of the answer; cleared by each question */
+	struct arena arena; /* of the answer; cleared by each question */
 };
 
 /* An address in its parts; views into the arena, in lower case. */
 struct who {
 	struct str address; /* local@domain */
 	struct str local, domain;
-	struct str base;    /* local without detail */
-	struct str detail;  /* with its delimiter; "" */
-	struct str plain;   /* base@domain */
+	struct str base;   /* local without detail */
+	struct str detail; /* with its delimiter; "" */
+	struct str plain;  /* base@domain */
 };
 
 struct settings {
@@ -39,8 +39,8 @@ struct settings {
 };
 
 /* Fills out but for its request; its texts live until the next question. */
-void directory_resolve(struct directory *d, struct str address,
-    struct lookup_resolved *out);
+void directory_resolve(
+    struct directory *d, struct str address, struct lookup_resolved *out);
 
 struct expansion {
 	int status;          /* ok, temporary, refused */
@@ -77,12 +77,12 @@ enum alias_match { ALIAS_EXACT, ALIAS_BASE, ALIAS_CATCHALL };
 enum map_result directory_alias(struct directory *d, const struct who *w,
     struct str *targets, enum alias_match *match);
 /* Sets transport and nexthop; may turn status into refused (error:). */
-void directory_route(struct directory *d, const struct who *w,
-    struct str relay, struct lookup_resolved *out);
+void directory_route(struct directory *d, const struct who *w, struct str relay,
+    struct lookup_resolved *out);
 
 /* A key in the tables of a parameter; the value in the arena. */
-enum map_result directory_find(struct directory *d, const char *maps,
-    struct str key, struct str *value);
+enum map_result directory_find(
+    struct directory *d, const char *maps, struct str key, struct str *value);
 /* Copies that never have p NULL. */
 struct str directory_text(struct directory *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "lookup/directory.h"
 
+/* clang-format off */
 static struct lookup_conf conf = {
 	.mail_domain_maps = "inline:{ a.test=mailbox b.test=alias "
 	    "{ c.test = relay } }",
@@ -27,6 +28,7 @@ static struct lookup_conf conf = {
 	.relayhost = "",
 	.smtpd_sender_login_maps = "",
 };
+/* clang-format on */
 
 static void check(struct directory *d, struct str address)
 {
@@ -43,12 +45,10 @@ static void check(struct directory *d, struct str address)
 	if (r.text.len > 500 || r.dsn.len > 11)
 		abort();
 	directory_expand(d, address, &e);
-	if (e.status == RESOLVE_OK &&
-	    (e.count == 0 || e.count > 8))
+	if (e.status == RESOLVE_OK && (e.count == 0 || e.count > 8))
 		abort();
 	/* Everybody owns his own address. */
-	if (directory_owns(d, STR("u@a.test"), STR("U+x@a.test")) !=
-	    RESOLVE_OK)
+	if (directory_owns(d, STR("u@a.test"), STR("U+x@a.test")) != RESOLVE_OK)
 		abort();
 	directory_settings(d, address, &s);
 }
@@ -58,8 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct tables tables = tables_new("/nowhere");
-	struct directory d = {.conf = &conf, .myorigin = "a.test",
-	    .tables = &tables, .arena = arena_new(DIRECTORY_ARENA_MAX)};
+	struct directory d = {.conf = &conf,
+	    .myorigin = "a.test",
+	    .tables = &tables,
+	    .arena = arena_new(DIRECTORY_ARENA_MAX)};
 	struct buf aliases = buf_new(1 << 20), users = buf_new(1 << 20);
 	struct str rest = str_of(data, len);
 	struct str address = str_cut(&rest, '\n');
@@ -69,8 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0; /* another table, not another entry */
 	buf_printf(&aliases, "inline:{ {i@a.test = %.*s} @b.test=@a.test }",
 	    STR_FMT(rest));
-	buf_printf(&users, "inline:{ u@a.test= {v@a.test = %.*s} }",
-	    STR_FMT(rest));
+	buf_printf(
+	    &users, "inline:{ u@a.test= {v@a.test = %.*s} }", STR_FMT(rest));
 	conf.virtual_alias_maps = buf_text(&aliases);
 	conf.virtual_mailbox_maps = buf_text(&users);
 	check(&d, address);

@@ -9,6 +9,7 @@
 
 #include "lookup/directory.h"
 
+/* clang-format off */
 static struct lookup_conf conf = {
 	.mail_domain_maps = "inline:{ example.org=mailbox alias.test=alias "
 	    "{ relay.test = relay } { routed.test = relay lmtp:[::1]:24 } "
@@ -50,13 +51,16 @@ static struct lookup_conf conf = {
 	.smtpd_sender_login_null = true,
 	.proxy_read_maps = "text:/etc/other",
 };
+/* clang-format on */
 
 static struct tables tables;
 
 static struct directory directory_new(const struct lookup_conf *c)
 {
-	return (struct directory){.conf = c, .myorigin = "example.org",
-	    .tables = &tables, .arena = arena_new(DIRECTORY_ARENA_MAX)};
+	return (struct directory){.conf = c,
+	    .myorigin = "example.org",
+	    .tables = &tables,
+	    .arena = arena_new(DIRECTORY_ARENA_MAX)};
 }
 
 /* "status class alias transport:nexthop account code dsn" */
@@ -73,6 +77,7 @@ static void describe(
 	    STR_FMT(r.dsn));
 }
 
+/* clang-format off */
 static const struct {
 	const char *address, *want;
 } resolves[] = {
@@ -129,6 +134,7 @@ static const struct {
 	{"a b@example.org", "refused remote :  553 5.1.3"},
 	{"", "refused remote :  553 5.1.3"},
 };
+/* clang-format on */
 
 static void recipients_resolve(void **state)
 {
@@ -200,6 +206,7 @@ static void the_relayhost_takes_the_rest(void **state)
 
 /* ---- expand ---- */
 
+/* clang-format off */
 static const struct {
 	const char *address, *want;
 } expansions[] = {
@@ -225,6 +232,7 @@ static const struct {
 	{"nobody@example.org", "nobody@example.org"},
 	{"not an address", "not an address@example.org"},
 };
+/* clang-format on */
 
 static void describe_expansion(
     struct directory *d, const char *address, struct buf *out)
@@ -234,11 +242,11 @@ static void describe_expansion(
 	directory_expand(d, str_from(address), &e);
 	buf_clear(out);
 	if (e.status != RESOLVE_OK)
-		buf_printf(out, "%s: %s", resolve_status_names[e.status],
-		    e.text);
+		buf_printf(
+		    out, "%s: %s", resolve_status_names[e.status], e.text);
 	for (size_t i = 0; e.status == RESOLVE_OK && i < e.count; i++)
-		buf_printf(out, "%s%.*s", i == 0 ? "" : " ",
-		    STR_FMT(e.address[i]));
+		buf_printf(
+		    out, "%s%.*s", i == 0 ? "" : " ", STR_FMT(e.address[i]));
 }
 
 static void aliases_expand(void **state)
@@ -265,27 +273,30 @@ static void expansion_is_bounded(void **state)
 	other.virtual_alias_maps =
 	    "inline:{ {many@x = 1@x 2@x 3@x 4@x 5@x 6@x} }";
 	describe_expansion(&d, "many@x", &got);
-	assert_string_equal(buf_text(&got), "refused: the aliases of this "
+	assert_string_equal(buf_text(&got),
+	    "refused: the aliases of this "
 	    "address lead to too many others "
 	    "(virtual_alias_expansion_limit)");
-	other.virtual_alias_maps = "inline:{ 1@x=2@x 2@x=3@x 3@x=4@x 4@x=5@x "
+	other.virtual_alias_maps =
+	    "inline:{ 1@x=2@x 2@x=3@x 3@x=4@x 4@x=5@x "
 	    "5@x=6@x 6@x=7@x 7@x=8@x 8@x=9@x 9@x=10@x 10@x=11@x 11@x=12@x "
 	    "12@x=13@x }";
 	describe_expansion(&d, "1@x", &got);
-	assert_string_equal(buf_text(&got), "refused: too many aliases lead "
+	assert_string_equal(buf_text(&got),
+	    "refused: too many aliases lead "
 	    "to one another (virtual_alias_recursion_limit)");
 	describe_expansion(&d, "4@x", &got);
 	assert_string_equal(buf_text(&got), "13@x");
 	other.virtual_alias_maps = "text:/does/not/exist";
 	describe_expansion(&d, "1@x", &got);
-	assert_string_equal(
-	    buf_text(&got), "temporary: the directory is away");
+	assert_string_equal(buf_text(&got), "temporary: the directory is away");
 	arena_free(&d.arena);
 	buf_free(&got);
 }
 
 /* ---- owns ---- */
 
+/* clang-format off */
 static const struct {
 	const char *login, *address, *want;
 } owners[] = {
@@ -309,6 +320,7 @@ static const struct {
 	{"ann@example.org", "ann@other.test", "refused"},
 	{"an@example.org", "ann@example.org", "refused"},
 };
+/* clang-format on */
 
 static void senders_are_owned(void **state)
 {
@@ -317,16 +329,16 @@ static void senders_are_owned(void **state)
 	struct directory d = directory_new(&other);
 
 	for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
-		int r = directory_owns(&d, str_from(owners[i].login),
-		    str_from(owners[i].address));
+		int r = directory_owns(
+		    &d, str_from(owners[i].login), str_from(owners[i].address));
 
 		if (strcmp(resolve_status_names[r], owners[i].want) != 0)
 			fail_msg("%s with <%s>: %s", owners[i].login,
 			    owners[i].address, resolve_status_names[r]);
 	}
 	other.smtpd_sender_login_null = false;
-	assert_int_equal(directory_owns(&d, STR("ann@example.org"),
-	    STR_EMPTY), RESOLVE_REFUSED);
+	assert_int_equal(directory_owns(&d, STR("ann@example.org"), STR_EMPTY),
+	    RESOLVE_REFUSED);
 	arena_free(&d.arena);
 }
 
@@ -335,6 +347,7 @@ static void senders_are_owned(void **state)
 static void only_named_tables_are_asked(void **state)
 {
 	(void)state;
+	/* clang-format off */
 	static const struct {
 		const char *spec;
 		bool may;
@@ -350,11 +363,12 @@ static void only_named_tables_are_asked(void **state)
 		{"hash:passwords", false},
 		{"proxy:text:/etc/shadow", false},
 	};
+	/* clang-format on */
 	struct tables t = tables_new("/etc/house");
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (tables_may_ask(&t, str_from(rows[i].spec),
-		    conf.proxy_read_maps) != rows[i].may)
+			conf.proxy_read_maps) != rows[i].may)
 			fail_msg("%s", rows[i].spec);
 	tables_free(&t);
 }
@@ -367,8 +381,7 @@ static void lists_are_cut(void **state)
 	    "hash:a", "inline:{ x=y, {z = 1 2} }", "text:b", ""};
 
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
-		assert_true(
-		    str_eq(tables_cut_spec(&rest), str_from(want[i])));
+		assert_true(str_eq(tables_cut_spec(&rest), str_from(want[i])));
 }
 
 static int open_tables(void **state)

@@ -31,7 +31,8 @@ static void give(struct work *k, struct str address)
 	if (table_put(&k->given, address, k) != NULL)
 		return;
 	if (k->out->count == most) {
-		stop(k, RESOLVE_REFUSED, "the aliases of this address lead to "
+		stop(k, RESOLVE_REFUSED,
+		    "the aliases of this address lead to "
 		    "too many others (virtual_alias_expansion_limit)");
 		return;
 	}
@@ -41,7 +42,8 @@ static void give(struct work *k, struct str address)
 static void push(struct work *k, struct str address, int depth)
 {
 	if (k->todo_count == k->room) {
-		stop(k, RESOLVE_REFUSED, "the aliases of this address lead to "
+		stop(k, RESOLVE_REFUSED,
+		    "the aliases of this address lead to "
 		    "too many others (virtual_alias_expansion_limit)");
 		return;
 	}
@@ -80,8 +82,8 @@ static struct str complete(struct directory *d, const struct who *from,
     enum alias_match match, struct str target)
 {
 	if (target.p[0] == '@')
-		return directory_text(d, "%.*s%.*s", STR_FMT(from->local),
-		    STR_FMT(target));
+		return directory_text(
+		    d, "%.*s%.*s", STR_FMT(from->local), STR_FMT(target));
 	if (str_find(target, '@') == target.len)
 		target = directory_text(
 		    d, "%.*s@%s", STR_FMT(target), d->myorigin);
@@ -100,7 +102,8 @@ static void take_targets(struct work *k, const struct pending *p,
 	struct str target;
 
 	if (p->depth >= k->d->conf->virtual_alias_recursion_limit) {
-		stop(k, RESOLVE_REFUSED, "too many aliases lead to one another "
+		stop(k, RESOLVE_REFUSED,
+		    "too many aliases lead to one another "
 		    "(virtual_alias_recursion_limit)");
 		return;
 	}

@@ -2,7 +2,7 @@
 #include "lookup/lookup_conf.h"
 
 #define P(kind, name, ...) CONF_##kind(struct lookup_conf, name, __VA_ARGS__)
-#define MAPS 0, 65536
+#define MAPS               0, 65536
 
 /* clang-format off */
 const struct conf_param lookup_params[] = {

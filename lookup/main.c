@@ -69,8 +69,8 @@ static void accepted(struct conn *conn)
 	if (clients != NULL)
 		clients->at = &c->next;
 	clients = c;
-	c->wire = wire_new(daemon_loop(),
-	    ipc_server(conn->fd, &lookup_exchange), &calls, c);
+	c->wire = wire_new(
+	    daemon_loop(), ipc_server(conn->fd, &lookup_exchange), &calls, c);
 }
 
 /* No peer can send more; what they have sent is answered, then the end of
@@ -95,7 +95,8 @@ static int start(void)
 
 	tables = tables_new(daemon_house()->config_directory);
 	directory = (struct directory){.conf = &conf,
-	    .myorigin = daemon_house()->myorigin, .tables = &tables,
+	    .myorigin = daemon_house()->myorigin,
+	    .tables = &tables,
 	    .arena = arena_new(DIRECTORY_ARENA_MAX)};
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		tables_find_any(&tables, maps[i], STR(""), &value, &why);

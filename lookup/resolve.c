@@ -85,8 +85,8 @@ static enum map_result find_route(
 	return r;
 }
 
-void directory_route(struct directory *d, const struct who *w,
-    struct str relay, struct lookup_resolved *out)
+void directory_route(struct directory *d, const struct who *w, struct str relay,
+    struct lookup_resolved *out)
 {
 	const struct lookup_conf *c = d->conf;
 	struct str value;
@@ -151,14 +151,14 @@ static enum map_result listed(
 	if (r == MAP_NONE && w->detail.len > 0)
 		r = directory_find(d, maps, w->plain, &value);
 	if (r == MAP_NONE)
-		r = directory_find(d, maps,
-		    str_skip(w->address, w->local.len), &value);
+		r = directory_find(
+		    d, maps, str_skip(w->address, w->local.len), &value);
 	return r;
 }
 
 /* A mailbox of ours; sets account and quota, or refuses. */
-static enum map_result check_mailbox(struct directory *d,
-    const struct who *w, struct lookup_resolved *out)
+static enum map_result check_mailbox(
+    struct directory *d, const struct who *w, struct lookup_resolved *out)
 {
 	struct settings s;
 	struct str account;
@@ -176,8 +176,8 @@ static enum map_result check_mailbox(struct directory *d,
 }
 
 /* Whether the domain has this recipient, aliases aside. */
-static enum map_result check_recipient(struct directory *d,
-    const struct who *w, struct lookup_resolved *out)
+static enum map_result check_recipient(
+    struct directory *d, const struct who *w, struct lookup_resolved *out)
 {
 	enum map_result r = MAP_NONE;
 
@@ -203,8 +203,8 @@ static enum map_result check_recipient(struct directory *d,
 }
 
 /* Domain, recipient and route, without aliases. */
-static void resolve_plain(struct directory *d, const struct who *w,
-    struct lookup_resolved *out)
+static void resolve_plain(
+    struct directory *d, const struct who *w, struct lookup_resolved *out)
 {
 	enum domain_class class;
 	struct str relay;
@@ -238,17 +238,21 @@ static void clear(struct lookup_resolved *out)
 	uint64_t request = out->request;
 
 	*out = (struct lookup_resolved){.request = request,
-	    .status = RESOLVE_OK, .domain = CLASS_REMOTE,
-	    .transport = STR_EMPTY, .nexthop = STR_EMPTY,
-	    .account = STR_EMPTY, .dsn = STR_EMPTY, .text = STR_EMPTY};
+	    .status = RESOLVE_OK,
+	    .domain = CLASS_REMOTE,
+	    .transport = STR_EMPTY,
+	    .nexthop = STR_EMPTY,
+	    .account = STR_EMPTY,
+	    .dsn = STR_EMPTY,
+	    .text = STR_EMPTY};
 }
 
 /*
  * An address that is an alias only: it is accepted when one of its targets
  * is, else what the last one says is what the sender hears.
  */
-static void resolve_alias(struct directory *d, const struct who *w,
-    struct lookup_resolved *out)
+static void resolve_alias(
+    struct directory *d, const struct who *w, struct lookup_resolved *out)
 {
 	struct lookup_resolved target = {0};
 	struct expansion e;
@@ -280,17 +284,19 @@ static void resolve_alias(struct directory *d, const struct who *w,
 	out->text = target.text;
 }
 
-static void warn_postmaster(const struct who *w, const struct lookup_resolved *r)
+static void warn_postmaster(
+    const struct who *w, const struct lookup_resolved *r)
 {
-	if (r->status == RESOLVE_UNKNOWN &&
-	    str_eq(w->base, STR("postmaster")))
-		log_warning("%.*s is nobody, but every domain has to take "
+	if (r->status == RESOLVE_UNKNOWN && str_eq(w->base, STR("postmaster")))
+		log_warning(
+		    "%.*s is nobody, but every domain has to take "
 		    "mail for its postmaster (RFC 5321 section 4.5.1): add an "
-		    "alias, or set postmaster_recipient", STR_FMT(w->address));
+		    "alias, or set postmaster_recipient",
+		    STR_FMT(w->address));
 }
 
-void directory_resolve(struct directory *d, struct str address,
-    struct lookup_resolved *out)
+void directory_resolve(
+    struct directory *d, struct str address, struct lookup_resolved *out)
 {
 	enum alias_match match;
 	struct str targets;
@@ -312,8 +318,8 @@ void directory_resolve(struct directory *d, struct str address,
 	}
 	out->is_alias = alias == MAP_FOUND ||
 	    (out->status == RESOLVE_UNKNOWN &&
-	        str_eq(w.base, STR("postmaster")) &&
-	        d->conf->postmaster_recipient[0] != '\0');
+		str_eq(w.base, STR("postmaster")) &&
+		d->conf->postmaster_recipient[0] != '\0');
 	if (out->is_alias && out->domain != CLASS_REMOTE &&
 	    out->status != RESOLVE_TEMPORARY &&
 	    (out->account.len == 0 || out->status != RESOLVE_OK))
@@ -334,8 +340,8 @@ static bool lists(struct str logins, struct str login)
 }
 
 /* Every key that stands for the address; not only the first that is there. */
-static int owns_by_maps(struct directory *d, struct str login,
-    const struct who *w)
+static int owns_by_maps(
+    struct directory *d, struct str login, const struct who *w)
 {
 	const char *maps = d->conf->smtpd_sender_login_maps;
 	const struct str keys[] = {w->address, w->plain, w->domain,
@@ -381,7 +387,7 @@ int directory_owns(struct directory *d, struct str login, struct str address)
 	arena_clear(&d->arena);
 	if (address.len == 0)
 		return d->conf->smtpd_sender_login_null ? RESOLVE_OK
-		                                        : RESOLVE_REFUSED;
+							: RESOLVE_REFUSED;
 	if (directory_who(d, login, &l) < 0 ||
 	    directory_who(d, address, &w) < 0)
 		return RESOLVE_REFUSED;
@@ -389,5 +395,5 @@ int directory_owns(struct directory *d, struct str login, struct str address)
 		return RESOLVE_OK;
 	result = owns_by_maps(d, l.address, &w);
 	return result == RESOLVE_REFUSED ? owns_by_alias(d, l.address, &w)
-	                                 : result;
+					 : result;
 }

@@ -47,8 +47,7 @@ static void tell(struct open_table *o, struct str spec, const char *why)
 	log_error("table %.*s: %s", STR_FMT(spec), why);
 }
 
-static void try_open(
-    struct tables *t, struct open_table *o, struct str spec)
+static void try_open(struct tables *t, struct open_table *o, struct str spec)
 {
 	int64_t now = clock_ms();
 	const char *why;
@@ -113,8 +112,8 @@ struct str tables_cut_spec(struct str *maps)
 {
 	size_t depth = 0, n = 0;
 
-	while (maps->len > 0 && (maps->p[0] == ' ' || maps->p[0] == '\t' ||
-	    maps->p[0] == ','))
+	while (maps->len > 0 &&
+	    (maps->p[0] == ' ' || maps->p[0] == '\t' || maps->p[0] == ','))
 		*maps = str_skip(*maps, 1);
 	while (n < maps->len) {
 		char c = maps->p[n];

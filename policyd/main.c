@@ -60,9 +60,8 @@ static int failure(struct wire *w, const struct policy_failure *q, int64_t now)
 	if (r.blocked && !q->success &&
 	    r.failures == (uint64_t)conf.login_failure_block)
 		log_warning("%.*s: %llu failed logins; refused until there "
-		    "are fewer (login_failure_block)",
-		    STR_FMT(q->client_address),
-		    (unsigned long long)r.failures);
+			    "are fewer (login_failure_block)",
+		    STR_FMT(q->client_address), (unsigned long long)r.failures);
 	return wire_put(w, &policy_penalty, &r);
 }
 
@@ -74,8 +73,7 @@ static int ask(struct wire *w, const struct policy_ask *q, int64_t now)
 	return wire_put(w, &policy_penalty, &r);
 }
 
-static int answer(
-    struct wire *w, const struct ipc_type *type, const void *msg)
+static int answer(struct wire *w, const struct ipc_type *type, const void *msg)
 {
 	int64_t now = loop_now(daemon_loop());
 
@@ -123,8 +121,8 @@ static void accepted(struct conn *conn)
 	if (clients != NULL)
 		clients->at = &c->next;
 	clients = c;
-	c->wire = wire_new(daemon_loop(),
-	    ipc_server(conn->fd, &policy_exchange), &calls, c);
+	c->wire = wire_new(
+	    daemon_loop(), ipc_server(conn->fd, &policy_exchange), &calls, c);
 }
 
 /* No peer can send more; what they have sent is answered, then the end of

@@ -49,8 +49,8 @@ static void add_lower(struct buf *out, struct str s)
 
 static void keys_make(struct keys *k, struct str address, struct str login)
 {
-	*k = (struct keys){buf_new(KEY_MAX), buf_new(KEY_MAX),
-	    buf_new(KEY_MAX), login.len > 0};
+	*k = (struct keys){buf_new(KEY_MAX), buf_new(KEY_MAX), buf_new(KEY_MAX),
+	    login.len > 0};
 	buf_add_text(&k->address, "a ");
 	penalties_network(address, &k->address);
 	buf_add_text(&k->account, "l ");
@@ -75,8 +75,8 @@ static bool is_exempt(const struct policyd_conf *conf, struct str address)
 
 	return conf->login_failure_exempt[0] != '\0' &&
 	    netaddr_parse(address, 0, &a) == 0 &&
-	    netaddr_in_list(
-	        &a, str_from(conf->login_failure_exempt), &bad) == 1;
+	    netaddr_in_list(&a, str_from(conf->login_failure_exempt), &bad) ==
+	    1;
 }
 
 static int64_t delay_of(const struct policyd_conf *conf, uint64_t failures)
@@ -92,13 +92,14 @@ static int64_t delay_of(const struct policyd_conf *conf, uint64_t failures)
 	    : conf->login_failure_delay_max;
 }
 
-static void judge(struct penalties *p, const struct keys *k,
-    struct str address, int64_t now_ms, struct policy_penalty *answer)
+static void judge(struct penalties *p, const struct keys *k, struct str address,
+    int64_t now_ms, struct policy_penalty *answer)
 {
 	int64_t window = p->conf->login_failure_window;
 	uint64_t here = windows_get(
 	    &p->windows, buf_str(&k->address), window, now_ms);
-	uint64_t account = !k->has_account ? 0
+	uint64_t account = !k->has_account
+	    ? 0
 	    : windows_get(&p->windows, buf_str(&k->account), window, now_ms);
 
 	answer->failures = here;

@@ -6,8 +6,8 @@
 
 struct policyd_conf {
 	int policy_counters_max;
-	int64_t login_failure_window;   /* ms */
-	int64_t login_failure_delay;    /* ms */
+	int64_t login_failure_window;    /* ms */
+	int64_t login_failure_delay;     /* ms */
 	int64_t login_failure_delay_max; /* ms */
 	int login_failure_block;
 	const char *login_failure_exempt;

@@ -53,15 +53,16 @@ static void memory_is_bounded(void **state)
 		windows_add(&w, STR("kept"), 1, 6000000, i);
 	}
 	assert_int_equal(w.by_key.count, 100);
-	assert_int_equal(
-	    windows_get(&w, STR("kept"), 6000000, 10000), 10000);
+	assert_int_equal(windows_get(&w, STR("kept"), 6000000, 10000), 10000);
 	assert_int_equal(windows_get(&w, STR("1"), 60000, 10000), 0);
 	windows_free(&w);
 }
 
 static const struct policyd_conf conf = {.policy_counters_max = 1000,
-    .login_failure_window = 900000, .login_failure_delay = 2000,
-    .login_failure_delay_max = 16000, .login_failure_block = 6,
+    .login_failure_window = 900000,
+    .login_failure_delay = 2000,
+    .login_failure_delay_max = 16000,
+    .login_failure_block = 6,
     .login_failure_exempt = "10.0.0.0/8"};
 
 /* "delay failures blocked" */
@@ -70,8 +71,8 @@ static const char *tell(struct penalties *p, const char *address,
 {
 	static char text[100];
 	struct policy_penalty r = {0};
-	struct policy_failure f = {0, str_from(address), str_from(login),
-	    what == '+'};
+	struct policy_failure f = {
+	    0, str_from(address), str_from(login), what == '+'};
 	struct policy_ask a = {0, str_from(address), str_from(login)};
 
 	if (what == '?')
@@ -87,6 +88,7 @@ static void penalties_grow_and_end(void **state)
 {
 	(void)state;
 	struct penalties p = penalties_new(&conf);
+	/* clang-format off */
 	static const struct {
 		const char *address, *login;
 		int what;
@@ -117,10 +119,12 @@ static void penalties_grow_and_end(void **state)
 		{"192.0.2.9", "z@x", '?', 901000, "0 0 0"},
 		{"10.1.1.1", "", '-', 0, "2000 1 0"},
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_string_equal(tell(&p, rows[i].address, rows[i].login,
-		    rows[i].what, 1000000 + rows[i].at), rows[i].want);
+					rows[i].what, 1000000 + rows[i].at),
+		    rows[i].want);
 	for (int i = 0; i < 20; i++)
 		tell(&p, "10.1.1.1", "", '-', 1000000);
 	assert_string_equal(

@@ -118,8 +118,8 @@ uint64_t windows_add(struct windows *w, struct str key, uint64_t amount,
 	return sum(x);
 }
 
-uint64_t windows_get(const struct windows *w, struct str key,
-    int64_t window_ms, int64_t now_ms)
+uint64_t windows_get(
+    const struct windows *w, struct str key, int64_t window_ms, int64_t now_ms)
 {
 	struct window *x = table_get(&w->by_key, key);
 
@@ -139,7 +139,7 @@ void windows_take(struct windows *w, struct str key, uint64_t amount,
 	advance(x, step_of(window_ms, now_ms));
 	for (size_t i = 0; i < WINDOW_STEPS && amount > 0; i++) {
 		uint32_t part = amount < x->count[i] ? (uint32_t)amount
-		                                     : x->count[i];
+						     : x->count[i];
 		x->count[i] -= part;
 		amount -= part;
 	}

@@ -27,8 +27,8 @@ void windows_free(struct windows *w);
 uint64_t windows_add(struct windows *w, struct str key, uint64_t amount,
     int64_t window_ms, int64_t now_ms);
 /* What the window holds; makes no counter. */
-uint64_t windows_get(const struct windows *w, struct str key,
-    int64_t window_ms, int64_t now_ms);
+uint64_t windows_get(
+    const struct windows *w, struct str key, int64_t window_ms, int64_t now_ms);
 /* Takes amount away again, the newest first, down to nothing. */
 void windows_take(struct windows *w, struct str key, uint64_t amount,
     int64_t window_ms, int64_t now_ms);

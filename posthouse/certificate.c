@@ -60,8 +60,7 @@ static int set_serial(X509 *x)
 	    X509_get_serialNumber(x), serial >> 1 | 1);
 }
 
-static int dress(X509 *x, EVP_PKEY *key, const char *hostname,
-    const char *host)
+static int dress(X509 *x, EVP_PKEY *key, const char *hostname, const char *host)
 {
 	X509_NAME *name = X509_get_subject_name(x);
 
@@ -71,13 +70,12 @@ static int dress(X509 *x, EVP_PKEY *key, const char *hostname,
 	    X509_set_pubkey(x, key) &&
 	    /* A common name has at most 64 octets; the SAN is what counts. */
 	    (strlen(hostname) > 64 ||
-	        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-	            (const unsigned char *)hostname, -1, -1, 0)) &&
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+		    (const unsigned char *)hostname, -1, -1, 0)) &&
 	    X509_set_issuer_name(x, name) &&
 	    add_extension(x, NID_basic_constraints, "critical,CA:TRUE") &&
 	    add_extension(x, NID_subject_key_identifier, "hash") &&
-	    add_names(x, hostname, host) &&
-	    X509_sign(x, key, EVP_sha256()) > 0;
+	    add_names(x, hostname, host) && X509_sign(x, key, EVP_sha256()) > 0;
 }
 
 static int write_pem(EVP_PKEY *key, X509 *x, struct buf *out)
@@ -97,8 +95,8 @@ static int write_pem(EVP_PKEY *key, X509 *x, struct buf *out)
 	return ok;
 }
 
-int certificate_make(const char *hostname, const char *host, struct buf *out,
-    const char **why)
+int certificate_make(
+    const char *hostname, const char *host, struct buf *out, const char **why)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = X509_new();

@@ -10,7 +10,7 @@
  * host name, localhost, and the address host when it is one (127.0.0.1 and
  * ::1 always). 0, or -1 with *why.
  */
-int certificate_make(const char *hostname, const char *host, struct buf *out,
-    const char **why);
+int certificate_make(
+    const char *hostname, const char *host, struct buf *out, const char **why);
 
 #endif

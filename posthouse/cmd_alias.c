@@ -19,8 +19,8 @@ static int list_one(struct str key, struct str value, void *arg)
 	struct str target;
 
 	if (!l->as_json) {
-		buf_printf(&l->out, "%-40.*s %.*s\n", STR_FMT(key),
-		    STR_FMT(value));
+		buf_printf(
+		    &l->out, "%-40.*s %.*s\n", STR_FMT(key), STR_FMT(value));
 		return 0;
 	}
 	json_object(&l->json, NULL);
@@ -65,8 +65,8 @@ static int key_of(const char *address, struct buf *key)
 	}
 	if (address_normalize(str_from(address), true, key) == 0)
 		return 0;
-	posthouse_fail("alias", "%s is neither an address nor @domain",
-	    address);
+	posthouse_fail(
+	    "alias", "%s is neither an address nor @domain", address);
 	return -1;
 }
 
@@ -93,7 +93,7 @@ static int add_targets(struct edit *e, struct str key, char **targets)
 
 		if (address_split(target, true, &a, &why) < 0 &&
 		    !(target.len > 1 && target.p[0] == '@' &&
-		    address_is_domain(str_skip(target, 1), true)))
+			address_is_domain(str_skip(target, 1), true)))
 			result = posthouse_fail(
 			    "alias", "%s: %s", *targets, why);
 		else if (!has(buf_str(&value), target)) {
@@ -117,8 +117,8 @@ static int remove_targets(struct edit *e, struct str key, char **targets)
 	int result = 0;
 
 	if (!edit_get(e, key, &value))
-		result = posthouse_fail("alias", "there is no alias %.*s",
-		    STR_FMT(key));
+		result = posthouse_fail(
+		    "alias", "there is no alias %.*s", STR_FMT(key));
 	list = buf_str(&value);
 	for (size_t i = 0; result == 0 && targets[i] != NULL; i++)
 		if (!has(list, str_from(targets[i])))
@@ -152,8 +152,8 @@ static int change(struct posthouse *p, const char *address, char **targets,
 	int result = 1, lock = -1;
 
 	if (key_of(address, &key) == 0) {
-		struct str domain = str_skip(buf_str(&key),
-		    str_find_last(buf_str(&key), '@') + 1);
+		struct str domain = str_skip(
+		    buf_str(&key), str_find_last(buf_str(&key), '@') + 1);
 
 		if (act == remove_targets ||
 		    edit_domain(p, "alias", domain, &entry))

@@ -16,8 +16,8 @@ static const char *const kinds[] = {
 
 /* ---- values ---- */
 
-static void value_of(struct posthouse *p, const struct conf_param *row,
-    struct buf *value)
+static void value_of(
+    struct posthouse *p, const struct conf_param *row, struct buf *value)
 {
 	struct buf errors = buf_new(4096);
 
@@ -191,16 +191,16 @@ static void explain_bounds(const struct conf_param *row, struct buf *out)
 {
 	const char *unit = row->kind == CONF_KIND_TIME ? " s"
 	    : row->kind == CONF_KIND_SIZE              ? " octets"
-	                                               : "";
+						       : "";
 
 	if (row->kind == CONF_KIND_CHOICE) {
 		for (int i = 0; row->choices[i] != NULL; i++)
-			buf_printf(out, "%s%s", i == 0 ? ": " : ", ",
-			    row->choices[i]);
+			buf_printf(
+			    out, "%s%s", i == 0 ? ": " : ", ", row->choices[i]);
 	} else if (row->kind == CONF_KIND_INT || row->kind == CONF_KIND_TIME ||
 	    row->kind == CONF_KIND_SIZE) {
-		buf_printf(out, ", at least %lld%s", (long long)row->least,
-		    unit);
+		buf_printf(
+		    out, ", at least %lld%s", (long long)row->least, unit);
 		if (row->most != INT64_MAX)
 			buf_printf(out, ", at most %lld%s",
 			    (long long)row->most, unit);
@@ -251,8 +251,8 @@ static int put_all(struct edit *e, char **assignments)
 
 		if (strchr(*assignments, '=') == NULL || name.len == 0 ||
 		    strchr(*assignments, '\n') != NULL)
-			return posthouse_fail("conf", "%s is not NAME=VALUE",
-			    *assignments);
+			return posthouse_fail(
+			    "conf", "%s is not NAME=VALUE", *assignments);
 		edit_set(e, name, str_trim(value));
 	}
 	return 0;
@@ -269,8 +269,8 @@ static int check_text(struct posthouse *p, const struct edit *e)
 
 	conf_check_services(conf, m, &errors);
 	if (errors.len > 0)
-		result = posthouse_fail("conf", "nothing was changed:\n%s",
-		    buf_text(&errors));
+		result = posthouse_fail(
+		    "conf", "nothing was changed:\n%s", buf_text(&errors));
 	mastercf_free(&m);
 	conf_free(&conf);
 	free(path);

@@ -87,8 +87,10 @@ static int add(struct posthouse *p, const char *name, const char *what)
 		return posthouse_fail("domain", "%s is not a domain", name);
 	if (entry_of(what, &entry) < 0 || strpbrk(what, " \t\n") != NULL) {
 		buf_free(&entry);
-		return posthouse_fail("domain", "%s is none of mailbox, alias, "
-		    "local, relay and relay:transport:nexthop", what);
+		return posthouse_fail("domain",
+		    "%s is none of mailbox, alias, "
+		    "local, relay and relay:transport:nexthop",
+		    what);
 	}
 	int lock = edit_lock(p, "domain");
 	if (lock >= 0 && edit_open(&e, p, "domain", "domains") == 0) {
@@ -112,15 +114,13 @@ static int count_one(struct str key, struct str value, void *arg)
 	struct count *c = arg;
 
 	(void)value;
-	if (str_case_eq(
-	    str_skip(key, str_find_last(key, '@') + 1), c->domain))
+	if (str_case_eq(str_skip(key, str_find_last(key, '@') + 1), c->domain))
 		c->found++;
 	return 0;
 }
 
 /* Entries of users or aliases that are of the domain. */
-static size_t used_in(
-    struct posthouse *p, const char *file, const char *domain)
+static size_t used_in(struct posthouse *p, const char *file, const char *domain)
 {
 	struct count c = {str_from(domain), 0};
 	struct edit e;
@@ -132,7 +132,7 @@ static size_t used_in(
 	return c.found;
 }
 
-static int delete(struct posthouse *p, const char *name)
+static int delete (struct posthouse *p, const char *name)
 {
 	size_t users = used_in(p, "users", name);
 	size_t aliases = used_in(p, "aliases", name);
@@ -140,14 +140,15 @@ static int delete(struct posthouse *p, const char *name)
 	int result = 1;
 
 	if (users + aliases > 0)
-		return posthouse_fail("domain", "%s has %zu mailboxes and %zu "
+		return posthouse_fail("domain",
+		    "%s has %zu mailboxes and %zu "
 		    "aliases; delete these first (user delete, alias delete)",
 		    name, users, aliases);
 	int lock = edit_lock(p, "domain");
 	if (lock >= 0 && edit_open(&e, p, "domain", "domains") == 0) {
 		if (!edit_delete(&e, str_from(name)))
-			posthouse_fail("domain", "%s is not a domain of ours",
-			    name);
+			posthouse_fail(
+			    "domain", "%s is not a domain of ours", name);
 		else
 			result = edit_save(&e, "domain", 0644) < 0;
 		edit_close(&e);
@@ -164,6 +165,6 @@ int cmd_domain(struct posthouse *p, int argc, char **argv)
 	if ((argc == 3 || argc == 4) && strcmp(argv[1], "add") == 0)
 		return add(p, argv[2], argc == 4 ? argv[3] : "mailbox");
 	if (argc == 3 && strcmp(argv[1], "delete") == 0)
-		return delete(p, argv[2]);
+		return delete (p, argv[2]);
 	return posthouse_usage("domain");
 }

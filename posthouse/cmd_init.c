@@ -74,8 +74,7 @@ static const char *take(struct init *in, int option, const char *value)
 		if (in->setting_count == INIT_SETTINGS_MAX)
 			return "too many --set";
 		in->settings[in->setting_count++] = value;
-		return strchr(value, '=') != NULL &&
-		        strchr(value, '\n') == NULL
+		return strchr(value, '=') != NULL && strchr(value, '\n') == NULL
 		    ? NULL
 		    : "--set wants NAME=VALUE";
 	}
@@ -124,9 +123,8 @@ static int write_file(const struct init *in, const char *name,
     const struct buf *text, mode_t mode)
 {
 	char *path = path_of(in, name);
-	int result = text->overflow
-	    ? (errno = EFBIG, -1)
-	    : file_replace(path, buf_str(text), mode);
+	int result = text->overflow ? (errno = EFBIG, -1)
+				    : file_replace(path, buf_str(text), mode);
 
 	if (result < 0)
 		posthouse_fail("init", "%s: %s", path, strerror(errno));
@@ -152,8 +150,10 @@ static int write_directory(const struct init *in, const char *hash)
 	struct buf text = buf_new(FILE_MAX);
 	int result = 0;
 
-	buf_printf(&text, "# The domains that are ours; domains(5).\n"
-	    "%s mailbox\n", in->domain);
+	buf_printf(&text,
+	    "# The domains that are ours; domains(5).\n"
+	    "%s mailbox\n",
+	    in->domain);
 	result |= write_file(in, "etc/domains", &text, 0644);
 	buf_clear(&text);
 	init_users(in, &text);
@@ -278,8 +278,8 @@ static int give_spool(const struct init *in, const struct house_conf *house)
 /* ---- the whole ---- */
 
 /* main.cf composed, checked and written; *conf is then filled from it. */
-static int write_conf(const struct init *in, struct conf **conf,
-    struct house_conf *house)
+static int write_conf(
+    const struct init *in, struct conf **conf, struct house_conf *house)
 {
 	struct buf text = buf_new(1u << 20), errors = buf_new(65536);
 	int result = -1;
@@ -288,8 +288,8 @@ static int write_conf(const struct init *in, struct conf **conf,
 	*conf = conf_parse(buf_str(&text), "main.cf", &errors);
 	conf_check(*conf, &errors);
 	if (errors.len > 0)
-		posthouse_fail("init", "nothing was written:\n%s",
-		    buf_text(&errors));
+		posthouse_fail(
+		    "init", "nothing was written:\n%s", buf_text(&errors));
 	else
 		result = conf_fill(*conf, house_params, house, &errors);
 	if (result == 0)
@@ -326,8 +326,8 @@ static int write_all(const struct init *in)
 	const char *why;
 	int result = write_conf(in, &conf, &house);
 
-	if (result == 0 && password_hash(
-	    in->password, scheme_of(conf), hash, &why) < 0) {
+	if (result == 0 &&
+	    password_hash(in->password, scheme_of(conf), hash, &why) < 0) {
 		posthouse_fail("init", "%s", why);
 		result = -1;
 	}
@@ -358,8 +358,7 @@ static void tell(const struct init *in, bool made, bool as_json)
 		json_text(&j, "password", str_from(in->password));
 	json_object(&j, "ports");
 	for (size_t i = 0; i < ARRAY_LEN(services); i++)
-		json_u64(&j, services[i],
-		    init_port(in, str_from(services[i])));
+		json_u64(&j, services[i], init_port(in, str_from(services[i])));
 	json_end(&j);
 	json_end(&j);
 	if (!as_json) {
@@ -370,15 +369,14 @@ static void tell(const struct init *in, bool made, bool as_json)
 			buf_printf(&out, ", user0@%s to user%u@%s", in->domain,
 			    in->users - 1, in->domain);
 		if (made)
-			buf_printf(&out, "\npassword of each: %s",
-			    in->password);
+			buf_printf(
+			    &out, "\npassword of each: %s", in->password);
 		buf_printf(&out, "\nports on %s:", in->host);
 		for (size_t i = 0; i < ARRAY_LEN(services); i++)
 			buf_printf(&out, "%s %s %u", i == 0 ? "" : ",",
-			    services[i],
-			    init_port(in, str_from(services[i])));
-		buf_printf(&out, "\nnext: posthouse -c %s/etc start",
-		    in->directory);
+			    services[i], init_port(in, str_from(services[i])));
+		buf_printf(
+		    &out, "\nnext: posthouse -c %s/etc start", in->directory);
 	}
 	printf("%s\n", buf_text(&out));
 	buf_free(&out);
@@ -403,8 +401,10 @@ static char *absolute(const char *dir)
 int cmd_init(struct posthouse *p, int argc, char **argv)
 {
 	char made[21] = "", *existing;
-	struct init in = {.domain = "example.test", .host = "127.0.0.1",
-	    .users = 2, .port_base = 12000};
+	struct init in = {.domain = "example.test",
+	    .host = "127.0.0.1",
+	    .users = 2,
+	    .port_base = 12000};
 	const char *dir = NULL;
 	int result = parse(&in, argc, argv, &dir);
 
@@ -418,14 +418,17 @@ int cmd_init(struct posthouse *p, int argc, char **argv)
 	if (in.directory == NULL || strpbrk(in.directory, " \t\n$") != NULL ||
 	    asprintf(&in.hostname, "mail.%s", in.domain) < 0) {
 		free(in.directory);
-		return posthouse_fail("init", "the directory's name may not "
+		return posthouse_fail("init",
+		    "the directory's name may not "
 		    "contain blanks or $");
 	}
 	umask(022);
 	existing = path_of(&in, "etc/main.cf");
 	if (access(existing, F_OK) == 0)
-		result = posthouse_fail("init", "%s exists already; remove "
-		    "%s first to begin anew", existing, in.directory);
+		result = posthouse_fail("init",
+		    "%s exists already; remove "
+		    "%s first to begin anew",
+		    existing, in.directory);
 	else
 		result = write_all(&in) == 0 ? 0 : 1;
 	if (result == 0)

@@ -40,8 +40,7 @@ static int work_begin(struct work *w, struct posthouse *p, const char *address)
 	if (address_normalize(str_from(address), true, &w->address) < 0)
 		return posthouse_fail("user", "%s is not an address", address);
 	w->lock = edit_lock(p, "user");
-	if (w->lock < 0 ||
-	    edit_open(&w->users, p, "user", "users") < 0 ||
+	if (w->lock < 0 || edit_open(&w->users, p, "user", "users") < 0 ||
 	    edit_open(&w->passwords, p, "user", "passwords") < 0)
 		return 1;
 	return 0;
@@ -56,9 +55,10 @@ static int known(struct work *w, struct buf *settings)
 {
 	if (edit_get(&w->users, key(w), settings))
 		return 0;
-	return posthouse_fail("user", "there is no user %.*s; \"posthouse -c "
-	    "%s user list\" shows all", STR_FMT(key(w)),
-	    w->p->config_directory);
+	return posthouse_fail("user",
+	    "there is no user %.*s; \"posthouse -c "
+	    "%s user list\" shows all",
+	    STR_FMT(key(w)), w->p->config_directory);
 }
 
 /* A new passwords file is auth's to read. */
@@ -77,8 +77,8 @@ static int give_passwords(struct work *w)
 	result = chown(w->passwords.path, 0, gid) < 0 ||
 	    (chown(db, 0, gid) < 0 && errno != ENOENT);
 	if (result != 0)
-		posthouse_fail("user", "%s: %s", w->passwords.path,
-		    strerror(errno));
+		posthouse_fail(
+		    "user", "%s: %s", w->passwords.path, strerror(errno));
 	free(db);
 	return result;
 }
@@ -88,7 +88,7 @@ static int save(struct work *w, bool users, bool passwords)
 	/* The password first: a user without one cannot be guessed. */
 	if (passwords &&
 	    (edit_save(&w->passwords, "user", 0640) < 0 ||
-	        give_passwords(w) != 0))
+		give_passwords(w) != 0))
 		return 1;
 	return users && edit_save(&w->users, "user", 0644) < 0;
 }
@@ -160,7 +160,8 @@ static int merge(struct buf *settings, const char *assignment)
 	struct buf merged = buf_new(settings->most);
 	const char *why = strchr(assignment, '=') == NULL
 	    ? "a setting is NAME=VALUE"
-	    : value.len == 0 ? NULL : check_setting(name, value.p);
+	    : value.len == 0 ? NULL
+			     : check_setting(name, value.p);
 
 	if (why != NULL) {
 		buf_free(&merged);
@@ -170,12 +171,12 @@ static int merge(struct buf *settings, const char *assignment)
 		struct str other = word;
 
 		if (!str_case_eq(str_cut(&other, '='), name))
-			buf_printf(&merged, "%s%.*s",
-			    merged.len > 0 ? " " : "", STR_FMT(word));
+			buf_printf(&merged, "%s%.*s", merged.len > 0 ? " " : "",
+			    STR_FMT(word));
 	}
 	if (value.len > 0)
-		buf_printf(&merged, "%s%s", merged.len > 0 ? " " : "",
-		    assignment);
+		buf_printf(
+		    &merged, "%s%s", merged.len > 0 ? " " : "", assignment);
 	buf_free(settings);
 	*settings = merged;
 	return 0;
@@ -191,20 +192,23 @@ static int add(struct posthouse *p, const char *address, const char *password,
 	int result = work_begin(&w, p, address);
 
 	if (result == 0) {
-		struct str domain =
-		    str_skip(key(&w), str_find_last(key(&w), '@') + 1);
+		struct str domain = str_skip(
+		    key(&w), str_find_last(key(&w), '@') + 1);
 
 		result = !edit_domain(p, "user", domain, &entry);
-		if (result == 0 && !str_starts(buf_str(&entry),
-		    STR("mailbox")) &&
+		if (result == 0 &&
+		    !str_starts(buf_str(&entry), STR("mailbox")) &&
 		    !str_starts(buf_str(&entry), STR("local")))
-			result = posthouse_fail("user", "%.*s has no mailboxes,"
-			    " its entry in domains is: %s", STR_FMT(domain),
-			    buf_text(&entry));
+			result = posthouse_fail("user",
+			    "%.*s has no mailboxes,"
+			    " its entry in domains is: %s",
+			    STR_FMT(domain), buf_text(&entry));
 	}
 	if (result == 0 && edit_get(&w.users, key(&w), &value))
-		result = posthouse_fail("user", "%.*s exists already; \"user "
-		    "passwd\" and \"user set\" change it", STR_FMT(key(&w)));
+		result = posthouse_fail("user",
+		    "%.*s exists already; \"user "
+		    "passwd\" and \"user set\" change it",
+		    STR_FMT(key(&w)));
 	for (; result == 0 && *settings != NULL; settings++)
 		result = merge(&value, *settings);
 	if (result == 0)
@@ -219,7 +223,7 @@ static int add(struct posthouse *p, const char *address, const char *password,
 	return result;
 }
 
-static int delete(struct posthouse *p, const char *address)
+static int delete (struct posthouse *p, const char *address)
 {
 	struct buf ignored = buf_new(65536);
 	struct work w;
@@ -235,7 +239,8 @@ static int delete(struct posthouse *p, const char *address)
 	}
 	if (result == 0 && !p->json)
 		printf("%.*s is no user any more; the mailbox stays in the "
-		    "store\n", STR_FMT(key(&w)));
+		       "store\n",
+		    STR_FMT(key(&w)));
 	work_end(&w);
 	buf_free(&ignored);
 	return result;
@@ -293,8 +298,8 @@ static void put_user(struct listing *l, struct str address, struct str value)
 		buf_printf(&l->out, "%.*s", STR_FMT(address));
 		if (value.len > 0)
 			buf_printf(&l->out, "%*s %.*s",
-			    address.len < 40 ? (int)(40 - address.len) : 0,
-			    "", STR_FMT(value));
+			    address.len < 40 ? (int)(40 - address.len) : 0, "",
+			    STR_FMT(value));
 		buf_add_char(&l->out, '\n');
 		return;
 	}
@@ -397,7 +402,7 @@ int cmd_user(struct posthouse *p, int argc, char **argv)
 	if (argc >= 3 && strcmp(verb, "add") == 0)
 		return add(p, argv[2], password, argv + 3);
 	if (argc == 3 && strcmp(verb, "delete") == 0)
-		return delete(p, argv[2]);
+		return delete (p, argv[2]);
 	if (argc == 3 && strcmp(verb, "passwd") == 0)
 		return passwd(p, argv[2], password);
 	if (argc >= 4 && strcmp(verb, "set") == 0)

@@ -22,15 +22,16 @@ int edit_lock(const struct posthouse *p, const char *command)
 	int64_t deadline = deadline_in(LOCK_MS);
 
 	if (fd < 0) {
-		posthouse_fail(command, "%s: %s", p->config_directory,
-		    strerror(errno));
+		posthouse_fail(
+		    command, "%s: %s", p->config_directory, strerror(errno));
 		return -1;
 	}
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || deadline_left(deadline) == 0) {
-			posthouse_fail(command, "%s is locked: another "
-			    "command edits it (%s)", p->config_directory,
-			    strerror(errno));
+			posthouse_fail(command,
+			    "%s is locked: another "
+			    "command edits it (%s)",
+			    p->config_directory, strerror(errno));
 			close(fd);
 			return -1;
 		}
@@ -82,7 +83,7 @@ static bool continues(struct str line)
 static struct str cut_key(const struct edit *e, struct str *line)
 {
 	return e->is_conf ? str_trim(str_cut(line, '='))
-	                  : str_word(line, " \t\r");
+			  : str_word(line, " \t\r");
 }
 
 /* The entry at or behind *at; *at moves behind it. */
@@ -114,8 +115,7 @@ static bool next_entry(const struct edit *e, size_t *at, struct entry *out)
 	return found;
 }
 
-static bool last_entry(
-    const struct edit *e, struct str key, struct entry *out)
+static bool last_entry(const struct edit *e, struct str key, struct entry *out)
 {
 	struct entry one;
 	size_t at = 0;
@@ -252,7 +252,8 @@ bool edit_domain(const struct posthouse *p, const char *command,
 	if (found && entry->len == 0)
 		buf_add_text(entry, "mailbox");
 	if (!found)
-		posthouse_fail(command, "%.*s is not a domain of ours; "
+		posthouse_fail(command,
+		    "%.*s is not a domain of ours; "
 		    "\"posthouse -c %s domain add %.*s\" makes it one",
 		    STR_FMT(domain), p->config_directory, STR_FMT(domain));
 	edit_close(&e);

@@ -17,8 +17,8 @@ static const struct {
 	const char *service;
 	unsigned offset;
 } ports[] = {{"lmtp", 24}, {"smtp", 25}, {"pop3", 110}, {"imap", 143},
-    {"sieve", 419}, {"submissions", 465}, {"submission", 587},
-    {"imaps", 993}, {"pop3s", 995}};
+    {"sieve", 419}, {"submissions", 465}, {"submission", 587}, {"imaps", 993},
+    {"pop3s", 995}};
 
 unsigned init_port(const struct init *in, struct str service)
 {
@@ -115,7 +115,8 @@ void init_main_cf(const struct init *in, struct buf *out)
 {
 	const char *dir = in->directory;
 
-	buf_add_text(out, "# main.cf of a private instance, made by "
+	buf_add_text(out,
+	    "# main.cf of a private instance, made by "
 	    "\"posthouse init\". \"posthouse conf list\"\n# shows every "
 	    "parameter, \"posthouse conf explain NAME\" what it means.\n\n");
 	put(in, out, "myhostname", "%s", in->hostname);
@@ -127,21 +128,26 @@ void init_main_cf(const struct init *in, struct buf *out)
 	put(in, out, "log_directory", "%s/log", dir);
 	put(in, out, "run_directory", "%s/run", dir);
 	put_daemon_directory(in, out);
-	buf_add_text(out, "\n# Who may connect, and who may relay without a "
+	buf_add_text(out,
+	    "\n# Who may connect, and who may relay without a "
 	    "password.\n");
 	put(in, out, "inet_interfaces", "%s", in->host);
 	put(in, out, "mynetworks", "127.0.0.1/32 [::1]/128");
-	buf_add_text(out, "\n# The private key and its self-signed "
+	buf_add_text(out,
+	    "\n# The private key and its self-signed "
 	    "certificate.\n");
 	put(in, out, "smtpd_tls_chain_files", "%s/etc/chain.pem", dir);
 	put(in, out, "login_tls_chain_files", "$smtpd_tls_chain_files");
-	buf_add_text(out, "\n# Resolvers (address:port); empty takes those of "
+	buf_add_text(out,
+	    "\n# Resolvers (address:port); empty takes those of "
 	    "resolv.conf.\n");
 	put(in, out, "dns_servers", "%s", "");
 	if (geteuid() == 0) {
-		buf_printf(out, "\n# Roles run under the numbers from %u on, "
+		buf_printf(out,
+		    "\n# Roles run under the numbers from %u on, "
 		    "which no system gives to users, so\n# that none have to "
-		    "be made.\n", ROLE_UID_BASE);
+		    "be made.\n",
+		    ROLE_UID_BASE);
 		put(in, out, "role_uid_base", "%u", ROLE_UID_BASE);
 	}
 	put_settings(in, out);
@@ -196,9 +202,9 @@ void init_aliases(const struct init *in, struct buf *out)
 
 void init_passwords(const struct init *in, const char *hash, struct buf *out)
 {
-	buf_add_text(out, "# Hashed passwords, read by auth alone; "
+	buf_add_text(out,
+	    "# Hashed passwords, read by auth alone; "
 	    "domains(5).\n");
 	for (unsigned i = 0; i < in->users; i++)
-		buf_printf(
-		    out, "user%u@%s {CRYPT}%s\n", i, in->domain, hash);
+		buf_printf(out, "user%u@%s {CRYPT}%s\n", i, in->domain, hash);
 }

@@ -13,8 +13,8 @@
 
 static const struct {
 	const char *name, *prefix;
-} schemes[] = {{"yescrypt", "$y$"}, {"bcrypt", "$2b$"},
-    {"sha512-crypt", "$6$"}};
+} schemes[] = {
+    {"yescrypt", "$y$"}, {"bcrypt", "$2b$"}, {"sha512-crypt", "$6$"}};
 
 int password_hash(const char *password, const char *scheme,
     char out[PASSWORD_HASH_MAX], const char **why)
@@ -30,8 +30,8 @@ int password_hash(const char *password, const char *scheme,
 	*why = "there is no such password scheme";
 	if (prefix != NULL) {
 		*why = "libcrypt does not have this password scheme";
-		if (crypt_gensalt_rn(prefix, 0, NULL, 0, setting,
-		    sizeof(setting)) != NULL &&
+		if (crypt_gensalt_rn(
+			prefix, 0, NULL, 0, setting, sizeof(setting)) != NULL &&
 		    crypt_r(password, setting, data) != NULL &&
 		    data->output[0] != '*')
 			result = str_copy(

@@ -67,8 +67,10 @@ static void resolvable(struct str reference, void *arg)
 	    (c->owner != NULL && strcmp(owner, c->owner) == 0))
 		return;
 	conf_where(c->conf, c->name, c->errors);
-	buf_printf(c->errors, "%s refers to $%s, a parameter of %s; set %s too "
-	    "to use it here\n", c->name, name, owner, name);
+	buf_printf(c->errors,
+	    "%s refers to $%s, a parameter of %s; set %s too "
+	    "to use it here\n",
+	    c->name, name, owner, name);
 	c->failed = true;
 }
 
@@ -86,8 +88,8 @@ static void check_known(struct check *c, const char *name)
 	} else if (row != NULL &&
 	    conf_store(row, buf_text(&value), NULL, &why) < 0) {
 		conf_where(c->conf, name, c->errors);
-		buf_printf(c->errors, "%s = %s: %s\n", name,
-		    buf_text(&value), buf_text(&why));
+		buf_printf(c->errors, "%s = %s: %s\n", name, buf_text(&value),
+		    buf_text(&why));
 		c->failed = true;
 	} else if (row != NULL) {
 		conf_names(raw, resolvable, c, &reason);
@@ -203,8 +205,8 @@ int conf_check(struct conf *conf, struct buf *errors)
 	return conf_check_services(conf, NULL, errors);
 }
 
-int conf_check_value(struct conf *conf, const char *name, const char *value,
-    struct buf *errors)
+int conf_check_value(
+    struct conf *conf, const char *name, const char *value, struct buf *errors)
 {
 	const struct conf_param *row = row_of(name, NULL);
 	struct buf text = buf_new(CONF_FILE_MAX), why = buf_new(4096);
@@ -216,8 +218,8 @@ int conf_check_value(struct conf *conf, const char *name, const char *value,
 		say_unknown(errors, name);
 	} else if (conf_expand(conf, value, &text, &why) < 0 ||
 	    conf_store(row, buf_text(&text), NULL, &why) < 0) {
-		buf_printf(errors, "%s = %s: %s\n", name, value,
-		    buf_text(&why));
+		buf_printf(
+		    errors, "%s = %s: %s\n", name, value, buf_text(&why));
 	} else {
 		result = 0;
 	}

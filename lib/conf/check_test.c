@@ -11,6 +11,7 @@
 #include "conf/mastercf.h"
 #include "conf/registry.h"
 
+/* clang-format off */
 static const struct {
 	const char *main, *master, *want;
 } rows[] = {
@@ -41,14 +42,15 @@ static const struct {
 	    "main.cf:1: mine: a name leads back to itself\n"
 	    "main.cf:2: myhostname: a name leads back to itself\n"},
 };
+/* clang-format on */
 
 static void checks_names_and_values(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct buf errors = buf_new(65536);
-		struct conf *conf =
-		    conf_parse(str_from(rows[i].main), "main.cf", &errors);
+		struct conf *conf = conf_parse(
+		    str_from(rows[i].main), "main.cf", &errors);
 		struct mastercf *m = mastercf_parse(
 		    str_from(rows[i].master), "master.cf", &errors);
 		int result = conf_check_services(conf, m, &errors);
@@ -76,10 +78,13 @@ static void reachable(struct str reference, void *arg)
 
 	str_copy(name, sizeof(name), reference);
 	row = conf_find(name, &owner);
-	if (row == NULL || (strcmp(owner, "house") != 0 &&
-	    strcmp(owner, r->owner) != 0 && row->fallback[0] != '\0'))
-		buf_printf(r->errors, "the default of %s refers to $%s of "
-		    "%s\n", r->name, name, owner);
+	if (row == NULL ||
+	    (strcmp(owner, "house") != 0 && strcmp(owner, r->owner) != 0 &&
+		row->fallback[0] != '\0'))
+		buf_printf(r->errors,
+		    "the default of %s refers to $%s of "
+		    "%s\n",
+		    r->name, name, owner);
 }
 
 /* Every default is a value that the check itself accepts, every name stands
@@ -95,10 +100,10 @@ static void tables_are_sound(void **state)
 		for (const struct conf_param *p = t->params; p->name; p++) {
 			conf_check_value(conf, p->name, p->fallback, &errors);
 			if (conf_find(p->name, NULL) != p)
-				buf_printf(&errors, "%s: %s twice\n",
-				    t->owner, p->name);
-			conf_names(p->fallback, reachable, &(struct reach){
-			    t->owner, p->name, &errors}, &why);
+				buf_printf(&errors, "%s: %s twice\n", t->owner,
+				    p->name);
+			conf_names(p->fallback, reachable,
+			    &(struct reach){t->owner, p->name, &errors}, &why);
 			if (p->help == NULL || p->help[0] == '\0')
 				buf_printf(&errors, "%s: no help for %s\n",
 				    t->owner, p->name);

@@ -31,11 +31,11 @@ static void set(
 	}
 	if (conf->count == conf->room) {
 		conf->room = conf->room == 0 ? 64 : conf->room * 2;
-		conf->entries = mem_resize(conf->entries, conf->room,
-		    sizeof(struct conf_entry));
+		conf->entries = mem_resize(
+		    conf->entries, conf->room, sizeof(struct conf_entry));
 	}
-	conf->entries[conf->count++] =
-	    (struct conf_entry){str_dup(name), str_dup(value), line};
+	conf->entries[conf->count++] = (struct conf_entry){
+	    str_dup(name), str_dup(value), line};
 	table_put(&conf->by_name, name, (void *)(uintptr_t)conf->count);
 }
 
@@ -132,8 +132,7 @@ void conf_free(struct conf **conf)
 	*conf = NULL;
 }
 
-int conf_override(
-    struct conf *conf, const char *assignment, struct buf *errors)
+int conf_override(struct conf *conf, const char *assignment, struct buf *errors)
 {
 	struct str name, value;
 	const char *why = split(str_from(assignment), &name, &value);
@@ -182,8 +181,8 @@ const struct conf_param *conf_row(
 const char *conf_default(const struct conf *conf, const char *name)
 {
 	for (size_t i = 0; i < conf->table_count; i++) {
-		const struct conf_param *row =
-		    conf_row(conf->tables[i], str_from(name));
+		const struct conf_param *row = conf_row(
+		    conf->tables[i], str_from(name));
 
 		if (row != NULL)
 			return row->fallback;
@@ -214,8 +213,8 @@ static void put(struct conf *conf, const struct conf_param *row,
     const char *text, void *into)
 {
 	if (row->kind == CONF_KIND_TEXT)
-		*(const char **)(void *)((char *)into + row->offset) =
-		    keep(conf, str_from(text));
+		*(const char **)(void *)((char *)into + row->offset) = keep(
+		    conf, str_from(text));
 	else
 		conf_store(row, text, into, NULL);
 }
@@ -229,16 +228,16 @@ static int value_of(struct conf *conf, const struct conf_param *row,
 
 	if (result == 0 && conf_store(row, buf_text(value), NULL, &why) < 0) {
 		conf_where(conf, row->name, errors);
-		buf_printf(errors, "%s = %s: %s\n", row->name,
-		    buf_text(value), buf_text(&why));
+		buf_printf(errors, "%s = %s: %s\n", row->name, buf_text(value),
+		    buf_text(&why));
 		result = -1;
 	}
 	buf_free(&why);
 	return result;
 }
 
-static int fill_one(struct conf *conf, const struct conf_param *row,
-    void *into, struct buf *errors)
+static int fill_one(struct conf *conf, const struct conf_param *row, void *into,
+    struct buf *errors)
 {
 	struct buf value = buf_new(CONF_FILE_MAX);
 	int result = value_of(conf, row, &value, errors);

@@ -38,8 +38,8 @@ int conf_override(
  * (0, or -1 with an error line: unknown $name, recursion). fallback serves
  * when the name is not set. */
 const char *conf_raw(const struct conf *conf, const char *name);
-int conf_value(const struct conf *conf, const char *name,
-    const char *fallback, struct buf *out, struct buf *errors);
+int conf_value(const struct conf *conf, const char *name, const char *fallback,
+    struct buf *out, struct buf *errors);
 
 /*
  * Fills a struct from a table, defaults where nothing is set. Text values
@@ -64,8 +64,8 @@ int conf_check_services(
     struct conf *conf, const struct mastercf *m, struct buf *errors);
 /* Whether name takes this value (after expansion with what conf has set).
  * 0, or -1 with an error line; also when there is no such parameter. */
-int conf_check_value(struct conf *conf, const char *name, const char *value,
-    struct buf *errors);
+int conf_check_value(
+    struct conf *conf, const char *name, const char *value, struct buf *errors);
 
 /* Walks what is set, in the file's order: start with *at = 0. */
 bool conf_next(const struct conf *conf, size_t *at, const char **name,

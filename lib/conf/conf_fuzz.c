@@ -16,6 +16,7 @@ struct sample {
 	uint64_t room;
 };
 
+/* clang-format off */
 #define P(kind, name, ...) CONF_##kind(struct sample, name, __VA_ARGS__)
 static const struct conf_param params[] = {
 	P(TEXT, words, "default of $number", 0, 50, "Words."),
@@ -25,6 +26,7 @@ static const struct conf_param params[] = {
 	P(SIZE, room, "1K", 10, 1 << 20, "A size."),
 	CONF_END,
 };
+/* clang-format on */
 
 static void check_values(struct conf *conf)
 {
@@ -50,8 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct buf errors = buf_new(1 << 20);
-	struct conf *conf =
-	    conf_parse(str_of(data, len), "main.cf", &errors);
+	struct conf *conf = conf_parse(str_of(data, len), "main.cf", &errors);
 	struct sample s;
 
 	check_values(conf);

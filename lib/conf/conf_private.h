@@ -11,7 +11,7 @@
 
 struct conf_entry {
 	char *name;
-	char *value; /* as written */
+	char *value;   /* as written */
 	unsigned line; /* 0: set by -o */
 };
 
@@ -19,7 +19,7 @@ struct conf {
 	char *file; /* for messages */
 	struct conf_entry *entries;
 	size_t count, room;
-	struct table by_name; /* name -> position + 1 */
+	struct table by_name;             /* name -> position + 1 */
 	const struct conf_param **tables; /* seen by conf_fill, for defaults */
 	size_t table_count;
 	char **texts; /* handed out by conf_fill */
@@ -40,8 +40,8 @@ const struct conf_param *conf_row(
  * Calls name() for each $name of a value, also within ${name?text}. depth
  * bounds the nesting. 0, or -1 and *why when the value is malformed.
  */
-int conf_names(const char *value,
-    void (*each)(struct str name, void *arg), void *arg, const char **why);
+int conf_names(const char *value, void (*each)(struct str name, void *arg),
+    void *arg, const char **why);
 
 /* Appends text with its references replaced; -1 with the reason in why. */
 int conf_expand(const struct conf *conf, const char *text, struct buf *out,

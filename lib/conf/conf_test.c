@@ -26,6 +26,7 @@ static void describe(const char *text, struct buf *out)
 	buf_free(&errors);
 }
 
+/* clang-format off */
 static const struct {
 	const char *in, *want;
 } parses[] = {
@@ -47,6 +48,7 @@ static const struct {
 	{"= c\n", "main.cf:1: a name consists of letters, digits and "
 	    "underscores\n"},
 };
+/* clang-format on */
 
 static void reads_lines(void **state)
 {
@@ -64,11 +66,11 @@ static void refuses_nul_and_length(void **state)
 {
 	(void)state;
 	struct buf errors = buf_new(4096), line = buf_new(200000);
-	struct conf *conf =
-	    conf_parse(str_of("a = b\0c\nd = e\n", 14), "main.cf", &errors);
+	struct conf *conf = conf_parse(
+	    str_of("a = b\0c\nd = e\n", 14), "main.cf", &errors);
 
-	assert_string_equal(buf_text(&errors),
-	    "main.cf:1: there is a NUL in the line\n");
+	assert_string_equal(
+	    buf_text(&errors), "main.cf:1: there is a NUL in the line\n");
 	assert_string_equal(conf_raw(conf, "d"), "e");
 	conf_free(&conf);
 	buf_clear(&errors);
@@ -88,12 +90,13 @@ static void warns_of_doubles(void **state)
 {
 	(void)state;
 	struct buf errors = buf_new(4096);
-	struct conf *conf =
-	    conf_parse(STR("a = 1\nb = 2\na = 3\n"), "main.cf", &errors);
+	struct conf *conf = conf_parse(
+	    STR("a = 1\nb = 2\na = 3\n"), "main.cf", &errors);
 	struct str w = conf_warnings(conf);
 
-	assert_true(str_eq(w, STR("main.cf:3: a was already set in line 1; "
-	    "this line counts\n")));
+	assert_true(str_eq(w,
+	    STR("main.cf:3: a was already set in line 1; "
+		"this line counts\n")));
 	assert_int_equal(errors.len, 0);
 	conf_free(&conf);
 	buf_free(&errors);
@@ -112,7 +115,9 @@ struct sample {
 	int level;
 };
 
+/* clang-format off */
 #define P(kind, name, ...) CONF_##kind(struct sample, name, __VA_ARGS__)
+/* clang-format off */
 static const struct conf_param sample_params[] = {
 	P(TEXT, words, "default of $number", 0, 30, "Words."),
 	P(INT, number, "20", -5, 100, "A number."),
@@ -122,6 +127,8 @@ static const struct conf_param sample_params[] = {
 	P(CHOICE, level, "may", levels, "A choice."),
 	CONF_END,
 };
+/* clang-format on */
+/* clang-format on */
 
 /* "words number flag wait room level: errors" */
 static void fill(const char *text, struct buf *out)
@@ -132,14 +139,15 @@ static void fill(const char *text, struct buf *out)
 	int result = conf_fill(conf, sample_params, &s, &errors);
 
 	buf_clear(out);
-	buf_printf(out, "%s %d %d %lld %llu %d: %s", s.words, s.number,
-	    s.flag, (long long)s.wait, (unsigned long long)s.room, s.level,
+	buf_printf(out, "%s %d %d %lld %llu %d: %s", s.words, s.number, s.flag,
+	    (long long)s.wait, (unsigned long long)s.room, s.level,
 	    buf_text(&errors));
 	assert_int_equal(result, errors.len == 0 ? 0 : -1);
 	conf_free(&conf);
 	buf_free(&errors);
 }
 
+/* clang-format off */
 static const struct {
 	const char *in, *want;
 } fills[] = {
@@ -173,6 +181,7 @@ static const struct {
 	{"words = $nobody\n", "default of 20 20 1 300000 1024 1: m:1: words: "
 	    "$nobody is neither set nor a parameter\n"},
 };
+/* clang-format on */
 
 static void fills_structs(void **state)
 {
@@ -199,8 +208,8 @@ static void an_option_overrides(void **state)
 	assert_int_equal(s.number, 7);
 	assert_string_equal(s.words, "x 7");
 	assert_int_equal(conf_override(conf, "number", &errors), -1);
-	assert_string_equal(buf_text(&errors),
-	    "-o number: this is not \"name = value\"\n");
+	assert_string_equal(
+	    buf_text(&errors), "-o number: this is not \"name = value\"\n");
 	conf_free(&conf);
 	buf_free(&errors);
 }
@@ -219,8 +228,8 @@ static void parses_values(void **state)
 	assert_int_equal(ms, 7000);
 	assert_int_equal(conf_parse_time("", &ms, &why), -1);
 	assert_int_equal(conf_parse_time("-1s", &ms, &why), -1);
-	assert_int_equal(conf_parse_time("9223372036854775807d", &ms, &why),
-	    -1);
+	assert_int_equal(
+	    conf_parse_time("9223372036854775807d", &ms, &why), -1);
 	assert_int_equal(conf_parse_size("3t", &n, &why), 0);
 	assert_true(n == 3ull << 40);
 	assert_int_equal(conf_parse_size("9007199254740993K", &n, &why), -1);
@@ -234,8 +243,8 @@ static void parses_values(void **state)
 static void describe_services(const char *text, struct buf *out)
 {
 	struct buf errors = buf_new(65536);
-	struct mastercf *m =
-	    mastercf_parse(str_from(text), "master.cf", &errors);
+	struct mastercf *m = mastercf_parse(
+	    str_from(text), "master.cf", &errors);
 
 	buf_clear(out);
 	for (size_t i = 0; i < m->count; i++) {
@@ -253,6 +262,7 @@ static void describe_services(const char *text, struct buf *out)
 	buf_free(&errors);
 }
 
+/* clang-format off */
 static const struct {
 	const char *in, *want;
 } services[] = {
@@ -280,6 +290,7 @@ static const struct {
 	    "daemon_directory, without a path\n"},
 	{"a unix - - - - - x { y\n", "master.cf:1: a { is not closed\n"},
 };
+/* clang-format on */
 
 static void reads_services(void **state)
 {

@@ -106,8 +106,8 @@ static int names_in(struct str in, unsigned depth,
 	return 0;
 }
 
-int conf_names(const char *value,
-    void (*each)(struct str name, void *arg), void *arg, const char **why)
+int conf_names(const char *value, void (*each)(struct str name, void *arg),
+    void *arg, const char **why)
 {
 	return names_in(str_from(value), 0, each, arg, why);
 }
@@ -182,8 +182,8 @@ static int expand(struct expansion *x, struct str in, unsigned depth)
 	return 0;
 }
 
-static int expand_text(const struct conf *conf, const char *text,
-    bool lenient, struct buf *out, struct buf *why)
+static int expand_text(const struct conf *conf, const char *text, bool lenient,
+    struct buf *out, struct buf *why)
 {
 	struct buf expanded = buf_new(out->most);
 	struct expansion x = {conf, &expanded, NULL, lenient};
@@ -199,8 +199,8 @@ static int expand_text(const struct conf *conf, const char *text,
 	return result;
 }
 
-int conf_expand(const struct conf *conf, const char *text, struct buf *out,
-    struct buf *why)
+int conf_expand(
+    const struct conf *conf, const char *text, struct buf *out, struct buf *why)
 {
 	return expand_text(conf, text, false, out, why);
 }
@@ -210,8 +210,8 @@ int conf_expand(const struct conf *conf, const char *text, struct buf *out,
  * to another daemon's parameter that is not set, that one's default has to be
  * empty (check_test.c sees to it), and so it is here.
  */
-int conf_value(const struct conf *conf, const char *name,
-    const char *fallback, struct buf *out, struct buf *errors)
+int conf_value(const struct conf *conf, const char *name, const char *fallback,
+    struct buf *out, struct buf *errors)
 {
 	const char *value = conf_raw(conf, name);
 	bool is_default = value == NULL;

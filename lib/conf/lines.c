@@ -63,7 +63,7 @@ bool lines_next(struct lines *l)
 			continue;
 		if (continues(line))
 			l->why = "begins with a blank, but there is no line "
-			         "before it to continue";
+				 "before it to continue";
 		add(l, line);
 		join(l);
 		return true;

@@ -12,8 +12,8 @@
 
 #define CHECK_MS 1000
 
-static const struct map_kind *const kinds[] = {&map_hash, &map_btree,
-    &map_text, &map_texthash, &map_inline, &map_static, &map_cidr, &map_pcre};
+static const struct map_kind *const kinds[] = {&map_hash, &map_btree, &map_text,
+    &map_texthash, &map_inline, &map_static, &map_cidr, &map_pcre};
 
 /* What tells that a file is another than it was. */
 struct stamp {
@@ -44,8 +44,7 @@ static struct stamp stamp_of(const char *path)
 static bool same(const struct stamp *a, const struct stamp *b)
 {
 	return a->device == b->device && a->inode == b->inode &&
-	    a->size == b->size &&
-	    a->changed.tv_sec == b->changed.tv_sec &&
+	    a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
 	    a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
@@ -96,8 +95,8 @@ static char *path_below(const char *base, struct str name)
 
 	if (name.len > 0 && name.p[0] == '/')
 		return str_dup(name);
-	len = asprintf(&path, "%s/%.*s", base == NULL ? "." : base,
-	    STR_FMT(name));
+	len = asprintf(
+	    &path, "%s/%.*s", base == NULL ? "." : base, STR_FMT(name));
 	if (len < 0)
 		abort();
 	return path;
@@ -126,7 +125,7 @@ struct map *map_open(const char *spec, const char *base, const char **why)
 	m->why = buf_new(sizeof(reason) - 1);
 	m->warning = buf_new(sizeof(reason) - 1);
 	m->where = kind->is_file ? path_below(base, str_trim(rest))
-	                         : str_dup(str_trim(rest));
+				 : str_dup(str_trim(rest));
 	if (strlen(m->where) > 4095) {
 		buf_add_text(&m->why, "the table's name is too long");
 	} else {

@@ -38,7 +38,7 @@ static void db_path_of(char *out, const char *text_path)
 static bool newer(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec
-	                              : a->tv_nsec > b->tv_nsec;
+				      : a->tv_nsec > b->tv_nsec;
 }
 
 int map_is_stale(const char *text_path)
@@ -200,8 +200,7 @@ struct compile {
 	int error;
 };
 
-static int store_row(
-    struct str key, struct str value, unsigned line, void *arg)
+static int store_row(struct str key, struct str value, unsigned line, void *arg)
 {
 	struct compile *c = arg;
 	char space[MAP_KEY_MAX];
@@ -209,8 +208,10 @@ static int store_row(
 
 	c->error = c->db->put(c->db, NULL, &k, &v, DB_NOOVERWRITE);
 	if (c->error == DB_KEYEXIST) {
-		buf_printf(c->errors, "%s:%u: %.*s stands here twice; the "
-		    "first counts\n", c->path, line, STR_FMT(key));
+		buf_printf(c->errors,
+		    "%s:%u: %.*s stands here twice; the "
+		    "first counts\n",
+		    c->path, line, STR_FMT(key));
 		c->error = 0;
 	}
 	return c->error;
@@ -281,8 +282,7 @@ int map_compile(const char *type, const char *text_path, struct buf *errors)
 		return -1;
 	}
 	db_path_of(db_path, text_path);
-	snprintf(temporary, sizeof(temporary), "%s.%d", db_path,
-	    (int)getpid());
+	snprintf(temporary, sizeof(temporary), "%s.%d", db_path, (int)getpid());
 	if (stat(text_path, &text) < 0) {
 		buf_printf(errors, "%s: %s\n", text_path, strerror(errno));
 		return -1;

@@ -19,8 +19,7 @@ struct check {
 	struct buf *value;
 };
 
-static int check_row(
-    struct str key, struct str value, unsigned line, void *arg)
+static int check_row(struct str key, struct str value, unsigned line, void *arg)
 {
 	struct check *c = arg;
 

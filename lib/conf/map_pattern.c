@@ -170,8 +170,8 @@ static const char *parse_pattern(struct str *text, struct rule *r)
 	why = parse_flags(flags, &options);
 	if (why != NULL)
 		return why;
-	r->code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.len, options,
-	    &error, &at, NULL);
+	r->code = pcre2_compile(
+	    (PCRE2_SPTR)pattern.p, pattern.len, options, &error, &at, NULL);
 	if (r->code == NULL)
 		return "the pattern is not a regular expression";
 	pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->groups);
@@ -240,8 +240,9 @@ static void substitute(const struct rule *r, const struct rules *rules,
 
 			if (g > 0 && (uint32_t)g < groups &&
 			    at[2 * g] != PCRE2_UNSET)
-				buf_add(out, str_sub(key, at[2 * g],
-				    at[2 * g + 1] - at[2 * g]));
+				buf_add(out,
+				    str_sub(key, at[2 * g],
+					at[2 * g + 1] - at[2 * g]));
 		}
 		s = str_skip(s, len);
 	}
@@ -348,8 +349,7 @@ static struct rules *parse(struct str text, const char *name,
 	while (reason == NULL && lines_next(&l)) {
 		reason = l.why;
 		if (reason == NULL)
-			reason =
-			    add_rule(rules, buf_str(&l.text), condition);
+			reason = add_rule(rules, buf_str(&l.text), condition);
 	}
 	if (reason == NULL)
 		reason = pair_up(rules);
@@ -432,8 +432,10 @@ static enum map_result pcre_find(
 		int n = pcre2_match(r->code, (PCRE2_SPTR)key.p, key.len, 0, 0,
 		    rules->match, rules->limits);
 		if (n < 0 && n != PCRE2_ERROR_NOMATCH) {
-			buf_printf(why, "rule %zu: matching took too long or "
-			    "failed (%d)", i + 1, n);
+			buf_printf(why,
+			    "rule %zu: matching took too long or "
+			    "failed (%d)",
+			    i + 1, n);
 			return MAP_ERROR;
 		}
 		bool matches = (n != PCRE2_ERROR_NOMATCH) != r->negate;

@@ -47,8 +47,7 @@ static char *path_of(const char *name)
 
 static void put(const char *name, const char *text)
 {
-	assert_int_equal(
-	    file_replace(path_of(name), str_from(text), 0644), 0);
+	assert_int_equal(file_replace(path_of(name), str_from(text), 0644), 0);
 }
 
 /* The value, "-" when there is none, "error: why". */
@@ -79,6 +78,7 @@ static struct map *open_ok(const char *spec)
 static void tables_in_memory(void **state)
 {
 	(void)state;
+	/* clang-format off */
 	static const struct {
 		const char *spec, *key, *want;
 	} rows[] = {
@@ -99,6 +99,7 @@ static void tables_in_memory(void **state)
 		{"x", "a", "error"},
 		{"text:missing", "a", "error"},
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *why = NULL;
@@ -238,8 +239,7 @@ static void compiling_tells_what_is_wrong(void **state)
 	map_close(&m);
 	put("t", " a 1\n");
 	assert_int_equal(map_compile("hash", path_of("t"), &errors), -1);
-	assert_int_equal(
-	    map_compile("hash", path_of("missing"), &errors), -1);
+	assert_int_equal(map_compile("hash", path_of("missing"), &errors), -1);
 	buf_free(&errors);
 }
 
@@ -267,6 +267,7 @@ static void try_rules(
 static void cidr_rules(void **state)
 {
 	(void)state;
+	/* clang-format off */
 	static const struct rule_row rows[] = {
 		{"192.0.2.0/24 yes", "192.0.2.200", "yes"},
 		{"192.0.2.0/24 yes", "192.0.3.1", "-"},
@@ -292,6 +293,7 @@ static void cidr_rules(void **state)
 		{"endif\n", "", "an endif has no if"},
 		{"if 10.0.0.0/8 x\nendif", "", "an if has no value"},
 	};
+	/* clang-format on */
 
 	try_rules("cidr", rows, ARRAY_LEN(rows));
 }
@@ -299,6 +301,7 @@ static void cidr_rules(void **state)
 static void pcre_rules(void **state)
 {
 	(void)state;
+	/* clang-format off */
 	static const struct rule_row rows[] = {
 		{"/^a+$/ yes", "AAA", "yes"},
 		{"/^a+$/i yes", "AAA", "-"},
@@ -325,6 +328,7 @@ static void pcre_rules(void **state)
 		{"/a/ x$", "", "$ in a value is followed by the number of a "
 		    "group, or by $"},
 	};
+	/* clang-format on */
 
 	try_rules("pcre", rows, ARRAY_LEN(rows));
 }

@@ -30,8 +30,8 @@ int map_each(const char *text_path,
 		if (l.why == NULL && key.len > MAP_KEY_MAX)
 			l.why = "the key is too long";
 		if (l.why != NULL) {
-			buf_printf(errors, "%s:%u: %s\n", text_path, l.first,
-			    l.why);
+			buf_printf(
+			    errors, "%s:%u: %s\n", text_path, l.first, l.why);
 			result = -1;
 		} else if (row(key, str_trim(value), l.first, arg) != 0) {
 			break;
@@ -52,8 +52,7 @@ static void add(struct table *t, struct str key, struct str value)
 		table_put(t, folded, str_dup(value));
 }
 
-static int add_row(
-    struct str key, struct str value, unsigned line, void *arg)
+static int add_row(struct str key, struct str value, unsigned line, void *arg)
 {
 	(void)line;
 	add(arg, key, value);

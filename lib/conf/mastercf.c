@@ -63,8 +63,8 @@ static const char *check_name(struct str name, int type)
 {
 	if (name.len > 100)
 		return "the service's name is too long";
-	if (type != SERVICE_INET && (str_find(name, '/') < name.len ||
-	    name.p[0] == '.'))
+	if (type != SERVICE_INET &&
+	    (str_find(name, '/') < name.len || name.p[0] == '.'))
 		return "the name of a unix service is a file name without /";
 	return NULL;
 }
@@ -187,9 +187,10 @@ static void take_line(struct mastercf *m, const struct lines *l,
 	if (why == NULL && m->count == SERVICES_MAX)
 		why = "too many services";
 	if (why == NULL && (same = find(m, &s)) != NULL) {
-		buf_printf(errors, "%s:%u: service %s %s stands in line %u "
-		    "already\n", name, l->first, s.name, types[s.type],
-		    same->line);
+		buf_printf(errors,
+		    "%s:%u: service %s %s stands in line %u "
+		    "already\n",
+		    name, l->first, s.name, types[s.type], same->line);
 		service_clear(&s);
 		return;
 	}
@@ -198,8 +199,8 @@ static void take_line(struct mastercf *m, const struct lines *l,
 		service_clear(&s);
 		return;
 	}
-	m->services =
-	    mem_resize(m->services, m->count + 1, sizeof(struct service));
+	m->services = mem_resize(
+	    m->services, m->count + 1, sizeof(struct service));
 	m->services[m->count++] = s;
 }
 

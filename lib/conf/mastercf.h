@@ -9,16 +9,16 @@ enum service_type { SERVICE_INET, SERVICE_UNIX, SERVICE_DGRAM };
 
 /* service type private unpriv chroot wakeup maxproc command + args */
 struct service {
-	char *name;       /* "smtp", "127.0.0.1:2525", "cleanup" */
-	int type;         /* enum service_type; written inet, unix,
+	char *name; /* "smtp", "127.0.0.1:2525", "cleanup" */
+	int type;   /* enum service_type; written inet, unix,
 	                   * unix-dgram */
 	bool is_private;
 	bool unprivileged;
-	bool chroot;      /* jail of the role; default y */
-	int wakeup;       /* seconds, 0: none */
-	int maxproc;      /* 0: no limit; "-": default_process_limit, as -1 */
-	char *command;    /* program, first word */
-	char **args;      /* NULL-terminated: -o name=value, -r role ... */
+	bool chroot;   /* jail of the role; default y */
+	int wakeup;    /* seconds, 0: none */
+	int maxproc;   /* 0: no limit; "-": default_process_limit, as -1 */
+	char *command; /* program, first word */
+	char **args;   /* NULL-terminated: -o name=value, -r role ... */
 	unsigned line;
 };
 

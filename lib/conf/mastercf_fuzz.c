@@ -17,16 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct buf errors = buf_new(1 << 20);
-	struct mastercf *m =
-	    mastercf_parse(str_of(data, len), "master.cf", &errors);
+	struct mastercf *m = mastercf_parse(
+	    str_of(data, len), "master.cf", &errors);
 
 	for (size_t i = 0; i < m->count; i++) {
 		if (!is_complete(&m->services[i]))
 			abort();
 		for (size_t j = 0; j < i; j++)
 			if (m->services[i].type == m->services[j].type &&
-			    strcmp(m->services[i].name,
-			        m->services[j].name) == 0)
+			    strcmp(m->services[i].name, m->services[j].name) ==
+				0)
 				abort();
 	}
 	mastercf_free(&m);

@@ -29,14 +29,14 @@
 #include <stdint.h>
 
 enum conf_kind {
-	CONF_KIND_TEXT,   /* const char *, never NULL */
-	CONF_KIND_INT,    /* int */
-	CONF_KIND_BOOL,   /* bool: yes or no */
-	CONF_KIND_TIME,   /* int64_t, milliseconds; least and most in seconds;
+	CONF_KIND_TEXT,  /* const char *, never NULL */
+	CONF_KIND_INT,   /* int */
+	CONF_KIND_BOOL,  /* bool: yes or no */
+	CONF_KIND_TIME,  /* int64_t, milliseconds; least and most in seconds;
 	                   * written "300s", "5m", "1h", "5d", "2w", "100ms";
 	                   * a bare number is seconds */
-	CONF_KIND_SIZE,   /* uint64_t, octets; written 1000, 10K, 50M, 2G */
-	CONF_KIND_CHOICE  /* int: the index in choices */
+	CONF_KIND_SIZE,  /* uint64_t, octets; written 1000, 10K, 50M, 2G */
+	CONF_KIND_CHOICE /* int: the index in choices */
 };
 
 struct conf_param {

@@ -32,7 +32,7 @@ static size_t distance(struct str a, struct str b, size_t *row)
 		for (size_t j = 0; j < b.len; j++) {
 			size_t change = diagonal + (a.p[i] != b.p[j]);
 			size_t least = row[j] < row[j + 1] ? row[j]
-			                                   : row[j + 1];
+							   : row[j + 1];
 
 			diagonal = row[j + 1];
 			row[j + 1] = change < least + 1 ? change : least + 1;

@@ -90,8 +90,7 @@ static int parse_int(const char *text, int64_t *value, const char **why)
 	return 0;
 }
 
-static int choose(
-    const struct conf_param *row, const char *text, int *index)
+static int choose(const struct conf_param *row, const char *text, int *index)
 {
 	for (int i = 0; row->choices[i] != NULL; i++) {
 		if (str_case_eq(str_from(row->choices[i]), str_from(text))) {
@@ -122,8 +121,8 @@ static int bounded(const struct conf_param *row, int64_t value, int64_t unit,
 	if (why == NULL)
 		return -1;
 	if (row->most == INT64_MAX)
-		buf_printf(why, "the least is %lld%s",
-		    (long long)row->least, what);
+		buf_printf(
+		    why, "the least is %lld%s", (long long)row->least, what);
 	else
 		buf_printf(why, "it lies between %lld and %lld%s",
 		    (long long)row->least, (long long)row->most, what);
@@ -135,8 +134,8 @@ static void *member(const struct conf_param *row, void *into)
 	return (char *)into + row->offset;
 }
 
-int conf_store(const struct conf_param *row, const char *text, void *into,
-    struct buf *why)
+int conf_store(
+    const struct conf_param *row, const char *text, void *into, struct buf *why)
 {
 	const char *reason = NULL;
 	int64_t n = 0;
@@ -146,8 +145,7 @@ int conf_store(const struct conf_param *row, const char *text, void *into,
 
 	switch (row->kind) {
 	case CONF_KIND_TEXT:
-		return bounded(
-		    row, (int64_t)strlen(text), 1, " octets", why);
+		return bounded(row, (int64_t)strlen(text), 1, " octets", why);
 	case CONF_KIND_INT:
 		result = parse_int(text, &n, &reason);
 		if (result == 0 && bounded(row, n, 1, "", why) < 0)
