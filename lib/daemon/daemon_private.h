@@ -51,6 +51,9 @@ void options_read(int argc, char **argv);
 /* jail.c: privileges, limits, working directory, root. log_fatal. */
 void jail_enter(void);
 
+/* seccomp.c: refuses system calls that no daemon needs. */
+void seccomp_enter(void);
+
 /* worker.c, front.c, forker.c: until drained. */
 void worker_run(void);
 void front_run(void);

@@ -76,6 +76,7 @@ void jail_enter(void)
 		log_fatal("no_new_privs: %s", strerror(errno));
 	if (self.role->jailed)
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	seccomp_enter();
 	/* Credentials reset it, so it stands last: a master that is killed
 	 * must not leave listening sockets open in a busy process, or the
 	 * next master could not bind. */
