@@ -55,8 +55,8 @@ static int hear(struct admission *a, int64_t deadline, struct admitted *out)
 	const struct session_start *start = msg;
 	a->client_fd = ipc_take_fd(a->control);
 	if (a->client_fd < 0)
-		return refuse(a, true, "Internal error",
-		    "login sent no descriptor", "");
+		return refuse(
+		    a, true, "Internal error", "login sent no descriptor", "");
 	if (id_parse(start->session, &a->id) < 0)
 		a->id = id_new();
 	str_copy(a->ticket, sizeof(a->ticket), start->ticket);
@@ -81,7 +81,7 @@ static int redeem(struct admission *a, int64_t deadline)
 		return refuse(a, true, "Authentication is away",
 		    "cannot reach auth", why);
 	if (ipc_call(auth, &auth_redeem, &ask, &auth_redeemed, &reply,
-	        deadline) != IPC_OK) {
+		deadline) != IPC_OK) {
 		reason = "no answer from auth";
 	} else {
 		const struct auth_redeemed *r = reply;
@@ -102,14 +102,14 @@ static int find_quota(struct admission *a, int64_t deadline)
 	const void *reply;
 	struct lookup_resolve ask = {
 	    .request = 1, .address = str_from(a->account)};
-	struct ipc *lookup =
-	    ipc_connect("lookup", &lookup_exchange, deadline, &why);
+	struct ipc *lookup = ipc_connect(
+	    "lookup", &lookup_exchange, deadline, &why);
 
 	if (lookup == NULL)
 		return refuse(a, true, "The directory is away",
 		    "cannot reach lookup", why);
 	if (ipc_call(lookup, &lookup_resolve, &ask, &lookup_resolved, &reply,
-	        deadline) != IPC_OK) {
+		deadline) != IPC_OK) {
 		reason = "no answer from lookup";
 	} else {
 		const struct lookup_resolved *r = reply;
@@ -125,11 +125,10 @@ static int find_quota(struct admission *a, int64_t deadline)
 	    : refuse(a, true, "The directory is away", reason, "");
 }
 
-static int open_box(
-    struct admission *a, struct store *store, int64_t deadline)
+static int open_box(struct admission *a, struct store *store, int64_t deadline)
 {
-	enum store_result r =
-	    box_open(store, str_from(a->account), deadline, &a->box);
+	enum store_result r = box_open(
+	    store, str_from(a->account), deadline, &a->box);
 
 	if (r != STORE_OK)
 		return refuse(a, r != STORE_CORRUPT,
@@ -192,8 +191,8 @@ int admit(int control_fd, const struct admit_by *by, struct admitted *out)
 	a.control = ipc_server(control_fd, &session_exchange);
 	if (hear(&a, deadline, out) < 0 || redeem(&a, deadline) < 0 ||
 	    find_quota(&a, deadline) < 0 ||
-	    open_box(&a, by->store, deadline) < 0 ||
-	    confine(&a, by) < 0 || answer(&a, deadline) < 0) {
+	    open_box(&a, by->store, deadline) < 0 || confine(&a, by) < 0 ||
+	    answer(&a, deadline) < 0) {
 		say_no(&a, deadline_in(1000));
 		return -1;
 	}

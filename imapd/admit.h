@@ -25,7 +25,6 @@ struct admit_by {
  * then being confined to the account's files, or -1 when login was told why
  * not (and it was logged).
  */
-int admit(
-    int control_fd, const struct admit_by *by, struct admitted *out);
+int admit(int control_fd, const struct admit_by *by, struct admitted *out);
 
 #endif

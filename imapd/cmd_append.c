@@ -52,7 +52,7 @@ static int add_octets(struct append *a, struct store_body *body, struct str in)
 		if (at == in.len)
 			return 0;
 		if (store_body_add(body, a->last == '\r' ? "\n" : "\r\n",
-		        a->last == '\r' ? 1 : 2) < 0)
+			a->last == '\r' ? 1 : 2) < 0)
 			return -1;
 		a->last = '\n';
 		in = str_skip(in, at + 1);
@@ -78,8 +78,8 @@ static int add_run(struct append *a, struct store_body *body, struct str in)
 
 /* Takes the literal's octets from the client; -1 when the client is gone.
  * body NULL: they are thrown away. */
-static int stream_literal(struct session *s, struct append *a, uint64_t left,
-    struct store_body *body)
+static int stream_literal(
+    struct session *s, struct append *a, uint64_t left, struct store_body *body)
 {
 	a->last = '\0';
 	while (left > 0) {
@@ -133,8 +133,8 @@ static bool parse_options(struct command *c, struct appended *i)
 	if (parser_peek(&c->in) != '{')
 		return parser_fail(&c->in, "the message is missing");
 	for (size_t k = 0; k < i->flags.keyword_count; k++) {
-		i->flags.keywords[k] =
-		    arena_copy(c->in.arena, i->flags.keywords[k]);
+		i->flags.keywords[k] = arena_copy(
+		    c->in.arena, i->flags.keywords[k]);
 		if (i->flags.keywords[k].p == NULL)
 			return parser_fail(&c->in, "too many keywords");
 	}
@@ -147,8 +147,7 @@ static const char *refuse(struct session *s, struct append *a)
 	uint64_t len = s->input.literal_len;
 	const struct mailbox_info *info = box_find(s->box, a->mailbox);
 
-	if (len > s->conf->imap_append_limit ||
-	    a->octets + len < len ||
+	if (len > s->conf->imap_append_limit || a->octets + len < len ||
 	    a->octets + len > s->conf->imap_append_limit * 4) {
 		a->too_big = true;
 		return "TOOBIG";
@@ -164,8 +163,8 @@ static const char *refuse(struct session *s, struct append *a)
 	return NULL;
 }
 
-static void respond_refused(struct session *s, struct command *c,
-    struct append *a, const char *code)
+static void respond_refused(
+    struct session *s, struct command *c, struct append *a, const char *code)
 {
 	reply_no(s, c, code,
 	    a->too_big ? "The message is too large" : result_text(a->result));
@@ -228,8 +227,8 @@ static void respond_appended(struct session *s, struct command *c,
 
 static void commit(struct session *s, struct command *c, struct append *a)
 {
-	struct append_item *items =
-	    arena_alloc(&s->arena, a->count * sizeof(*items));
+	struct append_item *items = arena_alloc(
+	    &s->arena, a->count * sizeof(*items));
 	uint32_t uidvalidity = 0;
 
 	if (a->result == STORE_OK && a->empty) {
@@ -271,9 +270,9 @@ static int next_message(
 	*more = true;
 	if (event == INPUT_LITERAL && parser_space(&c->in))
 		return take_message(s, c, a);
-	reply_bad(s, c, c->in.why != NULL
-	        ? c->in.why
-	        : "something stands behind the message");
+	reply_bad(s, c,
+	    c->in.why != NULL ? c->in.why
+			      : "something stands behind the message");
 	if (event == INPUT_LITERAL)
 		input_refuse(&s->input);
 	return -1;
@@ -301,8 +300,8 @@ void cmd_append(struct session *s, struct command *c)
 		ok = a.mailbox.p != NULL;
 	}
 	if (!ok) {
-		reply_bad(s, c, c->in.why != NULL ? c->in.why
-		                                  : "the command is too large");
+		reply_bad(s, c,
+		    c->in.why != NULL ? c->in.why : "the command is too large");
 		input_refuse(&s->input);
 		return;
 	}

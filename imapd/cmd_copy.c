@@ -41,8 +41,8 @@ static void copy(struct session *s, struct command *c, bool move)
 		return;
 	}
 	enum store_result r = box_refresh(s->box);
-	const struct mailbox_info *info =
-	    r == STORE_OK ? box_find(s->box, name) : NULL;
+	const struct mailbox_info *info = r == STORE_OK ? box_find(s->box, name)
+							: NULL;
 	if (r == STORE_OK && (info == NULL || !info->selectable)) {
 		reply_no(s, c, "TRYCREATE", result_text(STORE_NO_MAILBOX));
 		return;

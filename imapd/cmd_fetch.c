@@ -40,8 +40,8 @@ static bool modifiers(struct session *s, struct command *c, struct job *j)
 	} while (parser_skip(&c->in, ' '));
 	if (!parser_char(&c->in, ')', "a list does not end"))
 		return false;
-	if (j->vanished && (!c->uid || !j->changed_given ||
-	        !(s->enabled & ENABLED_QRESYNC)))
+	if (j->vanished &&
+	    (!c->uid || !j->changed_given || !(s->enabled & ENABLED_QRESYNC)))
 		return parser_fail(&c->in,
 		    "VANISHED needs UID FETCH, CHANGEDSINCE and QRESYNC");
 	return true;
@@ -101,12 +101,12 @@ static void set_seen(struct session *s, struct job *j)
 
 	if (s->read_only || !unseen_uids(s, j, &uids) || uids.count == 0)
 		return;
-	j->told_flags =
-	    arena_alloc(&s->arena, (size_t)view_count(s->view) / 8 + 1);
+	j->told_flags = arena_alloc(
+	    &s->arena, (size_t)view_count(s->view) / 8 + 1);
 	if (j->told_flags == NULL)
 		return;
 	if (box_store(s->box, s->mailbox, uids, FLAGS_ADD, FLAG_SEEN, NULL, 0,
-	        0, &s->arena, &modified, &modseq) == STORE_OK)
+		0, &s->arena, &modified, &modseq) == STORE_OK)
 		session_sync(s, false, skip_told, j);
 }
 
@@ -181,13 +181,15 @@ static char cached_item(
 	return ' ';
 }
 
-static char cached_items(struct session *s, struct job *j, uint32_t seq,
-    unsigned items, char sep)
+static char cached_items(
+    struct session *s, struct job *j, uint32_t seq, unsigned items, char sep)
 {
 	struct message_cache cache = {STR_EMPTY, STR_EMPTY, STR_EMPTY};
 
 	arena_clear(&s->scratch);
-	if (view_cache(s->view, seq, &s->scratch, &cache) != STORE_OK) {
+	enum store_result r = view_cache(s->view, seq, &s->scratch, &cache);
+	if (r != STORE_OK) {
+		s->read_failed = r;
 		j->gone = true;
 		return sep;
 	}
@@ -196,8 +198,8 @@ static char cached_items(struct session *s, struct job *j, uint32_t seq,
 	if (items & FETCH_BODY)
 		sep = cached_item(s, "BODY ", cache.body, sep);
 	if (items & FETCH_STRUCTURE)
-		sep = cached_item(s, "BODYSTRUCTURE ", cache.bodystructure,
-		    sep);
+		sep = cached_item(
+		    s, "BODYSTRUCTURE ", cache.bodystructure, sep);
 	return sep;
 }
 
@@ -211,7 +213,8 @@ static void fetch_one(struct session *s, struct job *j, uint32_t seq)
 		return;
 	if (j->told_flags != NULL && (j->told_flags[seq / 8] >> seq % 8 & 1))
 		items |= FETCH_FLAGS |
-		    (s->enabled & ENABLED_CONDSTORE ? FETCH_MODSEQ : 0);
+		    (s->enabled & ENABLED_CONDSTORE ? FETCH_MODSEQ | FETCH_UID
+						    : 0);
 	char sep = simple_items(s, j, seq, m, items);
 	if (items & FETCH_CACHED)
 		sep = cached_items(s, j, seq, items, sep);
@@ -259,7 +262,7 @@ static void tell_vanished(
 	if (info == NULL || info->uidnext <= 1 || set->saved)
 		return;
 	uint32_t star = count > 0 ? view_message(s->view, count)->uid
-	                          : info->uidnext - 1;
+				  : info->uidnext - 1;
 	if (set_normalize(set, star, &s->arena, &uids) < 0)
 		return;
 	while (uids.count > 0 && uids.r[uids.count - 1].first >= info->uidnext)
@@ -294,14 +297,13 @@ void cmd_fetch(struct session *s, struct command *c)
 	if (j.what.sees)
 		set_seen(s, &j);
 	j.info = box_find_id(s->box, s->mailbox);
+	s->read_failed = STORE_GONE;
 	fetch_all(s, &j);
 	arena_clear(&s->scratch);
 	if (j.unknown_cte)
-		reply_no(s, c, "UNKNOWN-CTE",
-		    "A part's encoding is not known");
+		reply_no(s, c, "UNKNOWN-CTE", "A part's encoding is not known");
 	else if (j.gone)
-		reply_no(s, c, "EXPUNGEISSUED",
-		    "Some messages could not be read");
+		reply_result(s, c, s->read_failed, "");
 	else
 		reply_ok(s, c, NULL, "Fetched");
 }

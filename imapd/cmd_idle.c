@@ -44,7 +44,7 @@ void cmd_idle(struct session *s, struct command *c)
 		c->replied = true;
 		session_bye(s, NULL,
 		    s->gone ? "The selected mailbox was deleted"
-		            : "Silent for too long",
+			    : "Silent for too long",
 		    s->gone ? "mailbox deleted" : "timeout in IDLE");
 		return;
 	}

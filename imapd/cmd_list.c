@@ -54,8 +54,8 @@ static bool selection_options(struct command *c, struct list *l)
 			return false;
 	}
 	if (l->recursive && !l->subscribed && !l->special_use)
-		return parser_fail(&c->in,
-		    "RECURSIVEMATCH needs another selection option");
+		return parser_fail(
+		    &c->in, "RECURSIVEMATCH needs another selection option");
 	return parser_space(&c->in);
 }
 
@@ -118,8 +118,8 @@ static bool add_pattern(struct session *s, struct command *c, struct list *l,
 	return true;
 }
 
-static bool patterns(struct session *s, struct command *c, struct list *l,
-    struct str reference)
+static bool patterns(
+    struct session *s, struct command *c, struct list *l, struct str reference)
 {
 	struct str pattern;
 
@@ -149,8 +149,7 @@ static bool selected(const struct list *l, const struct list_name *n)
 	if (!l->subscribed && !l->special_use)
 		return n->info != NULL || n->has_children;
 	return (!l->subscribed || n->subscribed) &&
-	    (!l->special_use ||
-	        (n->info != NULL && n->info->use != USE_NONE));
+	    (!l->special_use || (n->info != NULL && n->info->use != USE_NONE));
 }
 
 static void attribute(struct session *s, const char *name, bool *any)
@@ -166,16 +165,17 @@ static void attributes(
 {
 	bool any = false;
 	const char *use = n->info == NULL ? NULL
-	                                  : special_use_name(n->info->use);
+					  : special_use_name(n->info->use);
 
 	if (n->info == NULL)
-		attribute(s, l->extended || (s->enabled & ENABLED_REV2)
-		        ? "\\NonExistent"
-		        : "\\Noselect", &any);
+		attribute(s,
+		    l->extended || (s->enabled & ENABLED_REV2) ? "\\NonExistent"
+							       : "\\Noselect",
+		    &any);
 	else if (!n->info->selectable)
 		attribute(s, "\\Noselect", &any);
-	attribute(s, n->has_children ? "\\HasChildren" : "\\HasNoChildren",
-	    &any);
+	attribute(
+	    s, n->has_children ? "\\HasChildren" : "\\HasNoChildren", &any);
 	if (l->show_subscribed && n->subscribed)
 		attribute(s, "\\Subscribed", &any);
 	if (use != NULL)
@@ -194,8 +194,9 @@ static void respond_list(struct session *s, const struct list *l,
 		if (l->subscribed)
 			out_text(s, "\"SUBSCRIBED\"");
 		if (l->special_use)
-			out_text(s, l->subscribed ? " \"SPECIAL-USE\""
-			                          : "\"SPECIAL-USE\"");
+			out_text(s,
+			    l->subscribed ? " \"SPECIAL-USE\""
+					  : "\"SPECIAL-USE\"");
 		out_text(s, "))");
 	}
 	out_end(s);
@@ -220,8 +221,7 @@ static void mark_hidden(const struct list *l, const struct list_names *all)
 static void list_one(
     struct session *s, const struct list *l, const struct list_name *n)
 {
-	bool below = l->recursive &&
-	    (!l->subscribed || n->subscribed_below) &&
+	bool below = l->recursive && (!l->subscribed || n->subscribed_below) &&
 	    (!l->special_use || n->use_below);
 
 	if (!matches(l, n->name) ||
@@ -310,8 +310,8 @@ static void lsub_one(
 		if (!percent || !n->subscribed_below)
 			return;
 	}
-	out_text(s, only_above ? "* LSUB (\\Noselect) \"/\" "
-	                       : "* LSUB () \"/\" ");
+	out_text(
+	    s, only_above ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ");
 	out_mailbox(s, n->name);
 	out_end(s);
 }

@@ -26,7 +26,7 @@ static bool use_parameter(struct session *s, struct command *c, int *use)
 		if (found == USE_NONE || *use != USE_NONE) {
 			reply_no(s, c, "USEATTR",
 			    found == USE_NONE ? "This use is not known"
-			                      : "One use for one mailbox");
+					      : "One use for one mailbox");
 			return false;
 		}
 		*use = found;

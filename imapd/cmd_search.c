@@ -19,8 +19,7 @@ static bool add(struct session *s, struct found *f, uint32_t seq)
 {
 	if (f->count == f->room) {
 		size_t more = f->room * 2 + 64;
-		uint32_t *grown =
-		    arena_alloc(&s->arena, more * sizeof(*grown));
+		uint32_t *grown = arena_alloc(&s->arena, more * sizeof(*grown));
 
 		if (grown == NULL)
 			return false;
@@ -84,8 +83,7 @@ static void save(
 		bool max = i == f->count - 1 && (ends & RETURN_MAX);
 
 		if (all || min || max)
-			s->saved[n++] =
-			    view_message(s->view, f->seqs[i])->uid;
+			s->saved[n++] = view_message(s->view, f->seqs[i])->uid;
 	}
 	s->saved_count = n;
 }
@@ -168,8 +166,8 @@ static void modseq_of_ends(
 		f->modseq = a > b ? a : b;
 }
 
-static void respond(struct session *s, struct command *c,
-    struct search *search, struct found *f)
+static void respond(struct session *s, struct command *c, struct search *search,
+    struct found *f)
 {
 	modseq_of_ends(s, search, f);
 	if (search->wanted & RETURN_SAVE)

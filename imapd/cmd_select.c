@@ -23,8 +23,7 @@ void session_deselect(struct session *s)
 		s->state = AUTHENTICATED;
 }
 
-static void respond_modseq(
-    struct session *s, const struct mailbox_info *info)
+static void respond_modseq(struct session *s, const struct mailbox_info *info)
 {
 	out_text(s, "* OK [HIGHESTMODSEQ ");
 	out_number(s, info->highest_modseq);
@@ -93,8 +92,7 @@ static void respond_rev1(struct session *s, const struct mailbox_info *info)
 	out_end(s);
 }
 
-static void respond_selected(
-    struct session *s, const struct mailbox_info *info)
+static void respond_selected(struct session *s, const struct mailbox_info *info)
 {
 	respond_flags(s, info);
 	s->told = view_count(s->view);
@@ -139,8 +137,7 @@ static enum store_result open_view(
 	return r;
 }
 
-static void select_mailbox(
-    struct session *s, struct command *c, bool read_only)
+static void select_mailbox(struct session *s, struct command *c, bool read_only)
 {
 	const struct mailbox_info *info = NULL;
 	struct qresync q = {0};
@@ -191,8 +188,7 @@ void cmd_close(struct session *s, struct command *c)
 		enum store_result r = box_expunge(
 		    s->box, s->mailbox, NULL, &s->arena, &vanished);
 
-		if (r != STORE_OK && r != STORE_GONE &&
-		    r != STORE_NO_MAILBOX) {
+		if (r != STORE_OK && r != STORE_GONE && r != STORE_NO_MAILBOX) {
 			reply_result(s, c, r, "");
 			return;
 		}

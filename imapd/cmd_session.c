@@ -72,8 +72,7 @@ void cmd_enable(struct session *s, struct command *c)
 	out_text(s, "* ENABLED");
 	unsigned flags = 0;
 	for (size_t i = 0; i < ARRAY_LEN(can_enable); i++) {
-		if (!(now >> i & 1) ||
-		    !(can_enable[i].flags & ~s->enabled))
+		if (!(now >> i & 1) || !(can_enable[i].flags & ~s->enabled))
 			continue;
 		out_char(s, ' ');
 		out_text(s, can_enable[i].name);

@@ -2,8 +2,17 @@
 #include "imapd/response.h"
 #include "imapd/status.h"
 
-enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE,
-	HIGHESTMODSEQ, APPENDLIMIT };
+enum item {
+	MESSAGES,
+	RECENT,
+	UIDNEXT,
+	UIDVALIDITY,
+	UNSEEN,
+	DELETED,
+	SIZE,
+	HIGHESTMODSEQ,
+	APPENDLIMIT
+};
 
 static const char *const items[] = {
     [MESSAGES] = "MESSAGES",

@@ -18,8 +18,8 @@ struct store {
 	uint64_t unchanged_since; /* 0: any */
 	bool unchanged_given;
 	struct flag_list flags;
-	uint64_t keyword_bits; /* of flags.keywords, after the change */
-	struct belief *before; /* SILENT: from the first message of seqs to
+	uint64_t keyword_bits;   /* of flags.keywords, after the change */
+	struct belief *before;   /* SILENT: from the first message of seqs to
 	                        * the last */
 	const uint32_t *refused; /* uids that UNCHANGEDSINCE spared */
 	size_t refused_count;
@@ -49,9 +49,9 @@ static bool parse(struct session *s, struct command *c, struct store *st)
 	if (!parser_space(&c->in) || !arg_messages(s, c, &st->seqs) ||
 	    !parser_space(&c->in) || !modifiers(s, c, st))
 		return false;
-	st->op = parser_skip(&c->in, '+')   ? FLAGS_ADD
-	    : parser_skip(&c->in, '-') ? FLAGS_REMOVE
-	                               : FLAGS_SET;
+	st->op = parser_skip(&c->in, '+') ? FLAGS_ADD
+	    : parser_skip(&c->in, '-')    ? FLAGS_REMOVE
+					  : FLAGS_SET;
 	if (!parser_word(&c->in, &item))
 		return false;
 	st->silent = str_case_eq(item, STR("FLAGS.SILENT"));
@@ -66,8 +66,8 @@ static bool remember(struct session *s, struct store *st)
 	uint32_t first = st->seqs.r[0].first;
 	uint32_t end = st->seqs.r[st->seqs.count - 1].last;
 
-	st->before = arena_alloc(&s->arena,
-	    ((size_t)end - first + 1) * sizeof(*st->before));
+	st->before = arena_alloc(
+	    &s->arena, ((size_t)end - first + 1) * sizeof(*st->before));
 	if (st->before == NULL)
 		return false;
 	for (uint32_t q = first; q <= end; q++) {
@@ -149,6 +149,9 @@ static bool skip(
 static void respond_all(
     struct session *s, struct command *c, const struct store *st)
 {
+	/* RFC 7162 section 3.2.4: with CONDSTORE the uid is always there. */
+	bool uid = c->uid || (s->enabled & ENABLED_CONDSTORE) != 0;
+
 	for (size_t i = 0; i < st->seqs.count; i++) {
 		uint32_t last = st->seqs.r[i].last;
 
@@ -158,7 +161,7 @@ static void respond_all(
 			if (m == NULL || s->dead)
 				return;
 			if (!was_refused(st, m->uid))
-				respond_fetch_flags(s, q, m, true, c->uid);
+				respond_fetch_flags(s, q, m, true, uid);
 		}
 	}
 }
@@ -172,9 +175,8 @@ static void modified_code(struct session *s, struct command *c,
 	size_t n = 0;
 
 	for (size_t i = 0; numbers != NULL && i < st->refused_count; i++) {
-		uint32_t number = c->uid
-		    ? st->refused[i]
-		    : view_seq(s->view, st->refused[i]);
+		uint32_t number = c->uid ? st->refused[i]
+					 : view_seq(s->view, st->refused[i]);
 
 		if (number != 0)
 			numbers[n++] = number;
@@ -195,9 +197,9 @@ static enum store_result change(
 		*refused = st->uids;
 		return STORE_OK;
 	}
-	return box_store(s->box, s->mailbox, st->uids, st->op,
-	    st->flags.flags, st->flags.keywords, st->flags.keyword_count,
-	    st->unchanged_since, &s->arena, refused, &modseq);
+	return box_store(s->box, s->mailbox, st->uids, st->op, st->flags.flags,
+	    st->flags.keywords, st->flags.keyword_count, st->unchanged_since,
+	    &s->arena, refused, &modseq);
 }
 
 void cmd_store(struct session *s, struct command *c)

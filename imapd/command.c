@@ -77,7 +77,8 @@ struct str command_tag(struct str text)
 	struct parser in = parser_new(text, NULL);
 	struct str tag;
 
-	return parser_tag(&in, &tag) && tag.len <= COMMAND_TAG_MAX ? tag : STR("*");
+	return parser_tag(&in, &tag) && tag.len <= COMMAND_TAG_MAX ? tag
+								   : STR("*");
 }
 
 /* The row of the command that begins in c->in; NULL when there is none. */
@@ -103,8 +104,8 @@ void command_run(struct session *s, struct str text)
 	if (!parser_tag(&c.in, &c.tag) || !parser_space(&c.in) ||
 	    c.tag.len > COMMAND_TAG_MAX) {
 		c.tag = command_tag(text);
-		reply_bad(s, &c,
-		    c.in.why != NULL ? c.in.why : "the tag is too long");
+		reply_bad(
+		    s, &c, c.in.why != NULL ? c.in.why : "the tag is too long");
 		return;
 	}
 	row = cut_verb(&c);
@@ -129,10 +130,9 @@ bool command_literal(struct session *s, struct str text)
 
 	/* All but the message: TAG APPEND mailbox SP [flags] [date] */
 	if (!parser_tag(&c.in, &c.tag) || c.tag.len > COMMAND_TAG_MAX ||
-	    !parser_space(&c.in) ||
-	    !parser_word(&c.in, &verb) || !str_case_eq(verb, STR("APPEND")) ||
-	    !parser_space(&c.in) || !parser_astring(&c.in, &name) ||
-	    !parser_space(&c.in)) {
+	    !parser_space(&c.in) || !parser_word(&c.in, &verb) ||
+	    !str_case_eq(verb, STR("APPEND")) || !parser_space(&c.in) ||
+	    !parser_astring(&c.in, &name) || !parser_space(&c.in)) {
 		arena_clear(&s->arena);
 		return false;
 	}
@@ -267,8 +267,8 @@ bool set_to_messages(struct session *s, const struct set *set, bool uid,
 	if (set->saved)
 		return saved_to_messages(s, out);
 	if (uid) {
-		uint32_t star =
-		    count > 0 ? view_message(s->view, count)->uid : UINT32_MAX;
+		uint32_t star = count > 0 ? view_message(s->view, count)->uid
+					  : UINT32_MAX;
 
 		if (set_normalize(set, star, &s->arena, out) < 0)
 			return false;

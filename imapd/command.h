@@ -53,8 +53,7 @@ bool arg_flags(struct command *c, bool bare_allowed, struct flag_list *out);
  * A sequence set as sequence numbers of the view, by uid when c->uid.
  * On false either c->in.why is set, or a reply was sent (c->replied).
  */
-bool arg_messages(
-    struct session *s, struct command *c, struct ranges *out);
+bool arg_messages(struct session *s, struct command *c, struct ranges *out);
 bool set_to_messages(struct session *s, const struct set *set, bool uid,
     struct ranges *out, const char **why);
 /* The uids of these messages, in the arena; false when that is full. */

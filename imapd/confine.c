@@ -17,8 +17,8 @@
 #define RIGHTS_1 ((UINT64_C(1) << 13) - 1)
 #define REFER    (UINT64_C(1) << 13)
 #define TRUNCATE (UINT64_C(1) << 14)
-#define READING                                                    \
-	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | \
+#define READING                                                                \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |           \
 	    LANDLOCK_ACCESS_FS_READ_DIR)
 
 static int allow(int rules, int directory, uint64_t rights)

@@ -44,8 +44,8 @@ static void confined(void)
 
 	if (confine_to(mine, listed) != 1)
 		_exit(10);
-	if (!can_make("mine/new") || rename(path("mine/new"),
-	        path("mine/renamed")) < 0 ||
+	if (!can_make("mine/new") ||
+	    rename(path("mine/new"), path("mine/renamed")) < 0 ||
 	    truncate(path("mine/renamed"), 10) < 0 ||
 	    unlink(path("mine/renamed")) < 0)
 		_exit(11);

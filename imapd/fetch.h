@@ -9,20 +9,20 @@
 #include "imapd/message.h"
 #include "imapd/parser.h"
 
-#define FETCH_UID        1u
-#define FETCH_FLAGS      2u
-#define FETCH_DATE       4u
-#define FETCH_SIZE       8u
-#define FETCH_MODSEQ     16u
-#define FETCH_ENVELOPE   32u
-#define FETCH_BODY       64u
-#define FETCH_STRUCTURE  128u
-#define FETCH_CACHED (FETCH_ENVELOPE | FETCH_BODY | FETCH_STRUCTURE)
+#define FETCH_UID       1u
+#define FETCH_FLAGS     2u
+#define FETCH_DATE      4u
+#define FETCH_SIZE      8u
+#define FETCH_MODSEQ    16u
+#define FETCH_ENVELOPE  32u
+#define FETCH_BODY      64u
+#define FETCH_STRUCTURE 128u
+#define FETCH_CACHED    (FETCH_ENVELOPE | FETCH_BODY | FETCH_STRUCTURE)
 
 #define FETCH_SECTIONS_MAX 200
 
 enum section_kind {
-	SECTION_ALL,    /* the part, or the message */
+	SECTION_ALL, /* the part, or the message */
 	SECTION_HEADER,
 	SECTION_FIELDS,
 	SECTION_FIELDS_NOT,

@@ -14,8 +14,8 @@ static struct section *add_section(struct parser *in, struct fetch *f)
 	}
 	if (f->section_count == f->section_room) {
 		size_t more = f->section_room * 2 + 4;
-		struct section *grown =
-		    arena_alloc(in->arena, more * sizeof(*grown));
+		struct section *grown = arena_alloc(
+		    in->arena, more * sizeof(*grown));
 
 		if (grown == NULL) {
 			parser_fail(in, "the command is too large");
@@ -69,15 +69,14 @@ static bool field_names(struct parser *in, struct section *s)
 			return parser_fail(in, "too many header fields");
 		if (s->field_count == room) {
 			size_t more = room * 2 + 8;
-			struct str *grown =
-			    arena_alloc(in->arena, more * sizeof(*grown));
+			struct str *grown = arena_alloc(
+			    in->arena, more * sizeof(*grown));
 
 			if (grown == NULL)
 				return parser_fail(
 				    in, "the command is too large");
 			if (room > 0)
-				memcpy(grown, s->fields,
-				    room * sizeof(*grown));
+				memcpy(grown, s->fields, room * sizeof(*grown));
 			s->fields = grown;
 			room = more;
 		}

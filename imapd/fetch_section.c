@@ -68,11 +68,11 @@ static enum section_result send_small(struct session *s, struct opened *m,
 	size_t before = s->out.len;
 	if (len == 0)
 		return SECTION_SENT;
-	enum store_result r =
-	    view_read(s->view, m->seq, offset, len, &s->out);
+	enum store_result r = view_read(s->view, m->seq, offset, len, &s->out);
 	if (r == STORE_OK && s->out.len - before == len)
 		return SECTION_SENT;
 	s->out.len = start;
+	s->read_failed = r != STORE_OK ? r : STORE_GONE;
 	return nil(s, section, sep);
 }
 
@@ -91,9 +91,10 @@ static enum section_result send_large(struct session *s, struct opened *m,
 	uint64_t start;
 	int fd;
 
-	if (view_read(s->view, m->seq, offset, PIECE, &piece) != STORE_OK ||
-	    piece.len != PIECE) {
+	enum store_result r = view_read(s->view, m->seq, offset, PIECE, &piece);
+	if (r != STORE_OK || piece.len != PIECE) {
 		buf_free(&piece);
+		s->read_failed = r != STORE_OK ? r : STORE_GONE;
 		return nil(s, section, sep);
 	}
 	head(s, section, sep);
@@ -109,8 +110,7 @@ static enum section_result send_large(struct session *s, struct opened *m,
 		uint64_t n = len < PIECE ? len : PIECE;
 
 		buf_clear(&piece);
-		if (view_read(s->view, m->seq, offset, n, &piece) !=
-		        STORE_OK ||
+		if (view_read(s->view, m->seq, offset, n, &piece) != STORE_OK ||
 		    piece.len != n)
 			break_off(s);
 		out_str(s, buf_str(&piece));
@@ -131,7 +131,7 @@ static enum section_result send_range(struct session *s, struct opened *m,
 		    sep);
 	clip(section, &offset, &len);
 	return len <= PIECE ? send_small(s, m, section, offset, len, sep)
-	                    : send_large(s, m, section, offset, len, sep);
+			    : send_large(s, m, section, offset, len, sep);
 }
 
 /* The message that a message/rfc822 part holds, or NULL. */

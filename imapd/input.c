@@ -171,8 +171,7 @@ static size_t skip_literal(struct input *in, struct str octets)
 	return n;
 }
 
-size_t input_feed(
-    struct input *in, struct str octets, enum input_event *event)
+size_t input_feed(struct input *in, struct str octets, enum input_event *event)
 {
 	size_t done = 0;
 

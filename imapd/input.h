@@ -17,25 +17,30 @@
 #define INPUT_TAIL 32 /* octets that hold any literal's announcement */
 
 enum input_event {
-	INPUT_MORE,     /* feed more */
-	INPUT_COMMAND,  /* text is a whole command, without its line end */
-	INPUT_LITERAL,  /* text ends with "{n}" CRLF; decide, then go on */
-	INPUT_TOO_LONG  /* the maximum was passed; text holds its beginning.
+	INPUT_MORE,    /* feed more */
+	INPUT_COMMAND, /* text is a whole command, without its line end */
+	INPUT_LITERAL, /* text ends with "{n}" CRLF; decide, then go on */
+	INPUT_TOO_LONG /* the maximum was passed; text holds its beginning.
 	                 * The rest is skipped by the calls that follow. */
 };
 
-enum input_state { INPUT_IN_LINE, INPUT_IN_LITERAL, INPUT_UNDECIDED,
-	INPUT_SKIP_LINE, INPUT_SKIP_LITERAL };
+enum input_state {
+	INPUT_IN_LINE,
+	INPUT_IN_LITERAL,
+	INPUT_UNDECIDED,
+	INPUT_SKIP_LINE,
+	INPUT_SKIP_LITERAL
+};
 
 struct input {
 	struct buf text;
-	size_t line; /* where the line that is gathered begins in text */
+	size_t line;    /* where the line that is gathered begins in text */
 	size_t skipped; /* octets in tail */
 	enum input_state state;
 	uint64_t literal_len; /* of the last literal announced */
 	uint64_t literal_left;
-	bool literal_waits;   /* the client waits for "+" */
-	bool literal_binary;  /* "~{n}" */
+	bool literal_waits;  /* the client waits for "+" */
+	bool literal_binary; /* "~{n}" */
 	char tail[INPUT_TAIL];
 };
 
@@ -49,8 +54,7 @@ bool input_is_empty(const struct input *in);
  * Takes octets up to the next event; returns how many. After INPUT_COMMAND
  * and INPUT_TOO_LONG the text is valid until the next call.
  */
-size_t input_feed(
-    struct input *in, struct str octets, enum input_event *event);
+size_t input_feed(struct input *in, struct str octets, enum input_event *event);
 
 /* After INPUT_LITERAL. -1: it would pass the maximum; input_refuse then. */
 int input_take(struct input *in);

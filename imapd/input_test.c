@@ -12,6 +12,7 @@
  * Commands of at most 40 octets; a literal that fits is taken, another is
  * refused. What happened as text: "c" command, "l" literal, "t" too long.
  */
+// clang-format off
 static const struct {
 	const char *in, *want;
 } rows[] = {
@@ -47,6 +48,7 @@ static const struct {
     {"a 34567890123456789012345678901234567890 {5}\r\nb\r\n",
         "t<a 34567890123456789012345678901234567890>c<b>"},
 };
+// clang-format on
 
 static void run(const char *text, size_t piece, struct buf *out)
 {
@@ -56,8 +58,7 @@ static void run(const char *text, size_t piece, struct buf *out)
 	input_init(&in, 40);
 	while (rest.len > 0) {
 		enum input_event event;
-		size_t n = input_feed(
-		    &in, str_sub(rest, 0, piece), &event);
+		size_t n = input_feed(&in, str_sub(rest, 0, piece), &event);
 
 		rest = str_skip(rest, n);
 		switch (event) {

@@ -34,8 +34,9 @@ bool list_match(struct str pattern, struct str name)
 		for (size_t k = name.len + 1; k > 0; k--) {
 			bool same = k > 1 && at[k - 2] &&
 			    (name.p[k - 2] == c ||
-			        (k - 2 < folded && ascii_lower(name.p[k - 2]) ==
-			                ascii_lower(c)));
+				(k - 2 < folded &&
+				    ascii_lower(name.p[k - 2]) ==
+					ascii_lower(c)));
 
 			at[k - 1] = same;
 			any |= same;

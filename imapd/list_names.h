@@ -13,7 +13,7 @@ struct list_name {
 	struct str name;
 	const struct mailbox_info *info; /* NULL: no mailbox */
 	bool subscribed;
-	bool has_children;       /* a mailbox lies below */
+	bool has_children; /* a mailbox lies below */
 	bool subscribed_below;
 	bool use_below;          /* one with a special use lies below */
 	bool hidden_below;       /* LIST: one that is meant, but not shown */

@@ -45,7 +45,7 @@ static int start(void)
 		    house->mail_store_directory, why);
 	if (!confine_possible())
 		log_warning("the kernel has no Landlock: only the store's "
-		            "own care keeps users' sessions apart");
+			    "own care keeps users' sessions apart");
 	return store != NULL ? 0 : -1;
 }
 
@@ -68,10 +68,9 @@ static void serve(struct conn *conn)
 	daemon_count("sessions", 1);
 	session_run(s, str_from(a.tag));
 	log_info("%s: session end: user=<%s>, client=%s, commands=%u, "
-	         "in=%llu, out=%llu, seconds=%lld (%s)",
+		 "in=%llu, out=%llu, seconds=%lld (%s)",
 	    s->id.text, s->login, a.client, s->commands,
-	    (unsigned long long)s->octets_in,
-	    (unsigned long long)s->octets_out,
+	    (unsigned long long)s->octets_in, (unsigned long long)s->octets_out,
 	    (long long)(clock_ms() - began) / 1000,
 	    s->ended != NULL ? s->ended : "logout");
 	trace_event(TRACE_SESSION_END, &s->id, NULL, "imap user=%s commands=%u",

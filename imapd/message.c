@@ -17,6 +17,14 @@ static void reuse(struct buf *b, uint64_t most)
 	b->most = (size_t)most;
 }
 
+/* Remembers a failure for the reply. */
+static enum store_result noted(struct session *s, enum store_result r)
+{
+	if (r != STORE_OK)
+		s->read_failed = r;
+	return r;
+}
+
 struct opened *message_open(struct session *s, uint32_t seq)
 {
 	const struct message *m = view_message(s->view, seq);
@@ -63,7 +71,7 @@ enum store_result message_header_len(
 
 	if (r == STORE_OK && *len > m->size)
 		*len = m->size;
-	return r;
+	return noted(s, r);
 }
 
 enum store_result message_header(
@@ -82,7 +90,7 @@ enum store_result message_header(
 		buf_clear(&m->header);
 		r = view_read(s->view, m->seq, 0, len, &m->header);
 		if (r != STORE_OK)
-			return r;
+			return noted(s, r);
 		m->has_header = true;
 	}
 	*out = buf_str(&m->header);
@@ -94,10 +102,10 @@ enum store_result message_bytes(
 {
 	if (!m->has_bytes) {
 		buf_clear(&m->bytes);
-		enum store_result r =
-		    view_read(s->view, m->seq, 0, m->size, &m->bytes);
+		enum store_result r = view_read(
+		    s->view, m->seq, 0, m->size, &m->bytes);
 		if (r != STORE_OK)
-			return r;
+			return noted(s, r);
 		m->has_bytes = true;
 	}
 	*out = buf_str(&m->bytes);
@@ -115,5 +123,5 @@ enum store_result message_parsed(
 	if (m->root == NULL)
 		m->root = mime_parse(all, &m->arena);
 	*root = m->root;
-	return m->root != NULL ? STORE_OK : STORE_LIMIT;
+	return m->root != NULL ? STORE_OK : noted(s, STORE_LIMIT);
 }

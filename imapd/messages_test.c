@@ -2,6 +2,9 @@
 /* Sessions: FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE, CONDSTORE, QRESYNC. */
 #include "imapd/testing.h"
 
+/* One line of a script a line. */
+// clang-format off
+
 #define MULTIPART                                                           \
 	"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"                          \
 	"To: b@example.org\r\n"                                             \
@@ -414,7 +417,7 @@ static void keeps_modseqs(void **state)
 	    "1< * ESEARCH (TAG \"g\") MIN 1 MODSEQ 4",
 	    "1< g OK Found what there is",
 	    "1> h STORE 3 FLAGS (\\Deleted)",
-	    "1< * 3 FETCH (FLAGS (\\Deleted) MODSEQ (V))",
+	    "1< * 3 FETCH (UID 3 FLAGS (\\Deleted) MODSEQ (V))",
 	    "1< h OK Stored",
 	    "1> i EXPUNGE",
 	    "1< * 3 EXPUNGE",
@@ -484,6 +487,7 @@ static void resynchronizes(void **state)
 	play(script);
 }
 
+// clang-format on
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -13,12 +13,7 @@ bool parser_fail(struct parser *in, const char *why)
 /* RFC 9051 ASTRING-CHAR: no "(" ")" "{" SP CTL "%" "*" DQUOTE "\" */
 bool parser_is_atom_char(char c)
 {
-	switch (c) {
-	case '(': case ')': case '{': case '%': case '*': case '"': case '\\':
-		return false;
-	default:
-		return c > 0x20 && c < 0x7f;
-	}
+	return c > 0x20 && c < 0x7f && strchr("(){%*\"\\", c) == NULL;
 }
 
 static struct str left(const struct parser *in)
@@ -137,8 +132,8 @@ static bool quoted(struct parser *in, struct str *out)
 			in->p++;
 			if (in->p == in->end ||
 			    (*in->p != '"' && *in->p != '\\'))
-				return parser_fail(in,
-				    "a backslash before what needs none");
+				return parser_fail(
+				    in, "a backslash before what needs none");
 		}
 		in->p++;
 	}
@@ -279,7 +274,7 @@ bool parser_day(struct parser *in, int64_t *out)
 {
 	struct str text;
 	bool ok = parser_peek(in) == '"' ? quoted(in, &text)
-	                                 : parser_atom(in, &text);
+					 : parser_atom(in, &text);
 
 	if (!ok || date_parse_imap_day(text, out) < 0)
 		return parser_fail(in, "a date is malformed");

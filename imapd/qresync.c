@@ -31,8 +31,8 @@ bool qresync_parse(struct command *c, struct qresync *out)
 	memset(out, 0, sizeof(*out));
 	if (!parser_space(&c->in) ||
 	    !parser_char(&c->in, '(', "a list is missing") ||
-	    !parser_u32(&c->in, &out->uidvalidity) ||
-	    !parser_space(&c->in) || !parser_u64(&c->in, &out->modseq))
+	    !parser_u32(&c->in, &out->uidvalidity) || !parser_space(&c->in) ||
+	    !parser_u64(&c->in, &out->modseq))
 		return false;
 	if (parser_skip(&c->in, ' ') && parser_peek(&c->in) != '(') {
 		if (!known_set(c, &out->known))
@@ -46,8 +46,7 @@ bool qresync_parse(struct command *c, struct qresync *out)
 	return parser_char(&c->in, ')', "a list does not end");
 }
 
-static void out_gap(
-    struct session *s, uint32_t first, uint32_t last, bool *any)
+static void out_gap(struct session *s, uint32_t first, uint32_t last, bool *any)
 {
 	out_text(s, *any ? "," : "* VANISHED (EARLIER) ");
 	*any = true;
@@ -88,8 +87,8 @@ static bool respond_absent(struct session *s, const struct ranges *known)
 static bool respond_gone(
     struct session *s, const struct ranges *known, struct uid_set gone)
 {
-	uint32_t *uids =
-	    arena_alloc(&s->arena, (gone.count + 1) * sizeof(*uids));
+	uint32_t *uids = arena_alloc(
+	    &s->arena, (gone.count + 1) * sizeof(*uids));
 	size_t n = 0;
 
 	if (uids == NULL)
@@ -112,8 +111,8 @@ void respond_vanished(
 
 	if (known->count == 0)
 		return;
-	enum store_result r =
-	    view_vanished(s->view, modseq, &s->arena, &gone, &complete);
+	enum store_result r = view_vanished(
+	    s->view, modseq, &s->arena, &gone, &complete);
 	if (r != STORE_OK || !complete)
 		any = respond_absent(s, known);
 	else
@@ -131,8 +130,8 @@ static bool known_uids(struct session *s, const struct qresync *q,
 
 	if (uidnext <= 1)
 		return false;
-	if (set_normalize(q->has_known ? &q->known : &every, 0, &s->arena,
-	        out) < 0)
+	if (set_normalize(
+		q->has_known ? &q->known : &every, 0, &s->arena, out) < 0)
 		return false;
 	while (out->count > 0 && out->r[out->count - 1].first >= uidnext)
 		out->count--;
@@ -141,8 +140,8 @@ static bool known_uids(struct session *s, const struct qresync *q,
 	return out->count > 0;
 }
 
-void respond_qresync(struct session *s, const struct qresync *q,
-    const struct mailbox_info *info)
+void respond_qresync(
+    struct session *s, const struct qresync *q, const struct mailbox_info *info)
 {
 	struct ranges known;
 

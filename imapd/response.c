@@ -9,9 +9,9 @@
 #include "imapd/utf7.h"
 #include "imapd/write.h"
 
-#define OUT_PIECE ((size_t)32 << 10) /* given to the stream at once */
+#define OUT_PIECE  ((size_t)32 << 10)  /* given to the stream at once */
 #define FILE_PIECE ((uint64_t)1 << 20) /* sent from a file at once */
-#define PENDING   ((size_t)128 << 10) /* sent before more is made */
+#define PENDING    ((size_t)128 << 10) /* sent before more is made */
 
 /* ---- octets ---- */
 
@@ -40,8 +40,8 @@ static void to_stream(struct session *s)
 static void send_all(struct session *s)
 {
 	if (!s->dead && stream_pending(s->stream) > 0 &&
-	    stream_flush(s->stream,
-	        deadline_in(s->conf->imap_write_timeout)) != STREAM_OK)
+	    stream_flush(s->stream, deadline_in(s->conf->imap_write_timeout)) !=
+		STREAM_OK)
 		give_up(s, "the client does not read");
 }
 
@@ -68,9 +68,10 @@ void out_file(struct session *s, int fd, uint64_t offset, uint64_t len)
 		uint64_t n = len < FILE_PIECE ? len : FILE_PIECE;
 
 		if (stream_send_file(s->stream, fd, offset, n,
-		        deadline_in(s->conf->imap_write_timeout)) != STREAM_OK)
-			give_up(s, "the client does not read, or a message "
-			           "could not be read");
+			deadline_in(s->conf->imap_write_timeout)) != STREAM_OK)
+			give_up(s,
+			    "the client does not read, or a message "
+			    "could not be read");
 		s->octets_out += n;
 		offset += n;
 		len -= n;
@@ -215,15 +216,15 @@ static void finish(struct session *s, struct command *c, const char *word,
 		    "mailbox deleted");
 }
 
-void reply_ok(struct session *s, struct command *c, const char *code,
-    const char *text)
+void reply_ok(
+    struct session *s, struct command *c, const char *code, const char *text)
 {
 	s->bad_in_a_row = 0;
 	finish(s, c, "OK", code, text);
 }
 
-void reply_no(struct session *s, struct command *c, const char *code,
-    const char *text)
+void reply_no(
+    struct session *s, struct command *c, const char *code, const char *text)
 {
 	s->bad_in_a_row = 0;
 	finish(s, c, "NO", code, text);
@@ -238,8 +239,8 @@ void reply_bad(struct session *s, struct command *c, const char *why)
 	out_text(s, why + 1);
 	out_end(s);
 	if (++s->bad_in_a_row >= s->conf->imap_max_bad_commands)
-		session_bye(s, NULL, "Too many bad commands",
-		    "too many bad commands");
+		session_bye(
+		    s, NULL, "Too many bad commands", "too many bad commands");
 }
 
 static const struct {
@@ -256,7 +257,7 @@ static const struct {
     [STORE_GONE] = {"EXPUNGEISSUED", "Messages have been expunged", false},
     [STORE_BUSY] = {"INUSE", "The account is busy; try again", true},
     [STORE_UNKNOWN] = {"UNAVAILABLE",
-        "The disk failed; it may or may not have been done", true},
+	"The disk failed; it may or may not have been done", true},
     [STORE_NO_SPACE] = {"UNAVAILABLE", "No space on the server", true},
     [STORE_CORRUPT] = {"CORRUPTION", "The account is damaged", true},
     [STORE_ERROR] = {"SERVERBUG", "The store failed", true},
@@ -265,13 +266,13 @@ static const struct {
 const char *result_code(enum store_result result)
 {
 	return (size_t)result < ARRAY_LEN(results) ? results[result].code
-	                                           : "SERVERBUG";
+						   : "SERVERBUG";
 }
 
 const char *result_text(enum store_result result)
 {
 	return (size_t)result < ARRAY_LEN(results) ? results[result].text
-	                                           : "The store failed";
+						   : "The store failed";
 }
 
 void reply_result(struct session *s, struct command *c,
@@ -282,13 +283,13 @@ void reply_result(struct session *s, struct command *c,
 		return;
 	}
 	if ((size_t)result >= ARRAY_LEN(results) || results[result].log)
-		log_warning("%s: user=<%s>, store=%s: %s", s->id.text,
-		    s->login, store_result_name(result), store_why(s->box));
+		log_warning("%s: user=<%s>, store=%s: %s", s->id.text, s->login,
+		    store_result_name(result), store_why(s->box));
 	reply_no(s, c, result_code(result), result_text(result));
 }
 
-void session_bye(struct session *s, const char *code, const char *text,
-    const char *ended)
+void session_bye(
+    struct session *s, const char *code, const char *text, const char *ended)
 {
 	if (s->state == LOGGED_OUT)
 		return;

@@ -46,10 +46,10 @@ void out_flags(struct session *s, uint32_t flags, uint64_t keywords,
  * The tagged end of a command, after the changes that the mailbox has seen
  * (as the command's row allows). code is "TRYCREATE" or NULL.
  */
-void reply_ok(struct session *s, struct command *c, const char *code,
-    const char *text);
-void reply_no(struct session *s, struct command *c, const char *code,
-    const char *text);
+void reply_ok(
+    struct session *s, struct command *c, const char *code, const char *text);
+void reply_no(
+    struct session *s, struct command *c, const char *code, const char *text);
 /* A syntax error; counts towards imap_max_bad_commands. */
 void reply_bad(struct session *s, struct command *c, const char *why);
 /* NO with the code of RFC 5530 that fits, or OK. Logs what is our fault. */
@@ -59,8 +59,8 @@ void reply_result(struct session *s, struct command *c,
 const char *result_code(enum store_result result);
 const char *result_text(enum store_result result);
 /* "* BYE ..."; the session ends after the command. ended: for the log. */
-void session_bye(struct session *s, const char *code, const char *text,
-    const char *ended);
+void session_bye(
+    struct session *s, const char *code, const char *text, const char *ended);
 
 /* "* FLAGS", and with permanent also PERMANENTFLAGS. */
 void respond_flags(struct session *s, const struct mailbox_info *info);
@@ -74,8 +74,8 @@ void respond_new_keywords(struct session *s);
  */
 typedef bool skip_flags(
     struct session *s, uint32_t seq, const struct message *m, void *arg);
-enum store_result session_sync(struct session *s, bool allow_expunge,
-    skip_flags *skip, void *arg);
+enum store_result session_sync(
+    struct session *s, bool allow_expunge, skip_flags *skip, void *arg);
 
 /* "* 5 FETCH (UID 7 FLAGS (...) MODSEQ (9))"; MODSEQ when CONDSTORE is on,
  * FLAGS when `flags`. */

@@ -11,27 +11,36 @@
 
 enum search_kind {
 	KEY_ALL,
-	KEY_NONE,      /* RECENT, NEW: nothing is ever recent here */
-	KEY_AND,       /* all children */
-	KEY_OR,        /* one of two children */
-	KEY_NOT,       /* not its child */
-	KEY_FLAG,      /* flags */
-	KEY_KEYWORD,   /* text: its name */
-	KEY_SET,       /* sequence numbers */
+	KEY_NONE,    /* RECENT, NEW: nothing is ever recent here */
+	KEY_AND,     /* all children */
+	KEY_OR,      /* one of two children */
+	KEY_NOT,     /* not its child */
+	KEY_FLAG,    /* flags */
+	KEY_KEYWORD, /* text: its name */
+	KEY_SET,     /* sequence numbers */
 	KEY_UID,
-	KEY_LARGER, KEY_SMALLER, KEY_MODSEQ, /* number */
-	KEY_BEFORE, KEY_ON, KEY_SINCE,       /* day */
-	KEY_SENTBEFORE, KEY_SENTON, KEY_SENTSINCE,
-	KEY_HEADER,    /* field, text */
-	KEY_BODY, KEY_TEXT
+	/* number: */
+	KEY_LARGER,
+	KEY_SMALLER,
+	KEY_MODSEQ,
+	/* day: */
+	KEY_BEFORE,
+	KEY_ON,
+	KEY_SINCE,
+	KEY_SENTBEFORE,
+	KEY_SENTON,
+	KEY_SENTSINCE,
+	KEY_HEADER, /* field, text */
+	KEY_BODY,
+	KEY_TEXT
 };
 
 struct search_key {
 	enum search_kind kind;
 	uint32_t flags;
-	uint64_t keywords;    /* KEY_KEYWORD: its bit, once resolved */
+	uint64_t keywords; /* KEY_KEYWORD: its bit, once resolved */
 	struct str field;
-	struct str text;      /* UTF-8, case-folded, but for KEY_KEYWORD */
+	struct str text; /* UTF-8, case-folded, but for KEY_KEYWORD */
 	uint64_t number;
 	int64_t day;
 	struct set set;
@@ -47,9 +56,9 @@ struct search_key {
 
 struct search {
 	struct search_key *program; /* one key */
-	bool extended;   /* RETURN was given */
-	unsigned wanted; /* RETURN_... */
-	bool by_modseq;  /* the results have a MODSEQ */
+	bool extended;              /* RETURN was given */
+	unsigned wanted;            /* RETURN_... */
+	bool by_modseq;             /* the results have a MODSEQ */
 	bool bad_charset;
 	int keys, most_keys;
 };
@@ -74,7 +83,7 @@ bool search_header(struct str header, struct str field, struct str text);
 bool search_sent_day(struct str header, int64_t *day);
 /* The text stands in the parts of the message (in its own header too when
  * `header`), their texts decoded. */
-bool search_text(const struct mime_part *root, struct str message,
-    bool header, struct str text);
+bool search_text(const struct mime_part *root, struct str message, bool header,
+    struct str text);
 
 #endif

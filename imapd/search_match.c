@@ -13,7 +13,7 @@ static bool contains(struct str text, struct str needle)
 {
 	return needle.len == 0 ||
 	    (text.len >= needle.len &&
-	        memmem(text.p, text.len, needle.p, needle.len) != NULL);
+		memmem(text.p, text.len, needle.p, needle.len) != NULL);
 }
 
 static bool folded_contains(struct str utf8, struct str needle)
@@ -106,13 +106,13 @@ static const struct mime_part *following(
 	return part == root ? NULL : part->next;
 }
 
-bool search_text(const struct mime_part *root, struct str message,
-    bool header, struct str text)
+bool search_text(const struct mime_part *root, struct str message, bool header,
+    struct str text)
 {
 	for (const struct mime_part *p = root; p != NULL;
 	     p = following(root, p)) {
-		struct str fields =
-		    str_sub(message, p->header_offset, p->header_len);
+		struct str fields = str_sub(
+		    message, p->header_offset, p->header_len);
 
 		if ((header || p != root) && fields_contain(fields, text))
 			return true;
@@ -146,8 +146,7 @@ static bool resolve_set(
 	return set_normalize(&k->set, count, &s->arena, &k->ranges) == 0;
 }
 
-bool search_resolve(
-    struct session *s, struct search_key *key, const char **why)
+bool search_resolve(struct session *s, struct search_key *key, const char **why)
 {
 	if ((key->kind == KEY_SET || key->kind == KEY_UID) &&
 	    !resolve_set(s, key, why))
@@ -206,8 +205,8 @@ void search_order(struct search_key *key)
 
 /* ---- matching ---- */
 
-static bool match_sent(struct session *s, const struct search_key *key,
-    struct opened *o)
+static bool match_sent(
+    struct session *s, const struct search_key *key, struct opened *o)
 {
 	struct str header;
 	int64_t day;
@@ -217,7 +216,7 @@ static bool match_sent(struct session *s, const struct search_key *key,
 		return false;
 	return key->kind == KEY_SENTBEFORE ? day < key->day
 	    : key->kind == KEY_SENTON      ? day == key->day
-	                                   : day >= key->day;
+					   : day >= key->day;
 }
 
 /* What needs the message's bytes. */
@@ -235,8 +234,8 @@ static bool match_bytes(
 	case KEY_BODY:
 	case KEY_TEXT:
 		return message_parsed(s, o, &root) == STORE_OK &&
-		    search_text(root, buf_str(&o->bytes),
-		        key->kind == KEY_TEXT, key->text);
+		    search_text(root, buf_str(&o->bytes), key->kind == KEY_TEXT,
+			key->text);
 	default:
 		return match_sent(s, key, o);
 	}
@@ -258,8 +257,7 @@ static bool match_children(
 	return all;
 }
 
-bool search_match(
-    struct session *s, const struct search_key *key, uint32_t seq)
+bool search_match(struct session *s, const struct search_key *key, uint32_t seq)
 {
 	const struct message *m = view_message(s->view, seq);
 

@@ -101,8 +101,8 @@ static bool negate(struct reader *r, struct search_key **out)
 
 	if (not == NULL)
 		return false;
-	not->child = *out;
-	*out = not;
+	not ->child = *out;
+	*out = not ;
 	return true;
 }
 
@@ -153,16 +153,14 @@ static bool keys(struct reader *r, struct search_key **out)
 
 static bool nested(struct reader *r, struct search_key **out)
 {
-	return keys(r, out) &&
-	    parser_char(r->in, ')', "a list does not end");
+	return keys(r, out) && parser_char(r->in, ')', "a list does not end");
 }
 
 static bool or_key(struct reader *r, struct search_key **out)
 {
 	*out = new_key(r, KEY_OR);
-	return *out != NULL && parser_space(r->in) &&
-	    key(r, &(*out)->child) && parser_space(r->in) &&
-	    key(r, &(*out)->child->next);
+	return *out != NULL && parser_space(r->in) && key(r, &(*out)->child) &&
+	    parser_space(r->in) && key(r, &(*out)->child->next);
 }
 
 static bool not_key(struct reader *r, struct search_key **out)
@@ -195,7 +193,7 @@ static bool modseq(struct reader *r, struct search_key **out)
 		return false;
 	if (parser_peek(r->in) == '"' &&
 	    (!parser_string(r->in, &unused) || !parser_space(r->in) ||
-	        !parser_word(r->in, &unused) || !parser_space(r->in)))
+		!parser_word(r->in, &unused) || !parser_space(r->in)))
 		return false;
 	r->search->by_modseq = true;
 	return parser_u64(r->in, &(*out)->number);

@@ -16,13 +16,14 @@
 #include "imapd/response.h"
 
 #define OUT_MAX    ((size_t)4 << 20)
-#define REST_AFTER 2000   /* ms of silence until memory is given back */
-#define DRAIN_LOOK 300000 /* ms between two looks at `draining`, whose
+#define REST_AFTER 2000 /* ms of silence until memory is given back */
+#define DRAIN_LOOK                                                             \
+	300000 /* ms between two looks at `draining`, whose
                            * signal ends a wait by itself */
 
 struct session *session_new(const struct imapd_conf *conf, int fd,
-    struct ipc *control, struct box *box, struct str login,
-    const struct id *id, struct str early)
+    struct ipc *control, struct box *box, struct str login, const struct id *id,
+    struct str early)
 {
 	struct session *s = NEW(struct session);
 
@@ -112,7 +113,7 @@ static enum wait_result look(struct session *s, int ms)
 	struct pollfd fds[2] = {
 	    {.fd = stream_fd(s->stream), .events = POLLIN},
 	    {.fd = s->control != NULL ? ipc_fd(s->control) : -1,
-	        .events = POLLIN},
+		.events = POLLIN},
 	};
 	int n = poll(fds, 2, ms);
 
@@ -145,8 +146,8 @@ enum wait_result session_wait(struct session *s, int64_t deadline)
 		return WAIT_GONE;
 	for (int64_t rest_at = deadline_in(REST_AFTER);;) {
 		int64_t until = s->rested ? deadline_in(DRAIN_LOOK) : rest_at;
-		enum wait_result r =
-		    look(s, deadline_left(until < deadline ? until : deadline));
+		enum wait_result r = look(
+		    s, deadline_left(until < deadline ? until : deadline));
 
 		if (r != WAIT_TIMEOUT) {
 			s->rested &= r != WAIT_INPUT;

@@ -39,11 +39,11 @@ struct session {
 	struct buf early;    /* came with the LOGIN, before the stream */
 	size_t early_used;
 	struct input input;
-	struct buf out;      /* answers not yet given to the stream */
-	bool dead;           /* the client is gone: write no more */
-	bool rested;         /* memory was given back; nothing came since */
-	bool keep_arena;     /* a command waits and needs what it holds */
-	const char *ended;   /* why the session ended, for the log */
+	struct buf out;    /* answers not yet given to the stream */
+	bool dead;         /* the client is gone: write no more */
+	bool rested;       /* memory was given back; nothing came since */
+	bool keep_arena;   /* a command waits and needs what it holds */
+	const char *ended; /* why the session ended, for the log */
 	uint64_t octets_in, octets_out;
 
 	/* Who. */
@@ -57,8 +57,8 @@ struct session {
 	struct view *view;
 	uint32_t mailbox;
 	bool read_only;
-	bool gone;           /* the mailbox was deleted by another session */
-	uint32_t told;       /* EXISTS as the client knows it */
+	bool gone;     /* the mailbox was deleted by another session */
+	uint32_t told; /* EXISTS as the client knows it */
 	size_t keywords_told;
 	/* "$" (RFC 5182): rising uids; the memory is saved's. */
 	uint32_t *saved;
@@ -70,6 +70,7 @@ struct session {
 	int bad_in_a_row;
 	unsigned commands;
 	struct opened *opened;
+	enum store_result read_failed; /* the last failure to read a message */
 };
 
 /*
@@ -77,8 +78,8 @@ struct session {
  * what the client sent before the socket was handed over.
  */
 struct session *session_new(const struct imapd_conf *conf, int fd,
-    struct ipc *control, struct box *box, struct str login,
-    const struct id *id, struct str early);
+    struct ipc *control, struct box *box, struct str login, const struct id *id,
+    struct str early);
 void session_free(struct session **s);
 
 /* Answers the LOGIN with this tag (none when it is empty) and serves the
@@ -86,11 +87,11 @@ void session_free(struct session **s);
 void session_run(struct session *s, struct str tag);
 
 enum wait_result {
-	WAIT_INPUT,   /* octets have come */
-	WAIT_WAKE,    /* login said that the account changed */
+	WAIT_INPUT, /* octets have come */
+	WAIT_WAKE,  /* login said that the account changed */
 	WAIT_TIMEOUT,
-	WAIT_GONE,    /* the client has closed */
-	WAIT_DRAIN    /* the suite goes down */
+	WAIT_GONE, /* the client has closed */
+	WAIT_DRAIN /* the suite goes down */
 };
 /* Sends what is pending, then waits. */
 enum wait_result session_wait(struct session *s, int64_t deadline);

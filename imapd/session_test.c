@@ -2,6 +2,9 @@
 /* Sessions: greeting, errors, mailboxes, LIST, SELECT, APPEND. */
 #include "imapd/testing.h"
 
+/* One line of a script a line. */
+// clang-format off
+
 static void greets_and_ends(void **state)
 {
 	static const char *const script[] = {
@@ -408,6 +411,7 @@ static void hears_of_others(void **state)
 	play(script);
 }
 
+// clang-format on
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

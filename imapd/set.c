@@ -18,7 +18,7 @@ static int cut_number(struct str *s, uint32_t *out, const char **why)
 		n = n * 10 + (uint64_t)(s->p[i++] - '0');
 	if (i == 0 || n == 0 || n > UINT32_MAX || s->p[0] == '0') {
 		*why = i == 0 ? "a number is missing in a sequence set"
-		              : "a number in a sequence set is out of range";
+			      : "a number in a sequence set is out of range";
 		return -1;
 	}
 	*s = str_skip(*s, i);
@@ -43,8 +43,8 @@ int set_parse(
 		out->saved = true;
 		return 0;
 	}
-	out->ranges =
-	    arena_alloc(arena, count_ranges(s) * sizeof(*out->ranges));
+	out->ranges = arena_alloc(
+	    arena, count_ranges(s) * sizeof(*out->ranges));
 	if (out->ranges == NULL) {
 		*why = "the sequence set is too long";
 		return -1;
@@ -77,8 +77,8 @@ static int by_first(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-int set_normalize(const struct set *s, uint32_t star, struct arena *arena,
-    struct ranges *out)
+int set_normalize(
+    const struct set *s, uint32_t star, struct arena *arena, struct ranges *out)
 {
 	size_t n = 0;
 
@@ -116,8 +116,8 @@ int set_normalize(const struct set *s, uint32_t star, struct arena *arena,
 	return 0;
 }
 
-int ranges_add(struct ranges *r, size_t *capacity, uint32_t number,
-    struct arena *arena)
+int ranges_add(
+    struct ranges *r, size_t *capacity, uint32_t number, struct arena *arena)
 {
 	if (r->count > 0 && r->r[r->count - 1].last + 1 == number) {
 		r->r[r->count - 1].last = number;
@@ -126,8 +126,8 @@ int ranges_add(struct ranges *r, size_t *capacity, uint32_t number,
 	}
 	if (r->count == *capacity) {
 		size_t more = *capacity == 0 ? 16 : *capacity * 2;
-		struct set_range *grown =
-		    arena_alloc(arena, more * sizeof(*grown));
+		struct set_range *grown = arena_alloc(
+		    arena, more * sizeof(*grown));
 
 		if (grown == NULL)
 			return -1;

@@ -44,8 +44,8 @@ int set_normalize(const struct set *s, uint32_t star, struct arena *arena,
 
 /* Adds one number to ranges that are built in rising order; the array has
  * room for *capacity and grows in the arena. -1 when that is full. */
-int ranges_add(struct ranges *r, size_t *capacity, uint32_t number,
-    struct arena *arena);
+int ranges_add(
+    struct ranges *r, size_t *capacity, uint32_t number, struct arena *arena);
 /* A number is in it; by bisection. */
 bool ranges_have(const struct ranges *r, uint32_t number);
 

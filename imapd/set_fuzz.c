@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const char *why;
 	uint64_t total = 0;
 
-	if (set_parse(str_of(data, len), &arena, &set, &why) < 0 ||
-	    set.saved || set_normalize(&set, 7, &arena, &r) < 0) {
+	if (set_parse(str_of(data, len), &arena, &set, &why) < 0 || set.saved ||
+	    set_normalize(&set, 7, &arena, &r) < 0) {
 		arena_free(&arena);
 		return 0;
 	}

@@ -11,6 +11,7 @@
 #include "core/buf.h"
 
 /* With 10 for "*"; what comes out is written as a set again. */
+// clang-format off
 static const struct {
 	const char *in, *want;
 } rows[] = {
@@ -41,6 +42,7 @@ static const struct {
     {"$,1", "error: a number is missing in a sequence set"},
     {"1;2", "error: a sequence set is malformed"},
 };
+// clang-format on
 
 static void describe(
     const struct set *set, struct arena *arena, struct buf *out)

@@ -169,12 +169,12 @@ static void say(struct client *c, const char *text)
 	char filled[1000];
 
 	if (v != NULL) {
-		snprintf(filled, sizeof(filled), "%.*s(%s%s",
-		    (int)(v - text), text, uidvalidity, v + 2);
+		snprintf(filled, sizeof(filled), "%.*s(%s%s", (int)(v - text),
+		    text, uidvalidity, v + 2);
 		line = str_from(filled);
 	}
-	assert_int_equal(send(c->fd, line.p, line.len, MSG_NOSIGNAL),
-	    (ssize_t)line.len);
+	assert_int_equal(
+	    send(c->fd, line.p, line.len, MSG_NOSIGNAL), (ssize_t)line.len);
 	if (line.len == 0 || line.p[line.len - 1] != '\n')
 		assert_int_equal(send(c->fd, "\r\n", 2, MSG_NOSIGNAL), 2);
 }
@@ -240,14 +240,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
-#define TEST(name) \
-	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* 92 octets, of which 79 are its header. */
-#define MESSAGE                                       \
-	"Subject: one\r\nFrom: A <a@example.org>\r\n" \
-	"Date: Mon, 2 Feb 2026 10:00:00 +0100\r\n"    \
-	"\r\n"                                         \
+#define MESSAGE                                                                \
+	"Subject: one\r\nFrom: A <a@example.org>\r\n"                          \
+	"Date: Mon, 2 Feb 2026 10:00:00 +0100\r\n"                             \
+	"\r\n"                                                                 \
 	"Hello World\r\n"
 /* APPENDs it to INBOX by the first client; ends the literal's line. */
 #define APPEND(flags) "1> app APPEND INBOX " flags "{92+}\r\n" MESSAGE "\r\n"

@@ -43,8 +43,8 @@ static int put_unit(struct buf *out, uint32_t unit, uint32_t *high)
 	if (*high != 0) {
 		if (unit < 0xdc00 || unit > 0xdfff)
 			return -1;
-		put_utf8(out, 0x10000 + ((*high - 0xd800) << 10) +
-		    (unit - 0xdc00));
+		put_utf8(
+		    out, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
 		*high = 0;
 		return 0;
 	}

@@ -8,6 +8,7 @@
 
 #include "imapd/utf7.h"
 
+// clang-format off
 static const struct {
 	const char *utf7, *utf8; /* utf8 NULL: refused */
 } rows[] = {
@@ -34,6 +35,7 @@ static const struct {
     {"a\tb", NULL},
     {"&AAA-", NULL},        /* NUL */
 };
+// clang-format on
 
 static void decodes(void **state)
 {
