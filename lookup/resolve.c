@@ -136,6 +136,7 @@ static enum map_result system_user(const struct who *w)
 	if (str_copy(name, sizeof(name), w->base) < 0)
 		return MAP_NONE;
 	errno = 0;
+	/* cppcheck-suppress getpwnamCalled ; there is one thread */
 	pw = getpwnam(name);
 	if (pw != NULL)
 		return MAP_FOUND;

@@ -405,7 +405,7 @@ int cmd_init(struct posthouse *p, int argc, char **argv)
 	    .host = "127.0.0.1",
 	    .users = 2,
 	    .port_base = 12000};
-	const char *dir = NULL;
+	const char *dir = "";
 	int result = parse(&in, argc, argv, &dir);
 
 	if (result != 0)

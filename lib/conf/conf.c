@@ -195,8 +195,8 @@ void conf_know(struct conf *conf, const struct conf_param *params)
 	for (size_t i = 0; i < conf->table_count; i++)
 		if (conf->tables[i] == params)
 			return;
-	conf->tables = mem_resize(
-	    conf->tables, conf->table_count + 1, sizeof(conf->tables[0]));
+	conf->tables = mem_resize(conf->tables, conf->table_count + 1,
+	    sizeof(const struct conf_param *));
 	conf->tables[conf->table_count++] = params;
 }
 

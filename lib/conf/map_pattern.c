@@ -278,6 +278,7 @@ static const char *parse_rule(
 	}
 	why = condition(&text, r);
 	if (why != NULL)
+		/* cppcheck-suppress returnDanglingLifetime ; a constant */
 		return why;
 	text = str_trim(text);
 	if (r->kind == RULE_IF)
