@@ -193,7 +193,7 @@ static void forget_saved(struct session *s, const struct search *search)
 
 void cmd_search(struct session *s, struct command *c)
 {
-	struct search search;
+	struct search search = {.keys = 0};
 	struct found found = {NULL, 0, 0, 0};
 	const char *why = "the search is too large";
 

@@ -92,12 +92,13 @@ static bool in_order(
 	void *value;
 
 	out->count = 0;
-	out->names = arena_alloc(arena, (t->count + 1) * sizeof(*out->names));
+	out->names = arena_alloc(
+	    arena, (t->count + 1) * sizeof(struct list_name *));
 	if (out->names == NULL)
 		return false;
 	for (size_t at = 0; table_next(t, &at, &key, &value);)
 		out->names[out->count++] = value;
-	qsort(out->names, out->count, sizeof(*out->names), by_name);
+	qsort(out->names, out->count, sizeof(struct list_name *), by_name);
 	return true;
 }
 

@@ -2,8 +2,9 @@
 /* Sessions: FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE, CONDSTORE, QRESYNC. */
 #include "imapd/testing.h"
 
-/* One line of a script a line. */
+/* One line of a script a line; long ones are joined. */
 // clang-format off
+// NOLINTBEGIN(bugprone-suspicious-missing-comma)
 
 #define MULTIPART                                                           \
 	"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"                          \
@@ -487,6 +488,7 @@ static void resynchronizes(void **state)
 	play(script);
 }
 
+// NOLINTEND(bugprone-suspicious-missing-comma)
 // clang-format on
 int main(void)
 {

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -21,6 +22,16 @@
 	300000 /* ms between two looks at `draining`, whose
                            * signal ends a wait by itself */
 
+/* One end of login's socket pair, not the client's own socket. */
+static bool is_local(int fd)
+{
+	int domain = AF_INET;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	    domain == AF_UNIX;
+}
+
 struct session *session_new(const struct imapd_conf *conf, int fd,
     struct ipc *control, struct box *box, struct str login, const struct id *id,
     struct str early)
@@ -29,6 +40,7 @@ struct session *session_new(const struct imapd_conf *conf, int fd,
 
 	s->conf = conf;
 	s->stream = stream_new(fd);
+	s->through_login = is_local(fd);
 	s->control = control;
 	s->box = box;
 	s->login = str_dup(login);
@@ -103,8 +115,10 @@ static bool read_control(struct session *s)
 		if (r == IPC_OK)
 			woken |= type == &session_wake;
 	}
-	/* login is gone; the client's own socket may well live on. */
+	/* login goes or is gone: it cannot carry the octets of a TLS client
+	 * any more; a client's own socket lives on. */
 	ipc_close(&s->control);
+	s->stranded = s->through_login;
 	return woken;
 }
 
@@ -132,9 +146,8 @@ static enum wait_result look(struct session *s, int ms)
 			return WAIT_GONE;
 		}
 	}
-	if (fds[1].revents != 0 && read_control(s))
-		return WAIT_WAKE;
-	return WAIT_TIMEOUT;
+	bool woken = fds[1].revents != 0 && read_control(s);
+	return s->stranded ? WAIT_DRAIN : woken ? WAIT_WAKE : WAIT_TIMEOUT;
 }
 
 enum wait_result session_wait(struct session *s, int64_t deadline)

@@ -36,6 +36,8 @@ struct session {
 	/* The client, and login's side of the session. */
 	struct stream *stream;
 	struct ipc *control; /* NULL: login is gone */
+	bool through_login;  /* the stream is a socket pair with login */
+	bool stranded;       /* and login says that it will go */
 	struct buf early;    /* came with the LOGIN, before the stream */
 	size_t early_used;
 	struct input input;

@@ -80,8 +80,7 @@ char *write_date(char *p, int64_t seconds)
 	p = write_two(p, (unsigned)(rest / 60 % 60));
 	*p++ = ':';
 	p = write_two(p, (unsigned)(rest % 60));
-	memcpy(p, " +0000\"", 7);
-	return p + 7;
+	return write_str(p, STR(" +0000\""));
 }
 
 char *write_system_flags(char *p, uint32_t flags)
