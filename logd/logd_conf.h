@@ -8,7 +8,7 @@ enum log_timestamps { TIMESTAMPS_SYSLOG, TIMESTAMPS_RFC3339 };
 
 struct logd_conf {
 	const char *maillog_file;
-	int log_timestamps;     /* enum log_timestamps */
+	int log_timestamps; /* enum log_timestamps */
 	bool trace_events;
 	int64_t trace_lifetime; /* ms */
 };

@@ -23,7 +23,7 @@
 #define BATCH         32 /* datagrams of one recvmmsg(2) */
 #define GATHER_MS     5  /* lines gather before they are read */
 #define GATHER_MANY   64 /* where the kernel keeps fewer: */
-#define GATHER_FEW_MS 1
+#define GATHER_FEW_MS 4
 #define QUEUE_LENGTH  "/proc/sys/net/unix/max_dgram_qlen"
 #define SWEEP_MS      60000
 
@@ -72,8 +72,8 @@ static void take(struct str rest, pid_t pid)
 				n = snprintf(text, sizeof(text),
 				    "warning: %llu log records were lost",
 				    (unsigned long long)r.lost);
-				output_line(r.program, pid,
-				    str_of(text, (size_t)n));
+				output_line(
+				    r.program, pid, str_of(text, (size_t)n));
 				daemon_count("lost", r.lost);
 			}
 			output_line(r.program, pid, r.text);
@@ -81,8 +81,8 @@ static void take(struct str rest, pid_t pid)
 			break;
 		case RECORD_BAD:
 			daemon_count("bad", 1);
-			log_warning("process %d sent a record that is none",
-			    (int)pid);
+			log_warning(
+			    "process %d sent a record that is none", (int)pid);
 			return;
 		}
 	}
@@ -162,7 +162,7 @@ static int start(void)
 	char *host = str_dup(str_cut(&name, '.'));
 
 	if (output_open(&conf, house->log_directory, host, house->syslog_name,
-	        &path) < 0)
+		&path) < 0)
 		log_fatal("%s: %s", path, strerror(errno));
 	log_set_sink(own_line, NULL);
 	choose_gather();

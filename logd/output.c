@@ -124,8 +124,10 @@ static void say_lost(void)
 
 	if (out.lost == 0)
 		return;
-	n = snprintf(text, sizeof(text), "warning: %llu lines could not be "
-	    "written", (unsigned long long)out.lost);
+	n = snprintf(text, sizeof(text),
+	    "warning: %llu lines could not be "
+	    "written",
+	    (unsigned long long)out.lost);
 	out.lost = 0;
 	output_line(STR("logd"), getpid(), str_of(text, (size_t)n));
 }
@@ -176,8 +178,8 @@ static void flush_events(void)
 	    fstat(out.trace, &st) == 0 &&
 	    st.st_size % (off_t)sizeof(struct trace_record) != 0 &&
 	    ftruncate(out.trace,
-	        st.st_size - st.st_size % (off_t)sizeof(struct trace_record)) <
-	        0)
+		st.st_size - st.st_size % (off_t)sizeof(struct trace_record)) <
+		0)
 		file_close(&out.trace);
 	buf_clear(&out.events);
 }
@@ -211,18 +213,18 @@ static int64_t hour_of(const char *name)
 
 void output_sweep(void)
 {
-	int64_t oldest =
-	    (clock_seconds() - out.conf->trace_lifetime / 1000) / 3600;
+	int64_t oldest = (clock_seconds() - out.conf->trace_lifetime / 1000) /
+	    3600;
 	struct dirent *e;
 	DIR *dir;
-	int fd = openat(
-	    out.trace_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(out.trace_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (dir == NULL) {
 		file_close(&fd);
 		return;
 	}
+	// cppcheck-suppress readdirCalled
 	while ((e = readdir(dir)) != NULL) {
 		int64_t hour = hour_of(e->d_name);
 

@@ -16,8 +16,8 @@ enum record_kind {
 struct record {
 	struct str program; /* letters, digits, - and _ */
 	struct str level;
-	uint64_t lost;      /* records that the sender lost before this one */
-	struct str text;    /* any octets but LF: to be escaped */
+	uint64_t lost;   /* records that the sender lost before this one */
+	struct str text; /* any octets but LF: to be escaped */
 	struct trace_record trace;
 };
 

@@ -23,8 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			return 0;
 		if (rest.len >= before)
 			abort();
-		if (kind == RECORD_LINE && (r.program.len == 0 ||
-		    str_find(r.text, '\n') != r.text.len))
+		if (kind == RECORD_LINE &&
+		    (r.program.len == 0 ||
+			str_find(r.text, '\n') != r.text.len))
 			abort();
 		if (kind == RECORD_TRACE && r.trace.text_len > TRACE_TEXT_MAX)
 			abort();

@@ -93,8 +93,8 @@ static void events_are_checked(void **state)
 /* ---- the files ----------------------------------------------------------- */
 
 static char dir[40], log_path[60];
-static struct logd_conf conf = {.trace_events = true,
-    .trace_lifetime = 3600 * 1000};
+static struct logd_conf conf = {
+    .trace_events = true, .trace_lifetime = 3600 * 1000};
 
 static void open_output(void)
 {
@@ -126,8 +126,8 @@ static void lines_are_written_and_a_lost_file_is_made_anew(void **state)
 	output_line(STR("qmgr"), 13, STR("two"));
 	output_flush();
 	read_text(log_path, &text);
-	assert_non_null(strstr(buf_text(&text),
-	    " host posthouse/smtpd[12]: one\\x01\\x0a\n"));
+	assert_non_null(strstr(
+	    buf_text(&text), " host posthouse/smtpd[12]: one\\x01\\x0a\n"));
 	assert_non_null(strstr(buf_text(&text), "posthouse/qmgr[13]: two\n"));
 
 	snprintf(other, sizeof(other), "%s.1", log_path);
@@ -145,8 +145,8 @@ static void lines_are_written_and_a_lost_file_is_made_anew(void **state)
 
 static void old_trace_files_go(void **state)
 {
-	static const char *const names[] = {"2001010100.trace", "notes.trace",
-	    "2001010100.tracex"};
+	static const char *const names[] = {
+	    "2001010100.trace", "notes.trace", "2001010100.tracex"};
 	char path[100];
 	struct stat st;
 	FILE *f;

@@ -79,20 +79,20 @@ static void show(const char *main_cf, const char *rows, char *out, size_t size)
 static const struct {
 	const char *main_cf, *row, *want;
 } good[] = {
-    {"", "smtp inet n - y - 5 smtpd\n",
-        "[smtp smtpd 5 127.0.0.1:25 ::1:25]"},
+    {"", "smtp inet n - y - 5 smtpd\n", "[smtp smtpd 5 127.0.0.1:25 ::1:25]"},
     {"", "localhost:pop3 inet n - y - 1 login\n",
-        "[localhost:pop3 login 1 127.0.0.1:110 ::1:110]"},
-    {"inet_interfaces = all\n", "submissions inet n - y - - smtpd -r submission\n",
-        "[submissions submission 100 0.0.0.0:465 :::465]"},
+	"[localhost:pop3 login 1 127.0.0.1:110 ::1:110]"},
+    {"inet_interfaces = all\n",
+	"submissions inet n - y - - smtpd -r submission\n",
+	"[submissions submission 100 0.0.0.0:465 :::465]"},
     {"inet_interfaces = 192.0.2.1, 192.0.2.2\n", "2525 inet n - y - 1 smtpd\n",
-        "[2525 smtpd 1 192.0.2.1:2525 192.0.2.2:2525]"},
+	"[2525 smtpd 1 192.0.2.1:2525 192.0.2.2:2525]"},
     {"", "127.0.0.1:12025 inet n - y - 1 smtpd -r lmtpd\n",
-        "[127.0.0.1:12025 lmtpd 1 127.0.0.1:12025]"},
+	"[127.0.0.1:12025 lmtpd 1 127.0.0.1:12025]"},
     {"", "[::1]:imap inet n - y - 1 login -o login_protocol=imap\n",
-        "[[::1]:imap login 1 ::1:143]"},
+	"[[::1]:imap login 1 ::1:143]"},
     {"default_process_limit = 7\n", "cleanup unix y - n - - cleanup\n",
-        "[cleanup cleanup 7]"},
+	"[cleanup cleanup 7]"},
     {"", "cleanup unix y - n - 0 cleanup\n", "[cleanup cleanup 2048]"},
 };
 
@@ -100,7 +100,7 @@ static const struct {
 	const char *main_cf, *row, *want; /* part of the errors */
 } bad[] = {
     {"smtpd_timout = 3s\n", "x unix y - n - 1 qmgr\n",
-        "main.cf:1: unknown parameter smtpd_timout; did you mean"},
+	"main.cf:1: unknown parameter smtpd_timout; did you mean"},
     {"", "nonsense inet n - y - 1 smtpd\n", "master.cf:1: service nonsense"},
     {"", "70000 inet n - y - 1 smtpd\n", "master.cf:1: service 70000"},
     {"", "1.2.3:25 inet n - y - 1 smtpd\n\n", "this is no address"},
@@ -111,7 +111,7 @@ static const struct {
     {"", "x unix y - n - 1 qmgr -o max_use=no\n", "max_use"},
     {"", "x unix y - n 60 1 qmgr\n", "wakeup"},
     {"inet_interfaces = nosuchhost.invalid\n", "25 inet n - y - 1 smtpd\n",
-        "inet_interfaces"},
+	"inet_interfaces"},
 };
 
 static void rows_become_services(void **state)
@@ -167,13 +167,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
-	        rows_become_services, make_dir, remove_dir),
+		rows_become_services, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(
-	        errors_name_file_and_line, make_dir, remove_dir),
+		errors_name_file_and_line, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(
-	        all_errors_are_told_at_once, make_dir, remove_dir),
+		all_errors_are_told_at_once, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(
-	        a_missing_file_is_an_error, make_dir, remove_dir),
+		a_missing_file_is_an_error, make_dir, remove_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,8 +82,8 @@ static void answer(struct client *c, bool ok, const char *text)
 static void put_notes(struct client *c, struct str text)
 {
 	while (text.len > 0) {
-		struct master_note note = {str_sub(str_cut(&text, '\n'), 0,
-		    2000)};
+		struct master_note note = {
+		    str_sub(str_cut(&text, '\n'), 0, 2000)};
 
 		ipc_put(c->ipc, &master_note, &note);
 	}
@@ -163,7 +163,8 @@ static void status(struct client *c, struct str only)
 		answer(c, false, why);
 		return;
 	}
-	for (const struct running *s = master.services; s != NULL; s = s->next) {
+	for (const struct running *s = master.services; s != NULL;
+	     s = s->next) {
 		if ((one != NULL && s != one) || s->removed)
 			continue;
 		put_service(c, s);
@@ -237,8 +238,9 @@ static void reload(struct client *c)
 
 	if (generation_load(&errors) < 0) {
 		put_notes(c, buf_str(&errors));
-		answer(c, false, "the configuration has errors; nothing was "
-		                 "changed");
+		answer(c, false,
+		    "the configuration has errors; nothing was "
+		    "changed");
 	} else {
 		put_notes(c, buf_str(&master.config->warnings));
 		c->waiting = MASTER_RELOAD;
@@ -368,8 +370,7 @@ static void accepted(unsigned what, void *arg)
 {
 	struct client *c;
 	unsigned uid;
-	int fd = accept4(
-	    control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)what;
 	(void)arg;

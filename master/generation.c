@@ -31,15 +31,15 @@ static struct {
 
 void snapshot_make(void)
 {
-	int fd = memfd_create("posthouse-main.cf",
-	    MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(
+	    "posthouse-main.cf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0 ||
 	    file_write_full(fd, master.config->text, master.config->text_len) <
-	        0 ||
+		0 ||
 	    fchmod(fd, 0444) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
-	            F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		log_fatal("configuration snapshot: %s", strerror(errno));
 	file_close(&master.snapshot);
 	master.snapshot = fd;
@@ -75,7 +75,7 @@ static bool same_sockets(
 	for (size_t i = 0; i < a->address_count; i++)
 		if (a->addresses[i].len != b->addresses[i].len ||
 		    memcmp(&a->addresses[i].u, &b->addresses[i].u,
-		        a->addresses[i].len) != 0)
+			a->addresses[i].len) != 0)
 			return false;
 	return true;
 }
@@ -145,8 +145,7 @@ static void change_to(struct config *c)
 	master.generation++;
 	snapshot_make();
 	for (struct running *s = master.services; s != NULL; s = s->next) {
-		const struct config_service *row =
-		    row_of(c, s->name, s->type);
+		const struct config_service *row = row_of(c, s->name, s->type);
 
 		if (s->removed)
 			continue;
@@ -184,9 +183,11 @@ static void check_places(const struct config *c, struct buf *errors)
 	if (strcmp(now->run_directory, new->run_directory) != 0 ||
 	    strcmp(now->queue_directory, new->queue_directory) != 0 ||
 	    strcmp(now->mail_store_directory, new->mail_store_directory) != 0)
-		buf_printf(errors, "%s/main.cf: run_directory, queue_directory "
+		buf_printf(errors,
+		    "%s/main.cf: run_directory, queue_directory "
 		    "and mail_store_directory change only with stop and "
-		    "start\n", c->directory);
+		    "start\n",
+		    c->directory);
 }
 
 int generation_load(struct buf *errors)
@@ -204,8 +205,8 @@ int generation_load(struct buf *errors)
 	conf_fill(c->conf, master_params, &master.conf, errors);
 	if (errors->len > 0) {
 		config_free(&c);
-		conf_fill(master.config->conf, master_params, &master.conf,
-		    errors);
+		conf_fill(
+		    master.config->conf, master_params, &master.conf, errors);
 		return -1;
 	}
 	change.before = master.config;
@@ -241,8 +242,8 @@ static void roll_back(void)
 	struct config *bad = master.config;
 	struct buf ignored = buf_new(65536);
 
-	log_error("reload: %s; going back to the configuration before",
-	    change.why);
+	log_error(
+	    "reload: %s; going back to the configuration before", change.why);
 	conf_fill(change.before->conf, master_params, &master.conf, &ignored);
 	change_to(change.before);
 	change.before = NULL;

@@ -39,8 +39,7 @@ static struct loop_timer *ready_timer;
 
 /* ---- telling `posthouse start` ------------------------------------------- */
 
-static void tell(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static void tell(const char *format, ...)
 {
@@ -56,11 +55,12 @@ static void tell(const char *format, ...)
 /* A warm service that has no ready process; NULL when all have. */
 static const struct running *not_ready(void)
 {
-	for (const struct running *s = master.services; s != NULL; s = s->next) {
+	for (const struct running *s = master.services; s != NULL;
+	     s = s->next) {
 		bool ready = !service_is_warm(s);
 
 		for (const struct process *p = s->processes; p != NULL;
-		    p = p->next)
+		     p = p->next)
 			ready |= p->ready && !p->draining;
 		if (!ready)
 			return s;
@@ -164,8 +164,8 @@ static void watch_stderr(void)
 	/* Nobody shall wait for master to read. */
 	file_set_nonblocking(master.stderr_pipe[0]);
 	file_set_nonblocking(master.stderr_pipe[1]);
-	loop_watch_new(master.loop, master.stderr_pipe[0], LOOP_READ,
-	    heard_stderr, NULL);
+	loop_watch_new(
+	    master.loop, master.stderr_pipe[0], LOOP_READ, heard_stderr, NULL);
 }
 
 /* ---- the start ----------------------------------------------------------- */
@@ -229,7 +229,7 @@ static void open_log(void)
 	char *path;
 
 	if (asprintf(&path, "%s/sockets/log",
-	        master.config->house.run_directory) < 0)
+		master.config->house.run_directory) < 0)
 		return;
 	if (logsink_open(path) < 0)
 		log_set_sink(NULL, NULL);
@@ -249,7 +249,7 @@ static void announce(void)
 	}
 	if (geteuid() != 0)
 		log_warning("not started as root: all of the suite runs as "
-		            "uid %u, and roles are not kept apart",
+			    "uid %u, and roles are not kept apart",
 		    (unsigned)geteuid());
 }
 
@@ -291,7 +291,7 @@ static void options(int argc, char **argv, const char **directory)
 			file_set_cloexec(ready_fd);
 		} else {
 			log_fatal("usage: master [-f] [-w FD] -c "
-			          "CONFIG_DIRECTORY");
+				  "CONFIG_DIRECTORY");
 		}
 	}
 }

@@ -31,9 +31,9 @@ struct process {
 	unsigned generation; /* of the configuration */
 	bool ready;
 	bool draining;
-	bool ended;       /* itself, but not its children */
-	int64_t started;  /* clock_ms */
-	int64_t kill_at;  /* clock_ms; DEADLINE_NEVER */
+	bool ended;                       /* itself, but not its children */
+	int64_t started;                  /* clock_ms */
+	int64_t kill_at;                  /* clock_ms; DEADLINE_NEVER */
 	char fatal[CHANNEL_TEXT_MAX + 1]; /* its last words */
 };
 
@@ -43,7 +43,7 @@ enum wanted { WANT_RUNNING, WANT_STOPPED };
 struct running {
 	struct running *next;
 	char *name;
-	int type; /* enum service_type */
+	int type;                            /* enum service_type */
 	const struct config_service *config; /* of the current generation */
 	enum wanted wanted;
 	bool removed; /* from master.cf: freed with its last process */
@@ -54,11 +54,11 @@ struct running {
 	struct board *board;
 	int board_fd;
 	struct process *processes;
-	struct loop_timer *timer; /* service_look again */
-	unsigned failures;        /* in a row */
-	int64_t throttled_until;  /* clock_ms */
-	int64_t full_said;        /* clock_ms, of the last warning */
-	uint64_t restarts;        /* processes that ended badly */
+	struct loop_timer *timer;         /* service_look again */
+	unsigned failures;                /* in a row */
+	int64_t throttled_until;          /* clock_ms */
+	int64_t full_said;                /* clock_ms, of the last warning */
+	uint64_t restarts;                /* processes that ended badly */
 	char error[CHANNEL_TEXT_MAX + 1]; /* why the last one did */
 };
 

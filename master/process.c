@@ -15,18 +15,18 @@
 #include "core/memory.h"
 #include "master/master.h"
 
-#define ARGS_MAX    256
-#define HIGH_FD     128   /* descriptors are moved here, then to their place */
-#define SHORT_LIFE  10000 /* ms: who ends badly within them fails in a row */
-#define REAPER_MS   250
+#define ARGS_MAX   256
+#define HIGH_FD    128   /* descriptors are moved here, then to their place */
+#define SHORT_LIFE 10000 /* ms: who ends badly within them fails in a row */
+#define REAPER_MS  250
 
 /* ---- starting ------------------------------------------------------------ */
 
 /* What of our environment a daemon gets: no more than it needs. */
 static char **make_environment(void)
 {
-	static const char *const keep[] = {"TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS",
-	    "LSAN_OPTIONS", "MALLOC_ARENA_MAX"};
+	static const char *const keep[] = {"TZ", "ASAN_OPTIONS",
+	    "UBSAN_OPTIONS", "LSAN_OPTIONS", "MALLOC_ARENA_MAX"};
 	static char *environment[ARRAY_LEN(keep) + 2];
 	size_t n = 0;
 
@@ -56,7 +56,8 @@ static _Noreturn void become(const struct process *p, int channel)
 	setpgid(0, 0);
 	snprintf(count, sizeof(count), "%d", s->listener_count);
 	snprintf(slot, sizeof(slot), "%d", p->slot);
-	snprintf(snapshot, sizeof(snapshot), "/proc/self/fd/%d", master.snapshot);
+	snprintf(
+	    snapshot, sizeof(snapshot), "/proc/self/fd/%d", master.snapshot);
 	args[n++] = row->row->command;
 	args[n++] = "-n";
 	args[n++] = s->name;
@@ -69,7 +70,7 @@ static _Noreturn void become(const struct process *p, int channel)
 	if (row->row->chroot)
 		args[n++] = "-c";
 	if (asprintf(&place, "config_directory=%s",
-	        master.config->house.config_directory) >= 0) {
+		master.config->house.config_directory) >= 0) {
 		args[n++] = "-o";
 		args[n++] = place;
 	}
@@ -80,7 +81,7 @@ static _Noreturn void become(const struct process *p, int channel)
 
 	fds[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	fds[1] = fds[2] = master.foreground ? STDERR_FILENO
-	                                    : master.stderr_pipe[1];
+					    : master.stderr_pipe[1];
 	fds[CHANNEL_FD] = channel;
 	fds[BOARD_FD] = s->board_fd;
 	/* Opened anew: its own file offset, and no right to write. */
@@ -93,8 +94,8 @@ static _Noreturn void become(const struct process *p, int channel)
 	for (int i = 0; i <= last; i++)
 		if (fds[i] < 0 || dup2(fds[i], i) < 0)
 			_exit(71);
-	if (asprintf(&program, "%s/%s",
-	        master.config->house.daemon_directory, row->row->command) >= 0)
+	if (asprintf(&program, "%s/%s", master.config->house.daemon_directory,
+		row->row->command) >= 0)
 		execve(program, (char **)(uintptr_t)args, make_environment());
 	dprintf(CHANNEL_FD, "%ccannot execute %s: %s", CHANNEL_FATAL, program,
 	    strerror(errno));
@@ -194,8 +195,7 @@ struct process *process_start(struct running *s)
 	setpgid(p->pid, p->pid);
 	file_close(&pair[1]);
 	p->channel = pair[0];
-	p->watch = loop_watch_new(
-	    master.loop, p->channel, LOOP_READ, heard, p);
+	p->watch = loop_watch_new(master.loop, p->channel, LOOP_READ, heard, p);
 	s->board->slots[p->slot].pid = (uint32_t)p->pid;
 	p->next = s->processes;
 	s->processes = p;
@@ -218,8 +218,8 @@ void process_drain(struct process *p, int64_t bound_ms)
 	p->draining = true;
 	if (first && !p->ended) {
 		if (send(p->channel, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			log_debug("channel of %d: %s", (int)p->pid,
-			    strerror(errno));
+			log_debug(
+			    "channel of %d: %s", (int)p->pid, strerror(errno));
 	}
 	if (bound_ms < 0)
 		return; /* who is busy finishes in peace */
@@ -311,8 +311,8 @@ static void throttle(struct running *s, const struct process *p)
 		wait = master.conf.service_throttle_time;
 	s->throttled_until = now + wait;
 	log_warning("%s/%s: its processes keep failing; the next one starts in "
-	            "%lld s", s->name, config_type_name(s->type),
-	    (long long)(wait / 1000));
+		    "%lld s",
+	    s->name, config_type_name(s->type), (long long)(wait / 1000));
 }
 
 static void say_end(struct process *p, int status)

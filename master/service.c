@@ -20,12 +20,12 @@
 #include "core/memory.h"
 #include "master/master.h"
 
-#define FULL_AGAIN_MS   100   /* between two looks at a full service */
-#define FULL_SAY_MS     60000 /* between two warnings about it */
-#define PARKED_ENOUGH_MS 20   /* a peer parked shorter may be about to ask */
+#define FULL_AGAIN_MS    100   /* between two looks at a full service */
+#define FULL_SAY_MS      60000 /* between two warnings about it */
+#define PARKED_ENOUGH_MS 20    /* a peer parked shorter may be about to ask */
 
-struct master master = {.snapshot = -1, .run_fd = -1, .alive = -1,
-    .stderr_pipe = {-1, -1}};
+struct master master = {
+    .snapshot = -1, .run_fd = -1, .alive = -1, .stderr_pipe = {-1, -1}};
 
 static void look_again(void *arg)
 {
@@ -125,7 +125,7 @@ static void make_place(struct running *s)
 		return;
 	s->full_said = clock_ms();
 	log_warning("service %s/%s has all its %d processes busy, and clients "
-	            "wait (maxproc in master.cf)",
+		    "wait (maxproc in master.cf)",
 	    s->name, config_type_name(s->type), s->config->limit);
 }
 
@@ -212,8 +212,8 @@ int service_open(struct running *s, char *why, size_t size)
 		return -1;
 	for (int i = 0; i < n; i++) {
 		s->listeners[i] = fds[i];
-		s->watches[i] =
-		    loop_watch_new(master.loop, fds[i], 0, wanted, s);
+		s->watches[i] = loop_watch_new(
+		    master.loop, fds[i], 0, wanted, s);
 	}
 	s->listener_count = n;
 	return 0;

@@ -88,14 +88,15 @@ static int open_inet(const struct netaddr *a)
 	return fd;
 }
 
-static bool may_be_missing(const struct config_service *s, const struct netaddr *a)
+static bool may_be_missing(
+    const struct config_service *s, const struct netaddr *a)
 {
 	return s->optional && a->u.sa.sa_family == AF_INET6 &&
 	    (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
 }
 
-static int open_all_inet(const struct config_service *s, int *fds, char *why,
-    size_t size)
+static int open_all_inet(
+    const struct config_service *s, int *fds, char *why, size_t size)
 {
 	char text[NETADDR_TEXT_MAX];
 	int count = 0;

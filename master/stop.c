@@ -22,7 +22,7 @@ static enum step step_of(const struct running *s)
 	if (s->type == SERVICE_DGRAM)
 		return THE_LOG;
 	return s->config->role->calls[0] != NULL ||
-	        strcmp(s->config->role->name, "smtp") == 0
+		strcmp(s->config->role->name, "smtp") == 0
 	    ? ASKERS
 	    : ASKED;
 }
@@ -37,9 +37,9 @@ static void begin_step(void)
 			continue;
 		s->wanted = WANT_STOPPED;
 		service_close(s);
-		service_drain(s, s->config->role->brief && bound > BRIEF_MS
-		        ? BRIEF_MS
-		        : bound);
+		service_drain(s,
+		    s->config->role->brief && bound > BRIEF_MS ? BRIEF_MS
+							       : bound);
 	}
 }
 

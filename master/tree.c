@@ -44,8 +44,8 @@ static void ids(const char *user, uid_t *uid, gid_t *gid)
 }
 
 /* Opens a directory, making it; NULL users mean root. */
-static int make_dir(int at, const char *path, mode_t mode, const char *user,
-    const char *group)
+static int make_dir(
+    int at, const char *path, mode_t mode, const char *user, const char *group)
 {
 	uid_t uid = 0, unused_uid;
 	gid_t gid = 0, unused_gid;
@@ -71,8 +71,8 @@ static int make_dir(int at, const char *path, mode_t mode, const char *user,
 	return fd;
 }
 
-static void make_and_close(int at, const char *path, mode_t mode,
-    const char *user, const char *group)
+static void make_and_close(
+    int at, const char *path, mode_t mode, const char *user, const char *group)
 {
 	int fd = make_dir(at, path, mode, user, group);
 
@@ -101,10 +101,10 @@ static void own_spool(int spool)
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (dir == NULL)
 		log_fatal("queue: %s", strerror(errno));
+	// cppcheck-suppress readdirCalled
 	while ((e = readdir(dir)) != NULL)
 		if (e->d_name[0] != '.')
-			make_and_close(
-			    fd, e->d_name, 02770, "queue", "queue");
+			make_and_close(fd, e->d_name, 02770, "queue", "queue");
 	closedir(dir);
 }
 
@@ -149,6 +149,7 @@ static void empty_dir(int at, const char *path)
 
 	if (dir == NULL)
 		log_fatal("%s: %s", path, strerror(errno));
+	// cppcheck-suppress readdirCalled
 	while ((e = readdir(dir)) != NULL)
 		if (e->d_name[0] != '.')
 			unlinkat(fd, e->d_name, 0);
@@ -250,8 +251,8 @@ int tree_lock(pid_t *pid)
 	master.run_fd = open(run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (master.run_fd < 0)
 		log_fatal("%s: %s", run, strerror(errno));
-	lock_fd = openat(master.run_fd, "master.pid",
-	    O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	lock_fd = openat(
+	    master.run_fd, "master.pid", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (lock_fd < 0)
 		log_fatal("%s/master.pid: %s", run, strerror(errno));
 	while (flock(lock_fd, LOCK_EX | LOCK_NB) < 0 &&
@@ -293,7 +294,7 @@ void tree_take_over(void)
 	while (flock(master.alive, LOCK_EX | LOCK_NB) < 0) {
 		if (deadline_left(deadline) == 0) {
 			log_warning("processes of an earlier master still run; "
-			            "starting beside them");
+				    "starting beside them");
 			break;
 		}
 		poll(NULL, 0, 20);

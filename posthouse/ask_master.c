@@ -7,8 +7,8 @@
 
 #define WAIT_MS (15 * 60 * 1000)
 
-static void pass_on(const struct ask_calls *calls, const struct ipc_type *type,
-    const void *msg)
+static void pass_on(
+    const struct ask_calls *calls, const struct ipc_type *type, const void *msg)
 {
 	const struct master_note *note = msg;
 
@@ -35,8 +35,8 @@ int ask_master(struct posthouse *p, const char *command, int verb,
 	static const struct ask_calls none;
 	struct master_ask ask = {verb, str_from(service)};
 	int64_t deadline = deadline_in(WAIT_MS);
-	struct ipc *c = posthouse_connect(p, command, "master",
-	    &master_exchange);
+	struct ipc *c = posthouse_connect(
+	    p, command, "master", &master_exchange);
 	const struct ipc_type *type = NULL;
 	enum ipc_result r;
 	const void *msg;
@@ -47,7 +47,7 @@ int ask_master(struct posthouse *p, const char *command, int verb,
 	if (calls == NULL)
 		calls = &none;
 	r = ipc_put(c, &master_ask, &ask) < 0 ? IPC_BROKEN
-	                                      : ipc_flush(c, deadline);
+					      : ipc_flush(c, deadline);
 	while (r == IPC_OK && type != &master_end) {
 		r = ipc_wait(c, &type, &msg, deadline);
 		if (r != IPC_OK)

@@ -11,8 +11,8 @@
 
 #define SOON_DAYS 14
 
-static void look(X509 *x, const char *path, struct buf *problems,
-    struct buf *warnings)
+static void look(
+    X509 *x, const char *path, struct buf *problems, struct buf *warnings)
 {
 	char name[256];
 	int days, seconds;
@@ -25,8 +25,8 @@ static void look(X509 *x, const char *path, struct buf *problems,
 	else if (days < 0 || seconds < 0)
 		buf_printf(problems, "%s: %s has expired\n", path, name);
 	else if (days < SOON_DAYS)
-		buf_printf(warnings, "%s: %s expires in %d days\n", path, name,
-		    days);
+		buf_printf(
+		    warnings, "%s: %s expires in %d days\n", path, name, days);
 }
 
 int check_certificate(const char *path, struct buf *problems,

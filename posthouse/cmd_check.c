@@ -38,16 +38,16 @@ static void check_tables(struct check *c)
 		char *path;
 		int stale;
 
-		if (asprintf(&path, "%s/%s",
-		        c->config->house.config_directory, names[i]) < 0)
+		if (asprintf(&path, "%s/%s", c->config->house.config_directory,
+			names[i]) < 0)
 			continue;
 		if (access(path, R_OK) < 0)
-			buf_printf(&c->problems, "%s: %s\n", path,
-			    strerror(errno));
+			buf_printf(
+			    &c->problems, "%s: %s\n", path, strerror(errno));
 		else if ((stale = map_is_stale(path)) != 0)
-			buf_printf(&c->warnings, stale < 0
-			        ? "%s: %s\n"
-			        : "%s: newer than its compiled form%s\n",
+			buf_printf(&c->warnings,
+			    stale < 0 ? "%s: %s\n"
+				      : "%s: newer than its compiled form%s\n",
 			    path, stale < 0 ? strerror(errno) : "");
 		free(path);
 	}
@@ -67,24 +67,27 @@ static void check_owner(
 	if (role_ids(&c->config->house, user, &uid, &gid, why, sizeof(why)) < 0)
 		buf_printf(&c->problems, "%s: %s\n", path, why);
 	else if (st->st_uid != uid || st->st_gid != gid)
-		buf_printf(&c->warnings, "%s: belongs to %u:%u, not to %s "
-		    "(%u:%u); start repairs it\n", path, st->st_uid,
-		    st->st_gid, user, uid, gid);
+		buf_printf(&c->warnings,
+		    "%s: belongs to %u:%u, not to %s "
+		    "(%u:%u); start repairs it\n",
+		    path, st->st_uid, st->st_gid, user, uid, gid);
 }
 
-static void check_directory(struct check *c, const char *path,
-    mode_t forbidden, const char *user)
+static void check_directory(
+    struct check *c, const char *path, mode_t forbidden, const char *user)
 {
 	struct statvfs room;
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
 		if (errno == ENOENT)
-			buf_printf(&c->warnings, "%s: not there yet; start "
-			    "makes it\n", path);
+			buf_printf(&c->warnings,
+			    "%s: not there yet; start "
+			    "makes it\n",
+			    path);
 		else
-			buf_printf(&c->problems, "%s: %s\n", path,
-			    strerror(errno));
+			buf_printf(
+			    &c->problems, "%s: %s\n", path, strerror(errno));
 		return;
 	}
 	if (!S_ISDIR(st.st_mode))
@@ -105,12 +108,14 @@ static void check_passwords(struct check *c)
 	struct stat st;
 	char *path;
 
-	if (asprintf(&path, "%s/passwords",
-	        c->config->house.config_directory) < 0)
+	if (asprintf(&path, "%s/passwords", c->config->house.config_directory) <
+	    0)
 		return;
 	if (stat(path, &st) == 0 && (st.st_mode & 07) != 0)
-		buf_printf(&c->problems, "%s: mode %04o lets everybody read "
-		    "it\n", path, st.st_mode & 07777u);
+		buf_printf(&c->problems,
+		    "%s: mode %04o lets everybody read "
+		    "it\n",
+		    path, st.st_mode & 07777u);
 	free(path);
 }
 
@@ -149,8 +154,8 @@ static void check_chain(struct check *c, const char *name, const char *files)
 	while ((word = str_word(&rest, " \t,")).len > 0) {
 		char *path = str_dup(word);
 
-		if (check_certificate(
-		        path, &c->problems, &c->warnings, &why) < 0)
+		if (check_certificate(path, &c->problems, &c->warnings, &why) <
+		    0)
 			buf_printf(
 			    &c->problems, "%s: %s: %s\n", name, path, why);
 		free(path);
@@ -161,16 +166,17 @@ static void check_certificates(struct check *c)
 {
 	struct buf seen = buf_new(REPORT_MAX);
 
-	for (const struct conf_table *t = conf_registry; t->owner != NULL; t++) {
+	for (const struct conf_table *t = conf_registry; t->owner != NULL;
+	     t++) {
 		for (const struct conf_param *p = t->params; p->name != NULL;
-		    p++) {
+		     p++) {
 			struct buf value = buf_new(8192);
 
-			if (!str_ends(str_from(p->name),
-			        STR("_tls_chain_files")))
+			if (!str_ends(
+				str_from(p->name), STR("_tls_chain_files")))
 				continue;
 			if (conf_value(c->config->conf, p->name, p->fallback,
-			        &value, &c->problems) == 0 &&
+				&value, &c->problems) == 0 &&
 			    !str_eq(buf_str(&seen), buf_str(&value))) {
 				check_chain(c, p->name, buf_text(&value));
 				buf_clear(&seen);

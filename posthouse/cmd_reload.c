@@ -19,8 +19,8 @@ int cmd_reload(struct posthouse *p, int argc, char **argv)
 		return posthouse_usage("reload");
 	if (ask_master(p, "reload", MASTER_RELOAD, "", &calls, NULL) != 0)
 		return 1;
-	printf(p->json ? "{\"generation\":%llu}\n"
-	               : "reloaded, generation %llu\n",
+	printf(
+	    p->json ? "{\"generation\":%llu}\n" : "reloaded, generation %llu\n",
 	    (unsigned long long)generation);
 	return 0;
 }

@@ -84,8 +84,9 @@ int cmd_start(struct posthouse *p, int argc, char **argv)
 	close(fds[1]);
 	status = listen_to(fds[0]);
 	if (status != 0 && runs(pid))
-		return posthouse_fail("start", "the suite runs, but not all of "
-		                               "it; see \"posthouse status\"");
+		return posthouse_fail("start",
+		    "the suite runs, but not all of "
+		    "it; see \"posthouse status\"");
 	if (status != 0)
 		return posthouse_fail("start", "not started");
 	if (!p->json)

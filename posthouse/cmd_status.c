@@ -45,12 +45,13 @@ static void add_service(const struct master_service *m, void *arg)
 {
 	struct report *r = arg;
 
-	buf_printf(&r->text, "%-22.*s %-10.*s %-10.*s %-9.*s %5llu %5llu "
-	    "%5llu %9llu %5llu\n", STR_FMT(m->name), STR_FMT(m->type),
-	    STR_FMT(m->command), STR_FMT(m->state),
-	    (unsigned long long)m->processes, (unsigned long long)m->busy,
-	    (unsigned long long)m->limit, (unsigned long long)m->served,
-	    (unsigned long long)m->restarts);
+	buf_printf(&r->text,
+	    "%-22.*s %-10.*s %-10.*s %-9.*s %5llu %5llu "
+	    "%5llu %9llu %5llu\n",
+	    STR_FMT(m->name), STR_FMT(m->type), STR_FMT(m->command),
+	    STR_FMT(m->state), (unsigned long long)m->processes,
+	    (unsigned long long)m->busy, (unsigned long long)m->limit,
+	    (unsigned long long)m->served, (unsigned long long)m->restarts);
 	if (m->error.len > 0 && !str_eq(m->state, STR("running")))
 		buf_printf(&r->text, "%22s %.*s\n", "", STR_FMT(m->error));
 	close_service(r);
@@ -95,9 +96,11 @@ static void add_end(const struct master_end *m, void *arg)
 	json_u64(&r->json, "started", m->started);
 	json_u64(&r->json, "generation", m->generation);
 	json_end(&r->json);
-	buf_printf(&r->text, "\nmaster is process %llu, up %lld s, "
-	    "configuration generation %llu\n", (unsigned long long)m->pid,
-	    (long long)up, (unsigned long long)m->generation);
+	buf_printf(&r->text,
+	    "\nmaster is process %llu, up %lld s, "
+	    "configuration generation %llu\n",
+	    (unsigned long long)m->pid, (long long)up,
+	    (unsigned long long)m->generation);
 }
 
 static void report_start(struct report *r)
@@ -217,8 +220,7 @@ int status_security(struct posthouse *p)
 	struct buf out = buf_new(JSON_MAX);
 	struct json j = json_start(&out);
 	struct str rest;
-	int status =
-	    ask_master(p, "status", MASTER_STATUS, "", &calls, NULL);
+	int status = ask_master(p, "status", MASTER_STATUS, "", &calls, NULL);
 
 	json_array(&j, NULL);
 	if (status == 0 && !p->json)

@@ -107,8 +107,10 @@ int cmd_trace(struct posthouse *p, int argc, char **argv)
 	else if (p->json)
 		print_json(&s);
 	else if (s.count == 0)
-		status = posthouse_fail("trace", "nothing is known of %s "
-		    "(trace_lifetime says how long it would be)", argv[1]);
+		status = posthouse_fail("trace",
+		    "nothing is known of %s "
+		    "(trace_lifetime says how long it would be)",
+		    argv[1]);
 	else
 		print_events(&s);
 	if (s.cut)

@@ -45,8 +45,7 @@ static void walk_file(
 	if (r == MAP_FAILED)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		const struct trace_record *one =
-		    &r[back ? count - 1 - i : i];
+		const struct trace_record *one = &r[back ? count - 1 - i : i];
 
 		if (trace_is_valid(one))
 			act(s, one);
@@ -111,7 +110,7 @@ static bool text_has(struct str text, struct str key)
 		if (str_case_eq(str_sub(text, i, key.len), key) &&
 		    (i == 0 || !ascii_alnum(text.p[i - 1])) &&
 		    (i + key.len == text.len ||
-		        !ascii_alnum(text.p[i + key.len])))
+			!ascii_alnum(text.p[i + key.len])))
 			return true;
 	return false;
 }
@@ -162,14 +161,14 @@ static void collect(struct trace_search *s, const struct trace_record *r)
 {
 	struct str message = id_of(r->message), session = id_of(r->session);
 
-	if (message.len > 0 ? table_get(&s->messages, message) == NULL
-	                    : session.len == 0 ||
-	            table_get(&s->sessions, session) == NULL)
+	if (message.len > 0
+		? table_get(&s->messages, message) == NULL
+		: session.len == 0 || table_get(&s->sessions, session) == NULL)
 		return;
 	if (s->count == s->room) {
 		s->room = s->room == 0 ? 64 : s->room * 2;
-		s->events =
-		    mem_resize(s->events, s->room, sizeof(s->events[0]));
+		s->events = mem_resize(
+		    s->events, s->room, sizeof(s->events[0]));
 	}
 	s->events[s->count++] = *r;
 }

@@ -65,7 +65,7 @@ int board_take(struct board *b, uint32_t pid)
 		uint32_t nobody = BOARD_FREE;
 
 		if (!atomic_compare_exchange_strong(
-		        &b->slots[i].state, &nobody, BOARD_STARTING))
+			&b->slots[i].state, &nobody, BOARD_STARTING))
 			continue;
 		b->slots[i].pid = pid;
 		b->slots[i].served = 0;
@@ -92,8 +92,8 @@ void board_count(struct board *b, const char *name, uint64_t amount)
 
 		if (c->set == 0 &&
 		    atomic_compare_exchange_strong(&c->set, &unused, 1)) {
-			memcpy(c->name, name,
-			    strnlen(name, sizeof(c->name) - 1));
+			memcpy(
+			    c->name, name, strnlen(name, sizeof(c->name) - 1));
 			c->set = 2;
 		}
 		if (c->set == 2 &&

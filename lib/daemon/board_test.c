@@ -70,8 +70,10 @@ static void counters_are_found_by_name(void **state)
 	assert_int_equal(b->counters[0].value, 3);
 	assert_int_equal(b->counters[1].value, 5);
 	for (int i = 0; i < 2 * BOARD_COUNTERS; i++) {
-		snprintf(name, sizeof(name), "a very long name that does not "
-		    "fit in%d", i);
+		snprintf(name, sizeof(name),
+		    "a very long name that does not "
+		    "fit in%d",
+		    i);
 		board_count(b, name, 1);
 		snprintf(name, sizeof(name), "%d", i);
 		board_count(b, name, 1);
@@ -99,8 +101,8 @@ static void what_is_no_board_is_refused(void **state)
 
 static void roles_are_what_the_design_says(void **state)
 {
-	static const char *const jailed[] = {"smtpd", "submission", "lmtpd",
-	    "smtp", "login"};
+	static const char *const jailed[] = {
+	    "smtpd", "submission", "lmtpd", "smtp", "login"};
 	struct house_conf house = {.role_uid_base = 5000};
 	unsigned uid, gid, other;
 	char why[100];

@@ -9,11 +9,12 @@
 #define DAEMON_CHANNEL_H
 
 /* Descriptors of a process that master starts. */
-#define CHANNEL_FD   3
-#define BOARD_FD     4
-#define SNAPSHOT_FD  5
-#define LISTENERS_FD 6 /* the first; behind the last one comes the lock that
-                        * tells a new master that we are still there */
+#define CHANNEL_FD  3
+#define BOARD_FD    4
+#define SNAPSHOT_FD 5
+#define LISTENERS_FD                                                           \
+	6 /* the first; behind the last one comes the lock that
+	   * tells a new master that we are still there */
 
 #define CHANNEL_TEXT_MAX 512
 

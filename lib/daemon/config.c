@@ -19,10 +19,9 @@ struct port_name {
 };
 
 /* A jail and a private instance have no /etc/services. */
-static const struct port_name port_names[] = {{"smtp", 25},
-    {"submission", 587}, {"submissions", 465}, {"smtps", 465}, {"lmtp", 24},
-    {"imap", 143}, {"imaps", 993}, {"pop3", 110}, {"pop3s", 995},
-    {"sieve", 4190}};
+static const struct port_name port_names[] = {{"smtp", 25}, {"submission", 587},
+    {"submissions", 465}, {"smtps", 465}, {"lmtp", 24}, {"imap", 143},
+    {"imaps", 993}, {"pop3", 110}, {"pop3s", 995}, {"sieve", 4190}};
 
 uint16_t config_port(struct str name)
 {
@@ -103,8 +102,7 @@ static const char *find_addresses(
 	if (port == 0)
 		return "the name of an inet service is a port: a number, a "
 		       "well-known name, or address:port";
-	if (colon < name.len &&
-	    add_host(s, str_sub(name, 0, colon), port) < 0)
+	if (colon < name.len && add_host(s, str_sub(name, 0, colon), port) < 0)
 		return "this is no address (host names are not looked up)";
 	if (colon == name.len &&
 	    add_interfaces(s, str_from(house->inet_interfaces), port) < 0)
@@ -141,7 +139,7 @@ static const char *check_row(struct config *c, struct config_service *s)
 	if (s->row->wakeup != 0)
 		return "wakeup is 0 or -: no service needs to be woken";
 	s->limit = s->row->maxproc < 0 ? c->house.default_process_limit
-	                               : s->row->maxproc;
+				       : s->row->maxproc;
 	if (s->limit == 0 || s->limit > BOARD_SLOTS / 2)
 		s->limit = BOARD_SLOTS / 2;
 	if (s->row->type == SERVICE_INET)
@@ -153,13 +151,13 @@ static void check_program(struct config *c, const struct service *row)
 {
 	char *program;
 
-	if (asprintf(&program, "%s/%s", c->house.daemon_directory,
-	        row->command) < 0)
+	if (asprintf(
+		&program, "%s/%s", c->house.daemon_directory, row->command) < 0)
 		return;
 	if (access(program, X_OK) < 0)
-		buf_printf(&c->warnings, "%s/master.cf:%u: service %s: %s: %s\n",
-		    c->directory, row->line, row->name, program,
-		    strerror(errno));
+		buf_printf(&c->warnings,
+		    "%s/master.cf:%u: service %s: %s: %s\n", c->directory,
+		    row->line, row->name, program, strerror(errno));
 	free(program);
 }
 
@@ -252,7 +250,7 @@ void config_free(struct config **c)
 	if (self == NULL)
 		return;
 	for (size_t i = 0; self->services != NULL && i < self->mastercf->count;
-	    i++)
+	     i++)
 		free(self->services[i].addresses);
 	free(self->services);
 	buf_free(&self->warnings);

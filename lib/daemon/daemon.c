@@ -106,8 +106,7 @@ void board_say(enum board_state state)
 	if (state == BOARD_IDLE && before != BOARD_IDLE)
 		self.board->idle++;
 	if (state != BOARD_IDLE && before == BOARD_IDLE &&
-	    atomic_fetch_sub(&self.board->idle, 1) <= 1 &&
-	    state == BOARD_BUSY)
+	    atomic_fetch_sub(&self.board->idle, 1) <= 1 && state == BOARD_BUSY)
 		channel_say(CHANNEL_BUSY, NULL);
 }
 
@@ -208,18 +207,18 @@ static void make_descriptors(void)
 	if (str_to_u64(str_from(self.listen), 65535, &n) == 0) {
 		self.type = TYPE_INET;
 		netaddr_parse(STR("127.0.0.1"), (uint16_t)n, &port);
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		    0);
+		fd = socket(
+		    AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (fd < 0 || bind(fd, &port.u.sa, port.len) < 0)
 			log_fatal("port %s: %s", self.listen, strerror(errno));
 	} else {
 		if (str_copy(path.sun_path, sizeof(path.sun_path),
-		        str_from(self.listen)) < 0)
+			str_from(self.listen)) < 0)
 			log_fatal("%s: path too long", self.listen);
 		unlink(self.listen);
 		fd = socket(AF_UNIX,
 		    (self.daemon->datagram != NULL ? SOCK_DGRAM : SOCK_STREAM) |
-		        SOCK_CLOEXEC | SOCK_NONBLOCK,
+			SOCK_CLOEXEC | SOCK_NONBLOCK,
 		    0);
 		if (fd < 0 ||
 		    bind(fd, (struct sockaddr *)&path, sizeof(path)) < 0)
@@ -271,8 +270,8 @@ static void configure(void)
 		conf_override(self.conf, self.overrides[i], &errors);
 	conf_fill(self.conf, house_params, &self.house, &errors);
 	if (self.daemon->params != NULL)
-		conf_fill(self.conf, self.daemon->params, self.daemon->conf,
-		    &errors);
+		conf_fill(
+		    self.conf, self.daemon->params, self.daemon->conf, &errors);
 	rest = buf_str(&errors);
 	first = str_cut(&rest, '\n');
 	if (first.len > 0)

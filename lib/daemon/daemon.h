@@ -50,7 +50,7 @@ struct daemon {
 	int (*start)(void);
 	void (*serve)(struct conn *conn);    /* WORKER, FORKER */
 	void (*accepted)(struct conn *conn); /* FRONT */
-	void (*datagram)(int fd);            /* FRONT with unix-dgram: readable */
+	void (*datagram)(int fd); /* FRONT with unix-dgram: readable */
 	/* WORKER: a client is idle between two requests; see daemon_idle. */
 	/* FRONT: take no new work; call daemon_done when the old is finished.
 	 * Without it the process ends at once. */
@@ -66,7 +66,7 @@ const char *daemon_role(void);    /* "submission" */
 const char *daemon_service(void); /* "submission", "127.0.0.1:2525" */
 struct loop *daemon_loop(void);   /* FRONT; a worker's dns_wait loop too */
 bool daemon_draining(void);
-void daemon_done(void);           /* FRONT: drained */
+void daemon_done(void); /* FRONT: drained */
 /* A path below run_directory, queue_directory ... is opened in before_jail. */
 
 /*

@@ -38,7 +38,7 @@ struct self {
 	struct board *board;
 	int channel; /* -1: by hand */
 	int listeners[LISTENERS_MAX];
-	int alive;   /* the lock that a new master waits for; -1 */
+	int alive; /* the lock that a new master waits for; -1 */
 	struct loop *loop;
 	volatile sig_atomic_t draining;
 };

@@ -109,7 +109,7 @@ static void turn(bool take_clients, const sigset_t *unblocked)
 	for (int i = 0; i < count; i++)
 		p[1 + i] = (struct pollfd){self.listeners[i], POLLIN, 0};
 	if (ppoll(p, (nfds_t)(1 + count), logsink_flush() ? NULL : &slice,
-	        unblocked) <= 0)
+		unblocked) <= 0)
 		return;
 	if (p[0].revents != 0 && channel_hear() == CHANNEL_DRAIN)
 		self.draining = 1;

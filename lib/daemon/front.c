@@ -133,8 +133,7 @@ void front_run(void)
 		    loop, self.channel, LOOP_READ, heard, NULL);
 	for (int i = 0; i < self.listener_count; i++)
 		front.listeners[i] = loop_watch_new(loop, self.listeners[i],
-		    LOOP_READ,
-		    self.type == TYPE_DGRAM ? datagram : accept_some,
+		    LOOP_READ, self.type == TYPE_DGRAM ? datagram : accept_some,
 		    &self.listeners[i]);
 	board_say(BOARD_IDLE);
 	channel_say(CHANNEL_READY, NULL);

@@ -28,16 +28,16 @@ struct house_conf {
 	/* processes */
 	int default_process_limit;
 	int session_process_limit; /* children of imapd and of pop3d */
-	int max_use;          /* clients a worker serves before it ends */
-	int64_t max_idle;     /* ms a worker waits for one */
-	int64_t ipc_timeout;  /* ms */
+	int max_use;               /* clients a worker serves before it ends */
+	int64_t max_idle;          /* ms a worker waits for one */
+	int64_t ipc_timeout;       /* ms */
 	/* mail */
 	const char *mynetworks;
 	const char *inet_interfaces;
 	uint64_t message_size_limit; /* octets */
 	const char *dns_servers;
 	int64_t maximal_queue_lifetime; /* ms */
-	int debug_level;      /* 0 or 1 */
+	int debug_level;                /* 0 or 1 */
 };
 
 extern const struct conf_param house_params[];

@@ -45,12 +45,12 @@ static void become(void)
 	gid_t groups[1];
 	char why[160];
 
-	if (role_ids(&self.house, self.role->user, &uid, &gid, why,
-	        sizeof(why)) < 0)
+	if (role_ids(
+		&self.house, self.role->user, &uid, &gid, why, sizeof(why)) < 0)
 		log_fatal("%s", why);
 	if (self.role->group != NULL &&
 	    role_ids(&self.house, self.role->group, &ignored, &second, why,
-	        sizeof(why)) < 0)
+		sizeof(why)) < 0)
 		log_fatal("%s", why);
 	if (self.role->group != NULL)
 		groups[0] = second;

@@ -70,8 +70,8 @@ static void take(int c)
 		break;
 	default:
 		log_fatal("%s is started by master(8); by hand: -C "
-		          "CONFIG_DIRECTORY [--debug] [--listen "
-		          "PATH_OR_PORT] [-r role] [-o name=value]...",
+			  "CONFIG_DIRECTORY [--debug] [--listen "
+			  "PATH_OR_PORT] [-r role] [-o name=value]...",
 		    self.daemon->name);
 	}
 }
@@ -84,8 +84,8 @@ void options_read(int argc, char **argv)
 	self.type = TYPE_UNIX;
 	self.slot = -1;
 	self.channel = self.alive = -1;
-	while ((c = getopt_long(argc, argv, "n:t:r:s:i:co:C:", long_options,
-	            NULL)) != -1)
+	while ((c = getopt_long(
+		    argc, argv, "n:t:r:s:i:co:C:", long_options, NULL)) != -1)
 		take(c);
 	if (optind < argc)
 		log_fatal("too many arguments: %s", argv[optind]);

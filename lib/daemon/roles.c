@@ -71,10 +71,11 @@ int role_ids(const struct house_conf *house, const char *user, unsigned *uid,
 		return 0;
 	}
 	snprintf(name, sizeof(name), "%s%s", house->role_user_prefix, user);
+	// cppcheck-suppress getpwnamCalled
 	const struct passwd *pw = getpwnam(name);
 	if (pw == NULL) {
-		snprintf(why, size, "there is no user %s (see role_user_prefix)",
-		    name);
+		snprintf(why, size,
+		    "there is no user %s (see role_user_prefix)", name);
 		return -1;
 	}
 	*uid = pw->pw_uid;

@@ -16,14 +16,14 @@
 struct conf_param;
 
 struct role {
-	const char *name;    /* "smtpd", "submission", "lmtpd", "cleanup" ... */
-	const char *user;    /* whose uid: roles may share one ("smtpd") */
-	const char *group;   /* a second group they need, or NULL: "queue" for
-	                      * the spool */
-	bool jailed;         /* chroot where master.cf does not say n */
+	const char *name;  /* "smtpd", "submission", "lmtpd", "cleanup" ... */
+	const char *user;  /* whose uid: roles may share one ("smtpd") */
+	const char *group; /* a second group they need, or NULL: "queue" for
+	                    * the spool */
+	bool jailed;       /* chroot where master.cf does not say n */
 	const char *calls[10]; /* sockets, NULL-terminated */
-	bool brief;          /* its requests are short and can be asked again:
-	                      * a drain need not wait until its peers leave */
+	bool brief;            /* its requests are short and can be asked again:
+	                        * a drain need not wait until its peers leave */
 };
 
 extern const struct role roles[]; /* ends with name NULL */

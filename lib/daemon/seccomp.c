@@ -79,6 +79,6 @@ void seccomp_enter(void)
 	if (filter != NULL)
 		seccomp_release(filter);
 	if (r < 0)
-		log_warning("system calls are not restricted: %s",
-		    strerror(-r));
+		log_warning(
+		    "system calls are not restricted: %s", strerror(-r));
 }

@@ -24,7 +24,7 @@ struct auth_begin {
 	struct str session;   /* trace id */
 	struct str mechanism; /* "PLAIN"; "LOGIN" */
 	bool has_initial;
-	struct str initial;   /* decoded from base64 */
+	struct str initial; /* decoded from base64 */
 	struct str client_address;
 	bool tls;
 };
@@ -41,14 +41,14 @@ struct auth_cancel {
 };
 struct auth_ok {
 	uint64_t request;
-	struct str login;  /* canonical account, "user@domain" */
+	struct str login; /* canonical account, "user@domain" */
 	struct str ticket;
 };
 struct auth_no {
 	uint64_t request;
-	bool temporary;   /* 454 4.7.0 / NO [UNAVAILABLE] */
-	struct str login; /* as given, for the log; "" */
-	struct str text;  /* fit for the client */
+	bool temporary;    /* 454 4.7.0 / NO [UNAVAILABLE] */
+	struct str login;  /* as given, for the log; "" */
+	struct str text;   /* fit for the client */
 	struct str reason; /* for the log */
 };
 

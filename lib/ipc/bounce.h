@@ -30,10 +30,10 @@ struct bounce_for {
 	struct str address;
 	struct str original; /* ORCPT or "" */
 	struct str dsn;
-	uint64_t code;       /* remote SMTP reply, 0: none */
+	uint64_t code; /* remote SMTP reply, 0: none */
 	struct str text;
-	struct str remote;   /* "mx.example.org[192.0.2.1]:25", "" */
-	uint64_t last;       /* seconds since 1970: the last attempt */
+	struct str remote; /* "mx.example.org[192.0.2.1]:25", "" */
+	uint64_t last;     /* seconds since 1970: the last attempt */
 };
 
 struct bounce_end {

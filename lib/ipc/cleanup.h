@@ -21,26 +21,31 @@
 
 #include "ipc/ipc.h"
 
-enum mail_origin { ORIGIN_MX, ORIGIN_LMTP, ORIGIN_SUBMISSION, ORIGIN_BOUNCE,
-	ORIGIN_LOCAL };
+enum mail_origin {
+	ORIGIN_MX,
+	ORIGIN_LMTP,
+	ORIGIN_SUBMISSION,
+	ORIGIN_BOUNCE,
+	ORIGIN_LOCAL
+};
 extern const char *const mail_origin_names[];
 
 struct cleanup_message {
-	int origin;             /* enum mail_origin */
-	struct str session;     /* trace id of the client's session */
-	struct str queue_id;    /* empty: a new one */
-	struct str sender;      /* empty: the null reverse-path */
+	int origin;          /* enum mail_origin */
+	struct str session;  /* trace id of the client's session */
+	struct str queue_id; /* empty: a new one */
+	struct str sender;   /* empty: the null reverse-path */
 	struct str helo;
 	struct str client_name; /* "unknown" when not verified */
 	struct str client_address;
 	uint64_t client_port;
-	struct str protocol;    /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP.. */
-	struct str tls;         /* "TLSv1.3 with cipher X (256/256 bits)", "" */
-	struct str login;       /* authenticated account, "" */
-	struct str ticket;      /* auth's proof of login, submission only */
-	struct str envid;       /* DSN (RFC 3461), xtext decoded */
-	struct str ret;         /* "", "FULL" or "HDRS" */
-	struct str body;        /* "7BIT" or "8BITMIME" */
+	struct str protocol; /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP.. */
+	struct str tls;      /* "TLSv1.3 with cipher X (256/256 bits)", "" */
+	struct str login;    /* authenticated account, "" */
+	struct str ticket;   /* auth's proof of login, submission only */
+	struct str envid;    /* DSN (RFC 3461), xtext decoded */
+	struct str ret;      /* "", "FULL" or "HDRS" */
+	struct str body;     /* "7BIT" or "8BITMIME" */
 	bool smtputf8;
 };
 

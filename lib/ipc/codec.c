@@ -78,8 +78,8 @@ static int add_value(
 		    (long long)*(const int64_t *)(const void *)member);
 		return 0;
 	case IPC_KIND_BOOL:
-		buf_add_char(out,
-		    *(const bool *)(const void *)member ? '1' : '0');
+		buf_add_char(
+		    out, *(const bool *)(const void *)member ? '1' : '0');
 		return 0;
 	case IPC_KIND_CHOICE: {
 		const int *n = (const void *)member;
@@ -129,12 +129,12 @@ static int unescape(char *p, size_t len, struct str *out)
 		if (c == '\\') {
 			if (++i == len)
 				return -1;
-			c = p[i] == 't'      ? '\t'
-			    : p[i] == 'n'    ? '\n'
-			    : p[i] == 'r'    ? '\r'
-			    : p[i] == '0'    ? '\0'
-			    : p[i] == '\\'   ? '\\'
-			                     : 'x';
+			c = p[i] == 't'    ? '\t'
+			    : p[i] == 'n'  ? '\n'
+			    : p[i] == 'r'  ? '\r'
+			    : p[i] == '0'  ? '\0'
+			    : p[i] == '\\' ? '\\'
+					   : 'x';
 			if (c == 'x')
 				return -1;
 		} else if (escape_of(c) != 0) {
@@ -165,8 +165,7 @@ static int get_i64(struct str s, int64_t *out)
 	return 0;
 }
 
-static int get_choice(
-    struct str s, const char *const *choices, int *out)
+static int get_choice(struct str s, const char *const *choices, int *out)
 {
 	for (int i = 0; choices[i] != NULL; i++) {
 		if (str_eq(s, str_from(choices[i]))) {
@@ -221,8 +220,8 @@ const struct ipc_type *ipc_decode(const struct ipc_exchange *exchange,
     char *line, size_t len, void *msg, const char **why)
 {
 	char *end = line + len, *p = line + str_find(str_of(line, len), '\t');
-	const struct ipc_type *type =
-	    find_type(exchange, str_of(line, (size_t)(p - line)));
+	const struct ipc_type *type = find_type(
+	    exchange, str_of(line, (size_t)(p - line)));
 
 	if (type == NULL) {
 		*why = "unknown message";

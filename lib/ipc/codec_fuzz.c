@@ -43,11 +43,10 @@ static const struct ipc_exchange sample_exchange = {"sample", 1, types};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct ipc_exchange *const exchanges[] = {
-	    &sample_exchange, &auth_exchange, &bounce_exchange,
-	    &cleanup_exchange, &deliver_exchange, &lookup_exchange,
-	    &master_exchange, &policy_exchange, &qmgr_exchange,
-	    &session_exchange};
+	static const struct ipc_exchange *const exchanges[] = {&sample_exchange,
+	    &auth_exchange, &bounce_exchange, &cleanup_exchange,
+	    &deliver_exchange, &lookup_exchange, &master_exchange,
+	    &policy_exchange, &qmgr_exchange, &session_exchange};
 	static _Alignas(16) char msg[IPC_STRUCT_MAX];
 	const struct ipc_exchange *exchange;
 	const struct ipc_type *type;

@@ -25,26 +25,26 @@
 struct deliver {
 	uint64_t request;
 	struct str queue_id;
-	struct str session;    /* trace id */
-	struct str sender;     /* empty: null reverse-path */
-	struct str transport;  /* "smtp", "relay", "lmtp", "local" */
-	struct str nexthop;    /* domain, "[address]:port", "unix:/path"; for
-	                        * local the domain */
-	uint64_t size;         /* octets of header and body */
-	uint64_t arrived;      /* seconds since 1970 */
-	struct str body;       /* "7BIT" or "8BITMIME" */
+	struct str session;   /* trace id */
+	struct str sender;    /* empty: null reverse-path */
+	struct str transport; /* "smtp", "relay", "lmtp", "local" */
+	struct str nexthop;   /* domain, "[address]:port", "unix:/path"; for
+	                       * local the domain */
+	uint64_t size;        /* octets of header and body */
+	uint64_t arrived;     /* seconds since 1970 */
+	struct str body;      /* "7BIT" or "8BITMIME" */
 	bool smtputf8;
 	struct str envid, ret; /* DSN (RFC 3461) */
 };
 
 struct deliver_to {
 	uint64_t request;
-	uint64_t index;         /* of the recipient's slot in the queue file */
+	uint64_t index; /* of the recipient's slot in the queue file */
 	struct str address;
-	struct str original;    /* ORCPT or the address first given; never "" */
+	struct str original; /* ORCPT or the address first given; never "" */
 	struct str notify;
-	struct str account;     /* local: the mailbox account, "user@domain" */
-	uint64_t quota_storage; /* local: octets, 0: no limit */
+	struct str account;      /* local: the mailbox account, "user@domain" */
+	uint64_t quota_storage;  /* local: octets, 0: no limit */
 	uint64_t quota_messages; /* local: 0: no limit */
 };
 

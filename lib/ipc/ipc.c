@@ -28,10 +28,10 @@
 #define IN_FIRST   2048   /* octets of the receive buffer at first */
 #define IN_MOST    262144 /* and at most; a line fits in IPC_LINE_MAX */
 #define OUT_MOST   (16u << 20)
-#define OUT_KEEP   65536  /* a send buffer above this is freed when empty */
-#define SEND_WHOLE 2048   /* octets that the kernel sends in one piece */
-#define FDS_MAX    16     /* descriptors that wait on one side */
-#define FDS_ONCE   4      /* descriptors of one message, all but one closed */
+#define OUT_KEEP   65536 /* a send buffer above this is freed when empty */
+#define SEND_WHOLE 2048  /* octets that the kernel sends in one piece */
+#define FDS_MAX    16    /* descriptors that wait on one side */
+#define FDS_ONCE   4     /* descriptors of one message, all but one closed */
 
 /* A descriptor and the octet of the stream that it belongs to. */
 struct in_fd {
@@ -58,8 +58,8 @@ struct ipc {
 	uint64_t in_at;              /* stream position of in[start] */
 	struct in_fd in_fds[FDS_MAX];
 	size_t in_fd_count;
-	int message_fd;   /* came with the last message */
-	int64_t in_wait;  /* SO_RCVTIMEO in milliseconds, 0: not set */
+	int message_fd;  /* came with the last message */
+	int64_t in_wait; /* SO_RCVTIMEO in milliseconds, 0: not set */
 
 	struct buf out;
 	size_t sent;     /* octets of out that are gone */
@@ -78,7 +78,7 @@ static size_t largest(const struct ipc_exchange *exchange)
 
 	for (const struct ipc_type *const *t = exchange->types; *t != NULL; t++)
 		for (const struct ipc_field *f = (*t)->fields; f->name != NULL;
-		    f++)
+		     f++)
 			if (f->offset + 2 * sizeof(struct str) > size)
 				size = f->offset + 2 * sizeof(struct str);
 	return size < IPC_STRUCT_MAX ? size : IPC_STRUCT_MAX;
@@ -119,8 +119,8 @@ static int unix_address(const char *path, struct sockaddr_un *out, int *dir)
 	free(parent);
 	if (*dir < 0)
 		return -1;
-	n = snprintf(out->sun_path, sizeof(out->sun_path),
-	    "/proc/self/fd/%d%s", *dir, slash);
+	n = snprintf(out->sun_path, sizeof(out->sun_path), "/proc/self/fd/%d%s",
+	    *dir, slash);
 	if (n > 0 && (size_t)n < sizeof(out->sun_path))
 		return 0;
 	file_close(dir);
@@ -163,8 +163,8 @@ struct ipc *ipc_connect(const char *name, const struct ipc_exchange *exchange,
 	}
 	c = ipc_server(fd, exchange);
 	c->greeted = true;
-	buf_printf(&c->out, HELLO "\t%s\t%u\n", exchange->name,
-	    exchange->version);
+	buf_printf(
+	    &c->out, HELLO "\t%s\t%u\n", exchange->name, exchange->version);
 	return c;
 }
 
@@ -433,8 +433,8 @@ static void keep_fds(struct ipc *c, struct msghdr *m, uint64_t at)
 		for (size_t i = 0; i < count; i++) {
 			int fd;
 
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int),
-			    sizeof(int));
+			memcpy(
+			    &fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
 			if (!first || c->in_fd_count == FDS_MAX) {
 				file_close(&fd);
 				continue;
@@ -450,8 +450,8 @@ static void keep_fds(struct ipc *c, struct msghdr *m, uint64_t at)
  * sent with, so the descriptor belongs to the message that the last octet
  * received is part of.
  */
-static enum ipc_result receive(struct ipc *c, char *p, size_t len, int flags,
-    size_t *got)
+static enum ipc_result receive(
+    struct ipc *c, char *p, size_t len, int flags, size_t *got)
 {
 	union {
 		char space[CMSG_SPACE(FDS_ONCE * sizeof(int))];
@@ -477,8 +477,7 @@ static enum ipc_result receive(struct ipc *c, char *p, size_t len, int flags,
 		return IPC_EOF;
 	}
 	*got = (size_t)n;
-	keep_fds(c, &m,
-	    c->in_at + (c->end - c->start) + (uint64_t)n - 1);
+	keep_fds(c, &m, c->in_at + (c->end - c->start) + (uint64_t)n - 1);
 	return IPC_OK;
 }
 
@@ -519,8 +518,8 @@ static enum ipc_result cut_line(struct ipc *c, char **line, size_t *len)
 	char *lf = NULL;
 
 	if (c->scanned < have)
-		lf = memchr(c->in + c->start + c->scanned, '\n',
-		    have - c->scanned);
+		lf = memchr(
+		    c->in + c->start + c->scanned, '\n', have - c->scanned);
 	if (lf == NULL) {
 		c->scanned = have;
 		if (have >= IPC_LINE_MAX)
@@ -577,8 +576,8 @@ static void match_fd(struct ipc *c, uint64_t from, uint64_t to)
 	if (gone == 0)
 		return;
 	c->in_fd_count -= gone;
-	memmove(c->in_fds, c->in_fds + gone,
-	    c->in_fd_count * sizeof(c->in_fds[0]));
+	memmove(
+	    c->in_fds, c->in_fds + gone, c->in_fd_count * sizeof(c->in_fds[0]));
 }
 
 enum ipc_result ipc_next(
@@ -609,7 +608,8 @@ enum ipc_result ipc_next(
 
 enum ipc_result ipc_fill(struct ipc *c)
 {
-	enum ipc_result r = c->broken ? IPC_BROKEN : receive_in(c, MSG_DONTWAIT);
+	enum ipc_result r = c->broken ? IPC_BROKEN
+				      : receive_in(c, MSG_DONTWAIT);
 
 	return r == IPC_EOF ? ended(c) : r;
 }
@@ -674,8 +674,8 @@ bool ipc_has_input(const struct ipc *c)
 	const char *lf = NULL;
 
 	if (c->scanned < have)
-		lf = memchr(c->in + c->start + c->scanned, '\n',
-		    have - c->scanned);
+		lf = memchr(
+		    c->in + c->start + c->scanned, '\n', have - c->scanned);
 	if (lf == NULL || c->greeted)
 		return lf != NULL;
 	lf++;

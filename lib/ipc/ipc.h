@@ -23,20 +23,25 @@
 #include "core/buf.h"
 #include "core/str.h"
 
-#define IPC_LINE_MAX   65536  /* octets of one message line */
-#define IPC_STRUCT_MAX 4096   /* octets of the largest message struct */
+#define IPC_LINE_MAX   65536   /* octets of one message line */
+#define IPC_STRUCT_MAX 4096    /* octets of the largest message struct */
 #define IPC_BYTES_MAX  1048576 /* octets of one run of bulk bytes */
 
-enum ipc_kind { IPC_KIND_TEXT, IPC_KIND_U64, IPC_KIND_I64, IPC_KIND_BOOL,
-	IPC_KIND_CHOICE };
+enum ipc_kind {
+	IPC_KIND_TEXT,
+	IPC_KIND_U64,
+	IPC_KIND_I64,
+	IPC_KIND_BOOL,
+	IPC_KIND_CHOICE
+};
 
 struct ipc_field {
 	const char *name;
 	enum ipc_kind kind;
 	size_t offset;
-	uint64_t least, most;        /* octets, or the bounds of a number */
-	const char *const *choices;  /* CHOICE: NULL-terminated; the member is
-	                              * an int, the index */
+	uint64_t least, most;       /* octets, or the bounds of a number */
+	const char *const *choices; /* CHOICE: NULL-terminated; the member is
+	                             * an int, the index */
 };
 
 /* Rows; the member's type is checked by the compiler. */

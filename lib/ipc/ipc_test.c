@@ -69,44 +69,44 @@ static const struct {
 	const char *in, *want;
 } rows[] = {
     {"sample\ttext=a b\tnumber=3\twhole=-5\tflag=1\tchoice=green",
-        "a b|3|-5|1|1"},
+	"a b|3|-5|1|1"},
     {"sample\ttext=\\t\\\\\\n\\r\tnumber=3\twhole=0\tflag=0\tchoice=red",
-        "\t\\\n\r|3|0|0|0"},
+	"\t\\\n\r|3|0|0|0"},
     {"sampl\ttext=", "error: unknown message"},
     {"", "error: unknown message"},
     {"sample", "error: missing or unknown field"},
     {"sample\tnumber=3", "error: missing or unknown field"},
     {"sample\ttext=\twhole=0\tnumber=3\tflag=0\tchoice=red",
-        "error: missing or unknown field"},
+	"error: missing or unknown field"},
     {"sample\ttext=\tnumber=2\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=100001\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=04\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=+4\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=4\twhole=-0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=4\twhole=9223372036854775808\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=4\twhole=0\tflag=yes\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=4\twhole=0\tflag=0\tchoice=blue",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\\x\tnumber=4\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\\\tnumber=4\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=a\rb\tnumber=4\twhole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=12345678901234567890123456789012345678901\tnumber=4\t"
      "whole=0\tflag=0\tchoice=red",
-        "error: field out of bounds"},
+	"error: field out of bounds"},
     {"sample\ttext=\tnumber=4\twhole=0\tflag=0\tchoice=red\tmore=1",
-        "error: field too many"},
+	"error: field too many"},
     {"sample\ttext=\tnumber=4\twhole=0\tflag=0\tchoice=red\t",
-        "error: field too many"},
+	"error: field too many"},
 };
 
 static void lines_are_decoded_strictly(void **state)
@@ -214,8 +214,8 @@ static void put(struct ipc *c, const char *text)
 /* The text of the next message, or the result as a word. */
 static const char *next(struct ipc *c, char *out, size_t size)
 {
-	static const char *const words[] = {"ok", "again", "eof", "timeout",
-	    "broken"};
+	static const char *const words[] = {
+	    "ok", "again", "eof", "timeout", "broken"};
 	const struct ipc_type *type;
 	const void *msg;
 	enum ipc_result r = ipc_wait(c, &type, &msg, deadline_in(50));
@@ -290,7 +290,7 @@ static void a_stranger_is_refused(void **state)
 static void the_version_before_is_welcome(void **state)
 {
 	static const char hello[] = "posthouse-ipc\ttest\t1\nsample\ttext=old\t"
-	                            "number=3\twhole=0\tflag=0\tchoice=red\n";
+				    "number=3\twhole=0\tflag=0\tchoice=red\n";
 	int fds[2];
 	struct ipc *server;
 	char got[50];
@@ -347,8 +347,7 @@ static void bulk_follows_its_message(void **state)
 		_exit(0);
 	}
 	assert_string_equal(next(p->server, text, sizeof(text)), "bulk");
-	assert_int_equal(
-	    ipc_wait_bytes(p->server, got, 100001, SOON), IPC_OK);
+	assert_int_equal(ipc_wait_bytes(p->server, got, 100001, SOON), IPC_OK);
 	for (done = 100001; done < sizeof(got); done += len) {
 		len = sizeof(got) - done;
 		assert_int_equal(
@@ -509,8 +508,7 @@ static void waits_are_bounded(void **state)
 	assert_in_range(clock_ms() - start, 95, 400);
 	ipc_put_bytes(p->client, much, sizeof(much));
 	start = clock_ms();
-	assert_int_equal(
-	    ipc_flush(p->client, deadline_in(100)), IPC_TIMEOUT);
+	assert_int_equal(ipc_flush(p->client, deadline_in(100)), IPC_TIMEOUT);
 	assert_in_range(clock_ms() - start, 95, 400);
 	assert_true(ipc_pending(p->client) > 0);
 	assert_int_equal(ipc_push(p->client), IPC_AGAIN);
@@ -538,28 +536,28 @@ int main(void)
 	    cmocka_unit_test(what_is_encoded_is_decoded),
 	    cmocka_unit_test(a_bad_message_is_not_encoded),
 	    cmocka_unit_test_setup_teardown(
-	        messages_arrive_in_order, connect_pair, close_pair),
+		messages_arrive_in_order, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        an_end_within_a_message_is_told, connect_pair, close_pair),
+		an_end_within_a_message_is_told, connect_pair, close_pair),
 	    cmocka_unit_test(a_stranger_is_refused),
 	    cmocka_unit_test(the_version_before_is_welcome),
 	    cmocka_unit_test_setup_teardown(
-	        a_line_without_end_is_refused, connect_pair, close_pair),
+		a_line_without_end_is_refused, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        bulk_follows_its_message, connect_pair, close_pair),
+		bulk_follows_its_message, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        descriptors_come_with_their_message, connect_pair, close_pair),
+		descriptors_come_with_their_message, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        descriptors_survive_bulk_and_long_lines, connect_pair,
-	        close_pair),
+		descriptors_survive_bulk_and_long_lines, connect_pair,
+		close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        stray_descriptors_are_closed, connect_pair, close_pair),
+		stray_descriptors_are_closed, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        a_call_wants_its_answer, connect_pair, close_pair),
+		a_call_wants_its_answer, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        waits_are_bounded, connect_pair, close_pair),
+		waits_are_bounded, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
-	        who_is_there_and_who_is_not, connect_pair, close_pair),
+		who_is_there_and_who_is_not, connect_pair, close_pair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,6 @@
 #define IPC_TICKET_MAX  64
 #define IPC_DSN_MAX     11
 #define IPC_REPLY_MAX   500
-#define IPC_NAME_MAX    64   /* transport, service, mechanism ... */
+#define IPC_NAME_MAX    64 /* transport, service, mechanism ... */
 
 #endif

@@ -13,8 +13,13 @@
 #include "ipc/ipc.h"
 
 /* What a recipient's domain is to us. */
-enum domain_class { CLASS_MAILBOX, CLASS_ALIAS, CLASS_RELAY, CLASS_LOCAL,
-	CLASS_REMOTE };
+enum domain_class {
+	CLASS_MAILBOX,
+	CLASS_ALIAS,
+	CLASS_RELAY,
+	CLASS_LOCAL,
+	CLASS_REMOTE
+};
 extern const char *const domain_class_names[];
 
 /*
@@ -22,8 +27,12 @@ extern const char *const domain_class_names[];
  * such user in a domain of ours (550 5.1.1); refused: known, but takes no
  * mail (code, dsn and text say why); temporary: the directory is away.
  */
-enum resolve_status { RESOLVE_OK, RESOLVE_UNKNOWN, RESOLVE_REFUSED,
-	RESOLVE_TEMPORARY };
+enum resolve_status {
+	RESOLVE_OK,
+	RESOLVE_UNKNOWN,
+	RESOLVE_REFUSED,
+	RESOLVE_TEMPORARY
+};
 extern const char *const resolve_status_names[];
 
 struct lookup_resolve {
@@ -33,14 +42,15 @@ struct lookup_resolve {
 
 struct lookup_resolved {
 	uint64_t request;
-	int status;           /* enum resolve_status */
-	int domain;           /* enum domain_class */
-	bool is_alias;        /* stands in aliases (virtual alias) too or only */
-	struct str transport; /* local, smtp, relay, lmtp, or as transport_maps */
+	int status;    /* enum resolve_status */
+	int domain;    /* enum domain_class */
+	bool is_alias; /* stands in aliases (virtual alias) too or only */
+	struct str
+	    transport; /* local, smtp, relay, lmtp, or as transport_maps */
 	struct str nexthop;
-	struct str account;   /* mailbox class: canonical "user@domain" */
+	struct str account; /* mailbox class: canonical "user@domain" */
 	uint64_t quota_storage, quota_messages; /* 0: no limit */
-	uint64_t code;        /* refused: the SMTP reply */
+	uint64_t code;                          /* refused: the SMTP reply */
 	struct str dsn, text;
 };
 
@@ -86,8 +96,8 @@ struct lookup_value {
 };
 
 extern const struct ipc_type lookup_resolve, lookup_resolved, lookup_expand,
-    lookup_expanded, lookup_expand_end, lookup_owns, lookup_owned,
-    lookup_table, lookup_value;
+    lookup_expanded, lookup_expand_end, lookup_owns, lookup_owned, lookup_table,
+    lookup_value;
 extern const struct ipc_exchange lookup_exchange;
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "ipc/limits.h"
 
-const char *const master_verb_names[] = {"status", "stop", "start", "restart",
-    "drain", "reload", "shutdown", NULL};
+const char *const master_verb_names[] = {
+    "status", "stop", "start", "restart", "drain", "reload", "shutdown", NULL};
 
 static const struct ipc_field ask[] = {
     IPC_CHOICE(struct master_ask, verb, master_verb_names),
@@ -54,7 +54,6 @@ static const struct ipc_field end[] = {
 };
 const struct ipc_type master_end = {"master_end", end};
 
-static const struct ipc_type *const types[] = {
-    &master_ask, &master_service, &master_counter,
-    &master_note, &master_end, NULL};
+static const struct ipc_type *const types[] = {&master_ask, &master_service,
+    &master_counter, &master_note, &master_end, NULL};
 const struct ipc_exchange master_exchange = {"master", 1, types};

@@ -3,36 +3,44 @@
  * posthouse -> master (socket "master"; only root or master's own uid).
  *
  * `master_ask` is answered by `master_service` for each service (verb status),
- * with its `master_counter`s behind it, and one `master_end`. Verbs on one service name it; reload and
- * shutdown do not. reload checks everything first: with errors nothing
- * changes, each error is one `master_note`, and end says ok=0.
+ * with its `master_counter`s behind it, and one `master_end`. Verbs on one
+ * service name it; reload and shutdown do not. reload checks everything first:
+ * with errors nothing changes, each error is one `master_note`, and end says
+ * ok=0.
  */
 #ifndef IPC_MASTER_H
 #define IPC_MASTER_H
 
 #include "ipc/ipc.h"
 
-enum master_verb { MASTER_STATUS, MASTER_STOP, MASTER_START, MASTER_RESTART,
-	MASTER_DRAIN, MASTER_RELOAD, MASTER_SHUTDOWN };
+enum master_verb {
+	MASTER_STATUS,
+	MASTER_STOP,
+	MASTER_START,
+	MASTER_RESTART,
+	MASTER_DRAIN,
+	MASTER_RELOAD,
+	MASTER_SHUTDOWN
+};
 extern const char *const master_verb_names[];
 
 struct master_ask {
-	int verb;            /* enum master_verb */
-	struct str service;  /* "smtp/inet"; "" for all */
+	int verb;           /* enum master_verb */
+	struct str service; /* "smtp/inet"; "" for all */
 };
 struct master_service {
-	struct str name;     /* first column of master.cf, with its port if any */
-	struct str type;     /* "inet", "unix", "unix-dgram" */
-	struct str command;  /* "smtpd" */
-	struct str state;    /* running, waiting (for a first
-	                      * client), stopped, draining, throttled, failed */
+	struct str name; /* first column of master.cf, with its port if any */
+	struct str type; /* "inet", "unix", "unix-dgram" */
+	struct str command; /* "smtpd" */
+	struct str state;   /* running, waiting (for a first
+	                     * client), stopped, draining, throttled, failed */
 	uint64_t processes;
 	uint64_t busy;
-	uint64_t limit;      /* 0: none */
-	uint64_t served;     /* connections since the start of master */
-	uint64_t restarts;   /* processes that ended badly */
-	struct str pids;     /* "12 13"; cut */
-	struct str error;    /* of the last process that ended badly; "" */
+	uint64_t limit;    /* 0: none */
+	uint64_t served;   /* connections since the start of master */
+	uint64_t restarts; /* processes that ended badly */
+	struct str pids;   /* "12 13"; cut */
+	struct str error;  /* of the last process that ended badly; "" */
 };
 /* A figure that the service's processes count (daemon_count). */
 struct master_counter {

@@ -48,6 +48,6 @@ static const struct ipc_field ask[] = {
 };
 const struct ipc_type policy_ask = {"policy_ask", ask};
 
-static const struct ipc_type *const types[] = {&policy_count,
-    &policy_counted, &policy_failure, &policy_penalty, &policy_ask, NULL};
+static const struct ipc_type *const types[] = {&policy_count, &policy_counted,
+    &policy_failure, &policy_penalty, &policy_ask, NULL};
 const struct ipc_exchange policy_exchange = {"policy", 1, types};

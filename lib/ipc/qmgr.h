@@ -22,8 +22,8 @@ struct qmgr_offered {
 };
 
 struct queue_list {
-	struct str queue_id;  /* exactly this message */
-	struct str sender;    /* exact, case-insensitive; "<>" is the null one */
+	struct str queue_id; /* exactly this message */
+	struct str sender;   /* exact, case-insensitive; "<>" is the null one */
 	struct str recipient; /* an address, or a domain as "@example.org" */
 };
 
@@ -31,22 +31,22 @@ struct queue_row {
 	struct str queue_id;
 	struct str sender;
 	struct str recipient;
-	struct str state;     /* active, deferred, hold, incoming */
-	uint64_t size;        /* octets */
-	uint64_t arrived;     /* seconds since 1970 */
+	struct str state; /* active, deferred, hold, incoming */
+	uint64_t size;    /* octets */
+	uint64_t arrived; /* seconds since 1970 */
 	uint64_t attempts;
-	uint64_t next;        /* seconds since 1970; 0: being tried or on hold */
+	uint64_t next; /* seconds since 1970; 0: being tried or on hold */
 	struct str transport;
 	struct str nexthop;
-	struct str reason;    /* of the last deferral, with its code */
+	struct str reason; /* of the last deferral, with its code */
 };
 
 enum queue_verb { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DELETE, QUEUE_FLUSH };
 extern const char *const queue_verb_names[];
 
 struct queue_act {
-	int verb;             /* enum queue_verb */
-	struct str queue_id;  /* "ALL" as in postsuper, or a filter below */
+	int verb;            /* enum queue_verb */
+	struct str queue_id; /* "ALL" as in postsuper, or a filter below */
 	struct str sender;
 	struct str recipient;
 };

@@ -19,12 +19,12 @@
 
 struct session_start {
 	struct str ticket;
-	struct str service;        /* "imap", "pop3" */
-	struct str session;        /* trace id */
-	struct str tag;            /* IMAP: of the LOGIN or AUTHENTICATE, "" */
+	struct str service; /* "imap", "pop3" */
+	struct str session; /* trace id */
+	struct str tag;     /* IMAP: of the LOGIN or AUTHENTICATE, "" */
 	struct str client_address;
 	bool tls;
-	struct str input;          /* what the client sent behind it */
+	struct str input; /* what the client sent behind it */
 };
 struct session_ready {
 	struct str login; /* the account, for `wake` */

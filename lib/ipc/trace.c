@@ -24,9 +24,9 @@ _Static_assert(sizeof(struct trace_record) == 256, "a format on disk");
 static struct {
 	int fd; /* -1: no logd, lines go to stderr */
 	struct buf waiting;
-	uint64_t lost;    /* since the start */
-	uint64_t untold;  /* of them not yet reported */
-	uint32_t pid;     /* 0: to be asked */
+	uint64_t lost;   /* since the start */
+	uint64_t untold; /* of them not yet reported */
+	uint32_t pid;    /* 0: to be asked */
 	void (*waits)(void);
 	log_sink *also;
 	void *also_arg;
@@ -64,7 +64,7 @@ bool logsink_flush(void)
 			break;
 		}
 		if (send(sink.fd, sink.waiting.p, n,
-		        MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 			if (errno == EINTR)
 				continue;
 			return false;

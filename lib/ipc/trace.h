@@ -19,28 +19,28 @@
 #include "core/id.h"
 #include "core/log.h"
 
-#define LOG_RECORD         "PHL1"
-#define LOG_DATAGRAM_MAX   32768 /* octets of records sent together */
-#define TRACE_MAGIC     0x31525450u /* "PTR1", little-endian */
-#define TRACE_TEXT_MAX  160
+#define LOG_RECORD       "PHL1"
+#define LOG_DATAGRAM_MAX 32768       /* octets of records sent together */
+#define TRACE_MAGIC      0x31525450u /* "PTR1", little-endian */
+#define TRACE_TEXT_MAX   160
 
 enum trace_kind {
-	TRACE_CONNECT = 1,  /* a client connected; text: address */
-	TRACE_ENVELOPE,     /* MAIL accepted; text: sender */
-	TRACE_RECIPIENT,    /* RCPT accepted or refused; text: recipient, why */
-	TRACE_QUEUED,       /* 250 was said; text: message-id */
-	TRACE_REFUSED,      /* text: reply */
-	TRACE_SCHEDULED,    /* qmgr took it up; text: recipient, transport */
-	TRACE_ATTEMPT,      /* handed to an agent; text: nexthop */
-	TRACE_DELIVERED,    /* text: recipient, remote's words */
-	TRACE_DEFERRED,     /* text: recipient, why, next attempt */
-	TRACE_FAILED,       /* text: recipient, why */
-	TRACE_BOUNCED,      /* DSN made; text: the DSN's queue id */
-	TRACE_STORED,       /* in the mailbox; text: mailbox, uid */
-	TRACE_REMOVED,      /* gone from the queue */
-	TRACE_LOGIN,        /* text: user, method */
+	TRACE_CONNECT = 1, /* a client connected; text: address */
+	TRACE_ENVELOPE,    /* MAIL accepted; text: sender */
+	TRACE_RECIPIENT,   /* RCPT accepted or refused; text: recipient, why */
+	TRACE_QUEUED,      /* 250 was said; text: message-id */
+	TRACE_REFUSED,     /* text: reply */
+	TRACE_SCHEDULED,   /* qmgr took it up; text: recipient, transport */
+	TRACE_ATTEMPT,     /* handed to an agent; text: nexthop */
+	TRACE_DELIVERED,   /* text: recipient, remote's words */
+	TRACE_DEFERRED,    /* text: recipient, why, next attempt */
+	TRACE_FAILED,      /* text: recipient, why */
+	TRACE_BOUNCED,     /* DSN made; text: the DSN's queue id */
+	TRACE_STORED,      /* in the mailbox; text: mailbox, uid */
+	TRACE_REMOVED,     /* gone from the queue */
+	TRACE_LOGIN,       /* text: user, method */
 	TRACE_SESSION_END,
-	TRACE_OPERATOR      /* hold, release, delete, flush; text */
+	TRACE_OPERATOR /* hold, release, delete, flush; text */
 };
 
 /* Little-endian on the wire and on disk; 256 octets. */
@@ -51,11 +51,11 @@ struct trace_record {
 	uint16_t kind; /* enum trace_kind */
 	uint16_t text_len;
 	uint32_t pid;
-	char daemon[12];              /* NUL-padded */
-	char session[ID_LEN + 2];     /* NUL-padded; empty: none */
-	char message[ID_LEN + 2];     /* queue id, NUL-padded; empty: none */
+	char daemon[12];          /* NUL-padded */
+	char session[ID_LEN + 2]; /* NUL-padded; empty: none */
+	char message[ID_LEN + 2]; /* queue id, NUL-padded; empty: none */
 	char text[TRACE_TEXT_MAX];
-	char reserved[12];            /* zero */
+	char reserved[12]; /* zero */
 };
 
 /*

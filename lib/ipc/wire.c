@@ -14,10 +14,10 @@ struct wire {
 	struct loop_timer *later; /* made when first needed */
 	const struct wire_calls *calls;
 	void *arg;
-	bool waiting;  /* the timer runs */
-	bool blocked;  /* watches for writing */
-	bool inside;   /* ready() is on the stack */
-	bool closed;   /* free it when ready() ends */
+	bool waiting; /* the timer runs */
+	bool blocked; /* watches for writing */
+	bool inside;  /* ready() is on the stack */
+	bool closed;  /* free it when ready() ends */
 };
 
 static void release(struct wire *w)
@@ -31,8 +31,7 @@ static void release(struct wire *w)
 
 static void watch(struct wire *w)
 {
-	loop_watch_set(w->watch,
-	    LOOP_READ | (w->blocked ? LOOP_WRITE : 0u));
+	loop_watch_set(w->watch, LOOP_READ | (w->blocked ? LOOP_WRITE : 0u));
 }
 
 void wire_push(struct wire *w)
@@ -97,8 +96,8 @@ static void ready(unsigned what, void *arg)
 		release(w);
 }
 
-struct wire *wire_new(struct loop *loop, struct ipc *c,
-    const struct wire_calls *calls, void *arg)
+struct wire *wire_new(
+    struct loop *loop, struct ipc *c, const struct wire_calls *calls, void *arg)
 {
 	struct wire *w = NEW(struct wire);
 

@@ -14,8 +14,8 @@ struct wire;
 
 struct wire_calls {
 	/* One message; closing the wire here is allowed. */
-	void (*message)(struct wire *w, void *arg,
-	    const struct ipc_type *type, const void *msg);
+	void (*message)(struct wire *w, void *arg, const struct ipc_type *type,
+	    const void *msg);
 	/* The peer is gone; why is "" when it closed between two messages. The
 	 * wire is freed when this returns. */
 	void (*lost)(struct wire *w, void *arg, const char *why);
