@@ -29,8 +29,8 @@ static struct client *take(uint64_t request)
 	return c;
 }
 
-static void message(struct wire *w, void *arg, const struct ipc_type *type,
-    const void *msg)
+static void message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	struct client *c;
 
@@ -88,8 +88,8 @@ static int connected(void)
 
 	if (broker.wire != NULL)
 		return 0;
-	struct ipc *c =
-	    ipc_connect("auth", &auth_exchange, deadline_in(0), &why);
+	struct ipc *c = ipc_connect(
+	    "auth", &auth_exchange, deadline_in(0), &why);
 	if (c == NULL) {
 		log_warning("cannot connect to auth: %s", why);
 		return -1;
@@ -144,7 +144,6 @@ void broker_cancel(struct client *c)
 	if (c->request == 0)
 		return;
 	take(c->request);
-	if (broker.wire != NULL &&
-	    wire_put(broker.wire, &auth_cancel, &m) == 0)
+	if (broker.wire != NULL && wire_put(broker.wire, &auth_cancel, &m) == 0)
 		wire_push(broker.wire);
 }

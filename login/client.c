@@ -21,9 +21,9 @@
 #include "login/limits.h"
 #include "login/session.h"
 
-#define PENDING_MOST 4096  /* octets a client may leave unread */
-#define SASL_MOST    12288 /* octets of a decoded response; ipc/auth.c */
-#define LAST_WORDS_MS 1000 /* for a client to take them */
+#define PENDING_MOST  4096  /* octets a client may leave unread */
+#define SASL_MOST     12288 /* octets of a decoded response; ipc/auth.c */
+#define LAST_WORDS_MS 1000  /* for a client to take them */
 
 static struct {
 	const struct login_conf *conf;
@@ -58,7 +58,7 @@ bool client_may_login(const struct client *c)
 		return false;
 	return !clients.conf->disable_plaintext_auth ||
 	    netaddr_in_list(&c->peer,
-	        str_from(clients.conf->login_plaintext_networks), &bad) == 1;
+		str_from(clients.conf->login_plaintext_networks), &bad) == 1;
 }
 
 /* ---- words for the log ---- */
@@ -68,8 +68,8 @@ static void put_user(struct str user, struct buf *out)
 {
 	for (size_t i = 0; i < user.len && i < 256; i++) {
 		char ch = user.p[i];
-		bool fine = (unsigned char)ch > ' ' && ch != 127 &&
-		    ch != '<' && ch != '>' && ch != ',';
+		bool fine = (unsigned char)ch > ' ' && ch != 127 && ch != '<' &&
+		    ch != '>' && ch != ',';
 
 		buf_add_char(out, fine ? ch : '?');
 	}
@@ -90,8 +90,8 @@ void client_describe(const struct client *c, struct str user, struct buf *out)
 	    stream_is_tls(c->stream) ? "TLS, " : "", c->id.text);
 }
 
-static void log_event(const struct client *c, const char *event,
-    struct str user, const char *why)
+static void log_event(
+    const struct client *c, const char *event, struct str user, const char *why)
 {
 	struct buf line = buf_new(LOG_LINE_MAX);
 
@@ -288,7 +288,7 @@ static bool take_response(struct client *c)
 		broker_cancel(c);
 		refuse(c, r == STREAM_OK ? REFUSE_CANCELLED : REFUSE_MALFORMED,
 		    r == STREAM_OK ? STR("Authentication cancelled")
-		                   : STR("Line too long"));
+				   : STR("Line too long"));
 	} else if (base64_decode(line, &data) < 0) {
 		broker_cancel(c);
 		refuse(c, REFUSE_MALFORMED, STR("Invalid base64"));
@@ -409,8 +409,7 @@ static void fired(void *arg)
 	} else if (c->state == CLIENT_HANDOVER) {
 		session_abort(c);
 		unavailable(c, "no session in time");
-	} else if (c->state == CLIENT_HANDSHAKE ||
-	    c->state == CLIENT_CLOSING) {
+	} else if (c->state == CLIENT_HANDSHAKE || c->state == CLIENT_CLOSING) {
 		client_end(c, "disconnected", "login_timeout");
 	} else {
 		log_event(c, "disconnected", STR_EMPTY, "login_timeout");
@@ -453,7 +452,8 @@ void client_auth_no(struct client *c, const struct auth_no *no)
 		daemon_count("logins refused", 1);
 		log_event(c, "auth failed", no->login, reason);
 		refuse(c, REFUSE_AUTH, no->text);
-		if (++c->failures >= (unsigned)clients.conf->login_failure_limit) {
+		if (++c->failures >=
+		    (unsigned)clients.conf->login_failure_limit) {
 			c->protocol->bye(c, "Too many failed logins");
 			client_close_after(c);
 		}
@@ -496,8 +496,8 @@ static void turn_away(struct conn *conn, const char *why)
 	    clients.conf->login_protocol == LOGIN_IMAP ? "imap" : "pop3", rip,
 	    why);
 	if (!clients.conf->login_tls_wrappermode)
-		(void)send(conn->fd, text, strlen(text),
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)send(
+		    conn->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(conn->fd);
 }
 
@@ -506,8 +506,8 @@ static void drop_oldest(void)
 {
 	struct client *c = clients.first;
 
-	while (c != NULL && (c->state == CLIENT_AUTH ||
-	    c->state == CLIENT_HANDOVER))
+	while (c != NULL &&
+	    (c->state == CLIENT_AUTH || c->state == CLIENT_HANDOVER))
 		c = c->next;
 	if (c == NULL)
 		return;
@@ -520,8 +520,9 @@ static struct client *client_new(struct conn *conn)
 	struct client *c = NEW(struct client);
 
 	c->conf = clients.conf;
-	c->protocol = clients.conf->login_protocol == LOGIN_IMAP ? &protocol_imap
-	                                                      : &protocol_pop3;
+	c->protocol = clients.conf->login_protocol == LOGIN_IMAP
+	    ? &protocol_imap
+	    : &protocol_pop3;
 	c->stream = stream_new(conn->fd);
 	c->watch = loop_watch_new(daemon_loop(), conn->fd, 0, ready, c);
 	c->timer = loop_timer_new(daemon_loop(), fired, c);
@@ -543,7 +544,8 @@ void client_accept(struct conn *conn)
 	bool refused;
 	int on = 1;
 
-	if (clients.count + sessions_count() >= clients.conf->login_client_limit) {
+	if (clients.count + sessions_count() >=
+	    clients.conf->login_client_limit) {
 		turn_away(conn, "login_client_limit");
 		return;
 	}

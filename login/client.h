@@ -17,13 +17,13 @@
 #define TAG_MAX 128 /* octets of an IMAP tag; imap_words.c */
 
 enum client_state {
-	CLIENT_STARTTLS,  /* the answer to STARTTLS goes out, then TLS */
+	CLIENT_STARTTLS, /* the answer to STARTTLS goes out, then TLS */
 	CLIENT_HANDSHAKE,
-	CLIENT_COMMAND,   /* reads commands */
-	CLIENT_RESPONSE,  /* reads a SASL response */
-	CLIENT_AUTH,      /* waits for auth */
-	CLIENT_HANDOVER,  /* waits for the session's process */
-	CLIENT_CLOSING    /* last words are going out */
+	CLIENT_COMMAND,  /* reads commands */
+	CLIENT_RESPONSE, /* reads a SASL response */
+	CLIENT_AUTH,     /* waits for auth */
+	CLIENT_HANDOVER, /* waits for the session's process */
+	CLIENT_CLOSING   /* last words are going out */
 };
 
 /* Why a login did not work. */
@@ -37,7 +37,7 @@ enum refusal {
 struct client;
 
 struct protocol {
-	const char *name; /* "imap": of the service, for auth and sessions */
+	const char *name;   /* "imap": of the service, for auth and sessions */
 	const char *daemon; /* its socket: "imapd" */
 	void (*greet)(struct client *c);
 	/* Takes one line or literal of what has arrived; false when more must
@@ -66,7 +66,7 @@ struct client {
 	bool gone;        /* to be freed */
 	int64_t deadline; /* of the login */
 	unsigned commands, errors, failures;
-	struct id id;     /* of the session */
+	struct id id; /* of the session */
 	struct netaddr peer, own;
 	struct address *address; /* counted; NULL: an exception */
 
@@ -76,9 +76,9 @@ struct client {
 	size_t literal_left;
 
 	/* the login */
-	uint64_t request;  /* at auth; 0: none */
+	uint64_t request; /* at auth; 0: none */
 	char mechanism[16];
-	char *login;       /* account, once auth has said who it is */
+	char *login;             /* account, once auth has said who it is */
 	struct session *session; /* being started; session.h */
 };
 

@@ -22,8 +22,8 @@ static void answer(struct client *c, const char *what)
 
 static void bad(struct client *c, const char *why)
 {
-	stream_printf(c->stream, "%s BAD %s\r\n",
-	    c->tag[0] != '\0' ? c->tag : "*", why);
+	stream_printf(
+	    c->stream, "%s BAD %s\r\n", c->tag[0] != '\0' ? c->tag : "*", why);
 	client_error(c);
 }
 
@@ -31,12 +31,13 @@ static void put_capabilities(struct client *c)
 {
 	bool login = client_may_login(c);
 
-	stream_puts(c->stream, "CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR "
+	stream_puts(c->stream,
+	    "CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR "
 	    "LITERAL+ ID");
 	if (client_has_tls() && !stream_is_tls(c->stream))
 		stream_puts(c->stream, " STARTTLS");
-	stream_puts(c->stream, login ? " AUTH=PLAIN AUTH=LOGIN"
-	                             : " LOGINDISABLED");
+	stream_puts(
+	    c->stream, login ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
 }
 
 static void greet(struct client *c)
@@ -70,8 +71,8 @@ static void cmd_noop(struct client *c, struct str args)
 static void cmd_id(struct client *c, struct str args)
 {
 	(void)args;
-	stream_printf(c->stream, "* ID (\"name\" \"%s\")\r\n",
-	    daemon_house()->mail_name);
+	stream_printf(
+	    c->stream, "* ID (\"name\" \"%s\")\r\n", daemon_house()->mail_name);
 	answer(c, "OK It is me");
 }
 
@@ -88,8 +89,9 @@ static void cmd_starttls(struct client *c, struct str args)
 	if (stream_is_tls(c->stream)) {
 		bad(c, "TLS is active already");
 	} else if (!client_has_tls() || args.len > 0) {
-		bad(c, args.len > 0 ? "STARTTLS takes no arguments"
-		                    : "TLS is not available");
+		bad(c,
+		    args.len > 0 ? "STARTTLS takes no arguments"
+				 : "TLS is not available");
 	} else {
 		answer(c, "OK Begin TLS negotiation now");
 		client_starttls(c);
@@ -243,8 +245,8 @@ static bool input(struct client *c)
 		c->literal_left -= n;
 		return n > 0;
 	}
-	switch (stream_get_line(c->stream,
-	    (size_t)c->conf->login_line_length_limit, &line, NULL)) {
+	switch (stream_get_line(
+	    c->stream, (size_t)c->conf->login_line_length_limit, &line, NULL)) {
 	case STREAM_OK:
 		take_line(c, line);
 		return true;

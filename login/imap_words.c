@@ -38,8 +38,9 @@ bool imap_literal(struct str line, uint64_t *len, bool *waits)
 		return false;
 	number = str_sub(line, open + 1, line.len - open - 2);
 	*waits = true;
-	if (number.len > 0 && (number.p[number.len - 1] == '+' ||
-	    number.p[number.len - 1] == '-')) {
+	if (number.len > 0 &&
+	    (number.p[number.len - 1] == '+' ||
+		number.p[number.len - 1] == '-')) {
 		*waits = false;
 		number.len--;
 	}

@@ -13,8 +13,8 @@ struct address {
 
 static struct table addresses;
 
-struct address *address_enter(const struct netaddr *peer, int most,
-    struct str exceptions, bool *refused)
+struct address *address_enter(
+    const struct netaddr *peer, int most, struct str exceptions, bool *refused)
 {
 	char text[NETADDR_TEXT_MAX];
 	struct str bad;

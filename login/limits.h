@@ -12,8 +12,8 @@ struct address;
  * open already; NULL without for addresses in the exceptions and when most
  * is 0, which are not counted.
  */
-struct address *address_enter(const struct netaddr *peer, int most,
-    struct str exceptions, bool *refused);
+struct address *address_enter(
+    const struct netaddr *peer, int most, struct str exceptions, bool *refused);
 /* One fewer; *a becomes NULL, and may be NULL. */
 void address_leave(struct address **a);
 

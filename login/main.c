@@ -42,29 +42,30 @@ static int before_jail(void)
 	const char *why;
 	char *dir;
 
-	check_networks("login_plaintext_networks",
-	    conf.login_plaintext_networks);
+	check_networks(
+	    "login_plaintext_networks", conf.login_plaintext_networks);
 	check_networks("login_client_limit_exceptions",
 	    conf.login_client_limit_exceptions);
 	if (conf.login_tls_security_level != TLS_NONE &&
 	    conf.login_tls_chain_files[0] != '\0') {
-		tls = tls_server_open(conf.login_tls_chain_files,
-		    conf.login_tls_protocols, &why);
+		tls = tls_server_open(
+		    conf.login_tls_chain_files, conf.login_tls_protocols, &why);
 		if (tls == NULL)
 			log_fatal("login_tls_chain_files: %s", why);
 	}
-	if (tls == NULL && (conf.login_tls_wrappermode ||
-	    conf.login_tls_security_level == TLS_ENCRYPT))
+	if (tls == NULL &&
+	    (conf.login_tls_wrappermode ||
+		conf.login_tls_security_level == TLS_ENCRYPT))
 		log_fatal("TLS is demanded, but login_tls_chain_files is "
-		    "empty or login_tls_security_level is none");
+			  "empty or login_tls_security_level is none");
 	if (conf.login_protocol != LOGIN_IMAP)
 		return 0; /* what POP3 shows does not change in a session */
 	if (asprintf(&dir, "%s/notify", daemon_house()->run_directory) < 0)
 		return -1;
 	notify_fd = notify_listen(dir, "login");
 	if (notify_fd < 0)
-		log_warning("%s: %s; sessions are not woken", dir,
-		    strerror(errno));
+		log_warning(
+		    "%s: %s; sessions are not woken", dir, strerror(errno));
 	free(dir);
 	return 0;
 }

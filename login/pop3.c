@@ -17,22 +17,22 @@ static void error(struct client *c, const char *text)
 
 static void greet(struct client *c)
 {
-	stream_printf(
-	    c->stream, "+OK %s ready\r\n", daemon_house()->mail_name);
+	stream_printf(c->stream, "+OK %s ready\r\n", daemon_house()->mail_name);
 }
 
 static void cmd_capa(struct client *c, struct str args)
 {
 	(void)args;
-	stream_puts(c->stream, "+OK Capability list follows\r\n"
+	stream_puts(c->stream,
+	    "+OK Capability list follows\r\n"
 	    "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
 	    "EXPIRE NEVER\r\n");
 	if (client_has_tls() && !stream_is_tls(c->stream))
 		stream_puts(c->stream, "STLS\r\n");
 	if (client_may_login(c))
 		stream_puts(c->stream, "USER\r\nSASL PLAIN LOGIN\r\n");
-	stream_printf(c->stream, "IMPLEMENTATION %s\r\n.\r\n",
-	    daemon_house()->mail_name);
+	stream_printf(
+	    c->stream, "IMPLEMENTATION %s\r\n.\r\n", daemon_house()->mail_name);
 }
 
 static void cmd_noop(struct client *c, struct str args)
@@ -53,8 +53,9 @@ static void cmd_stls(struct client *c, struct str args)
 	if (stream_is_tls(c->stream)) {
 		error(c, "TLS is active already");
 	} else if (!client_has_tls() || args.len > 0) {
-		error(c, args.len > 0 ? "STLS takes no arguments"
-		                      : "TLS is not available");
+		error(c,
+		    args.len > 0 ? "STLS takes no arguments"
+				 : "TLS is not available");
 	} else {
 		stream_puts(c->stream, "+OK Begin TLS negotiation now\r\n");
 		client_starttls(c);
@@ -108,9 +109,9 @@ static void cmd_auth(struct client *c, struct str args)
 	bool has_initial = args.len > 0;
 
 	if (mechanism.len == 0) { /* what clients did before CAPA */
-		stream_puts(c->stream, client_may_login(c)
-		    ? "+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n"
-		    : "+OK\r\n.\r\n");
+		stream_puts(c->stream,
+		    client_may_login(c) ? "+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n"
+					: "+OK\r\n.\r\n");
 		return;
 	}
 	if (refuse_insecure(c))
@@ -150,8 +151,8 @@ static bool input(struct client *c)
 {
 	struct str line;
 
-	switch (stream_get_line(c->stream,
-	    (size_t)c->conf->login_line_length_limit, &line, NULL)) {
+	switch (stream_get_line(
+	    c->stream, (size_t)c->conf->login_line_length_limit, &line, NULL)) {
 	case STREAM_OK:
 		run_command(c, line);
 		return true;

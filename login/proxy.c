@@ -14,8 +14,8 @@ enum { CLIENT, SESSION };
 struct proxy {
 	struct stream *side[2];
 	struct loop_watch *watch[2];
-	bool eof[2];      /* it will say no more */
-	bool told[2];     /* that the other will say no more */
+	bool eof[2];  /* it will say no more */
+	bool told[2]; /* that the other will say no more */
 	void (*ended)(void *arg);
 	void *arg;
 	/* with buffers: in a list, until a sweep finds it silent */

@@ -20,17 +20,17 @@
 #include "login/limits.h"
 #include "login/proxy.h"
 
-#define INPUT_MOST  16384 /* octets; ipc/session.c */
-#define RETRY_MS    20    /* after a full backlog */
-#define WAKES_MOST  512   /* octets of wake-ups that a session has not read */
+#define INPUT_MOST 16384 /* octets; ipc/session.c */
+#define RETRY_MS   20    /* after a full backlog */
+#define WAKES_MOST 512   /* octets of wake-ups that a session has not read */
 
 struct session {
-	struct session *next, *before; /* in the queue, or of the account */
-	struct client *client;   /* until the session has it */
+	struct session *next, *before;   /* in the queue, or of the account */
+	struct client *client;           /* until the session has it */
 	char ticket[IPC_TICKET_MAX + 1]; /* while it is queued */
 	bool queued, registered;
 	struct wire *wire;
-	int pair;                /* our end, until the proxy has it; -1 */
+	int pair; /* our end, until the proxy has it; -1 */
 	struct proxy *proxy;
 	char *account;
 	struct address *address;
@@ -39,9 +39,9 @@ struct session {
 static struct {
 	struct session *first, *last; /* waiting for their turn */
 	int handover_limit;
-	int starting;                 /* connected, not yet ready */
-	int count;                    /* handed over */
-	struct table accounts;        /* account -> its first session */
+	int starting;          /* connected, not yet ready */
+	int count;             /* handed over */
+	struct table accounts; /* account -> its first session */
 	struct loop_watch *notify;
 	struct loop_timer *retry;
 	int notify_fd;
@@ -175,8 +175,8 @@ static void log_login(struct session *s, struct str account)
 
 	client_describe(c, account, &line);
 	log_info("%s: login: %s", c->protocol->name, buf_text(&line));
-	trace_event(TRACE_LOGIN, &c->id, NULL, "%.*s %s %s",
-	    STR_FMT(account), c->protocol->name, c->mechanism);
+	trace_event(TRACE_LOGIN, &c->id, NULL, "%.*s %s %s", STR_FMT(account),
+	    c->protocol->name, c->mechanism);
 	buf_free(&line);
 	daemon_count("logins", 1);
 }
@@ -195,8 +195,8 @@ static void session_ready_now(struct session *s, struct str account)
 	s->client = NULL;
 	if (s->pair >= 0) {
 		loop_watch_free(&c->watch);
-		s->proxy = proxy_new(daemon_loop(), c->stream, s->pair,
-		    proxy_ended, s);
+		s->proxy = proxy_new(
+		    daemon_loop(), c->stream, s->pair, proxy_ended, s);
 		c->stream = NULL;
 		s->pair = -1;
 	}
@@ -219,8 +219,8 @@ static void session_refused(struct session *s, const struct session_no *no)
 	client_session_no(c, temporary, str_from(text));
 }
 
-static void message(struct wire *w, void *arg, const struct ipc_type *type,
-    const void *msg)
+static void message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	struct session *s = arg;
 
@@ -245,8 +245,8 @@ static void lost(struct wire *w, void *arg, const char *why)
 	s->wire = NULL;
 	if (c != NULL) {
 		session_abort(c);
-		client_unavailable(c,
-		    why[0] != '\0' ? why : "the session's process ended");
+		client_unavailable(
+		    c, why[0] != '\0' ? why : "the session's process ended");
 	} else if (s->proxy == NULL) {
 		session_free(s);
 	} /* else its last words may still be on their way to the client */

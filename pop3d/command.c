@@ -116,8 +116,7 @@ static enum store_result read_chunk(
 	return r;
 }
 
-static void put_stuffed(
-    struct session *s, struct stuffer *st, struct str chunk)
+static void put_stuffed(struct session *s, struct stuffer *st, struct str chunk)
 {
 	while (chunk.len > 0) {
 		bool dot;
@@ -162,14 +161,15 @@ static bool send_message(
 	if (r == STORE_OK)
 		r = read_chunk(s, seq, 0, whole ? size : header);
 	if (r != STORE_OK) {
-		error(s, r == STORE_GONE
-		    ? "[SYS/PERM] Another session has removed the message"
-		    : "[SYS/TEMP] The message cannot be read now");
+		error(s,
+		    r == STORE_GONE
+			? "[SYS/PERM] Another session has removed the message"
+			: "[SYS/TEMP] The message cannot be read now");
 		return false;
 	}
 	if (whole)
-		session_printf(s, "+OK %llu octets\r\n",
-		    (unsigned long long)size);
+		session_printf(
+		    s, "+OK %llu octets\r\n", (unsigned long long)size);
 	else
 		session_printf(s, "+OK\r\n");
 	while (!s->dead && s->chunk.len > 0) {
@@ -362,8 +362,7 @@ void command_run(struct session *s, struct str line)
 	else if (c->message && count > 0 &&
 	    (numbers[0] == 0 || numbers[0] > s->count))
 		error(s, "There is no such message");
-	else if (c->message && count > 0 &&
-	    is_deleted(s, (uint32_t)numbers[0]))
+	else if (c->message && count > 0 && is_deleted(s, (uint32_t)numbers[0]))
 		error(s, "The message is marked for removal");
 	else {
 		s->bad_in_a_row = 0;

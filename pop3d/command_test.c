@@ -33,8 +33,7 @@ static void splits(void **state)
 		uint64_t n[2];
 		struct str verb;
 		char got[80];
-		int count =
-		    command_split(str_from(rows[i].in), &verb, n);
+		int count = command_split(str_from(rows[i].in), &verb, n);
 		int at = snprintf(got, sizeof(got), "%.*s", STR_FMT(verb));
 
 		for (int k = 0; k < count; k++)

@@ -50,14 +50,15 @@ static int receive(struct visit *v)
 {
 	const struct ipc_type *type;
 	const void *msg;
-	enum ipc_result r = ipc_wait(v->control, &type, &msg,
-	    deadline_in(daemon_house()->ipc_timeout));
+	enum ipc_result r = ipc_wait(
+	    v->control, &type, &msg, deadline_in(daemon_house()->ipc_timeout));
 
 	if (r == IPC_EOF)
 		return -1; /* the client has left meanwhile */
 	if (r != IPC_OK || type != &session_start) {
-		log_warning("login: %s", r == IPC_BROKEN
-		    ? ipc_why(v->control) : "no session was started");
+		log_warning("login: %s",
+		    r == IPC_BROKEN ? ipc_why(v->control)
+				    : "no session was started");
 		return -1;
 	}
 	const struct session_start *m = msg;
@@ -78,8 +79,8 @@ static int receive(struct visit *v)
 static int redeem(struct visit *v)
 {
 	int64_t deadline = deadline_in(daemon_house()->ipc_timeout);
-	struct auth_redeem ask = {1, str_from(v->ticket), STR("pop3"),
-	    id_str(&v->id)};
+	struct auth_redeem ask = {
+	    1, str_from(v->ticket), STR("pop3"), id_str(&v->id)};
 	const char *why;
 	const void *reply;
 	struct ipc *auth = ipc_connect("auth", &auth_exchange, deadline, &why);
@@ -97,8 +98,8 @@ static int redeem(struct visit *v)
 	ipc_close(&auth);
 	if (ok)
 		return 0;
-	refuse(v, true, r == IPC_OK ? "the login has expired"
-	                            : "auth does not answer");
+	refuse(v, true,
+	    r == IPC_OK ? "the login has expired" : "auth does not answer");
 	return -1;
 }
 
@@ -116,8 +117,8 @@ static int open_box(struct visit *v, struct box **box, struct view **view)
 	if (r == STORE_OK)
 		return 0;
 	if (r == STORE_BUSY) {
-		refuse(v, true,
-		    "[IN-USE] Another POP3 session has the mailbox");
+		refuse(
+		    v, true, "[IN-USE] Another POP3 session has the mailbox");
 	} else {
 		log_warning("%s: cannot open: %s", v->login,
 		    *box != NULL ? store_why(*box) : store_result_name(r));
@@ -134,14 +135,17 @@ static int announce(struct visit *v)
 
 	ipc_put(v->control, &session_ready, &ready);
 	return ipc_flush(v->control,
-	    deadline_in(daemon_house()->ipc_timeout)) == IPC_OK ? 0 : -1;
+		   deadline_in(daemon_house()->ipc_timeout)) == IPC_OK
+	    ? 0
+	    : -1;
 }
 
 /* In a process of its own. */
 static void serve(struct conn *conn)
 {
 	struct visit v = {.control = ipc_server(conn->fd, &session_exchange),
-	    .fd = -1, .input = buf_new(IPC_LINE_MAX)};
+	    .fd = -1,
+	    .input = buf_new(IPC_LINE_MAX)};
 	struct box *box = NULL;
 	struct view *view = NULL;
 
@@ -168,8 +172,7 @@ static int start(void)
 
 	if (asprintf(&notify, "%s/notify", daemon_house()->run_directory) < 0)
 		return -1;
-	store = store_open(
-	    daemon_house()->mail_store_directory, notify, &why);
+	store = store_open(daemon_house()->mail_store_directory, notify, &why);
 	free(notify);
 	if (store != NULL)
 		return 0;

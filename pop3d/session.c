@@ -101,8 +101,9 @@ static bool next_line(struct session *s, struct str *line)
 	else if (r == STREAM_TIMEOUT)
 		s->ended = "pop3_timeout";
 	else if (r != STREAM_OK)
-		die(s, r == STREAM_TOO_LONG ? "too many errors"
-		                            : stream_why(s->stream));
+		die(s,
+		    r == STREAM_TOO_LONG ? "too many errors"
+					 : stream_why(s->stream));
 	return r == STREAM_OK;
 }
 
@@ -125,7 +126,7 @@ static void converse(struct session *s)
 static void log_end(const struct session *s, int64_t began)
 {
 	log_info("%s: session end: user=<%s>, client=%s, retr=%u, top=%u, "
-	         "del=%u/%u, out=%llu, seconds=%lld (%s)",
+		 "del=%u/%u, out=%llu, seconds=%lld (%s)",
 	    s->id.text, s->login, s->client, s->retrieved, s->topped,
 	    s->deleted, s->count, (unsigned long long)s->octets_out,
 	    (long long)(clock_ms() - began) / 1000, s->ended);
@@ -155,8 +156,8 @@ void session_run(const struct pop3d_conf *conf, int fd, struct box *box,
 	    .chunk = buf_new(CHUNK_MOST),
 	};
 
-	log_info("%s: session start: user=<%s>, client=%s", id->text, login,
-	    client);
+	log_info(
+	    "%s: session start: user=<%s>, client=%s", id->text, login, client);
 	buf_add(&s.early, early);
 	for (uint32_t seq = 1; seq <= s.count; seq++)
 		s.octets += view_message(view, seq)->size;

@@ -16,25 +16,25 @@
 struct session {
 	const struct pop3d_conf *conf;
 	struct stream *stream;
-	struct buf early;    /* came with the PASS, before the stream */
+	struct buf early; /* came with the PASS, before the stream */
 	size_t early_used;
-	struct buf joined;   /* a line that began in early */
+	struct buf joined;          /* a line that began in early */
 	const char *login, *client; /* the account; an address */
 	struct id id;
-	bool quit;           /* no further commands */
-	bool dead;           /* the client is gone: write no more */
-	const char *ended;   /* why, for the log */
+	bool quit;         /* no further commands */
+	bool dead;         /* the client is gone: write no more */
+	const char *ended; /* why, for the log */
 	int bad_in_a_row;
 
 	struct box *box;
 	struct view *view;
 	uint32_t uidvalidity;
-	uint32_t count;      /* messages */
-	unsigned char *marks; /* by sequence number - 1 */
-	uint32_t deleted;    /* how many are marked so */
-	uint64_t octets;     /* of those not deleted */
-	struct buf chunk;    /* of a message on its way */
-	uint32_t retrieved, topped;   /* for the log */
+	uint32_t count;             /* messages */
+	unsigned char *marks;       /* by sequence number - 1 */
+	uint32_t deleted;           /* how many are marked so */
+	uint64_t octets;            /* of those not deleted */
+	struct buf chunk;           /* of a message on its way */
+	uint32_t retrieved, topped; /* for the log */
 	uint64_t octets_out;
 };
 

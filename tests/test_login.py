@@ -60,6 +60,12 @@ class Wire:
             if line.startswith(tag + " "):
                 return lines
 
+    def until_text(self, text):
+        line = self.line()
+        while text not in line:
+            assert line, "closed"
+            line = self.line()
+
     def tls(self):
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -414,8 +420,7 @@ def test_an_idle_session_is_woken(house, secure):
         with smtplib.LMTP("127.0.0.1", house.lmtp) as s:
             s.sendmail("a@b.test", ["user1@door.test"], "Subject: x\r\n\r\n")
         began = time.monotonic()
-        while " EXISTS" not in w.line():
-            pass
+        w.until_text(" EXISTS")
         assert time.monotonic() - began < 3
 
 

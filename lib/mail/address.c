@@ -26,7 +26,7 @@ static const char *what_is_wrong(char c)
 	if (u < ' ' || u == 127)
 		return "control character in address";
 	return u >= 0x80 ? "octet above 127 in address"
-	                 : "bad character in address";
+			 : "bad character in address";
 }
 
 /* Octets of the quoted-string at the start of s, both quotes included; 0
@@ -66,7 +66,7 @@ static size_t dot_string_length(struct str s, bool utf8, const char **why)
 		return 0;
 	if (n == 0)
 		*why = s.len == 0 || s.p[0] == '@' ? "no local part"
-		                                   : what_is_wrong(s.p[0]);
+						   : what_is_wrong(s.p[0]);
 	return n;
 }
 
@@ -110,8 +110,8 @@ static bool is_literal(struct str s)
 	    inet_pton(AF_INET, text, space) == 1)
 		return true;
 	size_t colon = str_find(s, ':');
-	if (colon + 1 >= s.len || !address_is_domain(str_sub(s, 0, colon),
-	    false))
+	if (colon + 1 >= s.len ||
+	    !address_is_domain(str_sub(s, 0, colon), false))
 		return false;
 	for (size_t i = colon + 1; i < s.len; i++) /* dcontent */
 		if (s.p[i] <= ' ' || s.p[i] == 127 ||

@@ -61,7 +61,7 @@ struct mailbox {
  * syntax; what is hopeless is skipped). At most `most` entries. Returns the
  * number; *out in the arena.
  */
-size_t address_list(struct str in, struct arena *arena, size_t most,
-    struct mailbox **out);
+size_t address_list(
+    struct str in, struct arena *arena, size_t most, struct mailbox **out);
 
 #endif

@@ -18,8 +18,8 @@ static void split(struct str in)
 		if (address_split(in, utf8, &a, &why) < 0)
 			continue;
 		if (a.local.len + 1 + a.domain.len != in.len ||
-		    a.local.len == 0 || a.local.len > 64 ||
-		    a.domain.len == 0 || a.domain.len > 255)
+		    a.local.len == 0 || a.local.len > 64 || a.domain.len == 0 ||
+		    a.domain.len > 255)
 			abort();
 	}
 }
@@ -45,7 +45,7 @@ static void normalize(struct str in)
 
 	if (address_normalize(in, true, &once) == 0 &&
 	    (address_normalize(buf_str(&once), true, &twice) < 0 ||
-	    !str_eq(buf_str(&once), buf_str(&twice))))
+		!str_eq(buf_str(&once), buf_str(&twice))))
 		abort();
 	buf_free(&once);
 	buf_free(&twice);

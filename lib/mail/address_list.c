@@ -8,7 +8,7 @@
 
 struct list {
 	struct arena *arena;
-	char *text;    /* where strings are put together: never more octets
+	char *text; /* where strings are put together: never more octets
 	                * than the input has */
 	size_t used;
 	struct mailbox *entries;
@@ -156,8 +156,9 @@ static struct str last_comment(struct list *l, struct str s)
 		struct str token = str_sub(s, 0, token_length(l, s));
 
 		if (token.p[0] == '(')
-			comment = str_sub(token, 1, token.len -
-			    (token.p[token.len - 1] == ')' ? 2 : 1));
+			comment = str_sub(token, 1,
+			    token.len -
+				(token.p[token.len - 1] == ')' ? 2 : 1));
 		s = str_skip(s, token.len);
 	}
 	start = l->used;
@@ -173,8 +174,8 @@ static struct mailbox *add(struct list *l)
 		return NULL;
 	if (l->count == l->capacity) {
 		size_t capacity = l->capacity == 0 ? 4 : l->capacity * 4;
-		struct mailbox *more =
-		    arena_alloc(l->arena, capacity * sizeof(*more));
+		struct mailbox *more = arena_alloc(
+		    l->arena, capacity * sizeof(*more));
 
 		if (more == NULL)
 			return NULL;
@@ -184,8 +185,8 @@ static struct mailbox *add(struct list *l)
 		l->capacity = capacity;
 	}
 	struct mailbox *m = &l->entries[l->count++];
-	*m = (struct mailbox){.name = STR_EMPTY, .local = STR_EMPTY,
-	    .domain = STR_EMPTY};
+	*m = (struct mailbox){
+	    .name = STR_EMPTY, .local = STR_EMPTY, .domain = STR_EMPTY};
 	return m;
 }
 
@@ -206,8 +207,8 @@ static void put_spec(struct list *l, struct str spec, struct mailbox *m)
 }
 
 /* "<...>" with what stands before and behind it. */
-static void angle_entry(struct list *l, struct str before, struct str inside,
-    struct str behind)
+static void angle_entry(
+    struct list *l, struct str before, struct str inside, struct str behind)
 {
 	struct str name = phrase(l, before);
 	struct mailbox *m;
@@ -310,9 +311,8 @@ static struct ending find_ending(struct list *l, struct str in)
 		size_t n = token_length(l, str_skip(in, e.at));
 		char c = in.p[e.at];
 
-		if (c == ',' || c == ';' || c == '<')
-			e.c = c;
-		else if (c == ':' && !e.has_at && !l->in_group)
+		if (c == ',' || c == ';' || c == '<' ||
+		    (c == ':' && !e.has_at && !l->in_group))
 			e.c = c;
 		else if (c == '@')
 			e.has_at = true;
@@ -331,8 +331,8 @@ static size_t find_close(struct list *l, struct str s)
 	bool route = start.len > 0 && start.p[0] == '@';
 	size_t i = 0;
 
-	while (i < s.len && s.p[i] != '>' && s.p[i] != '<' &&
-	    s.p[i] != ';' && (s.p[i] != ',' || route))
+	while (i < s.len && s.p[i] != '>' && s.p[i] != '<' && s.p[i] != ';' &&
+	    (s.p[i] != ',' || route))
 		i += token_length(l, str_skip(s, i));
 	return i;
 }
@@ -378,8 +378,8 @@ static size_t entry(struct list *l, struct str in)
 	return used + 1;
 }
 
-size_t address_list(struct str in, struct arena *arena, size_t most,
-    struct mailbox **out)
+size_t address_list(
+    struct str in, struct arena *arena, size_t most, struct mailbox **out)
 {
 	struct list l = {.arena = arena, .most = most};
 

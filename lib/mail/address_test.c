@@ -49,9 +49,9 @@ static void splits_and_rejects(void **state)
 	    {"a\x01@x", "error: control character in address"},
 	    {"\xc3\xa4@x", "error: octet above 127 in address"},
 	    {"a@" A60 "aaa." A60 "aaa." A60 "aaa." A60 "aaa",
-	        "a at " A60 "aaa." A60 "aaa." A60 "aaa." A60 "aaa"},
+		"a at " A60 "aaa." A60 "aaa." A60 "aaa." A60 "aaa"},
 	    {"a@" A60 "aaa." A60 "aaa." A60 "aaa." A60 "aaa.a",
-	        "error: domain too long"},
+		"error: domain too long"},
 	    {"a@" A60 "aaaa", "error: malformed domain"},
 	};
 
@@ -76,8 +76,9 @@ static void takes_utf8_when_asked(void **state)
 	const char *why;
 
 	(void)state;
-	assert_int_equal(address_split(STR("\xc3\xa4@b\xc3\xbc.example"), true,
-	    &a, &why), 0);
+	assert_int_equal(
+	    address_split(STR("\xc3\xa4@b\xc3\xbc.example"), true, &a, &why),
+	    0);
 	assert_int_equal(address_split(STR("\xc3@x"), true, &a, &why), -1);
 	assert_string_equal(why, "malformed UTF-8 in address");
 	assert_true(address_is_domain(STR("b\xc3\xbc.example"), true));
@@ -158,9 +159,8 @@ static void list_text(struct str in, size_t most, struct buf *out)
 		else if (list[i].group_end)
 			buf_add(out, STR("}"));
 		else
-			buf_printf(out, "%.*s|%.*s|%.*s",
-			    STR_FMT(list[i].name), STR_FMT(list[i].local),
-			    STR_FMT(list[i].domain));
+			buf_printf(out, "%.*s|%.*s|%.*s", STR_FMT(list[i].name),
+			    STR_FMT(list[i].local), STR_FMT(list[i].domain));
 	}
 	arena_free(&arena);
 }
@@ -170,11 +170,10 @@ static void reads_lists(void **state)
 	static const struct row rows[] = {
 	    {"a@b", "|a|b"},
 	    {"Joe Q. Public <john.q.public@example.com>",
-	        "Joe Q. Public|john.q.public|example.com"},
-	    {"\"Giant; \\\"Big\\\" Box\" <x@y>",
-	        "Giant; \"Big\" Box|x|y"},
+		"Joe Q. Public|john.q.public|example.com"},
+	    {"\"Giant; \\\"Big\\\" Box\" <x@y>", "Giant; \"Big\" Box|x|y"},
 	    {"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
-	        "Pete|pete|silly.test"},
+		"Pete|pete|silly.test"},
 	    {"a@b (Ann (Mc) Bee), c@d", "Ann (Mc) Bee|a|b , |c|d"},
 	    {"A Group:Ed <e@x>,j@y;", "{A Group , Ed|e|x , |j|y , }"},
 	    {"Undisclosed recipients:;", "{Undisclosed recipients , }"},

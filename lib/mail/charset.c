@@ -85,8 +85,8 @@ static void single_octets(enum builtin from, struct str text, struct buf *out)
 	/* 0x80 to 0x9f of windows-1252; 0 where it has nothing */
 	static const unsigned short c1[32] = {0x20ac, 0, 0x201a, 0x192, 0x201e,
 	    0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0,
-	    0x17d, 0, 0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013,
-	    0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0, 0x17e, 0x178};
+	    0x17d, 0, 0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+	    0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0, 0x17e, 0x178};
 	size_t i = 0;
 
 	while (i < text.len && !out->overflow) {
@@ -172,8 +172,8 @@ void charset_to_utf8(struct str charset, struct str text, struct buf *out)
 static void fold_valid(struct str text, struct buf *out)
 {
 	size_t len = 0;
-	uint8_t *folded = u8_casefold((const uint8_t *)text.p, text.len, NULL,
-	    UNINORM_NFKD, NULL, &len);
+	uint8_t *folded = u8_casefold(
+	    (const uint8_t *)text.p, text.len, NULL, UNINORM_NFKD, NULL, &len);
 
 	if (folded != NULL)
 		buf_add_bytes(out, folded, len);
@@ -197,8 +197,8 @@ void text_casefold(struct str utf8, struct buf *out)
 		utf8 = str_skip(utf8, ascii);
 		/* Up to the next line end, so that a combining mark stays
 		 * with its letter and the pieces stay small. */
-		size_t good =
-		    utf8_valid_length(str_sub(utf8, 0, str_find(utf8, '\n')));
+		size_t good = utf8_valid_length(
+		    str_sub(utf8, 0, str_find(utf8, '\n')));
 		if (good > 0)
 			fold_valid(str_sub(utf8, 0, good), out);
 		else if (utf8.len > 0 && (unsigned char)utf8.p[0] >= 0x80)

@@ -24,8 +24,8 @@ static void converts(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		buf_clear(&out);
-		charset_to_utf8(str_from(rows[i].charset),
-		    str_from(rows[i].in), &out);
+		charset_to_utf8(
+		    str_from(rows[i].charset), str_from(rows[i].in), &out);
 		assert_string_equal(buf_text(&out), rows[i].want);
 	}
 	buf_free(&out);
@@ -37,10 +37,15 @@ static void folds_case(void **state)
 		const char *in, *want;
 	} rows[] = {
 	    {"ABC xyz", "abc xyz"},
-	    {"STRA\xc3\x9f" "E", "strasse"},
+	    {"STRA\xc3\x9f"
+	     "E",
+		"strasse"},
 	    {"\xc3\x84", "a\xcc\x88"},
 	    {"A\xcc\x88", "a\xcc\x88"},
-	    {"a\xff" "B", "a\xff" "b"},
+	    {"a\xff"
+	     "B",
+		"a\xff"
+		"b"},
 	    {"\xc3\x89\r\nX", "e\xcc\x81\r\nx"},
 	};
 	struct buf out = buf_new(400);

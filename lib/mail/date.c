@@ -36,7 +36,8 @@ static void civil_of(int64_t days, struct civil *c)
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
 	int64_t in_era = z - era * 146097;
 	int64_t y = (in_era - in_era / 1460 + in_era / 36524 -
-	    in_era / 146096) / 365;
+			in_era / 146096) /
+	    365;
 	int64_t in_year = in_era - (365 * y + y / 4 - y / 100);
 	int64_t m = (5 * in_year + 2) / 153;
 
@@ -139,8 +140,7 @@ static bool civil_is_valid(const struct civil *c)
 static int64_t seconds_of(const struct civil *c, int zone)
 {
 	return days_of(c->year, c->month, c->day) * DAY_SECONDS +
-	    c->hour * 3600 + c->minute * 60 + c->second -
-	    (int64_t)zone * 60;
+	    c->hour * 3600 + c->minute * 60 + c->second - (int64_t)zone * 60;
 }
 
 /* Blanks, line ends and comments (RFC 5322 3.2.2). */
@@ -199,9 +199,9 @@ static int cut_zone(struct str *s, int *zone)
 		struct str name;
 		int hours;
 	} names[] = {{STR_INIT("EST"), -5}, {STR_INIT("EDT"), -4},
-	    {STR_INIT("CST"), -6}, {STR_INIT("CDT"), -5},
-	    {STR_INIT("MST"), -7}, {STR_INIT("MDT"), -6},
-	    {STR_INIT("PST"), -8}, {STR_INIT("PDT"), -7}};
+	    {STR_INIT("CST"), -6}, {STR_INIT("CDT"), -5}, {STR_INIT("MST"), -7},
+	    {STR_INIT("MDT"), -6}, {STR_INIT("PST"), -8},
+	    {STR_INIT("PDT"), -7}};
 	struct str word;
 
 	*zone = 0;
@@ -257,7 +257,7 @@ int date_parse_rfc5322(struct str in, int64_t *seconds, int *zone)
 	/* RFC 5322 4.3: years of two and three digits */
 	c.year = digits == 2 && year < 50 ? year + 2000
 	    : digits < 4                  ? year + 1900
-	                                  : year;
+					  : year;
 	skip_cfws(&in);
 	if (cut_time(&in, &c, true) < 0 || !civil_is_valid(&c))
 		return -1;

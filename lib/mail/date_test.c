@@ -16,15 +16,15 @@ static void writes(void **state)
 		const char *mail, *imap;
 	} rows[] = {
 	    {0, 0, "Thu, 1 Jan 1970 00:00:00 +0000",
-	        " 1-Jan-1970 00:00:00 +0000"},
+		" 1-Jan-1970 00:00:00 +0000"},
 	    {1795288938, 0, "Sat, 21 Nov 2026 19:22:18 +0000",
-	        "21-Nov-2026 19:22:18 +0000"},
+		"21-Nov-2026 19:22:18 +0000"},
 	    {951782400, 60, "Tue, 29 Feb 2000 01:00:00 +0100",
-	        "29-Feb-2000 01:00:00 +0100"},
+		"29-Feb-2000 01:00:00 +0100"},
 	    {-1, -90, "Wed, 31 Dec 1969 22:29:59 -0130",
-	        "31-Dec-1969 22:29:59 -0130"},
+		"31-Dec-1969 22:29:59 -0130"},
 	    {4107542399, 0, "Sun, 28 Feb 2100 23:59:59 +0000",
-	        "28-Feb-2100 23:59:59 +0000"},
+		"28-Feb-2100 23:59:59 +0000"},
 	};
 	char got[DATE_TEXT_MAX];
 
@@ -57,8 +57,7 @@ static void reads_mail_dates(void **state)
 	} rows[] = {
 	    {"Thu, 1 Jan 1970 00:00:10 +0000", 10, 0},
 	    {"1 Jan 1970 00:00", 0, 0},
-	    {"  Fri ,  21  Nov  97 09(comment):55 : 06 -0600", 880127706,
-	        -360},
+	    {"  Fri ,  21  Nov  97 09(comment):55 : 06 -0600", 880127706, -360},
 	    {"21 Nov 1997 09:55:06 EST", 880124106, -300},
 	    {"21 Nov 1997 09:55:06 Z", 880106106, 0},
 	    {"21 Nov 103 00:00:00 GMT", 1069372800, 0},
@@ -78,8 +77,8 @@ static void reads_mail_dates(void **state)
 		int64_t seconds = -1;
 		int zone = 0;
 
-		if (date_parse_rfc5322(
-		    str_from(rows[i].in), &seconds, &zone) < 0)
+		if (date_parse_rfc5322(str_from(rows[i].in), &seconds, &zone) <
+		    0)
 			seconds = -1;
 		if (seconds != rows[i].seconds || zone != rows[i].zone)
 			print_error("%s: %lld %d\n", rows[i].in,

@@ -83,15 +83,16 @@ int base64_decode(struct str in, struct buf *out)
 	if (p == NULL)
 		return -1;
 	for (size_t i = 0; i < in.len; i++) {
-		unsigned char d = i >= in.len - padding
-		    ? 0
-		    : base64_value(in.p[i]);
+		unsigned char d = i >= in.len - padding ? 0
+							: base64_value(in.p[i]);
 
 		if (d == BAD)
 			return -1;
 		v = v << 6 | d;
-		for (unsigned k = 16; i % 4 == 3 && at < len && k < 24; k -= 8)
-			p[at++] = (char)(v >> k & 255);
+		if (i % 4 != 3)
+			continue;
+		for (int shift = 16; shift >= 0 && at < len; shift -= 8)
+			p[at++] = (char)(v >> shift & 255);
 	}
 	/* The bits that padding leaves over are zero (RFC 4648 3.5). */
 	if ((padding == 1 && (v & 0xff) != 0) ||
@@ -171,8 +172,8 @@ static int hex_octet(struct str s, size_t at)
 static void put_hex(struct buf *out, char prefix, char octet)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	const char text[3] = {prefix, digits[(unsigned char)octet >> 4],
-	    digits[octet & 15]};
+	const char text[3] = {
+	    prefix, digits[(unsigned char)octet >> 4], digits[octet & 15]};
 
 	buf_add_bytes(out, text, sizeof(text));
 }
@@ -252,7 +253,7 @@ static bool qp_plain(struct str in, size_t at)
 	if (c == ' ' || c == '\t')
 		return at + 1 < in.len && in.p[at + 1] != '\n' &&
 		    (in.p[at + 1] != '\r' ||
-		    blank_line_end(in, at + 1, &blanks) == 0);
+			blank_line_end(in, at + 1, &blanks) == 0);
 	return c > ' ' && c < 127 && c != '=';
 }
 
@@ -301,7 +302,7 @@ int xtext_decode(struct str in, struct buf *out)
 	size_t before = out->len;
 
 	for (size_t i = 0; i < in.len; i++) {
-		int octet = in.p[i];
+		int octet = (unsigned char)in.p[i];
 
 		if (in.p[i] == '+') {
 			octet = hex_octet(in, i + 1);

@@ -13,10 +13,19 @@ struct row {
 static void base64_is_strict(void **state)
 {
 	static const struct row rows[] = {
-	    {"", ""}, {"Zg==", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"},
-	    {"Zm9vYg==", "foob"}, {"Zg=", "error"}, {"Zg", "error"},
-	    {"Zh==", "error"}, {"Zm9=", "error"}, {"Z===", "error"},
-	    {"====", "error"}, {"Zm 9", "error"}, {"Zg==Zg==", "error"},
+	    {"", ""},
+	    {"Zg==", "f"},
+	    {"Zm8=", "fo"},
+	    {"Zm9v", "foo"},
+	    {"Zm9vYg==", "foob"},
+	    {"Zg=", "error"},
+	    {"Zg", "error"},
+	    {"Zh==", "error"},
+	    {"Zm9=", "error"},
+	    {"Z===", "error"},
+	    {"====", "error"},
+	    {"Zm 9", "error"},
+	    {"Zg==Zg==", "error"},
 	    {"Zm9v\n", "error"},
 	};
 	struct buf out = buf_new(100);
@@ -41,9 +50,13 @@ static void base64_is_strict(void **state)
 static void base64_of_bodies_is_tolerant(void **state)
 {
 	static const struct row rows[] = {
-	    {"Zm9v\r\nYmFy\r\n", "foobar"}, {"Z m 9 v", "foo"},
-	    {"Zm9vYg", "foob"}, {"Zm9vYmE", "fooba"}, {"Zg==Zm9v", "ffoo"},
-	    {"!!!", ""}, {"Z", ""},
+	    {"Zm9v\r\nYmFy\r\n", "foobar"},
+	    {"Z m 9 v", "foo"},
+	    {"Zm9vYg", "foob"},
+	    {"Zm9vYmE", "fooba"},
+	    {"Zg==Zm9v", "ffoo"},
+	    {"!!!", ""},
+	    {"Z", ""},
 	};
 	struct buf out = buf_new(10000);
 
@@ -65,19 +78,30 @@ static void base64_of_bodies_is_tolerant(void **state)
 static void quoted_printable(void **state)
 {
 	static const struct row decode[] = {
-	    {"a=3Db", "a=b"}, {"a=3db", "a=b"}, {"soft=\r\nbreak", "softbreak"},
-	    {"soft= \t\r\nbreak", "softbreak"}, {"soft=\nbreak", "softbreak"},
-	    {"blanks  \r\nx", "blanks\r\nx"}, {"end ", "end"},
-	    {"a  b", "a  b"}, {"bad=ZZ", "bad=ZZ"}, {"end=", "end"},
-	    {"a_b", "a_b"}, {"=4", "=4"},
+	    {"a=3Db", "a=b"},
+	    {"a=3db", "a=b"},
+	    {"soft=\r\nbreak", "softbreak"},
+	    {"soft= \t\r\nbreak", "softbreak"},
+	    {"soft=\nbreak", "softbreak"},
+	    {"blanks  \r\nx", "blanks\r\nx"},
+	    {"end ", "end"},
+	    {"a  b", "a  b"},
+	    {"bad=ZZ", "bad=ZZ"},
+	    {"end=", "end"},
+	    {"a_b", "a_b"},
+	    {"=4", "=4"},
 	};
 	static const struct row encode[] = {
-	    {"a=b", "a=3Db"}, {"a \r\nb", "a=20\r\nb"}, {"a\tb ", "a\tb=20"},
-	    {"\r", "=0D"}, {"a\nb", "a=0Ab"}, {"\xc3\xa4", "=C3=A4"},
+	    {"a=b", "a=3Db"},
+	    {"a \r\nb", "a=20\r\nb"},
+	    {"a\tb ", "a\tb=20"},
+	    {"\r", "=0D"},
+	    {"a\nb", "a=0Ab"},
+	    {"\xc3\xa4", "=C3=A4"},
 	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	     "aaaaaaaaaaaaaabc",
-	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	        "aaaaaaaaaaaaaaaaaa=\r\nbc"},
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaa=\r\nbc"},
 	};
 	struct buf out = buf_new(400);
 
@@ -101,8 +125,13 @@ static void quoted_printable(void **state)
 static void xtext(void **state)
 {
 	static const struct row rows[] = {
-	    {"a+2Bb", "a+b"}, {"+3D+20", "= "}, {"a+b", "error"},
-	    {"a b", "error"}, {"a=", "error"}, {"+2", "error"}, {"+", "error"},
+	    {"a+2Bb", "a+b"},
+	    {"+3D+20", "= "},
+	    {"a+b", "error"},
+	    {"a b", "error"},
+	    {"a=", "error"},
+	    {"+2", "error"},
+	    {"+", "error"},
 	};
 	struct buf out = buf_new(100);
 
@@ -124,8 +153,8 @@ static void xtext(void **state)
 static void utf8(void **state)
 {
 	static const char *const good[] = {"", "ascii only, quite long",
-	    "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x93\xae",
-	    "12345678\xc3\xa4", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"};
+	    "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x93\xae", "12345678\xc3\xa4",
+	    "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"};
 	static const char *const bad[] = {"\x80", "\xc3", "\xc0\x80",
 	    "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
 	    "\xf0\x80\x80\x80", "\xff", "12345678\xc3", "\xe2\x82"};

@@ -81,15 +81,15 @@ int header_next(struct str *header, struct header_field *field)
 	field->whole = str_sub(*header, 0, len);
 	field->name = str_sub(*header, 0, name);
 	field->value = without_line_end(str_skip(field->whole, colon + 1));
-	while (field->value.len > 0 && (is_blank(field->value.p[0]) ||
-	    field->value.p[0] == '\r' || field->value.p[0] == '\n'))
+	while (field->value.len > 0 &&
+	    (is_blank(field->value.p[0]) || field->value.p[0] == '\r' ||
+		field->value.p[0] == '\n'))
 		field->value = str_skip(field->value, 1);
 	*header = str_skip(*header, len);
 	return 1;
 }
 
-bool header_find(
-    struct str header, struct str name, struct header_field *field)
+bool header_find(struct str header, struct str name, struct header_field *field)
 {
 	int got;
 
@@ -118,8 +118,8 @@ void header_unfold(struct str value, struct buf *out)
 	while (value.len > 0 && !out->overflow) {
 		size_t n = 0;
 
-		while (n < value.len && value.p[n] != '\r' &&
-		    value.p[n] != '\n')
+		while (
+		    n < value.len && value.p[n] != '\r' && value.p[n] != '\n')
 			n++;
 		buf_add(out, str_sub(value, 0, n));
 		value = str_skip(value, n + 1);
@@ -133,8 +133,8 @@ static size_t piece_length(struct str s)
 
 	while (n < s.len && is_blank(s.p[n]))
 		n++;
-	while (n < s.len && !is_blank(s.p[n]) && s.p[n] != '\r' &&
-	    s.p[n] != '\n')
+	while (
+	    n < s.len && !is_blank(s.p[n]) && s.p[n] != '\r' && s.p[n] != '\n')
 		n++;
 	return n;
 }
@@ -206,8 +206,7 @@ static bool encoded_word(struct str s, struct encoded_word *w)
 	while (end < rest.len && rest.p[end] != '?' && rest.p[end] != '\r' &&
 	    rest.p[end] != '\n')
 		end++;
-	if (end + 1 >= rest.len || rest.p[end] != '?' ||
-	    rest.p[end + 1] != '=')
+	if (end + 1 >= rest.len || rest.p[end] != '?' || rest.p[end + 1] != '=')
 		return false;
 	w->text = str_sub(rest, 0, end);
 	w->base64 = str_case_eq(encoding, STR("b"));
@@ -223,8 +222,8 @@ static size_t space_length(struct str s)
 {
 	size_t n = 0;
 
-	while (n < s.len && (is_blank(s.p[n]) || s.p[n] == '\r' ||
-	    s.p[n] == '\n'))
+	while (
+	    n < s.len && (is_blank(s.p[n]) || s.p[n] == '\r' || s.p[n] == '\n'))
 		n++;
 	return n;
 }

@@ -15,9 +15,11 @@ static void check_field(const struct header_field *f, int got)
 
 	if (f->whole.len == 0 || f->value.len > f->whole.len)
 		abort();
-	if (got > 0 && (f->name.p != f->whole.p || f->name.len == 0 ||
-	    (f->value.len > 0 && (f->value.p <= f->name.p + f->name.len ||
-	    f->value.p + f->value.len > end))))
+	if (got > 0 &&
+	    (f->name.p != f->whole.p || f->name.len == 0 ||
+		(f->value.len > 0 &&
+		    (f->value.p <= f->name.p + f->name.len ||
+			f->value.p + f->value.len > end))))
 		abort();
 }
 

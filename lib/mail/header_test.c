@@ -63,8 +63,8 @@ static void finds_and_measures(void **state)
 	struct header_field f;
 
 	(void)state;
-	assert_true(header_find(STR("a: 1\r\njunk\r\nB: 2\r\nb: 3\r\n\r\nc: 4"),
-	    STR("B"), &f));
+	assert_true(header_find(
+	    STR("a: 1\r\njunk\r\nB: 2\r\nb: 3\r\n\r\nc: 4"), STR("B"), &f));
 	assert_true(str_eq(f.value, STR("2")));
 	assert_false(header_find(STR("a: 1\r\n\r\nc: 4"), STR("c"), &f));
 	assert_int_equal(header_length(STR("a: 1\r\n\r\nbody")), 8);
@@ -87,7 +87,7 @@ static void unfolds_and_folds(void **state)
 	buf_clear(&out);
 	header_put(&out, "References",
 	    STR("<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@example.org> "
-	        "<bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb@example.org>"));
+		"<bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb@example.org>"));
 	assert_string_equal(buf_text(&out),
 	    "References: <aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@example.org>\r\n"
 	    " <bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb@example.org>\r\n");
@@ -109,7 +109,7 @@ static void decodes_words(void **state)
 	    {"=?utf-8?B?ww==?= =?utf-8?B?pA==?=", "\xc3\xa4"},
 	    {"=?windows-1252?Q?=80?=", "\xe2\x82\xac"},
 	    {"=?koi8-r?B?8NLJ18XU?=",
-	        "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82"},
+		"\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82"},
 	    {"=?x-unknown?Q?a?=", "=?x-unknown?Q?a?="},
 	    {"=?utf-8//IGNORE?Q?a?=", "=?utf-8//IGNORE?Q?a?="},
 	    {"=?utf-8?Q?a", "=?utf-8?Q?a"},
@@ -133,8 +133,13 @@ static void decodes_words(void **state)
 static void message_ids(void **state)
 {
 	static const struct row rows[] = {
-	    {"<a@b>", "a@b"}, {" (c) <a@b> x", "a@b"}, {"a@b", ""},
-	    {"<a b@c>", ""}, {"<a", ""}, {"<>", ""}, {"", ""},
+	    {"<a@b>", "a@b"},
+	    {" (c) <a@b> x", "a@b"},
+	    {"a@b", ""},
+	    {"<a b@c>", ""},
+	    {"<a", ""},
+	    {"<>", ""},
+	    {"", ""},
 	};
 
 	(void)state;

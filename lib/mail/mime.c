@@ -30,7 +30,7 @@ static size_t count_newlines(struct str s)
 	size_t n = 0;
 
 	for (const char *p = s.p, *end = s.p + s.len;
-	    p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+	     p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
 		n++;
 	return n;
 }
@@ -192,10 +192,16 @@ static struct mime_part *part_start(struct parser *p)
 	if (part == NULL)
 		return NULL;
 	p->parts++;
-	*part = (struct mime_part){.parent = p->open, .type = STR_EMPTY,
-	    .subtype = STR_EMPTY, .id = STR_EMPTY, .description = STR_EMPTY,
-	    .encoding = STR_EMPTY, .md5 = STR_EMPTY, .disposition = STR_EMPTY,
-	    .language = STR_EMPTY, .location = STR_EMPTY};
+	*part = (struct mime_part){.parent = p->open,
+	    .type = STR_EMPTY,
+	    .subtype = STR_EMPTY,
+	    .id = STR_EMPTY,
+	    .description = STR_EMPTY,
+	    .encoding = STR_EMPTY,
+	    .md5 = STR_EMPTY,
+	    .disposition = STR_EMPTY,
+	    .language = STR_EMPTY,
+	    .location = STR_EMPTY};
 	if (p->open != NULL)
 		p->open_depth++;
 	p->open = part;
@@ -212,18 +218,18 @@ static void part_enter(struct parser *p, struct mime_part *part)
 		struct str boundary = STR_EMPTY;
 
 		if (str_case_eq(part->type, STR("multipart"))) {
-			mime_param_find(part->params, STR("boundary"),
-			    &boundary);
+			mime_param_find(
+			    part->params, STR("boundary"), &boundary);
 			boundary = str_trim(boundary);
 			if (boundary.len > 0)
-				p->levels[p->depth++] =
-				    (struct level){boundary, part, NULL};
+				p->levels[p->depth++] = (struct level){
+				    boundary, part, NULL};
 			return;
 		}
 		if (!str_case_eq(part->type, STR("message")) ||
 		    !is_identity(part->encoding) ||
 		    (!str_case_eq(part->subtype, STR("rfc822")) &&
-		    !str_case_eq(part->subtype, STR("global"))))
+			!str_case_eq(part->subtype, STR("global"))))
 			return;
 		struct mime_part *child = part_start(p);
 		part->child = child;
@@ -258,7 +264,7 @@ static void boundary_found(struct parser *p, size_t i)
 	size_t end = p->at, newlines = p->newlines;
 	const struct mime_part *last = p->levels[i].last;
 	size_t start = last != NULL ? last->header_offset
-	                            : p->levels[i].part->body_offset;
+				    : p->levels[i].part->body_offset;
 
 	if (end > start) {
 		end--;
@@ -355,7 +361,8 @@ struct mime_part *mime_find(struct mime_part *root, struct str numbers)
 	while (part != NULL && numbers.len > 0) {
 		uint64_t n;
 
-		if (str_to_u64(str_cut(&numbers, '.'), MIME_PARTS_MAX, &n) < 0 ||
+		if (str_to_u64(str_cut(&numbers, '.'), MIME_PARTS_MAX, &n) <
+			0 ||
 		    n == 0)
 			return NULL;
 		if (part->is_message && !message) {

@@ -28,12 +28,12 @@ struct mime_part {
 	struct str type, subtype; /* as written; defaults filled in */
 	struct mime_param *params;
 	struct str id, description, encoding, md5, disposition, language,
-	    location;             /* unfolded, without comments; "" */
+	    location; /* unfolded, without comments; "" */
 	struct mime_param *disposition_params;
 	size_t header_offset, header_len; /* with the empty line */
 	size_t body_offset, body_len;     /* without the boundary's line end */
-	size_t lines;             /* of the body */
-	bool is_message;          /* message/rfc822 or message/global */
+	size_t lines;                     /* of the body */
+	bool is_message;                  /* message/rfc822 or message/global */
 };
 
 /* The value of a parameter, any case; false when there is none. */
@@ -45,8 +45,8 @@ bool mime_param_find(
  * it: the token goes to *token, the result is the list of parameters (at most
  * `most`), in the arena.
  */
-struct mime_param *mime_params_parse(struct str value, struct arena *arena,
-    size_t most, struct str *token);
+struct mime_param *mime_params_parse(
+    struct str value, struct arena *arena, size_t most, struct str *token);
 
 /* The tree of a whole message (header and body), in the arena; views into
  * message. Never NULL but for a full arena. */

@@ -35,8 +35,8 @@ static void check_part(const struct mime_part *p, size_t end, int depth)
 }
 
 /* Sections of a multipart's children, and of those of a message in it. */
-static void check_find(struct mime_part *root, const struct mime_part *p,
-    struct buf *name)
+static void check_find(
+    struct mime_part *root, const struct mime_part *p, struct buf *name)
 {
 	size_t before = name->len, n = 0;
 

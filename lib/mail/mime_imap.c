@@ -6,8 +6,8 @@
 #define ADDRESSES_MAX 10000         /* in one field */
 #define ARENA_MAX     (8 * 1048576) /* octets, for one envelope */
 
-static const struct str empty_envelope =
-    STR_INIT("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+static const struct str empty_envelope = STR_INIT(
+    "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
 /* Stands for a body where the grammar wants one and there is none. */
 static const struct str empty_text = STR_INIT(
     "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0)");
@@ -66,8 +66,19 @@ static void put_optional(struct str s, struct buf *out)
 
 /* ---- ENVELOPE ---- */
 
-enum { DATE, SUBJECT, FROM, SENDER, REPLY_TO, TO, CC, BCC, IN_REPLY_TO,
-	MESSAGE_ID, FIELDS };
+enum {
+	DATE,
+	SUBJECT,
+	FROM,
+	SENDER,
+	REPLY_TO,
+	TO,
+	CC,
+	BCC,
+	IN_REPLY_TO,
+	MESSAGE_ID,
+	FIELDS
+};
 
 static const struct str field_names[FIELDS] = {STR_INIT("Date"),
     STR_INIT("Subject"), STR_INIT("From"), STR_INIT("Sender"),
@@ -159,8 +170,8 @@ static void envelope(struct str header, struct arena *arena, struct buf *out)
 		if (got < 0)
 			continue;
 		for (int i = 0; i < FIELDS; i++)
-			if (!present[i] && str_case_eq(f.name,
-			    field_names[i])) {
+			if (!present[i] &&
+			    str_case_eq(f.name, field_names[i])) {
 				values[i] = f.value;
 				present[i] = true;
 				break;
@@ -303,7 +314,8 @@ static void put_message(struct writer *w, const struct mime_part *part)
 		buf_add(w->out, empty_envelope);
 	else
 		envelope(str_sub(w->message, inner->header_offset,
-		    inner->header_len), &w->arena, w->out);
+			     inner->header_len),
+		    &w->arena, w->out);
 	buf_add_char(w->out, ' ');
 	if (inner == NULL)
 		buf_add(w->out, empty_text);
@@ -316,7 +328,7 @@ static bool is_message(const struct mime_part *part)
 {
 	return str_case_eq(part->type, STR("message")) &&
 	    (str_case_eq(part->subtype, STR("rfc822")) ||
-	    str_case_eq(part->subtype, STR("global")));
+		str_case_eq(part->subtype, STR("global")));
 }
 
 static void put_single(struct writer *w, const struct mime_part *part)
@@ -334,8 +346,8 @@ static void put_single(struct writer *w, const struct mime_part *part)
 	buf_add_char(out, ' ');
 	put_optional(part->description, out);
 	buf_add_char(out, ' ');
-	mime_nstring(part->encoding.len > 0 ? part->encoding : STR("7bit"),
-	    true, out);
+	mime_nstring(
+	    part->encoding.len > 0 ? part->encoding : STR("7bit"), true, out);
 	buf_printf(out, " %zu", part->body_len);
 	if (is_message(part))
 		put_message(w, part);

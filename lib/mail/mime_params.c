@@ -87,8 +87,8 @@ static struct str cut_bare(struct str *rest)
 {
 	size_t n = 0;
 
-	while (n < rest->len && rest->p[n] != ';' &&
-	    rest->p[n] != '\r' && rest->p[n] != '\n' &&
+	while (n < rest->len && rest->p[n] != ';' && rest->p[n] != '\r' &&
+	    rest->p[n] != '\n' &&
 	    !(rest->p[n] == '(' && n > 0 && is_space(rest->p[n - 1])))
 		n++;
 	struct str value = str_trim(str_sub(*rest, 0, n));
@@ -134,7 +134,7 @@ static struct raw *cut_param(struct str *rest, struct arena *arena)
 		return NULL;
 	*rest = skip_cfws(str_skip(behind, 1));
 	r.value = rest->len > 0 && rest->p[0] == '"' ? cut_quoted(rest, arena)
-	                                             : cut_bare(rest);
+						     : cut_bare(rest);
 	split_name(&r);
 	struct raw *kept = arena_alloc(arena, sizeof(*kept));
 	if (kept != NULL)
@@ -201,8 +201,7 @@ static struct str joined(const struct raw *list, const struct raw *r,
 			percent_decode(value, &octets);
 		else
 			buf_add(&octets, value);
-		at = n == NO_SECTION ? NULL
-		                     : find_section(list, r->name, ++n);
+		at = n == NO_SECTION ? NULL : find_section(list, r->name, ++n);
 		if (at == NULL)
 			break;
 	}
@@ -237,8 +236,8 @@ static struct mime_param *finish(const struct raw *list, struct arena *arena)
 	return first;
 }
 
-struct mime_param *mime_params_parse(struct str value, struct arena *arena,
-    size_t most, struct str *token)
+struct mime_param *mime_params_parse(
+    struct str value, struct arena *arena, size_t most, struct str *token)
 {
 	struct raw *list = NULL, **end = &list;
 	size_t count = 0;

@@ -13,8 +13,8 @@
 /* "type/subtype[body]" with the children of containers in parentheses. */
 static void tree(const struct mime_part *part, struct str in, struct buf *out)
 {
-	buf_printf(out, "%.*s/%.*s", STR_FMT(part->type),
-	    STR_FMT(part->subtype));
+	buf_printf(
+	    out, "%.*s/%.*s", STR_FMT(part->type), STR_FMT(part->subtype));
 	if (part->child == NULL) {
 		buf_printf(out, "[%.*s]", (int)part->body_len,
 		    in.p + part->body_offset);
@@ -39,48 +39,49 @@ static void parses_trees(void **state)
 	    {"", "text/plain[]"},
 	    {"Content-Type: nonsense\r\n\r\nx", "text/plain[x]"},
 	    {"Content-Type: a/b;\r\n\tc=d\r\n\r\nx", "a/b[x]"},
-	    {MIXED("b") "pre\r\n--b\r\n\r\none\r\n--b\r\n"
-	        "Content-Type: text/html\r\n\r\ntwo\r\n--b--\r\npost\r\n",
-	        "multipart/mixed(text/plain[one] text/html[two])"},
+	    {MIXED(
+		 "b") "pre\r\n--b\r\n\r\none\r\n--b\r\n"
+		      "Content-Type: text/html\r\n\r\ntwo\r\n--b--\r\npost\r\n",
+		"multipart/mixed(text/plain[one] text/html[two])"},
 	    /* LF alone, blanks behind the boundary, no closing line */
 	    {"Content-Type: multipart/mixed; boundary=\"b b\"\n\n--b b \n\n"
-	        "one\n\n--b b\n\ntwo\n",
-	        "multipart/mixed(text/plain[one\n] text/plain[two\n])"},
+	     "one\n\n--b b\n\ntwo\n",
+		"multipart/mixed(text/plain[one\n] text/plain[two\n])"},
 	    /* a longer boundary that starts like the outer one */
 	    {MIXED("b") "--b\r\n" MIXED("bb") "--bb\r\n\r\nx\r\n--bb--\r\n"
-	        "--b\r\n\r\ny\r\n--b--\r\n",
-	        "multipart/mixed(multipart/mixed(text/plain[x]) "
-	        "text/plain[y])"},
+					      "--b\r\n\r\ny\r\n--b--\r\n",
+		"multipart/mixed(multipart/mixed(text/plain[x]) "
+		"text/plain[y])"},
 	    /* the inner one is never closed */
 	    {MIXED("o") "--o\r\n" MIXED("i") "--i\r\n\r\nx\r\n--o\r\n\r\ny",
-	        "multipart/mixed(multipart/mixed(text/plain[x]) "
-	        "text/plain[y])"},
+		"multipart/mixed(multipart/mixed(text/plain[x]) "
+		"text/plain[y])"},
 	    /* a line that is only nearly a boundary */
 	    {MIXED("b") "--b\r\n\r\n--bx\r\n --b\r\n--b-\r\n--b--",
-	        "multipart/mixed(text/plain[--bx\r\n --b\r\n--b-])"},
+		"multipart/mixed(text/plain[--bx\r\n --b\r\n--b-])"},
 	    /* after the closing line the rest is no part */
 	    {MIXED("b") "--b\r\n\r\nx\r\n--b--\r\n--b\r\n\r\ny\r\n",
-	        "multipart/mixed(text/plain[x])"},
+		"multipart/mixed(text/plain[x])"},
 	    /* header without empty line, cut off by the boundary */
 	    {MIXED("b") "--b\r\nX: y\r\n--b\r\n\r\nz\r\n--b--",
-	        "multipart/mixed(text/plain[] text/plain[z])"},
+		"multipart/mixed(text/plain[] text/plain[z])"},
 	    {MIXED("b") "--b\r\n--b\r\n\r\n\r\n--b--",
-	        "multipart/mixed(text/plain[] text/plain[])"},
+		"multipart/mixed(text/plain[] text/plain[])"},
 	    {"Content-Type: multipart/mixed\r\n\r\nx", "multipart/mixed[x]"},
 	    {"Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx",
-	        "message/rfc822(text/plain[x])"},
+		"message/rfc822(text/plain[x])"},
 	    {"Content-Type: message/rfc822\r\n"
-	        "Content-Transfer-Encoding: base64\r\n\r\neA==",
-	        "message/rfc822[eA==]"},
+	     "Content-Transfer-Encoding: base64\r\n\r\neA==",
+		"message/rfc822[eA==]"},
 	    {"Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\n"
-	        "Subject: a\r\n\r\nA\r\n--d\r\nContent-Type: text/plain\r\n"
-	        "\r\nB\r\n--d--",
-	        "multipart/digest(message/rfc822(text/plain[A]) "
-	        "text/plain[B])"},
-	    {MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\n"
-	        MIXED("i") "--i\r\n\r\nx\r\n--i--\r\n--b\r\n\r\ny\r\n--b--",
-	        "multipart/mixed(message/rfc822(multipart/mixed("
-	        "text/plain[x])) text/plain[y])"},
+	     "Subject: a\r\n\r\nA\r\n--d\r\nContent-Type: text/plain\r\n"
+	     "\r\nB\r\n--d--",
+		"multipart/digest(message/rfc822(text/plain[A]) "
+		"text/plain[B])"},
+	    {MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
+		 "i") "--i\r\n\r\nx\r\n--i--\r\n--b\r\n\r\ny\r\n--b--",
+		"multipart/mixed(message/rfc822(multipart/mixed("
+		"text/plain[x])) text/plain[y])"},
 	};
 	struct buf out = buf_new(4000);
 
@@ -105,7 +106,7 @@ static void reads_parameters(void **state)
 	} rows[] = {
 	    {"text/plain", "text/plain"},
 	    {"text/plain; charset=us-ascii (Plain text)",
-	        "text/plain charset=us-ascii"},
+		"text/plain charset=us-ascii"},
 	    {"x/y; a=\"b \\\"c\\\"; d\"; e=f", "x/y a=b \"c\"; d e=f"},
 	    {"x/y; name=my file (1).txt", "x/y name=my file"},
 	    {"x/y; name=file(1).txt", "x/y name=file(1).txt"},
@@ -113,16 +114,16 @@ static void reads_parameters(void **state)
 	    {"x/y; a=\"open; b=c", "x/y a=open; b=c"},
 	    {"x/y; a=\"fold\r\n ed\"", "x/y a=fold ed"},
 	    {"message/external-body; access-type=URL; URL*0=\"ftp://\";"
-	        " URL*1=\"cs.utk.edu/pub/\"",
-	        "message/external-body access-type=URL "
-	        "URL=ftp://cs.utk.edu/pub/"},
+	     " URL*1=\"cs.utk.edu/pub/\"",
+		"message/external-body access-type=URL "
+		"URL=ftp://cs.utk.edu/pub/"},
 	    {"application/x-stuff; title*=us-ascii'en-us'This%20is%20%2A%2Af",
-	        "application/x-stuff title*=This is **f"},
+		"application/x-stuff title*=This is **f"},
 	    {"application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20"
-	        "more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20;"
-	        " title*2=\"isn't it!\"",
-	        "application/x-stuff title*=This is even more ***fun*** "
-	        "isn't it!"},
+	     "more%20; title*1*=%2A%2A%2Afun%2A%2A%2A%20;"
+	     " title*2=\"isn't it!\"",
+		"application/x-stuff title*=This is even more ***fun*** "
+		"isn't it!"},
 	    {"x/y; n*1=b; n*0=a", "x/y n=ab"},
 	    {"x/y; f*=iso-8859-1''%E4", "x/y f*=\xc3\xa4"},
 	    {"x/y; f*=plain", "x/y f*=plain"},
@@ -151,24 +152,23 @@ static void reads_parameters(void **state)
 }
 
 /* The tree of RFC 9051 section 6.4.5.1. */
-static const char example[] =
-    MIXED("a")
-    "--a\r\n\r\n1\r\n"
-    "--a\r\nContent-Type: application/octet-stream\r\n\r\n2\r\n"
-    "--a\r\nContent-Type: message/rfc822\r\n\r\n"
-    MIXED("b")
-    "--b\r\n\r\n3.1\r\n"
-    "--b\r\nContent-Type: application/octet-stream\r\n\r\n3.2\r\n"
-    "--b--\r\n"
-    "--a\r\n" MIXED("c")
-    "--c\r\nContent-Type: image/gif\r\n\r\n4.1\r\n"
-    "--c\r\nContent-Type: message/rfc822\r\n\r\n"
-    MIXED("d")
-    "--d\r\n\r\n4.2.1\r\n"
-    "--d\r\nContent-Type: multipart/alternative; boundary=e\r\n\r\n"
-    "--e\r\n\r\n4.2.2.1\r\n"
-    "--e\r\nContent-Type: text/richtext\r\n\r\n4.2.2.2\r\n"
-    "--e--\r\n--d--\r\n--c--\r\n--a--\r\n";
+static const char example[] = MIXED(
+    "a") "--a\r\n\r\n1\r\n"
+	 "--a\r\nContent-Type: application/octet-stream\r\n\r\n2\r\n"
+	 "--a\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
+	     "b") "--b\r\n\r\n3.1\r\n"
+		  "--b\r\nContent-Type: application/octet-stream\r\n\r\n3.2\r\n"
+		  "--b--\r\n"
+		  "--a\r\n" MIXED(
+		      "c") "--c\r\nContent-Type: image/gif\r\n\r\n4.1\r\n"
+			   "--c\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
+			       "d") "--d\r\n\r\n4.2.1\r\n"
+				    "--d\r\nContent-Type: "
+                                    "multipart/alternative; boundary=e\r\n\r\n"
+				    "--e\r\n\r\n4.2.2.1\r\n"
+				    "--e\r\nContent-Type: "
+                                    "text/richtext\r\n\r\n4.2.2.2\r\n"
+				    "--e--\r\n--d--\r\n--c--\r\n--a--\r\n";
 
 static void finds_sections(void **state)
 {
@@ -185,8 +185,9 @@ static void finds_sections(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		part = mime_find(root, str_from(texts[i]));
 		assert_non_null(part);
-		assert_true(str_eq(str_sub(in, part->body_offset,
-		    part->body_len), str_from(texts[i])));
+		assert_true(
+		    str_eq(str_sub(in, part->body_offset, part->body_len),
+			str_from(texts[i])));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(none); i++)
 		assert_null(mime_find(root, str_from(none[i])));
@@ -198,8 +199,8 @@ static void finds_sections(void **state)
 	assert_ptr_equal(mime_find(root, STR("1")), root);
 	assert_null(mime_find(root, STR("1.1")));
 	assert_null(mime_find(root, STR("2")));
-	root = mime_parse(STR("Content-Type: message/rfc822\r\n\r\n\r\nx"),
-	    &arena);
+	root = mime_parse(
+	    STR("Content-Type: message/rfc822\r\n\r\n\r\nx"), &arena);
 	assert_ptr_equal(mime_find(root, STR("1")), root);
 	assert_ptr_equal(mime_find(root, STR("1.1")), root->child);
 	arena_free(&arena);
@@ -208,10 +209,12 @@ static void finds_sections(void **state)
 static void counts_lines(void **state)
 {
 	struct arena arena = arena_new(1 << 20);
-	struct mime_part *root = mime_parse(STR(
-	    "Content-Type: multipart/mixed; boundary=b\r\n\r\npre\r\n--b\r\n"
-	    "X: y\r\n\r\n1\r\n2\r\n--b\r\nContent-Type: message/rfc822\r\n"
-	    "\r\nSubject: x\r\n\r\na\r\nb\r\n--b--\r\nend"), &arena);
+	struct mime_part *root = mime_parse(
+	    STR("Content-Type: multipart/mixed; "
+	        "boundary=b\r\n\r\npre\r\n--b\r\n"
+		"X: y\r\n\r\n1\r\n2\r\n--b\r\nContent-Type: message/rfc822\r\n"
+		"\r\nSubject: x\r\n\r\na\r\nb\r\n--b--\r\nend"),
+	    &arena);
 
 	(void)state;
 	assert_int_equal(root->lines, 14);
@@ -231,8 +234,10 @@ static void keeps_its_bounds(void **state)
 
 	(void)state;
 	for (int i = 0; i < 200; i++)
-		buf_printf(&in, "Content-Type: multipart/mixed; boundary=b%d\r\n"
-		    "\r\n--b%d\r\n", i, i);
+		buf_printf(&in,
+		    "Content-Type: multipart/mixed; boundary=b%d\r\n"
+		    "\r\n--b%d\r\n",
+		    i, i);
 	root = mime_parse(buf_str(&in), &arena);
 	for (part = root; part != NULL; part = part->child)
 		n++;
@@ -262,8 +267,7 @@ static void keeps_its_bounds(void **state)
 		buf_printf(&in, "; p%d=x", i);
 	for (n = 0; n < 2; n++)
 		buf_add_text(&in, "\r\n\r\nx");
-	const struct mime_param *p =
-	    mime_parse(buf_str(&in), &arena)->params;
+	const struct mime_param *p = mime_parse(buf_str(&in), &arena)->params;
 	for (n = 0; p != NULL; p = p->next)
 		n++;
 	assert_int_equal(n, MIME_PARAMS_MAX);
@@ -282,7 +286,7 @@ static void decodes_bodies(void **state)
 	} rows[] = {
 	    {"Content-Transfer-Encoding: base64\r\n\r\nZm9v\r\n", "foo", true},
 	    {"Content-Transfer-Encoding: (x) Quoted-Printable (y)\r\n\r\na=3D",
-	        "a=", true},
+		"a=", true},
 	    {"\r\nfoo\r\n", "foo\r\n", true},
 	    {"Content-Transfer-Encoding: x-uuencode\r\n\r\nfoo", "foo", false},
 	};
