@@ -271,8 +271,11 @@ static bool kill_late_of(struct running *s)
 		if (p->kill_at == DEADLINE_NEVER)
 			continue;
 		more = true;
-		if (deadline_left(p->kill_at) > 0)
+		/* Again: the first may have come just before a wait began. */
+		if (deadline_left(p->kill_at) > 0) {
+			kill(-p->pid, SIGTERM);
 			continue;
+		}
 		log_warning("%s: process %d did not end in time; killing it",
 		    s->name, (int)p->pid);
 		kill(-p->pid, SIGKILL);

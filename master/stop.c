@@ -15,9 +15,16 @@ enum step { CLIENTS, ASKERS, ASKED, THE_LOG, STEPS };
 
 static enum step step;
 
+/* The sessions of imapd and pop3d are clients' too: login waits for them. */
+static bool has_sessions(const struct running *s)
+{
+	return strcmp(s->config->role->name, "imapd") == 0 ||
+	    strcmp(s->config->role->name, "pop3d") == 0;
+}
+
 static enum step step_of(const struct running *s)
 {
-	if (s->type == SERVICE_INET)
+	if (s->type == SERVICE_INET || has_sessions(s))
 		return CLIENTS;
 	if (s->type == SERVICE_DGRAM)
 		return THE_LOG;

@@ -20,6 +20,7 @@
 static struct {
 	pid_t pids[BOARD_SLOTS]; /* by slot; 0: none of ours */
 	int count;
+	sigset_t signals; /* blocked before SIGCHLD was */
 } children;
 
 static void child_ended(int signal_number)
@@ -53,6 +54,7 @@ static _Noreturn void child(int fd, const struct netaddr *peer, int slot)
 	struct conn conn;
 
 	sigaction(SIGCHLD, &again, NULL);
+	sigprocmask(SIG_SETMASK, &children.signals, NULL);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	listeners_close();
 	self.listener_count = 0;
@@ -99,7 +101,7 @@ static void accept_one(int listener)
 }
 
 /* Waits for a client, a word of master or the end of a child. */
-static void turn(bool take_clients, const sigset_t *unblocked)
+static void turn(bool take_clients)
 {
 	struct pollfd p[1 + LISTENERS_MAX];
 	struct timespec slice = {0, 10000000};
@@ -108,8 +110,8 @@ static void turn(bool take_clients, const sigset_t *unblocked)
 	p[0] = (struct pollfd){self.channel, POLLIN, 0};
 	for (int i = 0; i < count; i++)
 		p[1 + i] = (struct pollfd){self.listeners[i], POLLIN, 0};
-	if (ppoll(p, (nfds_t)(1 + count), logsink_flush() ? NULL : &slice,
-		unblocked) <= 0)
+	if (ppoll(p, (nfds_t)count + 1, logsink_flush() ? NULL : &slice,
+		&children.signals) <= 0)
 		return;
 	if (p[0].revents != 0 && channel_hear() == CHANNEL_DRAIN)
 		self.draining = 1;
@@ -121,13 +123,13 @@ static void turn(bool take_clients, const sigset_t *unblocked)
 void forker_run(void)
 {
 	struct sigaction ended = {.sa_handler = child_ended};
-	sigset_t block, before;
+	sigset_t block;
 	bool full = false;
 
 	sigaction(SIGCHLD, &ended, NULL);
 	sigemptyset(&block);
 	sigaddset(&block, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &block, &before);
+	sigprocmask(SIG_BLOCK, &block, &children.signals);
 	board_say(BOARD_IDLE);
 	channel_say(CHANNEL_READY, NULL);
 	while (!self.draining) {
@@ -137,7 +139,7 @@ void forker_run(void)
 			log_warning("session_process_limit (%d) is reached",
 			    self.house.session_process_limit);
 		full = now;
-		turn(!full, &before);
+		turn(!full);
 		reap();
 	}
 	board_say(BOARD_GONE);
