@@ -152,23 +152,26 @@ static void reads_parameters(void **state)
 }
 
 /* The tree of RFC 9051 section 6.4.5.1. */
-static const char example[] = MIXED(
-    "a") "--a\r\n\r\n1\r\n"
-	 "--a\r\nContent-Type: application/octet-stream\r\n\r\n2\r\n"
-	 "--a\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
-	     "b") "--b\r\n\r\n3.1\r\n"
-		  "--b\r\nContent-Type: application/octet-stream\r\n\r\n3.2\r\n"
-		  "--b--\r\n"
-		  "--a\r\n" MIXED(
-		      "c") "--c\r\nContent-Type: image/gif\r\n\r\n4.1\r\n"
-			   "--c\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
-			       "d") "--d\r\n\r\n4.2.1\r\n"
-				    "--d\r\nContent-Type: "
-                                    "multipart/alternative; boundary=e\r\n\r\n"
-				    "--e\r\n\r\n4.2.2.1\r\n"
-				    "--e\r\nContent-Type: "
-                                    "text/richtext\r\n\r\n4.2.2.2\r\n"
-				    "--e--\r\n--d--\r\n--c--\r\n--a--\r\n";
+/* clang-format off */
+static const char example[] =
+    MIXED("a")
+    "--a\r\n\r\n1\r\n"
+    "--a\r\nContent-Type: application/octet-stream\r\n\r\n2\r\n"
+    "--a\r\nContent-Type: message/rfc822\r\n\r\n"
+    MIXED("b")
+    "--b\r\n\r\n3.1\r\n"
+    "--b\r\nContent-Type: application/octet-stream\r\n\r\n3.2\r\n"
+    "--b--\r\n"
+    "--a\r\n" MIXED("c")
+    "--c\r\nContent-Type: image/gif\r\n\r\n4.1\r\n"
+    "--c\r\nContent-Type: message/rfc822\r\n\r\n"
+    MIXED("d")
+    "--d\r\n\r\n4.2.1\r\n"
+    "--d\r\nContent-Type: multipart/alternative; boundary=e\r\n\r\n"
+    "--e\r\n\r\n4.2.2.1\r\n"
+    "--e\r\nContent-Type: text/richtext\r\n\r\n4.2.2.2\r\n"
+    "--e--\r\n--d--\r\n--c--\r\n--a--\r\n";
+/* clang-format on */
 
 static void finds_sections(void **state)
 {
@@ -211,7 +214,7 @@ static void counts_lines(void **state)
 	struct arena arena = arena_new(1 << 20);
 	struct mime_part *root = mime_parse(
 	    STR("Content-Type: multipart/mixed; "
-	        "boundary=b\r\n\r\npre\r\n--b\r\n"
+		"boundary=b\r\n\r\npre\r\n--b\r\n"
 		"X: y\r\n\r\n1\r\n2\r\n--b\r\nContent-Type: message/rfc822\r\n"
 		"\r\nSubject: x\r\n\r\na\r\nb\r\n--b--\r\nend"),
 	    &arena);
