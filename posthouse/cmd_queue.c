@@ -297,7 +297,7 @@ static void print_envelope(const struct queue_file *f,
 		fputs("<>", stdout);
 	print_text(e->sender);
 	printf("\nsize       %llu\norigin     %.*s",
-	    (unsigned long long)(f->header.length + f->body.length),
+	    (unsigned long long)f->header.length + f->body.length,
 	    STR_FMT(e->origin));
 	if (e->client.len > 0) {
 		fputs("\nclient     ", stdout);

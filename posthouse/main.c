@@ -46,12 +46,14 @@ const struct command_row commands[] = {
 
 static int help(FILE *to)
 {
-	fprintf(to, "usage: posthouse [-c CONFIG_DIRECTORY] [--json] COMMAND "
-	            "...\n\n");
+	fprintf(to,
+	    "usage: posthouse [-c CONFIG_DIRECTORY] [--json] COMMAND "
+	    "...\n\n");
 	for (const struct command_row *c = commands; c->name != NULL; c++)
 		fprintf(to, "  %-8s %s\n", c->name, c->what);
-	fprintf(to, "\nposthouse(8) describes each. posthouse COMMAND --help "
-	            "shows its arguments.\n");
+	fprintf(to,
+	    "\nposthouse(8) describes each. posthouse COMMAND --help "
+	    "shows its arguments.\n");
 	return to == stdout ? 0 : 2;
 }
 

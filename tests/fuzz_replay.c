@@ -50,7 +50,7 @@ static void vary(uint8_t *data, size_t len)
 		uint8_t before = data[at];
 
 		data[at] = i % 2 ? (uint8_t)next()
-		                 : (uint8_t)(before ^ (1u << (next() % 8)));
+				 : (uint8_t)(before ^ (1u << (next() % 8)));
 		run(data, len);
 		data[at] = before;
 	}

@@ -16,8 +16,8 @@ struct arena_block {
 
 static struct arena_block *block_new(size_t size)
 {
-	struct arena_block *b =
-	    mem_resize(NULL, sizeof(struct arena_block) + size, 1);
+	struct arena_block *b = mem_resize(
+	    NULL, sizeof(struct arena_block) + size, 1);
 
 	b->older = NULL;
 	b->size = size;

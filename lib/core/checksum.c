@@ -49,7 +49,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc_by_sse(
 static uint32_t crc(uint32_t c, const unsigned char *p, size_t len)
 {
 	return __builtin_cpu_supports("sse4.2") ? crc_by_sse(c, p, len)
-	                                        : crc_by_table(c, p, len);
+						: crc_by_table(c, p, len);
 }
 #else
 static uint32_t crc(uint32_t c, const unsigned char *p, size_t len)

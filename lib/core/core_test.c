@@ -34,11 +34,11 @@ static void str_cuts_and_compares(void **state)
 	assert_true(str_cmp(STR("ab"), STR("abc")) < 0);
 	assert_true(str_case_eq(STR("MAIL"), STR("mail")));
 	assert_true(str_case_ends(STR("x.EXAMPLE"), STR(".example")));
-	assert_int_equal(str_to_u64(STR("18446744073709551615"), UINT64_MAX, &n),
-	    0);
+	assert_int_equal(
+	    str_to_u64(STR("18446744073709551615"), UINT64_MAX, &n), 0);
 	assert_true(n == UINT64_MAX);
-	assert_int_equal(str_to_u64(STR("18446744073709551616"), UINT64_MAX, &n),
-	    -1);
+	assert_int_equal(
+	    str_to_u64(STR("18446744073709551616"), UINT64_MAX, &n), -1);
 	assert_int_equal(str_to_u64(STR("-1"), UINT64_MAX, &n), -1);
 	assert_int_equal(str_to_u64(STR("11"), 10, &n), -1);
 	char small[3];

@@ -144,7 +144,7 @@ static int sync_parent(const char *path)
 	if (slash == whole.len)
 		return file_sync_dir_at(AT_FDCWD, ".");
 	if (str_copy(parent, sizeof(parent),
-	    str_sub(whole, 0, slash == 0 ? 1 : slash)) < 0) {
+		str_sub(whole, 0, slash == 0 ? 1 : slash)) < 0) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -157,7 +157,7 @@ int file_replace(const char *path, struct str content, mode_t mode)
 	int fd;
 
 	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.%d.tmp", path,
-	    (int)getpid()) >= sizeof(temporary)) {
+		(int)getpid()) >= sizeof(temporary)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}

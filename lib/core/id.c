@@ -58,7 +58,7 @@ struct id id_derive(const struct id *from, const char *label, uint64_t number)
 	for (size_t i = 0; i < RANDOM_LEN; i++) {
 		id.text[TIME_LEN + i] = alphabet[low & 31];
 		low = i == 11 ? hash64(low + number, from->text, ID_LEN)
-		              : low >> 5;
+			      : low >> 5;
 	}
 	return id;
 }

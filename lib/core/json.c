@@ -6,11 +6,11 @@
 /* Octets of the UTF-8 character at p, or 0 when it is none (RFC 3629). */
 static size_t utf8_len(const unsigned char *p, size_t left)
 {
-	size_t need = p[0] < 0x80 ? 1
+	size_t need = p[0] < 0x80          ? 1
 	    : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
 	    : (p[0] & 0xf0) == 0xe0        ? 3
 	    : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-	                                   : 0;
+					   : 0;
 
 	if (need == 0 || need > left)
 		return 0;

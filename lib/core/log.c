@@ -11,8 +11,8 @@ static enum log_level least = LOG_LEVEL_INFO;
 static void to_stderr(enum log_level level, struct str line, void *arg)
 {
 	char out[LOG_LINE_MAX + 64];
-	int n = snprintf(out, sizeof(out), "%s: %.*s\n", program,
-	    STR_FMT(line));
+	int n = snprintf(
+	    out, sizeof(out), "%s: %.*s\n", program, STR_FMT(line));
 
 	(void)level;
 	(void)arg;

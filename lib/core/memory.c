@@ -35,5 +35,6 @@ void *mem_resize(void *p, size_t count, size_t size)
 
 void mem_wipe(void *p, size_t len)
 {
-	explicit_bzero(p, len);
+	if (len > 0)
+		explicit_bzero(p, len);
 }

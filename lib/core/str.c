@@ -100,8 +100,8 @@ struct str str_word(struct str *rest, const char *separators)
 	    strchr(separators, rest->p[start]) != NULL)
 		start++;
 	end = start;
-	while (end < rest->len && (rest->p[end] == '\0' ||
-	    strchr(separators, rest->p[end]) == NULL))
+	while (end < rest->len &&
+	    (rest->p[end] == '\0' || strchr(separators, rest->p[end]) == NULL))
 		end++;
 	struct str word = str_of(rest->p + start, end - start);
 	*rest = str_skip(*rest, end);
@@ -133,7 +133,7 @@ int str_to_u64(struct str s, uint64_t most, uint64_t *out)
 			return -1;
 		if (__builtin_mul_overflow(value, 10, &value) ||
 		    __builtin_add_overflow(
-		    value, (uint64_t)(s.p[i] - '0'), &value))
+			value, (uint64_t)(s.p[i] - '0'), &value))
 			return -1;
 	}
 	if (value > most)

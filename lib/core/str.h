@@ -21,9 +21,12 @@ struct str {
 };
 
 /* A view of a string literal. STR_INIT is the form for initialisers. */
-#define STR(literal)      ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_INIT(literal) {"" literal, sizeof(literal) - 1}
-#define STR_EMPTY         ((struct str){"", 0})
+#define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
+#define STR_INIT(literal)                                                      \
+	{                                                                      \
+		"" literal, sizeof(literal) - 1                                \
+	}
+#define STR_EMPTY ((struct str){"", 0})
 
 /* printf("%.*s", STR_FMT(s)); a view longer than INT_MAX is cut. */
 #define STR_FMT(s) str_fmt_len(s), (s).p

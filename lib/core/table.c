@@ -76,8 +76,8 @@ void table_free(struct table *t)
 
 void *table_get(const struct table *t, struct str key)
 {
-	struct table_slot *s =
-	    t->count == 0 ? NULL : find(t, key, table_hash(key));
+	struct table_slot *s = t->count == 0 ? NULL
+					     : find(t, key, table_hash(key));
 
 	return is_entry(s) ? s->value : NULL;
 }
@@ -104,8 +104,8 @@ void *table_put(struct table *t, struct str key, void *value)
 
 void *table_remove(struct table *t, struct str key)
 {
-	struct table_slot *s =
-	    t->count == 0 ? NULL : find(t, key, table_hash(key));
+	struct table_slot *s = t->count == 0 ? NULL
+					     : find(t, key, table_hash(key));
 
 	if (!is_entry(s))
 		return NULL;

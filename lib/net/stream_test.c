@@ -482,7 +482,7 @@ static void connecting_to_nobody_is_told(void **state)
 	const char *why = "";
 
 	(void)state;
-	bind(fd, (struct sockaddr *)&in, sizeof(in));
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
 	getsockname(fd, (struct sockaddr *)&in, &len);
 	assert_int_equal(
 	    netaddr_parse(STR("127.0.0.1"), ntohs(in.sin_port), &to), 0);
