@@ -136,7 +136,9 @@ static void sync_expunged(
 			events->expunged(i, uid, events->arg);
 	}
 	v->count -= kept;
-	memmove(v->rows, v->rows + kept, v->count * sizeof(*v->rows));
+	if (v->count > 0)
+		memmove(
+		    v->rows, v->rows + kept, v->count * sizeof(*v->rows));
 }
 
 static void sync_flags(
