@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from house import POSTHOUSE, TOP  # noqa: E402
@@ -26,17 +27,19 @@ def sentences(text):
 
 
 def page():
-    rows = json.loads(subprocess.run(
-        [POSTHOUSE, "conf", "list", "--json", "--defaults"],
-        capture_output=True, text=True, check=True).stdout)["parameters"]
+    with tempfile.TemporaryDirectory() as etc:
+        open(os.path.join(etc, "main.cf"), "w").close()
+        rows = json.loads(subprocess.run(
+            [POSTHOUSE, "-c", etc, "conf", "list", "--json"],
+            capture_output=True, text=True, check=True).stdout)
     out = []
-    for owner in sorted({r["owner"] for r in rows},
+    for owner in sorted({r["of"] for r in rows},
                         key=lambda o: (o != "house", o)):
         title = "Parameters of several daemons" if owner == "house" else \
             "Parameters of %s" % owner
         out.append(".Ss %s\n.Bl -tag -width Ds" % title)
         for r in sorted(rows, key=lambda r: r["name"]):
-            if r["owner"] == owner:
+            if r["of"] == owner:
                 out.append(".It Ic %s No = Ar %s" % (
                     r["name"], r["default"].replace("\\", "\\e") or "\\&"))
                 out.append(sentences(r["help"]))
