@@ -153,11 +153,22 @@ $(foreach t,$(TEST_SRC:%.c=%),$(eval $(call test_rule,$(t))))
 define replay_rule
 $(O)/$(1): $(O)/$(1).o $(O)/tests/fuzz_replay.o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB) $(call registry_of,$(1))
 	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$+ $$(LIBS)
-build-fuzz/$(1): $(1).c $(LIB_SRC) $(if $(filter lib/%,$(1)),,$(filter-out %/main.c,$(call program_src,$(firstword $(subst /, ,$(1))))))
-	@mkdir -p $$(@D)
-	clang $$(ALL_CPPFLAGS) -std=c11 -O1 -g -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS)
+build-fuzz/$(1): $(1:%=build-fuzz/%.o) $(if $(filter lib/%,$(1)),,$(patsubst %.c,build-fuzz/%.o,$(filter-out %/main.c,$(call program_src,$(firstword $(subst /, ,$(1))))))) build-fuzz/lib.a
+	@echo "  FUZZ  $(1)"; clang -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS)
 endef
 $(foreach t,$(FUZZ_SRC:%.c=%),$(eval $(call replay_rule,$(t))))
+
+# For libFuzzer everything is compiled once more, by clang.
+FUZZ_CFLAGS = -std=c11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+build-fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CLANG $<"; clang $(ALL_CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+build-fuzz/registry.o: $(O)/registry.c
+	@mkdir -p $(@D)
+	@clang $(ALL_CPPFLAGS) $(FUZZ_CFLAGS) -c -o $@ $<
+build-fuzz/lib.a: $(LIB_SRC:%.c=build-fuzz/%.o) build-fuzz/registry.o $(patsubst %.c,build-fuzz/%.o,$(filter-out lib/%,$(CONF_SRC)))
+	@rm -f $@.$$$$ && ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
+-include $(shell find build-fuzz -name '*.d' 2>/dev/null)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
