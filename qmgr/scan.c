@@ -10,6 +10,9 @@
 #include "qmgr/spool_state.h"
 
 #define STEP_NAMES 50 /* names of one step, then others have their turn */
+/* cleanup does not offer for a second when it found nobody here; a second
+ * walk soon after the first finds what it accepted meanwhile. */
+#define SECOND_WALK_MS 1500
 
 /* ---- one level of the directory ---- */
 
@@ -56,7 +59,7 @@ static void found(struct qmgr *q, const char *name)
 	if (name[0] == '.')
 		return;
 	if (id_parse(str_from(name), &id) < 0) {
-		if (q->spool->first)
+		if (q->spool->walks == 0)
 			log_warning("queue/%s/%s is not a queue file",
 			    q->spool->dir_name, name);
 		return;
@@ -77,16 +80,16 @@ static void end_walk(struct qmgr *q)
 	struct spool *s = q->spool;
 
 	close_dir(&s->top);
-	if (s->first)
+	if (s->walks == 0)
 		log_info("the queue holds %zu messages",
 		    q->messages.by_id.count);
 	else if (s->found > 0)
 		log_info("found %llu messages that nobody had offered",
 		    (unsigned long long)s->found);
-	s->first = false;
 	s->found = 0;
 	schedule_tidy(q->schedule, loop_now(q->loop), 600000);
-	loop_timer_set(s->timer, q->conf->qmgr_walk_interval);
+	loop_timer_set(s->timer, s->walks++ == 0 ? SECOND_WALK_MS
+	                                         : q->conf->qmgr_walk_interval);
 }
 
 static void step(void *arg)
@@ -118,12 +121,11 @@ static void step(void *arg)
 		names++;
 	}
 	/* Quickly at the start; a walk later is in no hurry. */
-	loop_timer_set(s->timer, s->first ? 0 : 5);
+	loop_timer_set(s->timer, s->walks < 2 ? 0 : 5);
 }
 
 void scan_start(struct qmgr *q)
 {
-	q->spool->first = true;
 	q->spool->timer = loop_timer_new(q->loop, step, q);
 	loop_timer_set(q->spool->timer, 0);
 }

@@ -16,7 +16,7 @@ struct spool {
 	DIR *top, *dir;    /* queue/ and one directory below it */
 	char dir_name[32];
 	uint64_t found;    /* messages that this walk read */
-	bool first;        /* the walk of the start */
+	unsigned walks;    /* that ended */
 };
 
 #endif
