@@ -7,6 +7,7 @@
  *	sockets.c     what is listened on
  *	service.c     when another process is due
  *	process.c     starting, hearing and reaping processes
+ *	spawn.c       what a child does until it is a program of its own
  *	generation.c  the configuration and its change (reload)
  *	control.c     the socket that the operator's command talks to
  *	stop.c        the end

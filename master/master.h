@@ -131,6 +131,10 @@ void process_reap(void);
 /* Kills whose time is over. */
 void process_kill_late(void);
 
+/* ---- spawn.c ---- */
+/* In the child: becomes the program of its service. */
+_Noreturn void process_become(const struct process *p, int channel);
+
 /* ---- generation.c: reload ---- */
 void snapshot_make(void);
 /*

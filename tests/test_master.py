@@ -364,3 +364,21 @@ def test_as_an_ordinary_user(tmp_path):
     finally:
         run("-c", top + "/i/etc", "stop")
         subprocess.run(["rm", "-rf", top])
+
+
+def test_open_sessions_do_not_hold_up_a_stop(house):
+    import imaplib
+    idle = imaplib.IMAP4("127.0.0.1", house.imap)
+    idle.login(house.user(0), house.password)
+    idle.select()
+    idle.send(b"a IDLE\r\n")
+    assert idle.readline().startswith(b"+")
+    quiet = imaplib.IMAP4("127.0.0.1", house.imap)
+    quiet.login(house.user(0), house.password)
+    # A reload leaves both alone.
+    house.posthouse("reload")
+    assert quiet.noop()[0] == "OK"
+    begin = time.monotonic()
+    house.stop()
+    assert time.monotonic() - begin < 10
+    assert b"BYE" in quiet.readline()
