@@ -108,6 +108,16 @@ static void open_output(void)
 	    output_open(&conf, dir, "host", "posthouse", &path), 0);
 }
 
+static void remove_output(void)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "%s/trace", dir);
+	rmdir(path);
+	unlink(log_path);
+	rmdir(dir);
+}
+
 static void read_text(const char *path, struct buf *out)
 {
 	buf_clear(out);
@@ -139,7 +149,7 @@ static void lines_are_written_and_a_lost_file_is_made_anew(void **state)
 	assert_non_null(strstr(buf_text(&text), "three\n"));
 	assert_null(strstr(buf_text(&text), "two\n"));
 	unlink(other);
-	unlink(log_path);
+	remove_output();
 	buf_free(&text);
 }
 
@@ -165,10 +175,7 @@ static void old_trace_files_go(void **state)
 		assert_int_equal(stat(path, &st), i == 0 ? -1 : 0);
 		unlink(path);
 	}
-	snprintf(path, sizeof(path), "%s/trace", dir);
-	rmdir(path);
-	unlink(log_path);
-	rmdir(dir);
+	remove_output();
 }
 
 int main(void)
