@@ -62,8 +62,8 @@ static const char *date(uint64_t seconds, char *out, size_t size)
 static void print_text(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		putchar((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f
-		    ? '?' : s.p[i]);
+		putchar((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? '?'
+								      : s.p[i]);
 }
 
 /* ---- list ---- */
@@ -72,7 +72,7 @@ struct listing {
 	struct json json;
 	char last[ID_LEN + 1]; /* the message of the row before */
 	uint64_t messages;
-	bool open;             /* a message's object is open in the JSON */
+	bool open; /* a message's object is open in the JSON */
 };
 
 static void close_message(struct listing *l)
@@ -125,8 +125,7 @@ static void print_row(const struct queue_row *r, bool first)
 	printf("    %-8.*s  ", STR_FMT(r->state));
 	print_text(r->recipient);
 	if (r->next > 0 && !str_eq(r->state, STR("incoming")))
-		printf("  next attempt %s",
-		    when(r->next, text, sizeof(text)));
+		printf("  next attempt %s", when(r->next, text, sizeof(text)));
 	putchar('\n');
 	if (r->reason.len > 0) {
 		fputs("              (", stdout);
@@ -157,12 +156,13 @@ static int take_rows(struct posthouse *p, struct ipc *c, struct listing *l)
 	const void *msg;
 
 	for (;;) {
-		enum ipc_result r =
-		    ipc_wait(c, &type, &msg, deadline_in(ANSWER_MS));
+		enum ipc_result r = ipc_wait(
+		    c, &type, &msg, deadline_in(ANSWER_MS));
 		const struct queue_end *end = msg;
 
 		if (r == IPC_EOF)
-			return posthouse_fail("queue", "the queue manager "
+			return posthouse_fail("queue",
+			    "the queue manager "
 			    "ended the conversation; only root and the owner "
 			    "of the instance may see the queue");
 		if (r != IPC_OK)
@@ -174,19 +174,18 @@ static int take_rows(struct posthouse *p, struct ipc *c, struct listing *l)
 			take_row(p, l, msg);
 		else if (type == &queue_end)
 			return end->ok ? 0
-			               : posthouse_fail("queue", "%.*s",
-			                     STR_FMT(end->text));
+				       : posthouse_fail("queue", "%.*s",
+					     STR_FMT(end->text));
 	}
 }
 
 static int list(struct posthouse *p, const struct arguments *a)
 {
-	struct queue_list ask = {str_from(a->id), str_from(a->sender),
-	    str_from(a->recipient)};
+	struct queue_list ask = {
+	    str_from(a->id), str_from(a->sender), str_from(a->recipient)};
 	struct buf out = buf_new(JSON_MOST);
 	struct listing l = {.json = json_start(&out)};
-	struct ipc *c =
-	    posthouse_connect(p, "queue", "qmgr", &qmgr_exchange);
+	struct ipc *c = posthouse_connect(p, "queue", "qmgr", &qmgr_exchange);
 	int status;
 
 	if (c == NULL)
@@ -217,8 +216,8 @@ static int list(struct posthouse *p, const struct arguments *a)
 
 /* ---- hold, release, delete, flush ---- */
 
-static int tell(struct posthouse *p, const char *verb, uint64_t count,
-    struct str remark)
+static int tell(
+    struct posthouse *p, const char *verb, uint64_t count, struct str remark)
 {
 	struct buf out = buf_new(65536);
 	struct json j = json_start(&out);
@@ -243,8 +242,8 @@ static int act(
     struct posthouse *p, const struct arguments *a, enum queue_verb verb)
 {
 	const char *name = queue_verb_names[verb];
-	struct queue_act ask = {(int)verb, str_from(a->id),
-	    str_from(a->sender), str_from(a->recipient)};
+	struct queue_act ask = {(int)verb, str_from(a->id), str_from(a->sender),
+	    str_from(a->recipient)};
 	const struct queue_end *end;
 	const void *reply;
 	struct ipc *c;
@@ -252,16 +251,19 @@ static int act(
 
 	if (a->id == NULL && a->sender == NULL && a->recipient == NULL) {
 		if (verb != QUEUE_FLUSH)
-			return posthouse_fail("queue", "%s which messages? "
-			    "Give an id, --sender, --recipient, or ALL", name);
+			return posthouse_fail("queue",
+			    "%s which messages? "
+			    "Give an id, --sender, --recipient, or ALL",
+			    name);
 		ask.queue_id = STR("ALL");
 	}
 	c = posthouse_connect(p, "queue", "qmgr", &qmgr_exchange);
 	if (c == NULL)
 		return 1;
 	if (ipc_call(c, &queue_act, &ask, &queue_end, &reply,
-	    deadline_in(ANSWER_MS)) != IPC_OK) {
-		status = posthouse_fail("queue", "the queue manager did not "
+		deadline_in(ANSWER_MS)) != IPC_OK) {
+		status = posthouse_fail("queue",
+		    "the queue manager did not "
 		    "answer; only root and the owner of the instance may "
 		    "change the queue");
 	} else {
@@ -286,8 +288,8 @@ static const char *state_name(const struct queue_slot *s)
 	return s->state < ARRAY_LEN(names) ? names[s->state] : "unknown";
 }
 
-static void print_envelope(const struct queue_file *f,
-    const struct queue_envelope *e)
+static void print_envelope(
+    const struct queue_file *f, const struct queue_envelope *e)
 {
 	char text[64];
 
@@ -314,11 +316,10 @@ static void print_envelope(const struct queue_file *f,
 		queue_read_slot(f, i, &s);
 		fputs("recipient  ", stdout);
 		print_text(e->recipients[i].address);
-		printf("  %s, %u attempts", state_name(&s),
-		    (unsigned)s.attempts);
+		printf(
+		    "  %s, %u attempts", state_name(&s), (unsigned)s.attempts);
 		if (s.state == QUEUE_PENDING && !s.hold && s.next > 0)
-			printf(", next %s",
-			    when(s.next, text, sizeof(text)));
+			printf(", next %s", when(s.next, text, sizeof(text)));
 		if (s.dsn[0] != '\0')
 			printf(", last %.11s", s.dsn);
 		putchar('\n');
@@ -369,7 +370,7 @@ static int print_extent(int fd, const struct queue_extent *e)
 
 	for (uint64_t at = 0; at < e->length;) {
 		size_t n = e->length - at < CHUNK ? (size_t)(e->length - at)
-		                                  : CHUNK;
+						  : CHUNK;
 
 		if (file_pread_full(fd, chunk, n, e->offset + at) < 0)
 			return posthouse_fail(
@@ -380,8 +381,7 @@ static int print_extent(int fd, const struct queue_extent *e)
 	return 0;
 }
 
-static int show_file(
-    struct posthouse *p, const struct arguments *a, int fd)
+static int show_file(struct posthouse *p, const struct arguments *a, int fd)
 {
 	struct arena arena = arena_new(ARENA_MOST);
 	struct buf header = buf_new(HEADER_MOST);
@@ -396,8 +396,9 @@ static int show_file(
 	} else if (p->json) {
 		char *room = buf_room(&header, (size_t)f.header.length);
 
-		if (room != NULL && file_pread_full(fd, room,
-		    (size_t)f.header.length, f.header.offset) == 0)
+		if (room != NULL &&
+		    file_pread_full(fd, room, (size_t)f.header.length,
+			f.header.offset) == 0)
 			buf_added(&header, (size_t)f.header.length);
 		json_envelope(&f, &e, buf_str(&header));
 	} else {
@@ -420,8 +421,7 @@ static int show(struct posthouse *p, const struct arguments *a)
 	if (a->id == NULL)
 		return posthouse_usage("queue");
 	if (id_parse(str_from(a->id), &id) < 0)
-		return posthouse_fail(
-		    "queue", "%s is not a queue id", a->id);
+		return posthouse_fail("queue", "%s is not a queue id", a->id);
 	if (posthouse_conf(p) < 0)
 		return 1;
 	queue_path(&id, name);
@@ -429,8 +429,10 @@ static int show(struct posthouse *p, const struct arguments *a)
 		return 1;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		status = posthouse_fail("queue", "there is no message %s in "
-		    "the queue", a->id);
+		status = posthouse_fail("queue",
+		    "there is no message %s in "
+		    "the queue",
+		    a->id);
 	else if (fd < 0)
 		status = posthouse_fail(
 		    "queue", "%s: %s", path, strerror(errno));

@@ -11,18 +11,18 @@
 #include "qmgr/request.h"
 #include "qmgr/spool.h"
 
-#define CONNECT_MS   200
-#define AWAY_MS      30000 /* an agent away that long: its mail is deferred */
-#define COLLECT_MS   10000 /* for what smtp still knows */
-#define OUTPUT_MOST  65536 /* octets that wait for smtp */
-#define CHECK_MS     5000
+#define CONNECT_MS  200
+#define AWAY_MS     30000 /* an agent away that long: its mail is deferred */
+#define COLLECT_MS  10000 /* for what smtp still knows */
+#define OUTPUT_MOST 65536 /* octets that wait for smtp */
+#define CHECK_MS    5000
 
 enum front_state { FRONT_DOWN, FRONT_COLLECTING, FRONT_READY };
 
 /* One connection to local: a process of its own. */
 struct link {
 	struct qmgr *q;
-	struct link *next;      /* of the idle, or of the busy ones */
+	struct link *next; /* of the idle, or of the busy ones */
 	struct wire *wire;
 	struct request *request; /* NULL: idle */
 };
@@ -53,8 +53,8 @@ static const char *const front_names[] = {"smtp", "relay", "lmtp"};
 
 /* ---- an agent that is away ---- */
 
-static void went_away(struct qmgr *q, struct away *a, const char *name,
-    const char *why)
+static void went_away(
+    struct qmgr *q, struct away *a, const char *name, const char *why)
 {
 	int64_t pause = 100;
 
@@ -75,8 +75,7 @@ static bool may_try(struct qmgr *q, const struct away *a)
 }
 
 /* Mail does not wait in memory for an agent that does not come. */
-static void defer_all(struct qmgr *q, struct transport *t,
-    const struct away *a)
+static void defer_all(struct qmgr *q, struct transport *t, const struct away *a)
 {
 	struct work w;
 
@@ -128,8 +127,8 @@ static void take_out(struct link **list, const struct link *l)
 		}
 }
 
-static void local_message(struct wire *w, void *arg,
-    const struct ipc_type *type, const void *msg)
+static void local_message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	const struct deliver_result *res = msg;
 	struct link *l = arg;
@@ -278,8 +277,7 @@ static void give_up_orphans(struct qmgr *q)
 		struct request *rq = value;
 
 		if (rq->wire == NULL)
-			request_lost(
-			    q, rs, &rq, "the delivery agent was lost");
+			request_lost(q, rs, &rq, "the delivery agent was lost");
 	}
 }
 
@@ -303,8 +301,8 @@ static void collect_timed_out(void *arg)
 	}
 }
 
-static void front_message(struct wire *w, void *arg,
-    const struct ipc_type *type, const void *msg)
+static void front_message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	struct qmgr *q = arg;
 	struct agents *a = q->agents;
@@ -368,7 +366,8 @@ static void front_drained(struct wire *w, void *arg)
 static int front_connect(struct qmgr *q)
 {
 	static const struct wire_calls calls = {.message = front_message,
-	    .lost = front_lost, .drained = front_drained};
+	    .lost = front_lost,
+	    .drained = front_drained};
 	struct agents *a = q->agents;
 	struct deliver_collect ask = {++a->epoch};
 	const char *why;
@@ -457,17 +456,18 @@ static struct schedule_limits limits_of(const struct qmgr *q, bool local)
 {
 	const struct qmgr_conf *c = q->conf;
 	int window = local ? c->local_destination_concurrency_limit
-	                   : c->default_destination_concurrency_limit;
+			   : c->default_destination_concurrency_limit;
 
 	return (struct schedule_limits){
 	    .initial = (unsigned)(local ? window
-	                                : c->initial_destination_concurrency),
+					: c->initial_destination_concurrency),
 	    .window = (unsigned)window,
 	    .requests = (unsigned)(local ? c->local_transport_limit
-	                                 : c->default_transport_limit),
+					 : c->default_transport_limit),
 	    .recipients = (unsigned)c->default_destination_recipient_limit,
-	    .cohorts = (unsigned)
-	        c->default_destination_concurrency_failed_cohort_limit,
+	    .cohorts =
+		(unsigned)
+		    c->default_destination_concurrency_failed_cohort_limit,
 	    .dead_ms = c->minimal_backoff_time};
 }
 

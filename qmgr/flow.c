@@ -77,8 +77,8 @@ static struct outlook look(const struct message *m)
 
 		if (r->state == QUEUE_FAILED || r->state == QUEUE_EXPIRED ||
 		    (r->state == QUEUE_DELIVERED &&
-		    (r->notify & QUEUE_NOTIFY_SUCCESS &
-		    ~(unsigned)r->notified) != 0))
+			(r->notify & QUEUE_NOTIFY_SUCCESS &
+			    ~(unsigned)r->notified) != 0))
 			o.untold = true;
 		if (r->state != QUEUE_PENDING)
 			continue;
@@ -112,8 +112,9 @@ void flow_place(struct qmgr *q, struct message *m)
 void flow_take_up(struct qmgr *q, struct message *m)
 {
 	flow_place(q, m);
-	if (m->place != PLACE_NEW || q->messages.active +
-	    q->messages.fresh.count > (size_t)q->conf->qmgr_message_active_limit)
+	if (m->place != PLACE_NEW ||
+	    q->messages.active + q->messages.fresh.count >
+		(size_t)q->conf->qmgr_message_active_limit)
 		spool_rest(q, m);
 	if (m->place == PLACE_HEAP) /* may be the first to wake */
 		wake_in(q, (int64_t)(m->due - qmgr_now()) * 1000);
@@ -152,8 +153,7 @@ static void flush_dirty(struct qmgr *q, struct message *m)
 {
 	for (uint32_t i = 0; i < m->count; i++)
 		if (m->recipients[i].dirty)
-			spool_write_slot(
-			    q, &m->recipients[i], STR_EMPTY, 0, 0);
+			spool_write_slot(q, &m->recipients[i], STR_EMPTY, 0, 0);
 }
 
 static bool all_done(const struct message *m)
@@ -167,8 +167,8 @@ static bool all_done(const struct message *m)
 static void finish(struct qmgr *q, struct message *m)
 {
 	log_info("%s: removed", m->id.text);
-	trace_event(TRACE_REMOVED, &m->active->envelope.session, &m->id, "%s",
-	    "");
+	trace_event(
+	    TRACE_REMOVED, &m->active->envelope.session, &m->id, "%s", "");
 	spool_rest(q, m);
 	messages_remove(&q->messages, &m);
 }
@@ -212,8 +212,7 @@ static void wake_sleepers(struct qmgr *q)
 
 static bool has_room(const struct qmgr *q)
 {
-	return q->messages.active <
-	    (size_t)q->conf->qmgr_message_active_limit;
+	return q->messages.active < (size_t)q->conf->qmgr_message_active_limit;
 }
 
 void flow_pump(struct qmgr *q)

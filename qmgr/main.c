@@ -57,7 +57,8 @@ static void take_over(void *arg)
 	if (spool_lock(&qmgr) < 0) {
 		if (clock_ms() > until)
 			log_fatal("another queue manager has held the spool "
-			          "%s for a minute", qmgr.house->queue_directory);
+				  "%s for a minute",
+			    qmgr.house->queue_directory);
 		loop_timer_set(timer, LOCK_RETRY_MS);
 		return;
 	}

@@ -125,8 +125,8 @@ struct message *messages_find(const struct messages *ms, struct str id)
 	return table_get(&ms->by_id, id);
 }
 
-struct message *messages_add(struct messages *ms, const struct id *id,
-    struct str sender, size_t count)
+struct message *messages_add(
+    struct messages *ms, const struct id *id, struct str sender, size_t count)
 {
 	struct message *m = NEW(struct message);
 
@@ -211,7 +211,7 @@ struct message *messages_next(struct messages *ms)
 	if (ms->retries.first == NULL)
 		return ms->fresh.first;
 	return ++ms->turns % RETRY_TURN == 0 ? ms->retries.first
-	                                     : ms->fresh.first;
+					     : ms->fresh.first;
 }
 
 struct message *messages_first_due(const struct messages *ms)

@@ -44,23 +44,23 @@ struct recipient {
 	struct route *route; /* or NULL */
 	uint32_t next;       /* seconds since 1970: the next attempt */
 	uint32_t attempts;
-	uint16_t round;      /* of the notification, 0: none yet */
-	uint8_t state;       /* enum queue_state */
-	uint8_t phase;       /* enum phase */
+	uint16_t round;           /* of the notification, 0: none yet */
+	uint8_t state;            /* enum queue_state */
+	uint8_t phase;            /* enum phase */
 	uint8_t notify, notified; /* QUEUE_NOTIFY_* */
-	uint8_t trouble;     /* times our own house failed it in a row */
+	uint8_t trouble;          /* times our own house failed it in a row */
 	bool hold : 1;
-	bool deleted : 1;    /* by the operator while it was being tried */
-	bool dirty : 1;      /* state is not yet in the file */
+	bool deleted : 1; /* by the operator while it was being tried */
+	bool dirty : 1;   /* state is not yet in the file */
 };
 
 /* Where a message stands. */
 enum place {
-	PLACE_NEW,    /* in line for its first attempt */
-	PLACE_RETRY,  /* in line for another */
+	PLACE_NEW,   /* in line for its first attempt */
+	PLACE_RETRY, /* in line for another */
 	PLACE_ACTIVE,
-	PLACE_HEAP,   /* sleeps until `due` */
-	PLACE_HELD    /* nothing to do until the operator says so */
+	PLACE_HEAP, /* sleeps until `due` */
+	PLACE_HELD  /* nothing to do until the operator says so */
 };
 
 struct active {
@@ -72,16 +72,16 @@ struct active {
 
 struct message {
 	struct id id;
-	uint8_t place;        /* enum place */
-	bool verified;        /* its content was checked since it was read */
-	bool logged;          /* "queue active" stands in the log */
-	uint32_t arrived;     /* seconds since 1970 */
-	uint32_t due;         /* seconds since 1970, in the heap */
-	uint64_t size;        /* octets of header and body */
+	uint8_t place;    /* enum place */
+	bool verified;    /* its content was checked since it was read */
+	bool logged;      /* "queue active" stands in the log */
+	uint32_t arrived; /* seconds since 1970 */
+	uint32_t due;     /* seconds since 1970, in the heap */
+	uint64_t size;    /* octets of header and body */
 	struct interned *sender;
 	struct recipient *recipients;
 	uint32_t count;
-	uint32_t busy;        /* recipients in another phase than idle, and
+	uint32_t busy; /* recipients in another phase than idle, and
 	                       * notifications under way */
 	uint32_t heap_at;
 	struct message *prev, *next; /* in line */
@@ -112,8 +112,8 @@ static inline struct str interned_str(const struct interned *s)
 
 struct message *messages_find(const struct messages *ms, struct str id);
 /* A new record with `count` recipients, all zero; place is PLACE_HELD. */
-struct message *messages_add(struct messages *ms, const struct id *id,
-    struct str sender, size_t count);
+struct message *messages_add(
+    struct messages *ms, const struct id *id, struct str sender, size_t count);
 /* Forgets the message, wherever it stands; `active` must be gone. */
 void messages_remove(struct messages *ms, struct message **m);
 /* Moves it; due only counts for PLACE_HEAP. */

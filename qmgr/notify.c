@@ -15,7 +15,7 @@
 
 #define WORKERS    4 /* as many as bounce has processes in master.cf */
 #define CONNECT_MS 200
-#define PAUSE      5   /* seconds after the first failure, doubled */
+#define PAUSE      5 /* seconds after the first failure, doubled */
 #define PAUSE_MOST 300
 
 /* One notification. */
@@ -64,8 +64,8 @@ static bool wants_success(const struct recipient *r)
 	    !(r->notified & QUEUE_NOTIFY_SUCCESS);
 }
 
-static bool wants(const struct qmgr *q, const struct recipient *r,
-    enum bounce_kind kind)
+static bool wants(
+    const struct qmgr *q, const struct recipient *r, enum bounce_kind kind)
 {
 	switch (kind) {
 	case BOUNCE_FAILED:
@@ -85,7 +85,7 @@ static void told(struct recipient *r, enum bounce_kind kind)
 		r->state = QUEUE_NOTIFIED;
 	else
 		r->notified |= kind == BOUNCE_DELAYED ? QUEUE_NOTIFY_DELAY
-		                                      : QUEUE_NOTIFY_SUCCESS;
+						      : QUEUE_NOTIFY_SUCCESS;
 	r->dirty = true;
 }
 
@@ -141,15 +141,20 @@ static struct notice *find(struct qmgr *q, struct message *m)
 
 /* ---- asking ---- */
 
-static int put_all(struct wire *w, const struct notice *n,
-    const struct queue_file *f, int *fd)
+static int put_all(
+    struct wire *w, const struct notice *n, const struct queue_file *f, int *fd)
 {
 	const struct message *m = n->message;
 	const struct queue_envelope *e = &m->active->envelope;
 	struct bounce request = {.queue_id = id_str(&m->id),
-	    .session = id_str(&e->session), .round = n->round,
-	    .kind = (int)n->kind, .sender = e->sender, .arrived = m->arrived,
-	    .envid = e->envid, .ret = e->ret, .smtputf8 = e->smtputf8};
+	    .session = id_str(&e->session),
+	    .round = n->round,
+	    .kind = (int)n->kind,
+	    .sender = e->sender,
+	    .arrived = m->arrived,
+	    .envid = e->envid,
+	    .ret = e->ret,
+	    .smtputf8 = e->smtputf8};
 	struct bounce_end last = {n->count};
 
 	if (ipc_give_fd(wire_ipc(w), &bounce, &request, fd) < 0)
@@ -163,15 +168,15 @@ static int put_all(struct wire *w, const struct notice *n,
 		spool_read_note(f, n->indices[i], &note);
 		if (queue_read_slot(f, n->indices[i], &slot) < 0 ||
 		    slot.dsn[0] == '\0')
-			slot = (struct queue_slot){.dsn = "5.0.0",
-			    .last = qmgr_now()};
+			slot = (struct queue_slot){
+			    .dsn = "5.0.0", .last = qmgr_now()};
 		struct bounce_for to = {.address = in->address,
-		    .original = in->original, .dsn = str_from(slot.dsn),
+		    .original = in->original,
+		    .dsn = str_from(slot.dsn),
 		    .code = slot.code <= 599 ? slot.code : 0,
-		    .text = str_sub(
-		        str_from(note.text), 0, IPC_REPLY_MAX),
+		    .text = str_sub(str_from(note.text), 0, IPC_REPLY_MAX),
 		    .remote = str_sub(
-		        str_from(note.remote), 0, IPC_HOST_MAX + 80),
+			str_from(note.remote), 0, IPC_HOST_MAX + 80),
 		    .last = slot.last};
 
 		if (wire_put(w, &bounce_for, &to) < 0)
@@ -213,8 +218,8 @@ static void fail(struct asker *a, const char *why)
 	end(a, false);
 }
 
-static void answered(struct wire *w, void *arg, const struct ipc_type *type,
-    const void *msg)
+static void answered(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	const struct bounced *b = msg;
 	struct asker *a = arg;
@@ -354,8 +359,8 @@ void notify_open(struct qmgr *q)
 
 	for (size_t i = 0; i < WORKERS; i++) {
 		t->askers[i].q = q;
-		t->askers[i].timer =
-		    loop_timer_new(q->loop, timed_out, &t->askers[i]);
+		t->askers[i].timer = loop_timer_new(
+		    q->loop, timed_out, &t->askers[i]);
 	}
 	q->notifier = t;
 }

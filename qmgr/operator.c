@@ -13,7 +13,7 @@
 #include "qmgr/outcome.h"
 #include "qmgr/spool.h"
 
-#define SLICE       200   /* messages of one turn of the loop */
+#define SLICE       200    /* messages of one turn of the loop */
 #define OUTPUT_MOST 262144 /* octets that wait for the client */
 
 struct inquiry {
@@ -23,8 +23,8 @@ struct inquiry {
 	char *sender, *recipient; /* filters, "" takes all */
 	struct id *ids;           /* of the messages to look at */
 	size_t count, at;
-	uint64_t matched;         /* messages */
-	uint64_t in_flight;       /* recipients that an agent has */
+	uint64_t matched;   /* messages */
+	uint64_t in_flight; /* recipients that an agent has */
 };
 
 /* ---- filters ---- */
@@ -80,25 +80,27 @@ static void reason_of(const struct queue_file *f, const struct recipient *r,
 	    note.text[0] == '\0' ? "" : " ", note.text);
 }
 
-static int put_row(struct client *c, const struct queue_file *f,
-    const struct recipient *r)
+static int put_row(
+    struct client *c, const struct queue_file *f, const struct recipient *r)
 {
 	const struct message *m = r->message;
 	char reason[IPC_REPLY_MAX];
 	struct queue_row row = {.queue_id = id_str(&m->id),
 	    .sender = interned_str(m->sender),
-	    .recipient = m->active->envelope.recipients[recipient_index(r)]
-	        .address,
-	    .state = str_from(state_of(r)), .size = m->size,
-	    .arrived = m->arrived, .attempts = r->attempts};
+	    .recipient =
+		m->active->envelope.recipients[recipient_index(r)].address,
+	    .state = str_from(state_of(r)),
+	    .size = m->size,
+	    .arrived = m->arrived,
+	    .attempts = r->attempts};
 
 	if (r->phase == PHASE_IDLE && !r->hold)
 		row.next = r->next;
 	if (r->route != NULL) {
-		row.transport =
-		    str_from(destination_transport(r->route->destination));
-		row.nexthop =
-		    str_from(destination_nexthop(r->route->destination));
+		row.transport = str_from(
+		    destination_transport(r->route->destination));
+		row.nexthop = str_from(
+		    destination_nexthop(r->route->destination));
 	}
 	reason_of(f, r, reason, sizeof(reason));
 	row.reason = str_from(reason);
@@ -115,8 +117,8 @@ static bool list_one(struct client *c, struct message *m)
 		const struct recipient *r = &m->recipients[i];
 
 		if (recipient_done(r) ||
-		    !recipient_matches(c->inquiry,
-		    m->active->envelope.recipients[i].address))
+		    !recipient_matches(
+			c->inquiry, m->active->envelope.recipients[i].address))
 			continue;
 		if (put_row(c, f, r) == 0)
 			any = true;
@@ -160,26 +162,24 @@ static bool act_on(struct client *c, struct recipient *r)
 /* true: something of it changed. m may be gone afterwards. */
 static bool change_one(struct client *c, struct message *m)
 {
-	static const char *const done[] = {"put on hold",
-	    "released from hold", "deleted", "flushed"};
+	static const char *const done[] = {
+	    "put on hold", "released from hold", "deleted", "flushed"};
 	struct qmgr *q = c->q;
 	bool any = false;
 
 	for (uint32_t i = 0; i < m->count; i++)
 		if (recipient_matches(c->inquiry,
-		    m->active->envelope.recipients[i].address) &&
+			m->active->envelope.recipients[i].address) &&
 		    act_on(c, &m->recipients[i]))
 			any = true;
 	if (!any)
 		return false;
-	log_info("%s: %s by the operator", m->id.text,
-	    done[c->inquiry->verb]);
-	trace_event(TRACE_OPERATOR, &m->active->envelope.session, &m->id,
-	    "%s", queue_verb_names[c->inquiry->verb]);
+	log_info("%s: %s by the operator", m->id.text, done[c->inquiry->verb]);
+	trace_event(TRACE_OPERATOR, &m->active->envelope.session, &m->id, "%s",
+	    queue_verb_names[c->inquiry->verb]);
 	for (uint32_t i = 0; i < m->count; i++)
 		if (m->recipients[i].dirty)
-			spool_write_slot(
-			    q, &m->recipients[i], STR_EMPTY, 0, 0);
+			spool_write_slot(q, &m->recipients[i], STR_EMPTY, 0, 0);
 	if (m->place == PLACE_ACTIVE)
 		return true;
 	spool_rest(q, m);
@@ -231,8 +231,8 @@ static void step(void *arg)
 	struct inquiry *n = c->inquiry;
 
 	for (int i = 0; i < SLICE && n->at < n->count; i++) {
-		struct message *m =
-		    messages_find(&c->q->messages, id_str(&n->ids[n->at]));
+		struct message *m = messages_find(
+		    &c->q->messages, id_str(&n->ids[n->at]));
 
 		if (ipc_pending(wire_ipc(c->wire)) > OUTPUT_MOST) {
 			wire_push(c->wire);
@@ -321,8 +321,9 @@ void operator_act(struct client *c, const struct queue_act *ask)
 	struct inquiry *n;
 
 	if (!c->q->working) {
-		refuse(c, "the queue manager is waiting for an earlier one "
-		          "to end; try again in a moment");
+		refuse(c,
+		    "the queue manager is waiting for an earlier one "
+		    "to end; try again in a moment");
 		return;
 	}
 	if (id.len == 0 && ask->sender.len == 0 && ask->recipient.len == 0) {

@@ -18,8 +18,8 @@ static struct str address_of(const struct recipient *r)
 	    .address;
 }
 
-static void trace(enum trace_kind kind, const struct recipient *r,
-    const struct outcome *o)
+static void trace(
+    enum trace_kind kind, const struct recipient *r, const struct outcome *o)
 {
 	trace_event(kind, &r->message->active->envelope.session,
 	    &r->message->id, "%.*s %.*s %.*s", STR_FMT(address_of(r)),
@@ -35,7 +35,7 @@ static void log_ours(const struct recipient *r, const struct outcome *o)
 	uint32_t delay = now > m->arrived ? now - m->arrived : 0;
 
 	log_info("%s: to=<%.*s>, relay=none, delay=%u, delays=%u/0/0/0, "
-	         "dsn=%.*s, status=%s (%.*s)",
+		 "dsn=%.*s, status=%s (%.*s)",
 	    m->id.text, STR_FMT(address_of(r)), (unsigned)delay,
 	    (unsigned)delay, STR_FMT(o->dsn), status[o->action],
 	    STR_FMT(o->text));
@@ -44,7 +44,7 @@ static void log_ours(const struct recipient *r, const struct outcome *o)
 uint64_t outcome_expiry(const struct qmgr *q, const struct message *m)
 {
 	int64_t ms = m->sender->len == 0 ? q->conf->bounce_queue_lifetime
-	                                 : q->house->maximal_queue_lifetime;
+					 : q->house->maximal_queue_lifetime;
 
 	return m->arrived + (uint64_t)(ms / 1000);
 }
@@ -64,8 +64,7 @@ static void drop_route(struct recipient *r)
 
 /* ---- the three outcomes ---- */
 
-static void record(
-    struct qmgr *q, struct recipient *r, const struct outcome *o)
+static void record(struct qmgr *q, struct recipient *r, const struct outcome *o)
 {
 	spool_write_slot(q, r, o->dsn, o->code, qmgr_now());
 	spool_write_note(q, r, o->text, o->remote);
@@ -93,8 +92,8 @@ static bool wants_failure(const struct recipient *r)
 	return r->notify == 0 || (r->notify & QUEUE_NOTIFY_FAILURE) != 0;
 }
 
-static void failed(struct qmgr *q, struct recipient *r,
-    const struct outcome *o, enum queue_state state)
+static void failed(struct qmgr *q, struct recipient *r, const struct outcome *o,
+    enum queue_state state)
 {
 	trace(TRACE_FAILED, r, o);
 	if (wants_failure(r)) {
@@ -107,7 +106,7 @@ static void failed(struct qmgr *q, struct recipient *r,
 	r->dirty = true;
 	if (r->message->sender->len == 0 && !r->deleted)
 		log_info("%s: to=<%.*s>, a bounce never bounces: dropped "
-		         "(%.*s %.*s)",
+			 "(%.*s %.*s)",
 		    r->message->id.text, STR_FMT(address_of(r)),
 		    STR_FMT(o->dsn), STR_FMT(o->text));
 }
@@ -118,21 +117,23 @@ static void expired(
 	char text[DSN_TEXT_MAX];
 	struct outcome o = *last;
 
-	snprintf(text, sizeof(text), "delivery time expired; the last answer "
-	    "was: %.*s", STR_FMT(last->text));
+	snprintf(text, sizeof(text),
+	    "delivery time expired; the last answer "
+	    "was: %.*s",
+	    STR_FMT(last->text));
 	o.action = DSN_FAILED;
 	o.dsn = STR("4.4.7");
 	o.text = str_from(text);
 	log_info("%s: from=<%.*s>, to=<%.*s>, status=expired, returned to "
-	         "sender",
+		 "sender",
 	    r->message->id.text, STR_FMT(interned_str(r->message->sender)),
 	    STR_FMT(address_of(r)));
 	failed(q, r, &o, QUEUE_EXPIRED);
 }
 
 /* To be tried again in `pause` seconds, or given up for its age. */
-static void deferred(struct qmgr *q, struct recipient *r,
-    const struct outcome *o, int64_t pause)
+static void deferred(
+    struct qmgr *q, struct recipient *r, const struct outcome *o, int64_t pause)
 {
 	uint64_t expiry = outcome_expiry(q, r->message);
 	uint64_t now = qmgr_now(), next = now + (uint64_t)pause;
@@ -162,9 +163,8 @@ static int64_t seconds(int64_t ms)
 
 static int64_t backoff(const struct qmgr *q, uint32_t attempts)
 {
-	return seconds(schedule_backoff(attempts,
-	    q->conf->minimal_backoff_time, q->conf->maximal_backoff_time,
-	    arc4random()));
+	return seconds(schedule_backoff(attempts, q->conf->minimal_backoff_time,
+	    q->conf->maximal_backoff_time, arc4random()));
 }
 
 /* ---- who decides ---- */
@@ -194,8 +194,7 @@ static void write_dirty(struct qmgr *q, struct message *m)
 {
 	for (uint32_t i = 0; i < m->count; i++)
 		if (m->recipients[i].dirty)
-			spool_write_slot(
-			    q, &m->recipients[i], STR_EMPTY, 0, 0);
+			spool_write_slot(q, &m->recipients[i], STR_EMPTY, 0, 0);
 }
 
 void outcome_close(struct qmgr *q, struct message *m)
@@ -206,8 +205,7 @@ void outcome_close(struct qmgr *q, struct message *m)
 		flow_settled(q, m);
 }
 
-void outcome_ours(
-    struct qmgr *q, struct recipient *r, const struct outcome *o)
+void outcome_ours(struct qmgr *q, struct recipient *r, const struct outcome *o)
 {
 	log_ours(r, o);
 	outcome_settle(q, r, o);
@@ -216,8 +214,8 @@ void outcome_ours(
 
 void outcome_trouble(struct qmgr *q, struct recipient *r, const char *why)
 {
-	struct outcome o = {.action = DSN_DEFERRED, .dsn = STR("4.3.0"),
-	    .text = str_from(why)};
+	struct outcome o = {
+	    .action = DSN_DEFERRED, .dsn = STR("4.3.0"), .text = str_from(why)};
 	int64_t pause = SOON;
 
 	for (unsigned i = 0; i < r->trouble && i < 20; i++)
@@ -274,8 +272,8 @@ static void suspended(
 	idle(r);
 	if (pause <= seconds(rest))
 		pause = seconds(rest) + 1;
-	deferred(q, r, &o,
-	    pause + (int64_t)(arc4random() % 1024) * pause / 4096);
+	deferred(
+	    q, r, &o, pause + (int64_t)(arc4random() % 1024) * pause / 4096);
 	drop_route(r);
 	flow_settled(q, r->message);
 }
@@ -286,7 +284,7 @@ void outcome_scheduled(struct qmgr *q, struct recipient *r)
 
 	r->phase = PHASE_QUEUED;
 	if (!schedule_add(d, r->message, &r->item,
-	    r->attempts > 0 || r->trouble > 1, loop_now(q->loop)))
+		r->attempts > 0 || r->trouble > 1, loop_now(q->loop)))
 		suspended(q, r, d);
 }
 

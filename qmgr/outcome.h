@@ -29,8 +29,7 @@ void outcome_settle(
  * under way, else ends the pass. m may be gone afterwards. */
 void outcome_close(struct qmgr *q, struct message *m);
 /* Our own decision, with a log line. */
-void outcome_ours(
-    struct qmgr *q, struct recipient *r, const struct outcome *o);
+void outcome_ours(struct qmgr *q, struct recipient *r, const struct outcome *o);
 /* Our own house is in trouble: again soon, which is no attempt. */
 void outcome_trouble(struct qmgr *q, struct recipient *r, const char *why);
 /* The agent was lost: the first time again at once, then as trouble. */

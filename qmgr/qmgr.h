@@ -19,8 +19,8 @@ struct qmgr {
 	const struct qmgr_conf *conf;
 	const struct house_conf *house;
 	struct loop *loop;
-	uid_t owner;   /* of the instance, who may operate on the queue */
-	bool working;  /* holds the spool's lock */
+	uid_t owner;  /* of the instance, who may operate on the queue */
+	bool working; /* holds the spool's lock */
 	bool draining;
 	struct messages messages;
 	struct schedule *schedule;

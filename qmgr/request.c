@@ -99,12 +99,18 @@ static int put_all(struct request *rq, int *fd)
 	const struct message *m = rq->message;
 	const struct queue_envelope *e = &m->active->envelope;
 	struct ipc *c = wire_ipc(rq->wire);
-	struct deliver d = {.request = rq->number, .queue_id = id_str(&m->id),
-	    .session = id_str(&e->session), .sender = e->sender,
+	struct deliver d = {.request = rq->number,
+	    .queue_id = id_str(&m->id),
+	    .session = id_str(&e->session),
+	    .sender = e->sender,
 	    .transport = str_from(destination_transport(rq->destination)),
 	    .nexthop = str_from(destination_nexthop(rq->destination)),
-	    .size = m->size, .arrived = m->arrived, .body = e->body,
-	    .smtputf8 = e->smtputf8, .envid = e->envid, .ret = e->ret};
+	    .size = m->size,
+	    .arrived = m->arrived,
+	    .body = e->body,
+	    .smtputf8 = e->smtputf8,
+	    .envid = e->envid,
+	    .ret = e->ret};
 	struct deliver_end last = {rq->number, rq->left};
 
 	if (ipc_give_fd(c, &deliver, &d, fd) < 0)
@@ -114,9 +120,10 @@ static int put_all(struct request *rq, int *fd)
 		const struct queue_recipient *in =
 		    &e->recipients[recipient_index(r)];
 		struct deliver_to to = {.request = rq->number,
-		    .index = recipient_index(r), .address = in->address,
+		    .index = recipient_index(r),
+		    .address = in->address,
 		    .original = in->original.len > 0 ? in->original
-		                                     : in->address,
+						     : in->address,
 		    .notify = notify_text(r->notify),
 		    .account = str_from(r->route->account),
 		    .quota_storage = r->route->quota_storage,
@@ -183,8 +190,7 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 	rq->wire = wire;
 	rq->deadline = loop_now(q->loop) + q->conf->qmgr_daemon_timeout;
 	choose(rq, w);
-	if (rq->left > 0 &&
-	    (fd = spool_open_readonly(q, rq->message)) < 0)
+	if (rq->left > 0 && (fd = spool_open_readonly(q, rq->message)) < 0)
 		why = "the queue file cannot be opened";
 	else if (rq->left > 0 && put_all(rq, &fd) < 0)
 		why = "the delivery agent does not take the request";
@@ -193,8 +199,8 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 		trace_attempt(rq);
 		return rq;
 	}
-	schedule_done(rq->destination, SCHEDULE_NEUTRAL, STR_EMPTY,
-	    loop_now(q->loop));
+	schedule_done(
+	    rq->destination, SCHEDULE_NEUTRAL, STR_EMPTY, loop_now(q->loop));
 	if (rq->left > 0)
 		put_back(q, rq, why);
 	else
@@ -208,8 +214,11 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 static struct outcome outcome_of(const struct deliver_result *res)
 {
 	return (struct outcome){.action = (enum dsn_action)res->action,
-	    .dsn = res->dsn, .text = res->text, .remote = res->remote,
-	    .code = (unsigned)res->code, .whole_hop = res->whole_hop};
+	    .dsn = res->dsn,
+	    .text = res->text,
+	    .remote = res->remote,
+	    .code = (unsigned)res->code,
+	    .whole_hop = res->whole_hop};
 }
 
 static void learn(struct request *rq, const struct deliver_result *res)
@@ -240,7 +249,7 @@ static void report(struct qmgr *q, struct request *rq)
 	else if (rq->hop_failed)
 		result = SCHEDULE_HOP_FAILED;
 	if (schedule_done(rq->destination, result, str_from(rq->reason),
-	    loop_now(q->loop)))
+		loop_now(q->loop)))
 		outcome_evict(q, rq->destination);
 	rq->destination = NULL;
 }
@@ -306,8 +315,8 @@ void request_stray_result(struct qmgr *q, const struct deliver_result *res)
 	outcome_close(q, m);
 }
 
-void request_lost(struct qmgr *q, struct requests *rs, struct request **rqp,
-    const char *why)
+void request_lost(
+    struct qmgr *q, struct requests *rs, struct request **rqp, const char *why)
 {
 	struct request *rq = *rqp;
 	struct message *m = rq->message;

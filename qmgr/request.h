@@ -14,10 +14,10 @@ struct request {
 	uint64_t number;
 	struct message *message;
 	struct destination *destination; /* NULL: of an earlier process */
-	struct wire *wire;  /* NULL: lost, and not heard of since */
-	int64_t deadline;   /* monotonic ms */
+	struct wire *wire; /* NULL: lost, and not heard of since */
+	int64_t deadline;  /* monotonic ms */
 	bool good, hop_failed;
-	char *reason;       /* of hop_failed */
+	char *reason; /* of hop_failed */
 	size_t left, room;
 	struct recipient **recipients; /* those without an answer */
 };
@@ -51,7 +51,7 @@ bool request_result(struct qmgr *q, struct requests *rs, struct request *rq,
 /* An answer to a request of an earlier process. */
 void request_stray_result(struct qmgr *q, const struct deliver_result *res);
 /* The agent is lost: what has no answer is tried again. The request ends. */
-void request_lost(struct qmgr *q, struct requests *rs, struct request **rq,
-    const char *why);
+void request_lost(
+    struct qmgr *q, struct requests *rs, struct request **rq, const char *why);
 
 #endif

@@ -18,11 +18,11 @@
 
 struct resolver {
 	struct qmgr *q;
-	struct wire *wire;         /* NULL: not connected */
-	struct loop_timer *timer;  /* for the oldest answer */
+	struct wire *wire;        /* NULL: not connected */
+	struct loop_timer *timer; /* for the oldest answer */
 	bool timing;
-	uint64_t timed;            /* the question that the timer is for */
-	uint64_t oldest, next;     /* numbers of the questions under way */
+	uint64_t timed;        /* the question that the timer is for */
+	uint64_t oldest, next; /* numbers of the questions under way */
 	struct recipient *asked[UNDER_WAY];
 	struct recipient *first, *last; /* not yet asked, by item.next */
 };
@@ -117,8 +117,10 @@ static void lost(struct wire *w, void *arg, const char *why)
 static void refused(struct qmgr *q, struct recipient *r, const char *dsn,
     const struct lookup_resolved *a, const char *otherwise)
 {
-	struct outcome o = {.action = DSN_FAILED, .dsn = str_from(dsn),
-	    .code = (unsigned)a->code, .text = a->text};
+	struct outcome o = {.action = DSN_FAILED,
+	    .dsn = str_from(dsn),
+	    .code = (unsigned)a->code,
+	    .text = a->text};
 
 	if (a->dsn.len >= 5)
 		o.dsn = a->dsn;
@@ -137,7 +139,8 @@ static void delivered_by(
 
 	if (t == NULL || a->nexthop.len == 0) {
 		struct outcome o = {.action = DSN_DEFERRED,
-		    .dsn = STR("4.3.5"), .text = STR("mail transport unknown")};
+		    .dsn = STR("4.3.5"),
+		    .text = STR("mail transport unknown")};
 
 		log_warning("%s: there is no transport %.*s:%.*s",
 		    r->message->id.text, STR_FMT(a->transport),
@@ -183,16 +186,17 @@ static void send_more(struct resolver *v);
 /* Whose recipient the oldest question is about, or NULL. */
 static const struct message *next_message(const struct resolver *v)
 {
-	const struct recipient *r =
-	    v->oldest == v->next ? NULL : v->asked[v->oldest % UNDER_WAY];
+	const struct recipient *r = v->oldest == v->next
+	    ? NULL
+	    : v->asked[v->oldest % UNDER_WAY];
 
 	return r == NULL ? NULL : r->message;
 }
 
 /* The recipients of a message are scheduled before the first is sent, so that
  * those that go the same way go together. */
-static void answer(struct wire *w, void *arg, const struct ipc_type *type,
-    const void *msg)
+static void answer(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	struct resolver *v = arg;
 	const struct lookup_resolved *a = msg;

@@ -81,15 +81,15 @@ static void end_walk(struct qmgr *q)
 
 	close_dir(&s->top);
 	if (s->walks == 0)
-		log_info("the queue holds %zu messages",
-		    q->messages.by_id.count);
+		log_info(
+		    "the queue holds %zu messages", q->messages.by_id.count);
 	else if (s->found > 0)
 		log_info("found %llu messages that nobody had offered",
 		    (unsigned long long)s->found);
 	s->found = 0;
 	schedule_tidy(q->schedule, loop_now(q->loop), 600000);
-	loop_timer_set(s->timer, s->walks++ == 0 ? SECOND_WALK_MS
-	                                         : q->conf->qmgr_walk_interval);
+	loop_timer_set(s->timer,
+	    s->walks++ == 0 ? SECOND_WALK_MS : q->conf->qmgr_walk_interval);
 }
 
 static void step(void *arg)

@@ -27,10 +27,10 @@ struct destination {
 	char *reason; /* of the last failure of the hop, NULL: none */
 	struct queue fresh, retries;
 	unsigned window, under_way, turns;
-	double failed;       /* cohorts since the last success */
-	int64_t dead_until;  /* 0: alive */
-	int64_t used;        /* when its last request ended */
-	bool listed;         /* stands in the ring */
+	double failed;      /* cohorts since the last success */
+	int64_t dead_until; /* 0: alive */
+	int64_t used;       /* when its last request ended */
+	bool listed;        /* stands in the ring */
 };
 
 struct transport {
@@ -126,7 +126,7 @@ struct destination *schedule_destination(
 	d->transport = t;
 	d->nexthop = str_dup(nexthop);
 	d->window = t->limits.initial < t->limits.window ? t->limits.initial
-	                                                 : t->limits.window;
+							 : t->limits.window;
 	table_put(&t->destinations, nexthop, d);
 	return d;
 }
@@ -366,8 +366,8 @@ bool schedule_done(struct destination *d, enum schedule_result result,
 }
 
 static void each_destination(struct schedule *s,
-    void (*call)(struct destination *d, int64_t now, int64_t age),
-    int64_t now, int64_t age)
+    void (*call)(struct destination *d, int64_t now, int64_t age), int64_t now,
+    int64_t age)
 {
 	struct str key;
 	size_t at = 0;

@@ -78,7 +78,7 @@ bool schedule_take(struct transport *t, struct work *out);
 bool schedule_ready(const struct transport *t);
 
 enum schedule_result {
-	SCHEDULE_GOOD,   /* the hop answered: it is alive */
+	SCHEDULE_GOOD, /* the hop answered: it is alive */
 	SCHEDULE_HOP_FAILED,
 	SCHEDULE_NEUTRAL /* says nothing about the hop */
 };

@@ -7,8 +7,12 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-static const struct schedule_limits limits = {.initial = 5, .window = 20,
-    .requests = 100, .recipients = 2, .cohorts = 1, .dead_ms = 1000};
+static const struct schedule_limits limits = {.initial = 5,
+    .window = 20,
+    .requests = 100,
+    .recipients = 2,
+    .cohorts = 1,
+    .dead_ms = 1000};
 
 struct bed {
 	struct schedule *s;
@@ -27,8 +31,8 @@ static struct bed make(const struct schedule_limits *l)
 }
 
 /* Owners are one-letter strings. */
-static bool add(struct bed *b, const char *hop, const char *owner, bool retry,
-    int64_t now)
+static bool add(
+    struct bed *b, const char *hop, const char *owner, bool retry, int64_t now)
 {
 	return schedule_add(schedule_destination(b->t, str_from(hop)),
 	    (void *)(uintptr_t)owner, &b->items[b->used++], retry, now);
@@ -128,8 +132,8 @@ static void the_transport_bounds_all(void **state)
 	add(&b, "three", "c", false, 0);
 	take_all(&b);
 	assert_string_equal(b.order, "a1 b1");
-	schedule_done(schedule_destination(b.t, STR("one")), SCHEDULE_GOOD,
-	    STR_EMPTY, 0);
+	schedule_done(
+	    schedule_destination(b.t, STR("one")), SCHEDULE_GOOD, STR_EMPTY, 0);
 	take_all(&b);
 	assert_string_equal(b.order, "c1");
 	schedule_free(&b.s);
@@ -223,7 +227,8 @@ static void pauses_double_up_to_a_bound(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(schedule_backoff(rows[i].attempts, 300, 4000,
-		    rows[i].random), rows[i].want);
+				     rows[i].random),
+		    rows[i].want);
 	assert_int_equal(schedule_backoff(3, 0, 0, 0), 1);
 }
 

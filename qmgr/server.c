@@ -50,8 +50,8 @@ static void offered(struct client *c, const struct qmgr_offer *o)
 		flow_take_up(q, m);
 }
 
-static void message(struct wire *w, void *arg, const struct ipc_type *type,
-    const void *msg)
+static void message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	struct client *c = arg;
 	unsigned uid;

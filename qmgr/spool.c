@@ -25,14 +25,14 @@ int spool_open(struct qmgr *q)
 
 	q->spool = s;
 	s->lock_fd = -1;
-	s->fd = open(q->house->queue_directory,
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->fd = open(
+	    q->house->queue_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->fd >= 0)
 		s->lock_fd = openat(
 		    s->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0) {
 		log_error("cannot open the spool %s: %s; \"posthouse check\" "
-		          "tells what is wrong with it",
+			  "tells what is wrong with it",
 		    q->house->queue_directory, strerror(errno));
 		return -1;
 	}
@@ -72,16 +72,15 @@ int spool_fd(const struct qmgr *q)
 	return q->spool->fd;
 }
 
-void spool_set_aside(
-    struct qmgr *q, const struct id *id, const char *reason)
+void spool_set_aside(struct qmgr *q, const struct id *id, const char *reason)
 {
 	if (queue_set_aside(q->spool->fd, id, reason) < 0)
 		log_error("%s: damaged (%s), and it cannot be moved to "
-		          "corrupt/: %s",
+			  "corrupt/: %s",
 		    id->text, reason, strerror(errno));
 	else
-		log_warning("%s: damaged (%s), moved to corrupt/", id->text,
-		    reason);
+		log_warning(
+		    "%s: damaged (%s), moved to corrupt/", id->text, reason);
 }
 
 static int open_file(const struct qmgr *q, const struct id *id, int flags)
@@ -141,8 +140,8 @@ static void active_free(struct spool *s, struct active **ap)
 }
 
 /* Preamble and envelope. An error of the disk is not damage: *why is NULL. */
-static int read_envelope(const struct id *id, struct active *a,
-    const char **why)
+static int read_envelope(
+    const struct id *id, struct active *a, const char **why)
 {
 	int fd = a->file.fd;
 
@@ -235,13 +234,13 @@ static void from_slot(struct recipient *r, const struct queue_slot *slot,
 
 static int read_slots(struct message *m, const struct active *a)
 {
-	struct queue_slot *slots =
-	    mem_array(a->file.recipient_count, sizeof(*slots));
+	struct queue_slot *slots = mem_array(
+	    a->file.recipient_count, sizeof(*slots));
 	int result = queue_read_slots(&a->file, slots);
 
 	for (uint32_t i = 0; result == 0 && i < m->count; i++)
-		from_slot(&m->recipients[i], &slots[i],
-		    &a->envelope.recipients[i]);
+		from_slot(
+		    &m->recipients[i], &slots[i], &a->envelope.recipients[i]);
 	free(slots);
 	return result;
 }
@@ -249,8 +248,8 @@ static int read_slots(struct message *m, const struct active *a)
 static struct message *add_message(
     struct qmgr *q, const struct id *id, const struct active *a)
 {
-	struct message *m = messages_add(&q->messages, id,
-	    a->envelope.sender, a->file.recipient_count);
+	struct message *m = messages_add(
+	    &q->messages, id, a->envelope.sender, a->file.recipient_count);
 
 	m->arrived = (uint32_t)(a->file.arrived_us / 1000000);
 	m->size = a->file.header.length + a->file.body.length;
@@ -277,8 +276,8 @@ struct message *spool_load(
 	m->verified = fresh;
 	if (!fresh && read_slots(m, a) < 0) {
 		/* The disk fails: the walk will find the message again. */
-		log_warning("%s: cannot read the slots: %s", id->text,
-		    strerror(errno));
+		log_warning(
+		    "%s: cannot read the slots: %s", id->text, strerror(errno));
 		active_free(q->spool, &a);
 		messages_remove(&q->messages, &m);
 		return NULL;
@@ -286,8 +285,8 @@ struct message *spool_load(
 	for (uint32_t i = 0; i < m->count; i++)
 		left = left || !recipient_done(&m->recipients[i]) ||
 		    (m->recipients[i].state == QUEUE_DELIVERED &&
-		    (m->recipients[i].notify & QUEUE_NOTIFY_SUCCESS &
-		    ~(unsigned)m->recipients[i].notified) != 0);
+			(m->recipients[i].notify & QUEUE_NOTIFY_SUCCESS &
+			    ~(unsigned)m->recipients[i].notified) != 0);
 	if (!left && spool_unlink(q, m) == 0) {
 		log_info("%s: removed", id->text);
 		active_free(q->spool, &a);
@@ -392,8 +391,8 @@ static uint64_t note_offset(const struct queue_file *f, uint32_t index)
 	return end + (uint64_t)index * NOTE_SIZE;
 }
 
-void spool_write_note(struct qmgr *q, struct recipient *r, struct str text,
-    struct str remote)
+void spool_write_note(
+    struct qmgr *q, struct recipient *r, struct str text, struct str remote)
 {
 	const struct queue_file *f = spool_file(q, r->message);
 	unsigned char out[NOTE_SIZE] = NOTE_MAGIC;
@@ -418,8 +417,8 @@ void spool_write_note(struct qmgr *q, struct recipient *r, struct str text,
 	bound_files(q->spool, r->message->active);
 }
 
-void spool_read_note(const struct queue_file *f, uint32_t index,
-    struct note *out)
+void spool_read_note(
+    const struct queue_file *f, uint32_t index, struct note *out)
 {
 	unsigned char in[NOTE_SIZE];
 	size_t text, remote;

@@ -52,16 +52,15 @@ int spool_open_readonly(struct qmgr *q, const struct message *m);
  */
 void spool_write_slot(struct qmgr *q, struct recipient *r, struct str dsn,
     unsigned code, uint32_t last);
-void spool_write_note(struct qmgr *q, struct recipient *r, struct str text,
-    struct str remote);
+void spool_write_note(
+    struct qmgr *q, struct recipient *r, struct str text, struct str remote);
 /* "" where there is none. */
-void spool_read_note(const struct queue_file *f, uint32_t index,
-    struct note *out);
+void spool_read_note(
+    const struct queue_file *f, uint32_t index, struct note *out);
 
 /* Unlinks the file. 0 also when it was gone already; -1 after a log line. */
 int spool_unlink(struct qmgr *q, const struct message *m);
 /* Moves a damaged file to corrupt/ and says so in the log. */
-void spool_set_aside(
-    struct qmgr *q, const struct id *id, const char *reason);
+void spool_set_aside(struct qmgr *q, const struct id *id, const char *reason);
 
 #endif

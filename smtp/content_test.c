@@ -17,8 +17,8 @@ static const struct {
     {"..\r\n.a\r\n", "...\r\n..a\r\n.\r\n"},
     {"a.b\r\n", "a.b\r\n.\r\n"},
     {"\r\n.\r\n", "\r\n..\r\n.\r\n"},
-    {"a\n.\r\n", "a\n.\r\n.\r\n"},   /* a bare LF ends no line */
-    {"a\r.\r\n", "a\r.\r\n.\r\n"},   /* nor does a bare CR */
+    {"a\n.\r\n", "a\n.\r\n.\r\n"}, /* a bare LF ends no line */
+    {"a\r.\r\n", "a\r.\r\n.\r\n"}, /* nor does a bare CR */
     {"a\r\r\n.b\r\n", "a\r\r\n..b\r\n.\r\n"},
     {"a\r", "a\r\r\n.\r\n"},
 };

@@ -17,7 +17,7 @@ struct delivery {
 	const struct smtp_conf *conf;
 	const struct house_conf *house;
 	struct router *router;
-	struct tls_client *tls; /* NULL with smtp_tls_security_level none */
+	struct tls_client *tls;   /* NULL with smtp_tls_security_level none */
 	struct session *sessions; /* all */
 	size_t session_count;
 	size_t starting;          /* jobs whose route is being looked up */

@@ -23,7 +23,7 @@ const char *dialog_doing(const struct session *s)
 	case SESSION_EHLO:
 	case SESSION_HELO:
 		return s->lmtp ? "while performing the LHLO handshake"
-		               : "while performing the EHLO handshake";
+			       : "while performing the EHLO handshake";
 	case SESSION_STARTTLS:
 	case SESSION_TLS:
 		return "while starting TLS";
@@ -53,8 +53,8 @@ static void take_code(
 	if (r->dsn[0] != '\0')
 		snprintf(a->dsn, sizeof(a->dsn), "%s", r->dsn);
 	else
-		snprintf(a->dsn, sizeof(a->dsn), "%u.%s", r->code / 100,
-		    otherwise);
+		snprintf(
+		    a->dsn, sizeof(a->dsn), "%u.%s", r->code / 100, otherwise);
 	a->code = r->code;
 }
 
@@ -111,8 +111,7 @@ static void finish(struct session *s, bool good)
 
 void dialog_start(struct session *s)
 {
-	session_enter(
-	    s, SESSION_BANNER, s->delivery->conf->smtp_helo_timeout);
+	session_enter(s, SESSION_BANNER, s->delivery->conf->smtp_helo_timeout);
 }
 
 static void say_hello(struct session *s, const char *verb)
@@ -122,8 +121,8 @@ static void say_hello(struct session *s, const char *verb)
 	s->features = 0;
 	s->size_limit = 0;
 	stream_printf(s->stream, "%s %s\r\n", verb, c->smtp_helo_name);
-	session_enter(s, strcmp(verb, "HELO") == 0 ? SESSION_HELO
-	                                           : SESSION_EHLO,
+	session_enter(s,
+	    strcmp(verb, "HELO") == 0 ? SESSION_HELO : SESSION_EHLO,
 	    c->smtp_helo_timeout);
 }
 
@@ -152,8 +151,8 @@ static void take_feature(struct session *s, struct str line)
 static bool is_ourselves(const struct session *s, struct str line)
 {
 	return s->by_mx && !s->lmtp &&
-	    str_case_eq(str_word(&line, " "),
-	    str_from(s->delivery->house->myhostname));
+	    str_case_eq(
+		str_word(&line, " "), str_from(s->delivery->house->myhostname));
 }
 
 static void begin_transaction(struct session *s);
@@ -163,20 +162,21 @@ static void greeted(struct session *s)
 {
 	const struct smtp_conf *c = s->delivery->conf;
 	int level = s->delivery->tls == NULL ? TLS_NONE
-	                                     : c->smtp_tls_security_level;
+					     : c->smtp_tls_security_level;
 
 	if (s->job->connected_us == 0)
 		s->job->connected_us = clock_us();
 	if (s->tls || level == TLS_NONE ||
 	    (level == TLS_MAY &&
-	    (s->job->plain || !(s->features & FEATURE_STARTTLS)))) {
+		(s->job->plain || !(s->features & FEATURE_STARTTLS)))) {
 		begin_transaction(s);
 		return;
 	}
 	if (!(s->features & FEATURE_STARTTLS)) {
-		session_fail(s, answer_make(DSN_DEFERRED, "4.7.4",
-		    "TLS is required, but was not offered by host %s[%s]",
-		    s->target.host, s->target.address));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.7.4",
+			"TLS is required, but was not offered by host %s[%s]",
+			s->target.host, s->target.address));
 		return;
 	}
 	stream_puts(s->stream, "STARTTLS\r\n");
@@ -247,10 +247,11 @@ static void on_starttls(struct session *s)
 	const struct smtp_conf *c = s->delivery->conf;
 
 	if (s->reply.code == 220) {
-		if (stream_tls_client(s->stream, s->delivery->tls,
-		    s->target.host) < 0) {
-			session_fail(s, answer_make(DSN_DEFERRED, "4.7.0",
-			    "TLS cannot be started"));
+		if (stream_tls_client(
+			s->stream, s->delivery->tls, s->target.host) < 0) {
+			session_fail(s,
+			    answer_make(DSN_DEFERRED, "4.7.0",
+				"TLS cannot be started"));
 			return;
 		}
 		session_enter(s, SESSION_TLS, c->smtp_starttls_timeout);
@@ -272,7 +273,7 @@ void dialog_secured(struct session *s)
 	s->tls = true;
 	if (stream_tls_info(s->stream, &info))
 		log_info("%s TLS connection established to %s: %s with cipher "
-		         "%s (%d bits)",
+			 "%s (%d bits)",
 		    info.verified ? "Trusted" : "Untrusted", s->remote,
 		    info.protocol, info.cipher, info.bits);
 	/* What was said before counts no more (RFC 3207 section 4.2). */
@@ -313,8 +314,8 @@ static bool cannot_take(struct session *s)
 
 	if (((j->body8 && !has(s, FEATURE_8BITMIME)) || utf8) &&
 	    content_is_8bit(&j->content, &header8, &any8) < 0)
-		a = answer_make(DSN_DEFERRED, "4.3.0",
-		    "the queue file cannot be read");
+		a = answer_make(
+		    DSN_DEFERRED, "4.3.0", "the queue file cannot be read");
 	else if (utf8 && (header8 || !is_ascii(j->sender)))
 		a = answer_make(DSN_FAILED, "5.6.7",
 		    "SMTPUTF8 is required, but was not offered by host %s[%s]",
@@ -327,12 +328,13 @@ static bool cannot_take(struct session *s)
 	else if (s->size_limit > 0 && j->size > s->size_limit)
 		a = answer_make(DSN_FAILED, "5.3.4",
 		    "message size %llu exceeds size limit %llu of server "
-		    "%s[%s]", (unsigned long long)j->size,
+		    "%s[%s]",
+		    (unsigned long long)j->size,
 		    (unsigned long long)s->size_limit, s->target.host,
 		    s->target.address);
 	else if (!is_sendable(j->sender))
-		a = answer_make(DSN_FAILED, "5.1.7",
-		    "the sender address cannot be sent");
+		a = answer_make(
+		    DSN_FAILED, "5.1.7", "the sender address cannot be sent");
 	if (a.action == DSN_DELIVERED)
 		return false;
 	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
@@ -356,12 +358,13 @@ static void list_recipients(struct session *s)
 		if (r->answer != NULL)
 			continue;
 		if (!is_sendable(r->address))
-			a = answer_make(DSN_FAILED, "5.1.3",
-			    "the address cannot be sent");
+			a = answer_make(
+			    DSN_FAILED, "5.1.3", "the address cannot be sent");
 		else if (!is_ascii(r->address) && !has(s, FEATURE_SMTPUTF8))
 			a = answer_make(DSN_FAILED, "5.6.7",
 			    "SMTPUTF8 is required, but was not offered by "
-			    "host %s[%s]", s->target.host, s->target.address);
+			    "host %s[%s]",
+			    s->target.host, s->target.address);
 		else {
 			s->rcpts[s->count++] = r;
 			continue;
@@ -390,8 +393,7 @@ static void put_mail(struct session *s)
 
 	stream_printf(out, "MAIL FROM:<%.*s>", STR_FMT(j->sender));
 	if (s->size_limit > 0)
-		stream_printf(
-		    out, " SIZE=%llu", (unsigned long long)j->size);
+		stream_printf(out, " SIZE=%llu", (unsigned long long)j->size);
 	if (j->body8 && has(s, FEATURE_8BITMIME))
 		stream_puts(out, " BODY=8BITMIME");
 	if (j->smtputf8 && has(s, FEATURE_SMTPUTF8))
@@ -445,15 +447,15 @@ static void wait_for_next(struct session *s)
 	const struct smtp_conf *c = s->delivery->conf;
 
 	session_enter(s, SESSION_ENVELOPE,
-	    s->replied == 0          ? c->smtp_mail_timeout
-	    : s->replied <= s->count ? c->smtp_rcpt_timeout
-	                             : c->smtp_data_init_timeout);
+	    s->replied == 0              ? c->smtp_mail_timeout
+		: s->replied <= s->count ? c->smtp_rcpt_timeout
+					 : c->smtp_data_init_timeout);
 }
 
 static void send_envelope(struct session *s)
 {
 	size_t most = has(s, FEATURE_PIPELINING) ? s->count + 2
-	                                         : s->replied + 1;
+						 : s->replied + 1;
 
 	while (s->sent < most && s->sent < s->count + 2)
 		put_command(s, s->sent++);
@@ -541,9 +543,10 @@ static void on_envelope(struct session *s)
 	size_t i = s->replied;
 
 	if (s->reply.code == 421) {
-		refuse_session(s, i == 0          ? "MAIL FROM command"
-		                  : i <= s->count ? "RCPT TO command"
-		                                  : "DATA command");
+		refuse_session(s,
+		    i == 0              ? "MAIL FROM command"
+			: i <= s->count ? "RCPT TO command"
+					: "DATA command");
 		return;
 	}
 	s->replied++;
@@ -581,8 +584,8 @@ void dialog_more_content(struct session *s)
 		/* Never a final dot behind half a message. */
 		struct delivery *d = s->delivery;
 		struct job *j = s->job;
-		struct answer a = answer_make(DSN_DEFERRED, "4.3.0",
-		    "the queue file cannot be read");
+		struct answer a = answer_make(
+		    DSN_DEFERRED, "4.3.0", "the queue file cannot be read");
 
 		session_end(s);
 		job_answer_all(j, &a);
@@ -590,11 +593,11 @@ void dialog_more_content(struct session *s)
 		return;
 	}
 	if (more == 0)
-		session_enter(s, SESSION_DOT,
-		    s->delivery->conf->smtp_data_done_timeout);
+		session_enter(
+		    s, SESSION_DOT, s->delivery->conf->smtp_data_done_timeout);
 	else
-		session_enter(s, SESSION_BODY,
-		    s->delivery->conf->smtp_data_xfer_timeout);
+		session_enter(
+		    s, SESSION_BODY, s->delivery->conf->smtp_data_xfer_timeout);
 }
 
 /* One answer for all, or of LMTP one for each that was accepted. */
@@ -625,7 +628,8 @@ static void on_early(struct session *s)
 	if (s->reply.code < 400)
 		a = answer_make(DSN_DEFERRED, "4.5.0",
 		    "protocol error with %s: an answer before the end of the "
-		    "data", s->remote);
+		    "data",
+		    s->remote);
 	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
 	answer_all(s, &a);
 	struct delivery *d = s->delivery;

@@ -63,14 +63,18 @@ static void put_result(
 {
 	const struct answer *a = r->answer;
 	struct deliver_result res = {.request = j->request,
-	    .queue_id = id_str(&j->queue_id), .index = r->index,
-	    .action = (int)a->action, .dsn = str_from(a->dsn),
-	    .code = a->code <= 599 ? a->code : 0, .text = str_from(a->text),
-	    .remote = str_from(a->remote), .whole_hop = a->whole_hop};
+	    .queue_id = id_str(&j->queue_id),
+	    .index = r->index,
+	    .action = (int)a->action,
+	    .dsn = str_from(a->dsn),
+	    .code = a->code <= 599 ? a->code : 0,
+	    .text = str_from(a->text),
+	    .remote = str_from(a->remote),
+	    .whole_hop = a->whole_hop};
 
 	if (wire_put(w, &deliver_result, &res) < 0)
-		log_warning("%s: an answer does not fit to qmgr",
-		    j->queue_id.text);
+		log_warning(
+		    "%s: an answer does not fit to qmgr", j->queue_id.text);
 }
 
 void front_send_result(struct job *j, const struct rcpt *r)
@@ -169,8 +173,7 @@ static bool complete(struct caller *c, const struct deliver_end *end)
 		c->ignored = 0;
 		return true;
 	}
-	if (j == NULL || j->request != end->request ||
-	    j->count != end->count)
+	if (j == NULL || j->request != end->request || j->count != end->count)
 		return false;
 	c->incoming = NULL;
 	j->complete = true;
@@ -186,8 +189,8 @@ static void acknowledged(struct front *f, const struct deliver_ack *ack)
 		drop(f, j);
 }
 
-static void message(struct wire *w, void *arg, const struct ipc_type *type,
-    const void *msg)
+static void message(
+    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	struct caller *c = arg;
 	bool good = true;

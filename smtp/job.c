@@ -18,8 +18,8 @@ static struct str keep(struct job *j, struct str s)
 	return arena_copy(&j->arena, s);
 }
 
-struct job *job_new(struct front *front, const struct deliver *d, int fd,
-    const char **why)
+struct job *job_new(
+    struct front *front, const struct deliver *d, int fd, const char **why)
 {
 	struct job *j = NEW(struct job);
 
@@ -52,8 +52,7 @@ int job_add(struct job *j, const struct deliver_to *to)
 
 	if (j->count == j->room) {
 		j->room = j->room == 0 ? 4 : j->room * 2;
-		j->rcpts = mem_resize(
-		    j->rcpts, j->room, sizeof(j->rcpts[0]));
+		j->rcpts = mem_resize(j->rcpts, j->room, sizeof(j->rcpts[0]));
 	}
 	r = &j->rcpts[j->count];
 	*r = (struct rcpt){.index = to->index,
@@ -105,7 +104,7 @@ static void write_log(
 	if (connected == 0)
 		connected = now;
 	log_info("%s: to=<%.*s>, relay=%s, delay=%.2f, "
-	         "delays=%.2f/%.2f/%.2f/%.2f, dsn=%s, status=%s (%s)",
+		 "delays=%.2f/%.2f/%.2f/%.2f, dsn=%s, status=%s (%s)",
 	    j->queue_id.text, STR_FMT(r->address),
 	    a->remote[0] == '\0' ? "none" : a->remote, between(arrived, now),
 	    between(arrived, j->started_us), between(j->started_us, connecting),
@@ -130,8 +129,8 @@ void job_answer_all(struct job *j, const struct answer *a)
 		job_answer(j, &j->rcpts[i], a);
 }
 
-struct answer answer_make(enum dsn_action action, const char *dsn,
-    const char *format, ...)
+struct answer answer_make(
+    enum dsn_action action, const char *dsn, const char *format, ...)
 {
 	struct answer a = {.action = action};
 	va_list args;

@@ -20,8 +20,8 @@ struct session;
 struct answer {
 	enum dsn_action action;
 	char dsn[DSN_CODE_MAX];
-	unsigned code;  /* of the remote, 0: none */
-	char text[500]; /* one line */
+	unsigned code;    /* of the remote, 0: none */
+	char text[500];   /* one line */
 	char remote[336]; /* "host[address]:port", "" */
 	bool whole_hop;
 };
@@ -52,17 +52,17 @@ struct job {
 	struct target *targets;
 	size_t target_count, at;
 	bool by_mx;
-	bool plain;          /* TLS failed with this target: without it */
-	bool no_reuse;       /* a kept connection failed: a new one */
-	unsigned sessions;   /* with servers that answered */
-	struct answer last;  /* why the last target did not work */
+	bool plain;         /* TLS failed with this target: without it */
+	bool no_reuse;      /* a kept connection failed: a new one */
+	unsigned sessions;  /* with servers that answered */
+	struct answer last; /* why the last target did not work */
 	uint64_t started_us, connecting_us, connected_us;
 };
 
 /* fd is taken over. Returns NULL when the request makes no sense (its file is
  * no queue file): *why. */
-struct job *job_new(struct front *front, const struct deliver *d, int fd,
-    const char **why);
+struct job *job_new(
+    struct front *front, const struct deliver *d, int fd, const char **why);
 int job_add(struct job *j, const struct deliver_to *to);
 void job_free(struct job **j);
 

@@ -37,8 +37,8 @@ static int before_jail(void)
 		delivery.tls = tls_client_open(
 		    conf.smtp_tls_protocols, conf.smtp_tls_CAfile, &why);
 		if (delivery.tls == NULL) {
-			log_error("smtp_tls_protocols, smtp_tls_CAfile: %s",
-			    why);
+			log_error(
+			    "smtp_tls_protocols, smtp_tls_CAfile: %s", why);
 			return -1;
 		}
 	}

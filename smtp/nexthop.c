@@ -25,8 +25,7 @@ static int parse_brackets(struct str in, struct nexthop *out)
 	out->host = str_sub(in, 1, end - 1);
 	if (rest.len == 0)
 		return 0;
-	return rest.p[0] == ':' ? take_port(str_skip(rest, 1), &out->port)
-	                        : -1;
+	return rest.p[0] == ':' ? take_port(str_skip(rest, 1), &out->port) : -1;
 }
 
 int nexthop_parse(struct str in, struct nexthop *out)
@@ -75,8 +74,7 @@ void mx_sort(struct mx *list, size_t count)
 /* Without final dot. */
 static struct str bare(struct str name)
 {
-	return str_ends(name, STR(".")) ? str_sub(name, 0, name.len - 1)
-	                                : name;
+	return str_ends(name, STR(".")) ? str_sub(name, 0, name.len - 1) : name;
 }
 
 enum mx_verdict mx_choose(struct mx *list, size_t *count, struct str own)

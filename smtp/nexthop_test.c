@@ -61,10 +61,10 @@ static void choose(const char *in, const char *want)
 	enum mx_verdict v;
 
 	for (const char *p = in; *p != '\0'; p += 2)
-		list[count++] = (struct mx){
-		    .name = *p == '#'     ? STR("Me.Example.ORG.")
-		            : *p == '.' ? STR("")
-		                        : str_of(p, 1),
+		list[count++] = (struct mx){.name = *p == '#'
+			? STR("Me.Example.ORG.")
+			: *p == '.' ? STR("")
+				    : str_of(p, 1),
 		    .preference = (uint16_t)(p[1] - '0'),
 		    .random = (uint32_t)(1000 - *p)};
 	mx_sort(list, count);

@@ -30,8 +30,8 @@ static void keep(struct reply *r, struct str text)
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.p[i];
 
-		r->text[r->len++] =
-		    (unsigned char)c < ' ' || c == 0x7f ? ' ' : c;
+		r->text[r->len++] = (unsigned char)c < ' ' || c == 0x7f ? ' '
+									: c;
 	}
 	r->text[r->len++] = '\n';
 }
@@ -70,8 +70,8 @@ static void add_octet(struct reply *r, char c)
 		r->line[r->line_len++] = c;
 }
 
-enum reply_result reply_feed(struct reply *r, const char *p, size_t len,
-    size_t *used, const char **why)
+enum reply_result reply_feed(
+    struct reply *r, const char *p, size_t len, size_t *used, const char **why)
 {
 	for (size_t i = 0; i < len; i++) {
 		enum reply_result result;

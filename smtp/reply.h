@@ -20,11 +20,11 @@
 enum reply_result { REPLY_MORE, REPLY_DONE, REPLY_BAD };
 
 struct reply {
-	unsigned code;              /* 200 to 599 */
-	char dsn[DSN_CODE_MAX];     /* of the first line; "" when it has none,
+	unsigned code;             /* 200 to 599 */
+	char dsn[DSN_CODE_MAX];    /* of the first line; "" when it has none,
 	                             * or one of another class */
-	size_t len;                 /* of text */
-	char text[REPLY_TEXT_MAX];  /* the lines without code and hyphen, each
+	size_t len;                /* of text */
+	char text[REPLY_TEXT_MAX]; /* the lines without code and hyphen, each
 	                             * with a LF; control octets are spaces */
 	/* of the parser */
 	size_t octets;
@@ -41,8 +41,8 @@ void reply_start(struct reply *r);
  * were used. REPLY_BAD: this is no reply, *why tells; the connection is of no
  * use any more.
  */
-enum reply_result reply_feed(struct reply *r, const char *p, size_t len,
-    size_t *used, const char **why);
+enum reply_result reply_feed(
+    struct reply *r, const char *p, size_t len, size_t *used, const char **why);
 
 /* "550 5.1.1 user unknown" in one line, the lines joined by blanks; cut at
  * size - 1. */

@@ -6,8 +6,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /* A whole reply's outcome; octets fed in pieces of at most `step`. */
-static enum reply_result run(struct reply *r, const char *p, size_t len,
-    size_t step, size_t *end)
+static enum reply_result run(
+    struct reply *r, const char *p, size_t len, size_t step, size_t *end)
 {
 	enum reply_result result = REPLY_MORE;
 	const char *why;
@@ -31,8 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char words_a[512], words_b[512];
 	size_t end_a, end_b, step = len > 0 ? data[0] % 7u + 1 : 1;
 	enum reply_result one = run(&a, (const char *)data, len, len, &end_a);
-	enum reply_result two =
-	    run(&b, (const char *)data, len, step, &end_b);
+	enum reply_result two = run(&b, (const char *)data, len, step, &end_b);
 
 	if (one != two || end_a != end_b)
 		abort();

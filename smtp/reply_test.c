@@ -14,7 +14,7 @@ static const struct {
     {"250 \r\n", "250 [] 250"},
     {"250 2.1.5 fine\r\n", "250 [2.1.5] 250 2.1.5 fine"},
     {"250-2.0.0 a\r\n250-2.0.0 b\r\n250 c\r\n",
-        "250 [2.0.0] 250 2.0.0 a 2.0.0 b c"},
+	"250 [2.0.0] 250 2.0.0 a 2.0.0 b c"},
     {"550-\r\n550 no\r\n", "550 [] 550 no"},
     {"550 4.1.1 of another class\r\n", "550 [] 550 4.1.1 of another class"},
     {"550 5.1.1\r\n", "550 [5.1.1] 550 5.1.1"},
@@ -85,8 +85,7 @@ static void stops_behind_a_reply(void **state)
 	    reply_feed(&r, in, strlen(in), &used, &why), REPLY_DONE);
 	assert_int_equal(used, 7);
 	reply_start(&r);
-	assert_int_equal(
-	    reply_feed(&r, in + 7, 7, &used, &why), REPLY_DONE);
+	assert_int_equal(reply_feed(&r, in + 7, 7, &used, &why), REPLY_DONE);
 	assert_int_equal(r.code, 354);
 }
 

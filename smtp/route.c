@@ -39,8 +39,8 @@ struct search {
 	char domain[256];
 	uint16_t port;
 	bool by_mx;
-	bool temporary;       /* a question had no answer */
-	size_t questions;     /* under way */
+	bool temporary;   /* a question had no answer */
+	size_t questions; /* under way */
 	size_t host_count;
 	struct host *hosts;
 };
@@ -87,8 +87,8 @@ static bool is_own(const struct router *r, const struct netaddr *a)
 	return false;
 }
 
-static void add_target(struct route *out, const struct host *h,
-    const struct netaddr *a)
+static void add_target(
+    struct route *out, const struct host *h, const struct netaddr *a)
 {
 	struct target *t = &out->targets[out->count];
 
@@ -149,22 +149,26 @@ static void conclude(struct search *s)
 	loop = s->by_mx && drop_own(s, &r);
 	if (r.count > 0) {
 		if (r.count > (size_t)s->router->conf->smtp_mx_address_limit)
-			r.count =
-			    (size_t)s->router->conf->smtp_mx_address_limit;
+			r.count = (size_t)
+				      s->router->conf->smtp_mx_address_limit;
 		finish(s, &r);
 		return;
 	}
 	free(r.targets);
 	if (loop)
-		fail(s, DSN_FAILED, "5.4.6", "mail for %s loops back to "
-		     "myself", s->domain);
+		fail(s, DSN_FAILED, "5.4.6",
+		    "mail for %s loops back to "
+		    "myself",
+		    s->domain);
 	else if (s->temporary)
-		fail(s, DSN_DEFERRED, "4.4.3", "Host or domain name not "
-		     "found. Name service error for name=%s: try again",
+		fail(s, DSN_DEFERRED, "4.4.3",
+		    "Host or domain name not "
+		    "found. Name service error for name=%s: try again",
 		    s->domain);
 	else
-		fail(s, DSN_FAILED, "5.4.4", "Host or domain name not found. "
-		     "Name service error for name=%s: Host not found",
+		fail(s, DSN_FAILED, "5.4.4",
+		    "Host or domain name not found. "
+		    "Name service error for name=%s: Host not found",
 		    s->domain);
 }
 
@@ -239,15 +243,19 @@ static void only_host(struct search *s, struct str name)
 
 static void use_exchangers(struct search *s, struct mx *list, size_t count)
 {
-	switch (mx_choose(list, &count,
-	    str_from(s->router->house->myhostname))) {
+	switch (
+	    mx_choose(list, &count, str_from(s->router->house->myhostname))) {
 	case MX_NULL:
-		fail(s, DSN_FAILED, "5.1.10", "Domain %s does not accept mail "
-		     "(nullMX)", s->domain);
+		fail(s, DSN_FAILED, "5.1.10",
+		    "Domain %s does not accept mail "
+		    "(nullMX)",
+		    s->domain);
 		return;
 	case MX_LOOP:
-		fail(s, DSN_FAILED, "5.4.6", "mail for %s loops back to "
-		     "myself", s->domain);
+		fail(s, DSN_FAILED, "5.4.6",
+		    "mail for %s loops back to "
+		    "myself",
+		    s->domain);
 		return;
 	case MX_OK:
 		break;
@@ -277,15 +285,18 @@ static void exchangers(const struct dns_reply *reply, void *arg)
 		only_host(s, str_from(s->domain));
 		return;
 	case DNS_NO_NAME:
-		fail(s, DSN_FAILED, "5.4.4", "Host or domain name not found. "
-		     "Name service error for name=%s type=MX: Host not found",
+		fail(s, DSN_FAILED, "5.4.4",
+		    "Host or domain name not found. "
+		    "Name service error for name=%s type=MX: Host not found",
 		    s->domain);
 		return;
 	case DNS_TEMPORARY:
 	case DNS_BAD:
-		fail(s, DSN_DEFERRED, "4.4.3", "Host or domain name not "
-		     "found. Name service error for name=%s type=MX: Host not "
-		     "found, try again", s->domain);
+		fail(s, DSN_DEFERRED, "4.4.3",
+		    "Host or domain name not "
+		    "found. Name service error for name=%s type=MX: Host not "
+		    "found, try again",
+		    s->domain);
 		return;
 	case DNS_OK:
 		break;
@@ -306,8 +317,10 @@ static void unix_target(struct search *s, struct str path)
 	struct route r = {.action = DSN_DELIVERED, .count = 1};
 
 	if (str_copy(un.sun_path, sizeof(un.sun_path), path) < 0) {
-		fail(s, DSN_DEFERRED, "4.3.5", "the path of the socket is too "
-		     "long", "");
+		fail(s, DSN_DEFERRED, "4.3.5",
+		    "the path of the socket is too "
+		    "long",
+		    "");
 		return;
 	}
 	r.targets = NEW(struct target);
@@ -327,14 +340,16 @@ void route_find(struct router *r, struct str nexthop, bool lmtp,
 
 	*s = (struct search){.router = r, .done = done, .arg = arg};
 	if (nexthop_parse(nexthop, &n) < 0 || n.host.len > 255) {
-		fail(s, DSN_DEFERRED, "4.3.5", "a next hop that is none: "
-		     "check transport and relay tables", "");
+		fail(s, DSN_DEFERRED, "4.3.5",
+		    "a next hop that is none: "
+		    "check transport and relay tables",
+		    "");
 		return;
 	}
 	s->port = n.port;
 	if (s->port == 0)
 		s->port = (uint16_t)(lmtp ? r->conf->lmtp_tcp_port
-		                          : r->conf->smtp_tcp_port);
+					  : r->conf->smtp_tcp_port);
 	if (n.kind == NEXTHOP_UNIX) {
 		unix_target(s, n.host);
 		return;
@@ -367,9 +382,9 @@ static void find_own(struct router *r)
 		return;
 	for (i = all; i != NULL; i = i->ifa_next) {
 		int family = i->ifa_addr == NULL ? AF_UNSPEC
-		                                 : i->ifa_addr->sa_family;
+						 : i->ifa_addr->sa_family;
 		size_t len = family == AF_INET ? sizeof(struct sockaddr_in)
-		                               : sizeof(struct sockaddr_in6);
+					       : sizeof(struct sockaddr_in6);
 
 		if (family != AF_INET && family != AF_INET6)
 			continue;

@@ -17,9 +17,9 @@
 #define ROUTE_TARGETS_MAX 100
 
 struct target {
-	char host[256];      /* name, address or path */
+	char host[256];                 /* name, address or path */
 	char address[NETADDR_TEXT_MAX]; /* "unix" for a socket's path */
-	struct netaddr addr; /* with the port */
+	struct netaddr addr;            /* with the port */
 	uint16_t preference;
 };
 
@@ -27,10 +27,10 @@ struct route {
 	enum dsn_action action;  /* DELIVERED: there are targets */
 	char code[DSN_CODE_MAX]; /* otherwise: why */
 	char text[300];
-	bool whole_hop;          /* it may be better later */
+	bool whole_hop; /* it may be better later */
 	bool by_mx;
 	size_t count;
-	struct target *targets;  /* the receiver's, freed with free(3) */
+	struct target *targets; /* the receiver's, freed with free(3) */
 };
 
 struct router;

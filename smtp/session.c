@@ -98,7 +98,7 @@ void session_release(struct session *s, bool good)
 	bool keep = good && !d->draining &&
 	    c->smtp_connection_cache_time_limit > 0 &&
 	    (c->smtp_connection_reuse_count_limit == 0 ||
-	    s->used + 1 < (unsigned)c->smtp_connection_reuse_count_limit) &&
+		s->used + 1 < (unsigned)c->smtp_connection_reuse_count_limit) &&
 	    loop_now(d->loop) - s->born < c->smtp_connection_reuse_time_limit;
 
 	s->job = NULL;
@@ -134,7 +134,8 @@ static void fail_after_dot(struct session *s, const char *what)
 	struct delivery *d = s->delivery;
 	struct answer a = answer_make(DSN_DEFERRED, "4.4.2",
 	    "%s with %s while sending end of data -- message may be sent more "
-	    "than once", what, s->target.host);
+	    "than once",
+	    what, s->target.host);
 
 	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
 	s->job = NULL;
@@ -151,8 +152,9 @@ static void lost(struct session *s, enum stream_result r)
 	}
 	switch (s->state) {
 	case SESSION_CONNECT:
-		session_fail(s, answer_make(DSN_DEFERRED, "4.4.1",
-		    "connect to %s: %s", s->remote, plain_why(s, r)));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.4.1", "connect to %s: %s",
+			s->remote, plain_why(s, r)));
 		return;
 	case SESSION_TLS:
 		if (s->delivery->conf->smtp_tls_security_level == TLS_MAY) {
@@ -160,23 +162,25 @@ static void lost(struct session *s, enum stream_result r)
 			struct job *j = s->job;
 
 			log_info("%s: TLS with %s failed (%s), going on in "
-			         "plaintext", j->queue_id.text, s->remote,
-			    plain_why(s, r));
+				 "plaintext",
+			    j->queue_id.text, s->remote, plain_why(s, r));
 			session_end(s);
 			deliver_plain(d, j);
 			return;
 		}
-		session_fail(s, answer_make(DSN_DEFERRED, "4.7.5",
-		    "TLS is required, and the handshake with %s failed: %s",
-		    s->target.host, plain_why(s, r)));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.7.5",
+			"TLS is required, and the handshake with %s failed: %s",
+			s->target.host, plain_why(s, r)));
 		return;
 	case SESSION_DOT:
 		fail_after_dot(s, "lost connection");
 		return;
 	default:
-		session_fail(s, answer_make(DSN_DEFERRED, "4.4.2",
-		    "lost connection with %s %s", s->remote,
-		    dialog_doing(s)));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.4.2",
+			"lost connection with %s %s", s->remote,
+			dialog_doing(s)));
 	}
 }
 
@@ -190,16 +194,18 @@ static void timed_out(void *arg)
 	else if (s->job == NULL)
 		session_end(s);
 	else if (s->state == SESSION_CONNECT)
-		session_fail(s, answer_make(DSN_DEFERRED, "4.4.1",
-		    "connect to %s: Connection timed out", s->remote));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.4.1",
+			"connect to %s: Connection timed out", s->remote));
 	else if (s->state == SESSION_DOT)
 		fail_after_dot(s, "conversation timed out");
 	else if (s->state == SESSION_TLS)
 		lost(s, STREAM_EOF);
 	else
-		session_fail(s, answer_make(DSN_DEFERRED, "4.4.2",
-		    "conversation with %s timed out %s", s->remote,
-		    dialog_doing(s)));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.4.2",
+			"conversation with %s timed out %s", s->remote,
+			dialog_doing(s)));
 	if (!s->dead && s->state == SESSION_QUIT)
 		stream_push(s->stream);
 	leave(s);
@@ -232,8 +238,7 @@ static void send_output(struct session *s)
 	if (r == STREAM_AGAIN_WRITE)
 		watch(s, LOOP_READ | LOOP_WRITE);
 	else if (r == STREAM_OK)
-		watch(s, s->state == SESSION_CONNECT ? LOOP_WRITE
-		                                     : LOOP_READ);
+		watch(s, s->state == SESSION_CONNECT ? LOOP_WRITE : LOOP_READ);
 	else
 		lost(s, r);
 }
@@ -246,8 +251,8 @@ static void take_input(struct session *s)
 		struct str in = stream_peek(s->stream);
 		const char *why;
 		size_t used;
-		enum reply_result r =
-		    reply_feed(&s->reply, in.p, in.len, &used, &why);
+		enum reply_result r = reply_feed(
+		    &s->reply, in.p, in.len, &used, &why);
 
 		stream_consume(s->stream, used);
 		if (r == REPLY_MORE)
@@ -258,9 +263,10 @@ static void take_input(struct session *s)
 		} else if (r == REPLY_BAD && s->state == SESSION_DOT) {
 			fail_after_dot(s, "protocol error");
 		} else if (r == REPLY_BAD) {
-			session_fail(s, answer_make(DSN_DEFERRED, "4.5.0",
-			    "protocol error with %s %s: %s", s->remote,
-			    dialog_doing(s), why));
+			session_fail(s,
+			    answer_make(DSN_DEFERRED, "4.5.0",
+				"protocol error with %s %s: %s", s->remote,
+				dialog_doing(s), why));
 		} else {
 			dialog_reply(s);
 			if (!s->dead)
@@ -327,7 +333,7 @@ static char *make_key(const struct job *j)
 	char *key;
 
 	if (asprintf(&key, "%.*s %.*s", STR_FMT(j->transport),
-	    STR_FMT(j->nexthop)) < 0)
+		STR_FMT(j->nexthop)) < 0)
 		return str_dup(STR_EMPTY);
 	return key;
 }
@@ -335,8 +341,8 @@ static char *make_key(const struct job *j)
 static void describe(struct session *s)
 {
 	if (strcmp(s->target.address, "unix") == 0)
-		snprintf(s->remote, sizeof(s->remote), "%s[unix]",
-		    s->target.host);
+		snprintf(
+		    s->remote, sizeof(s->remote), "%s[unix]", s->target.host);
 	else
 		snprintf(s->remote, sizeof(s->remote), "%s[%s]:%u",
 		    s->target.host, s->target.address,
@@ -376,8 +382,9 @@ void session_open(
 	j->connected_us = 0;
 	s->stream = stream_connect(&target->addr, NULL, &why);
 	if (s->stream == NULL) {
-		session_fail(s, answer_make(DSN_DEFERRED, "4.4.1",
-		    "connect to %s: %s", s->remote, why));
+		session_fail(s,
+		    answer_make(DSN_DEFERRED, "4.4.1", "connect to %s: %s",
+			s->remote, why));
 		return;
 	}
 	s->what = LOOP_WRITE;
@@ -386,8 +393,7 @@ void session_open(
 	session_enter(s, SESSION_CONNECT, d->conf->smtp_connect_timeout);
 }
 
-static struct session *find_idle(
-    const struct delivery *d, const struct job *j)
+static struct session *find_idle(const struct delivery *d, const struct job *j)
 {
 	char *key = make_key(j);
 	struct session *s;

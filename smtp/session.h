@@ -38,8 +38,8 @@ struct session {
 	struct job *job; /* NULL: idle, or ending */
 	enum session_state state;
 	bool lmtp;
-	bool tls;        /* the handshake is done */
-	bool met;        /* the server has answered */
+	bool tls; /* the handshake is done */
+	bool met; /* the server has answered */
 	bool by_mx;
 	bool dead;       /* freed when its handler returns */
 	unsigned inside; /* handlers on the stack */
@@ -49,17 +49,17 @@ struct session {
 	struct stream *stream;
 	struct loop_watch *watch;
 	struct loop_timer *timer;
-	unsigned what;   /* that the watch waits for */
+	unsigned what; /* that the watch waits for */
 	struct reply reply;
-	int64_t born;    /* monotonic ms */
-	unsigned used;   /* messages before this one */
+	int64_t born;  /* monotonic ms */
+	unsigned used; /* messages before this one */
 	/* the server */
 	unsigned features;
 	uint64_t size_limit; /* 0: none told */
 	/* the transaction */
 	struct rcpt **rcpts; /* those tried here */
 	size_t count;
-	size_t sent, replied; /* commands: MAIL, each RCPT, DATA */
+	size_t sent, replied;  /* commands: MAIL, each RCPT, DATA */
 	size_t accepted, dots; /* recipients; LMTP's answers to the dot */
 	bool refused;          /* MAIL was */
 	bool content_put;      /* all of it, with the dot */
