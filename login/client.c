@@ -379,10 +379,14 @@ static void run(struct client *c)
 			    (held && what != LOOP_WRITE);
 		}
 	}
-	if (c->gone)
+	if (c->gone) {
 		client_free(c);
-	else
-		loop_watch_set(c->watch, what);
+		return;
+	}
+	/* It waits for the client, perhaps for long. */
+	if (what == LOOP_READ && c->state != CLIENT_HANDSHAKE)
+		stream_trim(c->stream);
+	loop_watch_set(c->watch, what);
 }
 
 static void ready(unsigned what, void *arg)
