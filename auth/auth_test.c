@@ -239,6 +239,9 @@ static const struct {
 	{"LOGIN", "-|ann|pw", 8, "[User Name][Password]ann/pw"},
 	{"LOGIN", "ann|pw", 6, "[Password]ann/pw"},
 	{"LOGIN", "ann", 3, "[Password]"},
+	/* the same password by both: U+00AA becomes "a" (RFC 4013) */
+	{"PLAIN", "\0ann\0\302\252", 7, "ann/a"},
+	{"LOGIN", "ann|\302\252", 6, "[Password]ann/a"},
 	{"CRAM-MD5", "-", 1, "not offered"},
 };
 /* clang-format on */

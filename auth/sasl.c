@@ -37,6 +37,26 @@ static int keep(
 	return out->overflow ? -1 : 0;
 }
 
+/*
+ * PLAIN's password comes prepared by SASLprep (RFC 4616 section 2, RFC 4013);
+ * LOGIN's as it was sent. A password is the same by whichever way it comes,
+ * and what is not UTF-8 stays as it is.
+ */
+static void prepare(struct buf *password)
+{
+	char *prepared = NULL;
+
+	if (gsasl_saslprep(buf_text(password), GSASL_ALLOW_UNASSIGNED,
+		&prepared, NULL) == GSASL_OK &&
+	    strlen(prepared) <= SCHEME_PASSWORD_MAX) {
+		buf_clear(password);
+		buf_add_text(password, prepared);
+	}
+	if (prepared != NULL)
+		mem_wipe(prepared, strlen(prepared));
+	gsasl_free(prepared);
+}
+
 /* Always content with the credentials: here they are only collected. */
 static int callback(
     Gsasl *context, Gsasl_session *session, Gsasl_property property)
@@ -58,6 +78,8 @@ static int callback(
 		x->refused = "nobody may act as somebody else";
 		return GSASL_AUTHENTICATION_ERROR;
 	}
+	if (!x->is_plain)
+		prepare(&x->password);
 	x->complete = true;
 	return GSASL_OK;
 }

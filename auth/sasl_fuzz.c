@@ -13,6 +13,10 @@
 /* [authzid] NUL authcid NUL passwd, with passwd to the end. */
 static void check_plain(const struct sasl_session *x, struct str message)
 {
+	/* Other characters may come out changed, by SASLprep (RFC 4013). */
+	for (size_t i = 0; i < message.len; i++)
+		if ((unsigned char)message.p[i] >= 0x80)
+			return;
 	struct str authzid = str_cut(&message, '\0');
 	struct str authid = str_cut(&message, '\0');
 

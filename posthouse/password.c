@@ -3,6 +3,7 @@
 
 #include <crypt.h>
 #include <errno.h>
+#include <gsasl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -16,12 +17,28 @@ static const struct {
 } schemes[] = {
     {"yescrypt", "$y$"}, {"bcrypt", "$2b$"}, {"sha512-crypt", "$6$"}};
 
+/*
+ * As auth will get it: prepared by SASLprep (RFC 4013), which changes nothing
+ * in ASCII. What is not UTF-8 stays as it is. The caller wipes and frees.
+ */
+static char *prepare(const char *password)
+{
+	char *prepared = NULL;
+
+	if (gsasl_saslprep(password, GSASL_ALLOW_UNASSIGNED, &prepared, NULL) ==
+	    GSASL_OK)
+		return prepared;
+	gsasl_free(prepared);
+	return str_dup(str_from(password));
+}
+
 int password_hash(const char *password, const char *scheme,
     char out[PASSWORD_HASH_MAX], const char **why)
 {
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	struct crypt_data *data = NEW(struct crypt_data);
 	const char *prefix = NULL;
+	char *prepared = prepare(password);
 	int result = -1;
 
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
@@ -32,11 +49,13 @@ int password_hash(const char *password, const char *scheme,
 		*why = "libcrypt does not have this password scheme";
 		if (crypt_gensalt_rn(
 			prefix, 0, NULL, 0, setting, sizeof(setting)) != NULL &&
-		    crypt_r(password, setting, data) != NULL &&
+		    crypt_r(prepared, setting, data) != NULL &&
 		    data->output[0] != '*')
 			result = str_copy(
 			    out, PASSWORD_HASH_MAX, str_from(data->output));
 	}
+	mem_wipe(prepared, strlen(prepared));
+	free(prepared);
 	mem_wipe(data, sizeof(*data));
 	free(data);
 	return result;

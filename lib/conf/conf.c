@@ -236,19 +236,39 @@ static int value_of(struct conf *conf, const struct conf_param *row,
 	return result;
 }
 
+/* What counts in place of a wrong value: the default; without its references
+ * when they make it wrong too; and at last the first of what is allowed. */
+static void default_of(
+    struct conf *conf, const struct conf_param *row, struct buf *value)
+{
+	struct buf why = buf_new(4096);
+
+	buf_clear(value);
+	if (conf_expand(conf, row->fallback, value, &why) < 0 ||
+	    conf_store(row, buf_text(value), NULL, &why) < 0) {
+		buf_clear(value);
+		buf_add_text(value, row->fallback);
+	}
+	if (conf_store(row, buf_text(value), NULL, &why) < 0) {
+		buf_clear(value);
+		if (row->kind == CONF_KIND_BOOL)
+			buf_add_text(value, "no");
+		else if (row->kind == CONF_KIND_CHOICE)
+			buf_add_text(value, row->choices[0]);
+		else
+			buf_printf(value, "%lld", (long long)row->least);
+	}
+	buf_free(&why);
+}
+
 static int fill_one(struct conf *conf, const struct conf_param *row, void *into,
     struct buf *errors)
 {
 	struct buf value = buf_new(CONF_FILE_MAX);
 	int result = value_of(conf, row, &value, errors);
 
-	if (result < 0) {
-		struct buf why = buf_new(1024);
-
-		buf_clear(&value);
-		conf_expand(conf, row->fallback, &value, &why);
-		buf_free(&why);
-	}
+	if (result < 0)
+		default_of(conf, row, &value);
 	put(conf, row, buf_text(&value), into);
 	buf_free(&value);
 	return result;
