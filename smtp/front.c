@@ -252,17 +252,3 @@ struct front *front_open(struct loop *loop, struct delivery *delivery)
 	f->delivery = delivery;
 	return f;
 }
-
-void front_close(struct front **fp)
-{
-	struct front *f = *fp;
-
-	*fp = NULL;
-	if (f == NULL)
-		return;
-	while (f->callers != NULL)
-		caller_free(f->callers);
-	while (f->jobs != NULL)
-		drop(f, f->jobs);
-	free(f);
-}

@@ -11,7 +11,6 @@
 #include "smtp/job.h"
 
 struct front *front_open(struct loop *loop, struct delivery *delivery);
-void front_close(struct front **f);
 void front_accepted(struct front *f, struct conn *conn);
 /* Sends the answer of a recipient, if qmgr is there. */
 void front_send_result(struct job *j, const struct rcpt *r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/route.h"
 
+#include <idn2.h>
 #include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -331,6 +332,25 @@ static void unix_target(struct search *s, struct str path)
 	finish(s, &r);
 }
 
+/* The name as DNS has it: U-labels (RFC 6531 section 3.2) become A-labels.
+ * What cannot be converted stays, and is then no domain. */
+static struct str to_ascii(struct str name, char *out, size_t size)
+{
+	char *ascii = NULL;
+
+	str_copy(out, size, name);
+	for (size_t i = 0; i < name.len; i++) {
+		if ((unsigned char)name.p[i] < 128)
+			continue;
+		if (idn2_to_ascii_8z(out, &ascii,
+			IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK)
+			str_copy(out, size, str_from(ascii));
+		idn2_free(ascii);
+		break;
+	}
+	return str_from(out);
+}
+
 void route_find(struct router *r, struct str nexthop, bool lmtp,
     void (*done)(const struct route *route, void *arg), void *arg)
 {
@@ -354,7 +374,7 @@ void route_find(struct router *r, struct str nexthop, bool lmtp,
 		unix_target(s, n.host);
 		return;
 	}
-	str_copy(s->domain, sizeof(s->domain), n.host);
+	n.host = to_ascii(n.host, s->domain, sizeof(s->domain));
 	if (netaddr_parse(n.host, 0, &literal) < 0 &&
 	    !address_is_domain(n.host, false)) {
 		fail(s, DSN_FAILED, "5.1.2", "%s is not a domain name",
@@ -414,14 +434,4 @@ struct router *router_open(struct loop *loop, const struct smtp_conf *conf,
 	}
 	find_own(r);
 	return r;
-}
-
-void router_close(struct router **rp)
-{
-	if (*rp == NULL)
-		return;
-	dns_close(&(*rp)->dns);
-	free((*rp)->own);
-	free(*rp);
-	*rp = NULL;
 }

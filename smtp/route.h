@@ -39,7 +39,6 @@ struct router;
  * asked for. NULL after a log line. */
 struct router *router_open(struct loop *loop, const struct smtp_conf *conf,
     const struct house_conf *house);
-void router_close(struct router **r);
 /* done may be called before this returns. */
 void route_find(struct router *r, struct str nexthop, bool lmtp,
     void (*done)(const struct route *route, void *arg), void *arg);

@@ -24,6 +24,7 @@ ZONES = {
     "down.test": ["@ MX 10 x", "@ MX 20 b", "x A 127.0.0.9",
                   "b A 127.0.0.3"],
     "apex.test": ["@ A 127.0.0.2"],
+    "xn--bcher-kva.test": ["@ MX 10 a", "a A 127.0.0.2"],
     "null.test": ["@ MX 0 ."],
     "loop.test": ["@ MX 10 MYSELF.", "@ MX 20 a", "a A 127.0.0.2"],
     "dead.test": ["@ MX 10 x", "x A 127.0.0.9"],
@@ -234,6 +235,17 @@ def test_recipients_go_together_and_fail_alone(world):
     assert message["To"].strip("<>") == "user0@relay.test"
     assert message["Auto-Submitted"] == "auto-replied"
     world.wait_empty_queue()
+
+
+def test_domain_with_umlaut(world):
+    to = "x@b\u00fccher.test"
+    with smtplib.SMTP("127.0.0.1", world.smtp, timeout=20) as s:
+        s.ehlo()
+        if not s.has_extn("smtputf8"):
+            pytest.skip("smtpd does not offer SMTPUTF8")
+        s.sendmail("user0@relay.test", to, b"Subject: x\r\n\r\nx\r\n",
+                   ["SMTPUTF8"])
+    wait_until(lambda: world.hops["a"].got(to))
 
 
 def test_null_mx(world):
