@@ -8,12 +8,11 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "daemon/confine.h"
 #include "ipc/auth.h"
 #include "ipc/limits.h"
 #include "ipc/lookup.h"
 #include "ipc/session.h"
-
-#include "imapd/confine.h"
 
 #define ACCOUNT_MAX 512
 

@@ -2,8 +2,7 @@
 /*
  * The IMAP server, a forker: one process for one user's session (imapd(8)).
  *
- *	admit.c      how a session comes in: login, auth, lookup, the box;
- *	confine.c    and that it stays with that box
+ *	admit.c      how a session comes in: login, auth, lookup, the box
  *	session.c    the loop: waiting, reading, resting
  *	input.c      octets become whole commands; literals
  *	parser.c     the words of a command; set.c: sequence sets
@@ -21,11 +20,11 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "ipc/trace.h"
 
 #include "imapd/admit.h"
-#include "imapd/confine.h"
 #include "imapd/session.h"
 
 static struct imapd_conf conf;

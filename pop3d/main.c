@@ -7,13 +7,14 @@
  * stuff.c is dot-stuffing. This file is what comes before: whose session it
  * is, and whether the mailbox can be had.
  */
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "ipc/auth.h"
 #include "ipc/limits.h"
@@ -23,6 +24,7 @@
 
 static struct pop3d_conf conf;
 static struct store *store;
+static char notify[4200];
 
 /* What this session was started with. */
 struct visit {
@@ -127,6 +129,28 @@ static int open_box(struct visit *v, struct box **box, struct view **view)
 	return -1;
 }
 
+/* From here on no other account's files can be opened. The store syncs the
+ * directories above a new account's. */
+static int confine(struct visit *v, struct box *box)
+{
+	const char *const listed[] = {
+	    daemon_house()->mail_store_directory, notify, NULL};
+	const char *why = "";
+	int directory = -1;
+
+	if (box_prepare(box) == STORE_OK)
+		directory = box_directory(box);
+	if (directory < 0)
+		why = store_why(box);
+	else if (confine_to(directory, listed) < 0)
+		why = strerror(errno);
+	else
+		return 0;
+	log_warning("%s: cannot confine the session: %s", v->login, why);
+	refuse(v, true, "[SYS/TEMP] The mailbox cannot be opened now");
+	return -1;
+}
+
 /* login learns that the session begins before the client does: it must have
  * stopped looking at the socket. */
 static int announce(struct visit *v)
@@ -150,7 +174,8 @@ static void serve(struct conn *conn)
 	struct view *view = NULL;
 
 	if (receive(&v) == 0 && redeem(&v) == 0 &&
-	    open_box(&v, &box, &view) == 0 && announce(&v) == 0) {
+	    open_box(&v, &box, &view) == 0 && confine(&v, box) == 0 &&
+	    announce(&v) == 0) {
 		daemon_count("sessions", 1);
 		session_run(&conf, v.fd, box, view, v.login, v.client, &v.id,
 		    buf_str(&v.input));
@@ -167,17 +192,17 @@ static void serve(struct conn *conn)
 
 static int start(void)
 {
-	const char *why;
-	char *notify;
+	const char *why = "";
+	const struct house_conf *house = daemon_house();
 
-	if (asprintf(&notify, "%s/notify", daemon_house()->run_directory) < 0)
-		return -1;
-	store = store_open(daemon_house()->mail_store_directory, notify, &why);
-	free(notify);
-	if (store != NULL)
-		return 0;
-	log_error("%s: %s", daemon_house()->mail_store_directory, why);
-	return -1;
+	snprintf(notify, sizeof(notify), "%s/notify", house->run_directory);
+	store = store_open(house->mail_store_directory, notify, &why);
+	if (store == NULL)
+		log_error("%s: %s", house->mail_store_directory, why);
+	if (!confine_possible())
+		log_warning("the kernel has no Landlock: only the store's "
+			    "own care keeps users' sessions apart");
+	return store != NULL ? 0 : -1;
 }
 
 int main(int argc, char **argv)

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "imapd/confine.h"
+#include "daemon/confine.h"
 
 static char dir[] = "/tmp/confine-test-XXXXXX";
 
@@ -40,6 +40,7 @@ static bool can_make(const char *name)
 static void confined(void)
 {
 	const char *const listed[] = {dir, NULL};
+	int above = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int mine = open(path("mine"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (confine_to(mine, listed) != 1)
@@ -57,6 +58,15 @@ static void confined(void)
 		_exit(14);
 	if (open(path("other"), O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0)
 		_exit(15);
+	/* What was opened before leads nowhere else either. */
+	if (openat(above, "other/there", O_RDONLY | O_CLOEXEC) >= 0)
+		_exit(16);
+	if (linkat(above, "other/there", mine, "there", 0) == 0)
+		_exit(17);
+	if (renameat(above, "other/there", mine, "there") == 0)
+		_exit(18);
+	if (unlinkat(above, "other/there", 0) == 0)
+		_exit(19);
 	_exit(0);
 }
 

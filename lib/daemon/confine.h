@@ -3,8 +3,8 @@
  * A session can reach one account's files and no other's, although all belong
  * to the same user: Landlock (landlock(7)).
  */
-#ifndef IMAPD_CONFINE_H
-#define IMAPD_CONFINE_H
+#ifndef DAEMON_CONFINE_H
+#define DAEMON_CONFINE_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "imapd/confine.h"
+#include "daemon/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
