@@ -268,7 +268,7 @@ static void expansion_is_bounded(void **state)
 	(void)state;
 	struct lookup_conf other = conf;
 	struct directory d = directory_new(&other);
-	struct buf got = buf_new(65536);
+	struct buf got = buf_new(65536), big = buf_new(65536);
 
 	other.virtual_alias_maps =
 	    "inline:{ {many@x = 1@x 2@x 3@x 4@x 5@x 6@x} }";
@@ -287,9 +287,22 @@ static void expansion_is_bounded(void **state)
 	    "to one another (virtual_alias_recursion_limit)");
 	describe_expansion(&d, "4@x", &got);
 	assert_string_equal(buf_text(&got), "13@x");
+	/* More than the arrays begin with. */
+	other.virtual_alias_expansion_limit = 100;
+	buf_clear(&big);
+	buf_add_text(&big, "inline:{ {big@x =");
+	for (int i = 0; i < 100; i++)
+		buf_printf(&big, " %d@y", i);
+	buf_add_text(&big, "} }");
+	other.virtual_alias_maps = buf_text(&big);
+	describe_expansion(&d, "big@x", &got);
+	assert_int_equal(strncmp(buf_text(&got), "0@y 1@y 2@y", 11), 0);
+	assert_non_null(strstr(buf_text(&got), "15@y 16@y 17@y"));
+	assert_non_null(strstr(buf_text(&got), " 98@y 99@y"));
 	other.virtual_alias_maps = "text:/does/not/exist";
 	describe_expansion(&d, "1@x", &got);
 	assert_string_equal(buf_text(&got), "temporary: the directory is away");
+	buf_free(&big);
 	arena_free(&d.arena);
 	buf_free(&got);
 }

@@ -15,7 +15,8 @@ struct work {
 	struct table seen;  /* addresses taken up, in lower case */
 	struct table given; /* addresses in the result */
 	struct pending *todo;
-	size_t todo_count, room;
+	size_t todo_count;
+	size_t most; /* addresses in the result */
 };
 
 static void stop(struct work *k, int status, const char *text)
@@ -24,29 +25,55 @@ static void stop(struct work *k, int status, const char *text)
 	k->out->text = text;
 }
 
+/*
+ * An array of the arena with room for one more: grown to twice its size when
+ * it is full, the old one stays where it is. NULL, after stop, at the bound.
+ */
+static void *grow(
+    struct work *k, void *array, size_t count, size_t size, size_t most)
+{
+	size_t room = count == 0 ? 16 : count * 2;
+	void *more;
+
+	if (count < most && (count & (count - 1)) == 0 &&
+	    (count == 0 || count >= 16)) {
+		more = arena_alloc(&k->d->arena, room * size);
+		if (more == NULL)
+			stop(k, RESOLVE_TEMPORARY, "out of memory");
+		else if (count > 0)
+			memcpy(more, array, count * size);
+		return more;
+	}
+	if (count < most)
+		return array;
+	stop(k, RESOLVE_REFUSED,
+	    "the aliases of this address lead to too many others "
+	    "(virtual_alias_expansion_limit)");
+	return NULL;
+}
+
 static void give(struct work *k, struct str address)
 {
-	size_t most = (size_t)k->d->conf->virtual_alias_expansion_limit;
+	struct expansion *e = k->out;
+	struct str *array;
 
 	if (table_put(&k->given, address, k) != NULL)
 		return;
-	if (k->out->count == most) {
-		stop(k, RESOLVE_REFUSED,
-		    "the aliases of this address lead to "
-		    "too many others (virtual_alias_expansion_limit)");
+	array = grow(k, e->address, e->count, sizeof(*array), k->most);
+	if (array == NULL)
 		return;
-	}
-	k->out->address[k->out->count++] = address;
+	e->address = array;
+	e->address[e->count++] = address;
 }
 
 static void push(struct work *k, struct str address, int depth)
 {
-	if (k->todo_count == k->room) {
-		stop(k, RESOLVE_REFUSED,
-		    "the aliases of this address lead to "
-		    "too many others (virtual_alias_expansion_limit)");
+	struct pending *array = grow(
+	    k, k->todo, k->todo_count, sizeof(*array), k->most * 4);
+
+	if (array == NULL)
 		return;
-	}
+	k->todo = array;
 	k->todo[k->todo_count++] = (struct pending){address, depth};
 }
 
@@ -170,16 +197,10 @@ static void take(struct work *k, const struct pending *p)
 void directory_expand_within(
     struct directory *d, struct str address, struct expansion *out)
 {
-	size_t most = (size_t)d->conf->virtual_alias_expansion_limit;
-	struct work k = {.d = d, .out = out, .room = most * 4};
+	struct work k = {.d = d, .out = out};
 
+	k.most = (size_t)d->conf->virtual_alias_expansion_limit;
 	*out = (struct expansion){.status = RESOLVE_OK, .text = ""};
-	out->address = arena_alloc(&d->arena, most * sizeof(struct str));
-	k.todo = arena_alloc(&d->arena, k.room * sizeof(struct pending));
-	if (out->address == NULL || k.todo == NULL) {
-		stop(&k, RESOLVE_TEMPORARY, "out of memory");
-		return;
-	}
 	if (str_find(address, '@') == address.len)
 		address = directory_text(
 		    d, "%.*s@%s", STR_FMT(address), d->myorigin);
