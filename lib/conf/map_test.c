@@ -186,6 +186,7 @@ static void the_newer_counts(void **state)
 		assert_string_equal(find(m, "none"), "-");
 		/* A newer text counts, within a second. */
 		put("t", "key three\n");
+		assert_int_equal(map_is_stale(path_of("t")), 1);
 		wait_for_check();
 		assert_string_equal(find(m, "key"), "three");
 		/* Compiled again. */
