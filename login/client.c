@@ -430,6 +430,8 @@ void client_challenge(struct client *c, struct str data)
 {
 	struct buf text = buf_new(SASL_MOST * 2);
 
+	if (c->state != CLIENT_AUTH)
+		return; /* auth speaks out of turn */
 	base64_encode(data, &text);
 	c->protocol->challenge(c, buf_str(&text));
 	buf_free(&text);
