@@ -55,11 +55,13 @@ static struct str given_name(const struct exchange *x)
 /* One line for each outcome, in a shape that fail2ban can read. */
 static void log_outcome(const struct exchange *x, const char *outcome)
 {
-	log_info("%s: user=<%.*s>, service=%s, method=%s, rip=%s%s%s%s, "
+	char user[256];
+
+	log_name(user, sizeof(user), given_name(x));
+	log_info("%s: user=<%s>, service=%s, method=%s, rip=%s%s%s%s, "
 		 "session=%s",
-	    outcome, STR_FMT(given_name(x)), x->service, x->mechanism,
-	    x->address, x->tls ? ", TLS" : "",
-	    x->reason != NULL ? ", reason=" : "",
+	    outcome, user, x->service, x->mechanism, x->address,
+	    x->tls ? ", TLS" : "", x->reason != NULL ? ", reason=" : "",
 	    x->reason != NULL ? x->reason : "", x->session.text);
 }
 

@@ -63,29 +63,15 @@ bool client_may_login(const struct client *c)
 
 /* ---- words for the log ---- */
 
-/* A stranger chose the name: nothing in it may look like another field. */
-static void put_user(struct str user, struct buf *out)
-{
-	for (size_t i = 0; i < user.len && i < 256; i++) {
-		char ch = user.p[i];
-		bool fine = (unsigned char)ch > ' ' && ch != 127 && ch != '<' &&
-		    ch != '>' && ch != ',';
-
-		buf_add_char(out, fine ? ch : '?');
-	}
-}
-
 void client_describe(const struct client *c, struct str user, struct buf *out)
 {
-	char rip[NETADDR_TEXT_MAX], lip[NETADDR_TEXT_MAX];
+	char rip[NETADDR_TEXT_MAX], lip[NETADDR_TEXT_MAX], name[256];
 
 	netaddr_text(&c->peer, rip);
 	netaddr_text(&c->own, lip);
-	if (user.len > 0 || c->mechanism[0] != '\0') {
-		buf_add_text(out, "user=<");
-		put_user(user, out);
-		buf_printf(out, ">, method=%s, ", c->mechanism);
-	}
+	log_name(name, sizeof(name), user);
+	if (user.len > 0 || c->mechanism[0] != '\0')
+		buf_printf(out, "user=<%s>, method=%s, ", name, c->mechanism);
 	buf_printf(out, "rip=%s, lip=%s, %ssession=<%s>", rip, lip,
 	    stream_is_tls(c->stream) ? "TLS, " : "", c->id.text);
 }

@@ -15,6 +15,7 @@
 #include "core/file.h"
 #include "core/id.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/str.h"
 #include "core/table.h"
 
@@ -183,6 +184,17 @@ static void dsn_codes_are_read_strictly(void **state)
 	    dsn_make(DSN_FAILED, "5.0.0", "a%cb", '\n').text, "a b");
 }
 
+static void a_strangers_name_cannot_forge_a_field(void **state)
+{
+	char out[24];
+
+	(void)state;
+	log_name(out, sizeof(out), STR("x>, rip=1.2.3.4\n"));
+	assert_string_equal(out, "x???rip=1.2.3.4?");
+	log_name(out, 4, STR("abcdef"));
+	assert_string_equal(out, "abc");
+}
+
 static void file_replace_is_whole(void **state)
 {
 	char dir[] = "/tmp/posthouse-core-XXXXXX", path[64];
@@ -214,6 +226,7 @@ int main(void)
 	    cmocka_unit_test(ids_are_unique_and_sort_by_time),
 	    cmocka_unit_test(json_is_valid_whatever_the_bytes),
 	    cmocka_unit_test(dsn_codes_are_read_strictly),
+	    cmocka_unit_test(a_strangers_name_cannot_forge_a_field),
 	    cmocka_unit_test(file_replace_is_whole),
 	};
 

@@ -96,6 +96,20 @@ void log_at(enum log_level level, const char *format, ...)
 	va_end(args);
 }
 
+void log_name(char *out, size_t size, struct str name)
+{
+	size_t n = 0;
+
+	for (; n < name.len && n + 1 < size; n++) {
+		char c = name.p[n];
+		bool fine = (unsigned char)c > ' ' && c != 127 &&
+		    strchr("<>,", c) == NULL;
+
+		out[n] = fine ? c : '?';
+	}
+	out[n] = '\0';
+}
+
 void log_fatal(const char *format, ...)
 {
 	char text[LOG_LINE_MAX];

@@ -41,6 +41,13 @@ const char *log_level_name(enum log_level level);
 void log_at(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * A name that a stranger chose, fit to stand between < and > in a log line:
+ * what could end it or look like another field (blanks, commas, < and >,
+ * control octets) becomes "?". out holds at most size - 1 octets and a NUL.
+ */
+void log_name(char *out, size_t size, struct str name);
+
 #define log_debug(...)   log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...)    log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_LEVEL_WARNING, "warning: " __VA_ARGS__)
