@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/daemon.h"
 #include "ipc/trace.h"
 
 #include "pop3d/command.h"
@@ -76,6 +77,30 @@ static bool early_line(struct session *s, struct str *line)
 	return true;
 }
 
+static bool stops(void *arg)
+{
+	(void)arg;
+	return daemon_draining();
+}
+
+/* Why the session ends without QUIT. */
+static void no_line(struct session *s, enum stream_result r)
+{
+	if (r == STREAM_EOF) {
+		die(s, "closed by the client");
+	} else if (r == STREAM_TIMEOUT && daemon_draining()) {
+		session_printf(
+		    s, "-ERR [SYS/TEMP] The server is going down\r\n");
+		s->ended = "drain";
+	} else if (r == STREAM_TIMEOUT) {
+		s->ended = "pop3_timeout";
+	} else {
+		die(s,
+		    r == STREAM_TOO_LONG ? "too many errors"
+					 : stream_why(s->stream));
+	}
+}
+
 /* The next command line, or false when there will be none. */
 static bool next_line(struct session *s, struct str *line)
 {
@@ -85,6 +110,8 @@ static bool next_line(struct session *s, struct str *line)
 		return true;
 	buf_free(&s->early);
 	s->early_used = 0;
+	/* A suite that stops ends a session between two commands. */
+	stream_on_wait(s->stream, stops, NULL);
 	do {
 		r = stream_wait_line(s->stream, LINE_MOST, line, NULL,
 		    deadline_in(s->conf->pop3_timeout));
@@ -92,18 +119,13 @@ static bool next_line(struct session *s, struct str *line)
 			session_printf(s, "-ERR Line too long\r\n");
 	} while (r == STREAM_TOO_LONG &&
 	    ++s->bad_in_a_row < s->conf->pop3_max_bad_commands);
+	stream_on_wait(s->stream, NULL, NULL);
 	if (r == STREAM_OK && s->joined.len > 0) {
 		buf_add(&s->joined, *line);
 		*line = str_trim(buf_str(&s->joined));
 	}
-	if (r == STREAM_EOF)
-		die(s, "closed by the client");
-	else if (r == STREAM_TIMEOUT)
-		s->ended = "pop3_timeout";
-	else if (r != STREAM_OK)
-		die(s,
-		    r == STREAM_TOO_LONG ? "too many errors"
-					 : stream_why(s->stream));
+	if (r != STREAM_OK)
+		no_line(s, r);
 	return r == STREAM_OK;
 }
 

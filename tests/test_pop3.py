@@ -190,10 +190,9 @@ def test_one_session_at_a_time(house):
 
 
 def test_the_lock_ends_with_the_process(house):
+    before = set(house.pids("pop3d"))
     login_one = login(house, 6)
-    parent = house.pids("pop3d")
-    child = [p for p in parent if p != min(parent)]
-    os.kill(child[0], signal.SIGKILL)
+    os.kill((set(house.pids("pop3d")) - before).pop(), signal.SIGKILL)
     with pytest.raises((poplib.error_proto, OSError)):
         login_one.noop()
     login(house, 6).quit()
@@ -259,7 +258,7 @@ def test_a_client_that_reads_slowly(house):
     """Through TLS: the proxy holds back, and nothing is lost."""
     s, f = raw(house, 0, tls=True)
     s.sendall(b"RETR 4\r\n" * 10)
-    time.sleep(1)
+    time.sleep(1)  # not for an event: this is how slow it is
     for _ in range(10):
         assert multi(f) == BODIES[3]
     s.sendall(b"QUIT\r\n")
