@@ -31,9 +31,10 @@ static void put_capabilities(struct client *c)
 {
 	bool login = client_may_login(c);
 
+	/* ENABLE and IDLE: some clients never ask again after the login. */
 	stream_puts(c->stream,
 	    "CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR "
-	    "LITERAL+ ID");
+	    "LITERAL+ ID ENABLE IDLE");
 	if (client_has_tls() && !stream_is_tls(c->stream))
 		stream_puts(c->stream, " STARTTLS");
 	stream_puts(

@@ -147,6 +147,27 @@ def test_loopback_is_secured_by_default(house):
         assert w.ask("a LOGIN user0@door.test secret\r\n").startswith("a OK ")
 
 
+def test_clients_that_look_only_before_the_login(house):
+    """imaplib does, for its enable()."""
+    with imap(house) as w:
+        offered = w.greeting[w.greeting.index("[") + 1:w.greeting.index("]")]
+        for word in ("ENABLE", "IDLE", "ID", "SASL-IR", "LITERAL+",
+                     "STARTTLS", "AUTH=PLAIN"):
+            assert word in offered.split()
+        w.send("c CAPABILITY\r\n")
+        assert w.until("c")[0] == "* " + offered
+        # what is offered here must be true behind the login
+        w.send("a LOGIN user0@door.test secret\r\n")
+        then = w.until("a")[-1].split("]")[0].split()
+        for word in offered.split():
+            assert word in then or word.startswith(("STARTTLS", "AUTH=",
+                                                    "CAPABILITY"))
+    m = imaplib.IMAP4("127.0.0.1", house.imap, timeout=20)
+    m.login("user0@door.test", "secret")
+    assert m.enable("CONDSTORE")[0] == "OK"
+    m.logout()
+
+
 # ---- TLS ------------------------------------------------------------------
 
 def test_what_is_sent_behind_starttls_is_dropped(house):
@@ -444,3 +465,38 @@ def test_sessions_outlive_a_reload(house):
         """the drained login processes to end"""
         return len(house.pids("login")) == 4
     wait_until(old_ones_gone, 20)
+
+
+# ---- the end --------------------------------------------------------------
+
+def test_a_stop_ends_sessions_and_says_so(house):
+    """Whether they are silent, idle or at the door; in plaintext and TLS."""
+    waiting = []
+    for secure in (False, True):
+        for command in (None, "b NOOP\r\n", "b IDLE\r\n"):
+            w = imap(house, secure)
+            if command:
+                assert w.ask("a LOGIN user0@door.test secret\r\n"
+                             ).startswith("a OK ")
+                w.send("s SELECT INBOX\r\n")
+                w.until("s")
+                assert w.ask(command).startswith(("b OK ", "+ "))
+            waiting.append((w, "* BYE "))
+    for user in (0, 1):
+        w = pop3(house)
+        if user:
+            assert w.ask("STLS\r\n").startswith("+OK")
+            w.tls()
+        assert w.ask("USER user%d@door.test\r\n" % user) == "+OK"
+        assert w.ask("PASS secret\r\n").startswith("+OK")
+        waiting.append((w, "-ERR [SYS/TEMP]"))
+    began = time.monotonic()
+    try:
+        house.stop()
+        assert time.monotonic() - began < 5
+        for w, word in waiting:
+            assert w.line().startswith(word)
+            assert w.line() == ""
+            w.close()
+    finally:
+        house.start()
