@@ -160,6 +160,10 @@ static const char *refuse(struct session *s, struct append *a)
 		a->result = STORE_LIMIT;
 		return "LIMIT";
 	}
+	if (!box_quota_allows(s->box, a->octets + len, a->count)) {
+		a->result = STORE_OVER_QUOTA;
+		return "OVERQUOTA";
+	}
 	return NULL;
 }
 

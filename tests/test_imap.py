@@ -232,6 +232,15 @@ def test_quota_is_kept(house):
         c.append(big)
         got = c.ask(b"APPEND INBOX {%d+}\r\n%s" % (len(big), big))
         assert got[-1].startswith(b"a NO [OVERQUOTA]"), got[-1]
+        # before the octets come, where the client waits; also the second
+        # of two that would fit alone
+        got = c.ask("APPEND INBOX {%d}" % len(big))
+        assert got == [b"a NO [OVERQUOTA] " + got[-1].split(b"] ", 1)[1]]
+        c.send("a APPEND INBOX {9}\r\n")
+        assert c.response().startswith(b"+ ")
+        c.send("A: b\r\n\r\nx {12380}\r\n")
+        assert c.response().startswith(b"a NO [OVERQUOTA]")
+        assert b"(MESSAGES 1)" in c.ok("STATUS INBOX (MESSAGES)")[0]
         c.ok("SELECT INBOX")
         assert c.ask("COPY 1 Trash")[-1].startswith(b"a NO [OVERQUOTA]")
         c.ok("MOVE 1 Trash")

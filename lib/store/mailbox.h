@@ -123,6 +123,8 @@ struct box_usage {
 struct box_usage box_usage(struct box *b);
 /* What append, copy and deliver are held to; 0: no limit. Kept in memory. */
 void box_set_quota(struct box *b, uint64_t octets, uint64_t messages);
+/* So much more would fit now; for refusals before the octets come. */
+bool box_quota_allows(struct box *b, uint64_t octets, uint64_t messages);
 
 /* ---- bodies ---- */
 /*
