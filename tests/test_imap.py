@@ -19,7 +19,9 @@ from house import BUILD, House, wait_until
 
 @pytest.fixture(scope="module")
 def house():
-    with House(domain="imap.test", users=8) as h:
+    with House(domain="imap.test", users=8, start=False) as h:
+        h.posthouse("user", "set", h.user(6), "quota=100K")
+        h.start()
         yield h
 
 
@@ -226,7 +228,6 @@ def test_many_pipelined_commands_and_a_reader_who_comes_late(house):
 
 
 def test_quota_is_kept(house):
-    house.posthouse("user", "set", house.user(6), "quota=100K")
     with Raw(house, 6) as c:
         big = b"Subject: big\r\n\r\n" + b"x" * 90000 + b"\r\n"
         c.append(big)
