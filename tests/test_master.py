@@ -1,5 +1,6 @@
 """The supervisor: one service alone, failures, reload, a master that dies."""
 import os
+import shutil
 import signal
 import smtplib
 import socket
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from house import House, POSTHOUSE, wait_until
+from house import House, POSTHOUSE, free_port_base, wait_until
 
 
 @pytest.fixture
@@ -333,21 +334,18 @@ def test_trace_follows_a_message(house):
 def test_as_an_ordinary_user(tmp_path):
     if os.getuid() != 0:
         pytest.skip("the other tests are this test")
-    # Reads and runs the build where a stranger may; else it cannot be shown.
-    probe = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534",
-                            "--clear-groups", POSTHOUSE, "--version"],
-                           cwd="/", capture_output=True)
-    if probe.returncode != 0:
-        pytest.skip("the build is not readable for others")
     top = "/tmp/ph-user-%d" % os.getpid()
     os.mkdir(top, 0o755)
     os.chown(top, 65534, 65534)
-    base = 20000 + os.getpid() % 9000
+    # The checkout may stand where only root can look.
+    shutil.copytree(os.path.dirname(POSTHOUSE), top + "/bin")
+    base = free_port_base()
 
     def run(*args):
         return subprocess.run(
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-             POSTHOUSE, *args], cwd="/", capture_output=True, text=True,
+             top + "/bin/posthouse", *args], cwd="/", capture_output=True,
+            text=True,
             timeout=60)
     try:
         done = run("init", top + "/i", "--domain", "user.test", "--users",
