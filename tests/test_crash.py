@@ -100,7 +100,8 @@ def test_nothing_lost_nothing_twice():
         assert rounds and killed
         house.wait_empty_queue(120)
         accepted = sorted(m for s in streams for m in s.accepted)
-        assert len(accepted) == MESSAGES
+        # One that was accepted and then cut off before QUIT is sent again.
+        assert len(accepted) >= MESSAGES
         for n in range(2):
             got = subjects(house, n)
             missing = set(accepted) - set(got)
