@@ -258,3 +258,13 @@ int output_open(const struct logd_conf *conf, const char *log_directory,
 	file_close(&dir);
 	return out.trace_dir < 0 ? -1 : 0;
 }
+
+void output_close(void)
+{
+	output_flush();
+	file_close(&out.log);
+	file_close(&out.trace);
+	file_close(&out.trace_dir);
+	buf_free(&out.lines);
+	buf_free(&out.events);
+}

@@ -19,6 +19,8 @@ void output_line(struct str program, pid_t pid, struct str text);
 void output_trace(const struct trace_record *r);
 /* Writes the batch: one write(2) for each file. */
 void output_flush(void);
+/* Writes what is batched and gives everything back. */
+void output_close(void);
 /* Once a minute: removes trace files past their lifetime. */
 void output_sweep(void);
 

@@ -112,6 +112,7 @@ static void remove_output(void)
 {
 	char path[100];
 
+	output_close();
 	snprintf(path, sizeof(path), "%s/trace", dir);
 	rmdir(path);
 	unlink(log_path);
