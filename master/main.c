@@ -10,6 +10,7 @@
  *	spawn.c       what a child does until it is a program of its own
  *	generation.c  the configuration and its change (reload)
  *	control.c     the socket that the operator's command talks to
+ *	stderr.c      what is said past the log
  *	stop.c        the end
  *
  * master [-f] [-w FD] -c CONFIG_DIRECTORY. `posthouse start` runs it; with -w
@@ -76,6 +77,7 @@ static void leave_terminal(void)
 
 	for (int fd = 0; fd < 3 && null >= 0 && !master.foreground; fd++)
 		dup2(null, fd);
+	stderr_leave();
 	if (null > 2)
 		close(null);
 	file_close(&ready_fd);
@@ -104,7 +106,7 @@ static void look_ready(void *arg)
 	leave_terminal();
 }
 
-/* ---- signals and what children say on stderr ----------------------------- */
+/* ---- signals ------------------------------------------------------------- */
 
 static void child_ended(int signal_number, void *arg)
 {
@@ -138,35 +140,6 @@ static void hang_up(int signal_number, void *arg)
 	}
 	buf_free(&errors);
 	control_look();
-}
-
-/* Daemons log through logd; what comes here is from libraries, sanitizers, or
- * from before the log was there. */
-static void heard_stderr(unsigned what, void *arg)
-{
-	char text[8192];
-	ssize_t n = read(master.stderr_pipe[0], text, sizeof(text));
-	struct str rest = str_of(text, n > 0 ? (size_t)n : 0);
-
-	(void)what;
-	(void)arg;
-	while (rest.len > 0) {
-		struct str line = str_cut(&rest, '\n');
-
-		if (line.len > 0)
-			log_warning("stderr: %.*s", STR_FMT(line));
-	}
-}
-
-static void watch_stderr(void)
-{
-	if (master.foreground || pipe2(master.stderr_pipe, O_CLOEXEC) < 0)
-		return;
-	/* Nobody shall wait for master to read. */
-	file_set_nonblocking(master.stderr_pipe[0]);
-	file_set_nonblocking(master.stderr_pipe[1]);
-	loop_watch_new(
-	    master.loop, master.stderr_pipe[0], LOOP_READ, heard_stderr, NULL);
 }
 
 /* ---- the start ----------------------------------------------------------- */
@@ -311,7 +284,7 @@ int main(int argc, char **argv)
 	prepare();
 	open_services();
 	control_open();
-	watch_stderr();
+	stderr_watch();
 	open_log();
 	announce();
 
@@ -326,6 +299,7 @@ int main(int argc, char **argv)
 	loop_timer_set(ready_timer, 10);
 	loop_run(master.loop);
 
+	stderr_end();
 	control_close();
 	tree_unlock();
 	return 0;

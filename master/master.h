@@ -81,6 +81,14 @@ struct master {
 
 extern struct master master;
 
+/* ---- stderr.c ---- */
+/* Makes the pipe that is the daemons' stderr. */
+void stderr_watch(void);
+/* master's own goes to run_directory/master.err from now on. */
+void stderr_leave(void);
+/* The last that is in the pipe. */
+void stderr_end(void);
+
 /* ---- tree.c: run_directory, spool, store, log ---- */
 /* Makes what is missing, owners and modes; log_fatal. */
 void tree_make(void);

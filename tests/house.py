@@ -9,6 +9,7 @@ that start() began. Nothing but 127.0.0.1 is used.
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,18 @@ BUILD = os.environ.get("POSTHOUSE_BUILD") or os.path.join(TOP, "build")
 POSTHOUSE = os.path.join(BUILD, "bin", "posthouse")
 OFFSETS = dict(lmtp=24, smtp=25, pop3=110, imap=143, submissions=465,
                submission=587, imaps=993, pop3s=995)
+
+# What no run of the suite may leave behind: a sanitizer's report, words of the
+# C library, or a process that ended by a signal that nobody sent.
+if BUILD.rstrip("/").endswith("-san"):
+    os.environ.setdefault("ASAN_OPTIONS", "abort_on_error=1")
+    os.environ.setdefault("UBSAN_OPTIONS",
+                          "print_stacktrace=1:halt_on_error=1")
+CRASH = re.compile(
+    r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer"
+    r"|: runtime error: |stack smashing|buffer overflow detected"
+    r"|ended by signal (4|5|6|7|8|11)\b|^(free|malloc|corrupted|double)\b",
+    re.M)
 
 
 def port_is_free(port):
@@ -65,12 +78,25 @@ def wait_until(what, seconds=20, every=0.05):
         time.sleep(every)
 
 
+def with_lines(report):
+    """A sanitizer in a jail cannot read the program: the places that it names
+    by their offset, said by function and line."""
+    def place(found):
+        done = subprocess.run(
+            ["addr2line", "-f", "-s", "-e", found.group(1), found.group(2)],
+            capture_output=True, text=True)
+        return " ".join(done.stdout.split()) or found.group(0)
+    return re.sub(r"\((%s/[^ +()]*)\+(0x[0-9a-f]+)\)" % re.escape(BUILD),
+                  place, report)
+
+
 class House:
     def __init__(self, domain="example.test", users=2, password="secret",
                  port_base=None, settings=None, directory=None, start=True):
         self.domain, self.users, self.password = domain, users, password
         self.settings = dict(settings or {})
         self.keep = directory is not None
+        self.crashes_allowed = False  # by a test that makes them
         self.dir = directory or tempfile.mkdtemp(prefix="ph-", dir="/tmp")
         os.makedirs(self.dir, exist_ok=True)
         os.chmod(self.dir, 0o755)
@@ -171,8 +197,21 @@ class House:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+        crashes = self.crashes()
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
+        assert self.crashes_allowed or not crashes, crashes
+
+    def crashes(self):
+        """What daemons said as they broke: on stderr, which master keeps,
+        and what is logged about their end. "" when all is well."""
+        said = self.read("run", "master.err")
+        where = CRASH.search(said)
+        if where:
+            return with_lines(
+                said[max(0, where.start() - 2000):where.start() + 8000])
+        return "\n".join(line for line in self.log().splitlines()
+                         if CRASH.search(line))
 
     def is_ours(self, pid):
         """Still a process of this instance, not another that got its pid."""
@@ -182,13 +221,16 @@ class House:
             return False
         return exe.startswith(BUILD)
 
-    def log(self):
+    def read(self, *path):
+        """The text of a file of ours; "" when there is none."""
         try:
-            with open(os.path.join(self.dir, "log", "posthouse.log"),
-                      errors="replace") as f:
+            with open(os.path.join(self.dir, *path), errors="replace") as f:
                 return f.read()
         except OSError:
             return ""
+
+    def log(self):
+        return self.read("log", "posthouse.log")
 
     def user(self, n=0):
         return "user%d@%s" % (n, self.domain)
