@@ -215,7 +215,7 @@ enum store_result box_deliver(struct box *b, struct str delivery_id,
 
 	d.id[0] = hash64(1, delivery_id.p, delivery_id.len);
 	d.id[1] = hash64(2, delivery_id.p, delivery_id.len);
-	r = deliveries_load(b);
+	r = box_deliveries(b);
 	if (r == STORE_OK && state_delivered(&b->state, d.id))
 		return STORE_DUPLICATE;
 	if (r == STORE_OK && body->fd >= 0)

@@ -29,6 +29,7 @@ struct store *store_open_with(const char *root, const char *notify_dir,
 		return NULL;
 	s = NEW(struct store);
 	s->engine = e;
+	s->segment_rows = SEGMENT_ROWS;
 	if (notify_dir != NULL)
 		s->notify = notify_open(notify_dir);
 	return s;
@@ -87,9 +88,12 @@ enum store_result box_status(struct box *b, enum engine_status s)
 
 	if (s == ENGINE_OK)
 		return STORE_OK;
-	if (s == ENGINE_CORRUPT && b->state.why != NULL)
-		return box_fail(b, STORE_CORRUPT, "%s: %s",
-		    engine_why(b->engine), b->state.why);
+	if (s == ENGINE_CORRUPT && b->state.why != NULL) {
+		box_fail(b, STORE_CORRUPT, "%s: %s", engine_why(b->engine),
+		    b->state.why);
+		b->state.why = NULL;
+		return STORE_CORRUPT;
+	}
 	return box_fail(b, results[s], "%s", engine_why(b->engine));
 }
 
@@ -183,9 +187,23 @@ enum store_result box_folder(
 	return STORE_CORRUPT;
 }
 
+enum store_result box_deliveries(struct box *b)
+{
+	enum store_result r = deliveries_load(b);
+
+	for (int attempt = 1; attempt < 3 && r != STORE_OK; attempt++) {
+		r = box_reload(b, attempt == 2);
+		if (r != STORE_OK)
+			return r;
+		r = deliveries_load(b);
+	}
+	return r;
+}
+
 enum store_result box_maintain(struct box *b)
 {
-	if (b->frames_octets < SNAPSHOT_DUE || b->state.virtual)
+	if (b->state.virtual ||
+	    (b->frames_octets < SNAPSHOT_DUE && !b->without_snapshots))
 		return STORE_OK;
 	return snapshot_take(b);
 }

@@ -25,6 +25,7 @@
 struct store {
 	struct engine *engine;
 	struct notify *notify;
+	uint32_t segment_rows; /* of new segments; tests lower it */
 };
 
 /* A change while it is decided. */
@@ -154,6 +155,8 @@ const struct message_place *folder_place(
  * STORE_GONE when there is none. Not while a change is decided. */
 enum store_result box_folder(
     struct box *b, uint32_t mailbox, struct folder **out);
+/* deliveries_load, in the same way. */
+enum store_result box_deliveries(struct box *b);
 /* Forgets the state and reads it anew: from the newest snapshot, or without
  * any. */
 enum store_result box_reload(struct box *b, bool without_snapshots);

@@ -207,9 +207,15 @@ enum engine_status engine_read_marked(struct engine_box *b,
 {
 	bool again = true;
 
-	if (b->newest == 0) {
-		enum engine_status s = engine_attach(b);
+	/* A snapshot of another process may stand in a generation that we did
+	 * not know yet. */
+	if (b->newest == 0 || seen->generation > b->newest) {
+		enum engine_status s;
 
+		b->newest = 0;
+		s = engine_attach(b);
+		if (s == ENGINE_OK && b->newest == 0 && seen->modseq != 0)
+			s = engine_fail(b, ENGINE_GONE, "the log is gone");
 		if (s != ENGINE_OK || b->newest == 0)
 			return s;
 	}

@@ -147,20 +147,23 @@ struct folder *folder_new(
 	struct folder *f;
 	uint64_t unique;
 
-	*why = "a mailbox that exists is created";
 	if (id == 0 || state_folder(s, id) != NULL ||
-	    state_folder_named(s, name) != NULL)
+	    state_folder_named(s, name) != NULL) {
+		*why = "a mailbox that exists is created";
 		return NULL;
-	*why = "a mailbox's name";
+	}
 	if (name.len == 0 || name.len > MAILBOX_NAME_MAX ||
-	    s->folder_count >= MAILBOXES_MAX * 2)
+	    s->folder_count >= MAILBOXES_MAX * 2) {
+		*why = "a mailbox's name";
 		return NULL;
+	}
 	f = NEW(struct folder);
 	f->info.id = id;
 	f->info.name = str_of(str_dup(name), name.len);
 	f->info.uidnext = 1;
 	f->info.selectable = true;
 	f->loaded = true;
+	f->version = s->epoch << 32;
 	f->pending = buf_new(PENDING_MAX);
 	unique = hash64(s->incarnation, &f->info.id, sizeof(f->info.id));
 	snprintf(f->info.mailbox_id, sizeof(f->info.mailbox_id), "M%016llx",
@@ -329,9 +332,13 @@ static int messages_change(struct state *s, struct folder *f,
 
 /* ---- the box ---- */
 
+/* s->epoch is kept. */
 void state_init(struct state *s)
 {
+	uint64_t epoch = s->epoch + 1;
+
 	memset(s, 0, sizeof(*s));
+	s->epoch = epoch;
 	s->next_mailbox = 1;
 	s->deliveries_loaded = true; /* there are none */
 }

@@ -79,7 +79,8 @@ struct state {
 	size_t delivery_capacity;
 	/* The newest announced snapshot. */
 	struct record_snapshot snapshot;
-	uint64_t tried; /* number of one that could not be read */
+	uint64_t base; /* number of the one that this state began with, or 0 */
+	uint64_t epoch; /* counts lives of the state: versions never repeat */
 	size_t pending_octets;
 	const char *why;
 };

@@ -202,6 +202,7 @@ static enum store_result load_one(struct box *b, uint64_t number)
 	if (result != STORE_OK)
 		return result;
 	b->state.pos = h.at;
+	b->state.base = number;
 	b->state.snapshot = (struct record_snapshot){number, h.at};
 	return STORE_OK;
 }

@@ -15,7 +15,6 @@
 #define COLUMNS_MAX  ((size_t)1 << 32)
 #define SUMMARY_ROOM ((size_t)256 << 20)
 #define VERIFY_PIECE 262144u
-#define REUSE_ROWS   (SEGMENT_ROWS / 2) /* smaller ones are joined */
 #define REFS_MAX     4096
 
 struct writer {
@@ -145,15 +144,18 @@ static void put_old(
 }
 
 /* The older segment that is whole from position `at` on, or NULL. */
-static const struct segment *whole_segment(const struct folder *f, size_t at)
+static const struct segment *whole_segment(
+    const struct writer *w, const struct folder *f, size_t at)
 {
+	/* Smaller ones are joined. */
+	uint32_t least = w->b->store->segment_rows / 2;
 	const struct segment *s;
 	uint32_t where = f->where[at];
 
 	if (where & WHERE_FRESH || where % SEGMENT_ROWS != 0)
 		return NULL;
 	s = &f->segments[where / SEGMENT_ROWS];
-	return s->thinned || s->count < REUSE_ROWS ? NULL : s;
+	return s->thinned || s->count < least ? NULL : s;
 }
 
 static int put_messages(struct writer *w, struct folder *f)
@@ -161,9 +163,9 @@ static int put_messages(struct writer *w, struct folder *f)
 	size_t start = 0, at = 0; /* [start, at) waits for a new segment */
 
 	while (at < f->count) {
-		const struct segment *s = whole_segment(f, at);
+		const struct segment *s = whole_segment(w, f, at);
 
-		if (s == NULL && at - start < SEGMENT_ROWS) {
+		if (s == NULL && at - start < w->b->store->segment_rows) {
 			at++;
 			continue;
 		}
@@ -278,10 +280,12 @@ static void put_deliveries(struct writer *w)
 
 	/* Whole segments stay as they are until their last row is old. */
 	for (; old < s->delivery_segment_count &&
-	    s->delivery_segments[old].count == SEGMENT_ROWS;
-	    old++, at += SEGMENT_ROWS)
-		if (s->deliveries[at + SEGMENT_ROWS - 1].time >= oldest)
+	    s->delivery_segments[old].count >= w->b->store->segment_rows;
+	    old++) {
+		at += s->delivery_segments[old].count;
+		if (s->deliveries[at - 1].time >= oldest)
 			put_old(w, 0, &s->delivery_segments[old], NULL);
+	}
 	while (at < s->delivery_count && s->deliveries[at].time < oldest)
 		at++;
 	while (at < s->delivery_count) {
@@ -289,7 +293,7 @@ static void put_deliveries(struct writer *w)
 		size_t start = w->data.len;
 
 		for (; at < s->delivery_count &&
-		    r.segment.count < SEGMENT_ROWS; at++) {
+		    r.segment.count < w->b->store->segment_rows; at++) {
 			char row[24];
 
 			put_u64(row, s->deliveries[at].id[0]);
@@ -379,18 +383,23 @@ static enum store_result write_out(struct writer *w)
 		r = verify_part(w, SNAPSHOT_HEADER, buf_str(&w->data));
 	if (r == STORE_OK)
 		r = verify_part(w, h.summary_offset, buf_str(&w->summary));
-	if (r != STORE_OK)
-		engine_snapshot_drop(b->engine, w->number);
-	return r;
+	return r; /* also in failure the number stays taken for good */
 }
 
+struct announcement {
+	struct record_snapshot taken;
+	uint64_t before; /* the newest one when we began */
+};
+
+/* What we point into stays as long as nobody announced another one. */
 static enum store_result decide_announce(struct change *c)
 {
+	const struct announcement *a = c->arg;
 	struct record r = {.type = RECORD_SNAPSHOT};
 
-	r.snapshot = *(const struct record_snapshot *)c->arg;
-	if (c->b->state.snapshot.number >= r.snapshot.number)
-		return STORE_OK; /* a newer one is known */
+	if (c->b->state.snapshot.number != a->before)
+		return STORE_EXISTS;
+	r.snapshot = a->taken;
 	change_put(c, &r);
 	return STORE_OK;
 }
@@ -438,23 +447,31 @@ static void drop_older(struct writer *w, uint64_t before)
 static enum store_result take(struct writer *w)
 {
 	struct box *b = w->b;
-	struct record_snapshot taken = {w->number, b->state.pos};
-	struct change c = {.decide = decide_announce, .arg = &taken};
-	uint64_t before = b->state.snapshot.number;
+	struct announcement a = {
+	    {w->number, b->state.pos}, b->state.snapshot.number};
+	struct change c = {.decide = decide_announce, .arg = &a};
 	enum store_result r = put_box(w);
 
 	if (r == STORE_OK)
 		r = write_out(w);
-	if (r == STORE_EXISTS)
-		return STORE_OK;
+	if (r != STORE_OK)
+		return r;
+	r = box_change(b, &c);
 	if (r == STORE_OK)
-		r = box_change(b, &c);
-	if (r == STORE_OK)
-		drop_older(w, before);
+		drop_older(w, a.before);
 	return r;
 }
 
-enum store_result snapshot_take(struct box *b)
+/* A state that began with a snapshot which is not the newest any more may
+ * point at files that are gone. */
+static enum store_result rebase(struct box *b)
+{
+	return b->state.base != 0 && b->state.base < b->state.snapshot.number
+	    ? box_reload(b, false)
+	    : STORE_OK;
+}
+
+static enum store_result take_once(struct box *b)
 {
 	struct writer w = {.b = b,
 	    .data = buf_new(COLUMNS_MAX),
@@ -462,6 +479,8 @@ enum store_result snapshot_take(struct box *b)
 	enum store_result r = box_refresh(b);
 	uint64_t newest;
 
+	if (r == STORE_OK)
+		r = rebase(b);
 	if (r == STORE_OK)
 		r = box_status(b,
 		    engine_snapshot_newest(b->engine, UINT64_MAX, &newest));
@@ -471,8 +490,26 @@ enum store_result snapshot_take(struct box *b)
 	r = take(&w);
 	buf_free(&w.data);
 	buf_free(&w.summary);
-	/* Nobody looks: keep the summary alone. */
-	if (r == STORE_OK && b->views == 0)
-		r = box_reload(b, false);
 	return r;
+}
+
+enum store_result snapshot_take(struct box *b)
+{
+	enum store_result r = take_once(b);
+
+	if (r == STORE_EXISTS) /* another process was faster */
+		return STORE_OK;
+	if (r == STORE_GONE || r == STORE_CORRUPT) {
+		/* An older snapshot fails us: the log has it all. */
+		r = box_reload(b, true);
+		if (r == STORE_OK)
+			r = take_once(b);
+		if (r == STORE_EXISTS)
+			return STORE_OK;
+	}
+	if (r != STORE_OK)
+		return r;
+	b->without_snapshots = false;
+	/* Nobody looks: keep the summary alone. */
+	return b->views == 0 ? box_reload(b, false) : STORE_OK;
 }
