@@ -80,7 +80,8 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 	if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
 		s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
 	if (s == ENGINE_OK &&
-	    (!b->checked || m->holder_pid != 0 || m->at != a->seen->length)) {
+	    (!b->checked || b->doubtful || m->holder_pid != 0 ||
+	        m->at != a->seen->length)) {
 		s = engine_recover(b, a->seen, a->on_frame, a->arg);
 		if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
 			s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
@@ -161,16 +162,16 @@ static enum engine_status write_frame(struct append *a, struct mark *m,
 	buf_free(&out);
 	if (s == ENGINE_OK && b->io->fdatasync(g->fd) < 0) {
 		engine_fail_errno(b, "sync");
-		b->checked = false; /* and the holder stays: look there */
+		b->doubtful = true; /* and the holder stays: look there */
 		return ENGINE_UNKNOWN;
 	}
 	if (s == ENGINE_OK)
 		m->at += f->length;
 	else
-		b->checked = false;
+		b->doubtful = true;
 	m->holder_pid = m->holder_start = 0;
 	if (engine_mark_write(b, g, m) < 0)
-		b->checked = false; /* a lower bound all the same */
+		b->doubtful = true; /* a lower bound all the same */
 	return s;
 }
 
@@ -205,7 +206,7 @@ static enum engine_status append_locked(struct append *a)
 		return engine_fail(
 		    b, ENGINE_CORRUPT, "the new records make no sense");
 	*a->seen = info.after;
-	b->checked = true;
+	b->checked = true; /* of a new account */
 	return ENGINE_OK;
 }
 

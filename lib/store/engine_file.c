@@ -165,7 +165,7 @@ void engine_detach(struct engine_box *b)
 	file_close(&b->dir);
 	b->object[0] = '\0';
 	b->incarnation = b->newest = 0;
-	b->checked = b->session = false;
+	b->checked = b->session = b->doubtful = false;
 }
 
 void engine_box_close(struct engine_box **b)

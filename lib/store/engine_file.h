@@ -69,6 +69,7 @@ struct engine_box {
 	struct generation generations[GENERATIONS_OPEN];
 	uint64_t clock; /* counts uses of generations */
 	bool checked;   /* what stands behind the mark was looked at */
+	bool doubtful;  /* it must be completed before the next frame */
 	bool session;   /* engine_session_lock */
 	uint64_t writer, sequence, pid, started;
 	int object_fd; /* the blob or snapshot last read */

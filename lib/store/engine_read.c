@@ -345,6 +345,7 @@ enum engine_status engine_recover(struct engine_box *b,
 	if (s != ENGINE_OK)
 		return s;
 	b->checked = true;
+	b->doubtful = false;
 	if (m.at == seen->length && m.holder_pid == 0)
 		return ENGINE_OK;
 	m.at = seen->length;
@@ -367,12 +368,15 @@ static enum engine_status first_look(struct engine_box *b,
 	b->checked = true;
 	if (s != ENGINE_OK)
 		return s;
+	b->doubtful = true;
 	if (engine_mark_read(b, g, &m) == 0 && m.at != 0 &&
 	    (seen->length >= MARK_AT - sizeof(p) ||
 	        (engine_io_read(b->io, g->fd, p, sizeof(p), seen->length) ==
 	                0 &&
-	            get_u32(p) == 0)))
+	            get_u32(p) == 0))) {
+		b->doubtful = false;
 		return ENGINE_OK;
+	}
 	if (engine_box_prepare(b) != ENGINE_OK ||
 	    engine_lock(b, deadline_in(RECOVER_MS)) != ENGINE_OK)
 		return ENGINE_OK; /* read-only, or somebody is at it */

@@ -207,7 +207,7 @@ static void set_mark(int fd, uint64_t mark)
 
 static void the_last_frame_is_cut_at_every_byte(void **state)
 {
-	unsigned char frame[4096], zero[4096] = {0};
+	unsigned char frame[4096], tail_now[4096], zero[4096] = {0};
 	uint64_t before, end;
 	struct box *b;
 	int fd;
@@ -235,6 +235,8 @@ static void the_last_frame_is_cut_at_every_byte(void **state)
 			continue;
 		/* Torn: zeroed, and the next delivery takes its place. */
 		assert_int_equal(mark_of(fd), before);
+		get_at(fd, tail_now, end - before, before);
+		assert_memory_equal(tail_now, zero, end - before);
 		open_box(&b);
 		assert_int_equal(deliver_id(b, "3"), STORE_OK);
 		box_close(&b);
@@ -260,9 +262,10 @@ static void a_frame_without_its_body_is_none(void **state)
 	open_box(&b);
 	assert_int_equal(deliver_id(b, "3"), STORE_OK);
 	box_close(&b);
-	/* The head reached the disk, of the body nothing. */
+	/* The head reached the disk, of the body nothing but its length. */
 	set_mark(fd, before);
 	assert_int_equal(ftruncate(fd, st.st_size), 0);
+	assert_int_equal(ftruncate(fd, st.st_size + 4096), 0);
 	assert_int_equal(opened(), 2);
 	open_box(&b);
 	assert_int_equal(deliver_id(b, "3"), STORE_OK);
