@@ -2,11 +2,11 @@
 /* A message's bytes on their way in. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "core/checksum.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/id.h"
 #include "core/memory.h"
 #include "mail/header.h"
 #include "mail/mime.h"
@@ -210,15 +210,15 @@ static enum store_result parse_blob(struct store_body *body)
 enum store_result body_ready(struct store_body *body)
 {
 	enum store_result r = STORE_OK;
+	struct id unique;
 
 	if (body->failed)
 		return errno == ENOSPC ? STORE_NO_SPACE : STORE_ERROR;
 	if (body->ready)
 		return STORE_OK;
 	body->place = (struct message_place){.crc = body->crc};
-	if (getrandom(&body->place.email_id, sizeof(body->place.email_id),
-	    0) < 0)
-		return box_fail(body->b, STORE_ERROR, "no random octets");
+	unique = id_new();
+	body->place.email_id = hash64(0, unique.text, ID_LEN);
 	if (body->fd >= 0) {
 		if (body->bytes.len > 0 && flush(body) < 0)
 			return errno == ENOSPC ? STORE_NO_SPACE : STORE_ERROR;

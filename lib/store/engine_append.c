@@ -76,13 +76,12 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 		    .generation = 1, .length = FRAMES_AT, .bodies = HEAD_SIZE};
 		return ENGINE_OK;
 	}
-	s = engine_generation(b, a->seen->generation, &g);
-	if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
-		s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
-	if (s == ENGINE_OK &&
-	    (!b->checked || b->doubtful || m->holder_pid != 0 ||
+	*m = b->mark; /* nobody writes it while we hold the lock */
+	if ((!b->checked || b->doubtful || m->holder_pid != 0 ||
 	        m->at != a->seen->length)) {
 		s = engine_recover(b, a->seen, a->on_frame, a->arg);
+		if (s == ENGINE_OK)
+			s = engine_generation(b, a->seen->generation, &g);
 		if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
 			s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
 	}

@@ -71,6 +71,7 @@ struct engine_box {
 	bool checked;   /* what stands behind the mark was looked at */
 	bool doubtful;  /* it must be completed before the next frame */
 	bool session;   /* engine_session_lock */
+	struct mark mark; /* of the newest generation when it was last read */
 	uint64_t writer, sequence, pid, started;
 	int object_fd; /* the blob or snapshot last read */
 	char object[64];

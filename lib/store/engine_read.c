@@ -194,6 +194,7 @@ static enum engine_status read_newest(struct engine_box *b,
 		return s == ENGINE_GONE ? ENGINE_GONE : s;
 	if (engine_mark_read(b, g, &m) < 0)
 		return engine_fail(b, ENGINE_CORRUPT, "no durable mark");
+	b->mark = m;
 	if (m.state == STATE_REMOVED)
 		return engine_fail(b, ENGINE_GONE, "the account was removed");
 	if (m.at == 0) /* damaged: frames are proven one by one */
