@@ -73,13 +73,13 @@ void cache_maintain(struct cache *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		struct cache_entry *e = &c->entries[i];
-		enum store_result r =
-		    e->box == NULL ? STORE_OK : box_maintain(e->box);
+		enum store_result r = e->box == NULL ? STORE_OK
+						     : box_maintain(e->box);
 
 		if (r == STORE_OK || r == STORE_BUSY)
 			continue;
-		log_warning("mailbox %s: snapshot: %s", e->account,
-		    store_why(e->box));
+		log_warning(
+		    "mailbox %s: snapshot: %s", e->account, store_why(e->box));
 		entry_close(e);
 	}
 }

@@ -19,7 +19,7 @@ struct cache {
 	struct cache_entry *entries;
 	size_t count; /* places */
 	uint64_t clock;
-	size_t due;   /* index of the box to maintain, or count */
+	size_t due; /* index of the box to maintain, or count */
 };
 
 void cache_init(struct cache *c, struct store *store, size_t boxes);

@@ -14,26 +14,24 @@ bool loops(struct str header, struct str address)
 	int next;
 
 	while ((next = header_next(&header, &field)) != 0)
-		if (next == 1 &&
-		    str_case_eq(field.name, STR("Delivered-To")) &&
+		if (next == 1 && str_case_eq(field.name, STR("Delivered-To")) &&
 		    str_case_eq(str_trim(field.value), address))
 			return true;
 	return false;
 }
 
 /* What happened in the store, as a result for the sender's side. */
-static struct dsn explain(enum store_result result, struct box *b,
-    const struct local_conf *conf)
+static struct dsn explain(
+    enum store_result result, struct box *b, const struct local_conf *conf)
 {
 	const char *why = b != NULL ? store_why(b) : "cannot be opened";
 
 	switch (result) {
 	case STORE_OK:
-		return dsn_make(
-		    DSN_DELIVERED, "2.1.5", "delivered to mailbox");
+		return dsn_make(DSN_DELIVERED, "2.1.5", "delivered to mailbox");
 	case STORE_DUPLICATE:
-		return dsn_make(DSN_DELIVERED, "2.1.5",
-		    "delivered to mailbox before");
+		return dsn_make(
+		    DSN_DELIVERED, "2.1.5", "delivered to mailbox before");
 	case STORE_OVER_QUOTA:
 		return conf->quota_full_tempfail
 		    ? dsn_make(DSN_DEFERRED, "4.2.2", "mailbox full")
@@ -71,8 +69,8 @@ static int compose(const struct request *r, const struct deliver_to *to,
 		return -1;
 	return r->small
 	    ? store_body_add(body, r->content.p, r->file.body.length)
-	    : store_body_add_file(body, r->fd, r->file.body.offset,
-	          r->file.body.length);
+	    : store_body_add_file(
+		  body, r->fd, r->file.body.offset, r->file.body.length);
 }
 
 static enum store_result store(

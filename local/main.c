@@ -58,7 +58,7 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 	double delay = now > since ? (double)(now - since) / 1000 : 0;
 
 	log_info("%s: to=<%.*s>, relay=local, delay=%.2f, dsn=%s, status=%s "
-	         "(%s)",
+		 "(%s)",
 	    request.queue_id.text, STR_FMT(to->address), delay,
 	    dsn->action == DSN_DELIVERED ? "2.0.0" : dsn->code,
 	    status[dsn->action], dsn->text);
@@ -94,8 +94,8 @@ static int run(struct ipc *c, uint64_t count)
 	if (request_read(&request) == 0)
 		request.why = NULL;
 	for (size_t i = 0; i < request.count; i++) {
-		struct dsn dsn =
-		    deliver_one(&request, &request.to[i], &boxes, &conf);
+		struct dsn dsn = deliver_one(
+		    &request, &request.to[i], &boxes, &conf);
 
 		report(&request.to[i], &dsn);
 		if (answer(c, &request.to[i], &dsn) < 0)
@@ -119,9 +119,8 @@ static int take(struct ipc *c, const struct ipc_type *type, const void *msg)
 	if (type == &deliver_end) {
 		const struct deliver_end *end = msg;
 
-		return end->request == request.head.request
-		    ? run(c, end->count)
-		    : -1;
+		return end->request == request.head.request ? run(c, end->count)
+							    : -1;
 	}
 	if (type == &deliver_collect) {
 		/* Nothing is ever held: it was answered, or is tried again. */
@@ -130,8 +129,8 @@ static int take(struct ipc *c, const struct ipc_type *type, const void *msg)
 
 		if (ipc_put(c, &deliver_collected, &done) < 0)
 			return -1;
-		return ipc_flush(c, deadline_in(
-		           daemon_house()->ipc_timeout)) == IPC_OK
+		return ipc_flush(c, deadline_in(daemon_house()->ipc_timeout)) ==
+			IPC_OK
 		    ? 0
 		    : -1;
 	}
@@ -150,8 +149,8 @@ static void serve(struct conn *conn)
 		if (!ipc_has_input(c) && request.head.request == 0 &&
 		    daemon_idle(ipc_fd(c)) == 0)
 			break;
-		r = ipc_wait(c, &type, &msg,
-		    deadline_in(daemon_house()->ipc_timeout));
+		r = ipc_wait(
+		    c, &type, &msg, deadline_in(daemon_house()->ipc_timeout));
 		if (r == IPC_OK && take(c, type, msg) < 0)
 			break;
 		if (r == IPC_BROKEN)

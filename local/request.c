@@ -7,9 +7,9 @@
 #include "core/file.h"
 #include "core/memory.h"
 
-#define ARENA_MAX   ((size_t)64 << 20)
-#define SMALL_MAX   ((size_t)1 << 20) /* bodies kept in memory */
-#define HEADER_MAX  ((size_t)16 << 20)
+#define ARENA_MAX  ((size_t)64 << 20)
+#define SMALL_MAX  ((size_t)1 << 20) /* bodies kept in memory */
+#define HEADER_MAX ((size_t)16 << 20)
 
 void request_init(struct request *r)
 {
@@ -113,7 +113,7 @@ int request_read(struct request *r)
 	} else if (header->offset >= body->offset + body->length &&
 	    gap < QUEUE_PREAMBLE) {
 		if (read_extent(r, body->offset,
-		    header->offset + header->length - body->offset) < 0)
+			header->offset + header->length - body->offset) < 0)
 			return -1;
 	} else if (read_extent(r, body->offset, body->length) < 0 ||
 	    read_extent(r, header->offset, header->length) < 0) {

@@ -12,18 +12,18 @@
 #include "local/local_conf.h"
 
 struct request {
-	struct deliver head;    /* strings in the arena */
-	struct deliver_to *to;  /* strings in the arena */
+	struct deliver head;   /* strings in the arena */
+	struct deliver_to *to; /* strings in the arena */
 	size_t count, room;
-	int fd;                 /* the queue file, ours; -1: none */
+	int fd; /* the queue file, ours; -1: none */
 	struct id queue_id, session;
 	struct arena arena;
 	/* The content, read once for all recipients. */
 	struct queue_file file;
-	struct buf content;     /* the body when it is small, then the header */
+	struct buf content; /* the body when it is small, then the header */
 	struct str header;
 	bool small;
-	const char *why;        /* the content cannot be read */
+	const char *why; /* the content cannot be read */
 };
 
 void request_init(struct request *r);

@@ -32,8 +32,9 @@ static void put_message(struct change *c, uint32_t mailbox, uint32_t uid,
 	r.message.mailbox = mailbox;
 	r.message.m = (struct message){
 	    .uid = uid,
-	    .flags = flags & (FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED |
-	        FLAG_DELETED | FLAG_DRAFT),
+	    .flags = flags &
+		(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED |
+		    FLAG_DRAFT),
 	    .keywords = keywords,
 	    .modseq = c->modseq,
 	    .size = body->len,
@@ -83,8 +84,8 @@ static enum store_result decide_append(struct change *c)
 		struct append_item *item = &a->items[i];
 		uint64_t keywords;
 
-		r = change_keywords(c, f, item->keywords, item->keyword_count,
-		    &keywords);
+		r = change_keywords(
+		    c, f, item->keywords, item->keyword_count, &keywords);
 		if (r != STORE_OK)
 			return r;
 		body_place(item->body, c);
@@ -145,7 +146,7 @@ static enum store_result target(struct change *c,
 		return r;
 	if (item->create && r != STORE_BAD_NAME &&
 	    change_create(c, item->mailbox, USE_NONE, &made->info.id,
-	        &made->info.uidvalidity) == STORE_OK) {
+		&made->info.uidvalidity) == STORE_OK) {
 		made->info.uidnext = 1;
 		*out = made;
 		return STORE_OK;
@@ -205,11 +206,13 @@ static enum store_result decide_deliver(struct change *c)
 }
 
 enum store_result box_deliver(struct box *b, struct str delivery_id,
-    struct store_body *body, int64_t internal_date,
-    struct deliver_item *items, size_t count)
+    struct store_body *body, int64_t internal_date, struct deliver_item *items,
+    size_t count)
 {
-	struct deliver d = {.body = body, .date = internal_date,
-	    .items = items, .count = count};
+	struct deliver d = {.body = body,
+	    .date = internal_date,
+	    .items = items,
+	    .count = count};
 	struct change c = {.decide = decide_deliver, .arg = &d};
 	enum store_result r;
 

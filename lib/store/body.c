@@ -55,8 +55,8 @@ static int flush(struct store_body *body)
 	uint64_t at = body->len - body->bytes.len;
 
 	if (body->fd < 0) {
-		enum engine_status s =
-		    engine_blob_new(b->engine, body->id, &body->fd);
+		enum engine_status s = engine_blob_new(
+		    b->engine, body->id, &body->fd);
 
 		if (s != ENGINE_OK) {
 			box_status(b, s);
@@ -64,11 +64,11 @@ static int flush(struct store_body *body)
 			return -1;
 		}
 	}
-	if (file_pwrite_full(body->fd, body->bytes.p, body->bytes.len, at) < 0) {
+	if (file_pwrite_full(body->fd, body->bytes.p, body->bytes.len, at) <
+	    0) {
 		int saved = errno;
 
-		box_fail(b, STORE_ERROR, "writing a blob: %s",
-		    strerror(saved));
+		box_fail(b, STORE_ERROR, "writing a blob: %s", strerror(saved));
 		errno = saved;
 		return -1;
 	}
@@ -154,8 +154,7 @@ static uint64_t hash_id(struct str header, struct str name)
 	if (!header_find(header, name, &field))
 		return 0;
 	/* The last one: of References that is the parent. */
-	field.value = str_skip(
-	    field.value, str_find_last(field.value, '<'));
+	field.value = str_skip(field.value, str_find_last(field.value, '<'));
 	id = header_message_id(field.value);
 	return id.len == 0 ? 0 : hash64(0, id.p, id.len);
 }
@@ -222,8 +221,8 @@ enum store_result body_ready(struct store_body *body)
 	if (body->fd >= 0) {
 		if (body->bytes.len > 0 && flush(body) < 0)
 			return errno == ENOSPC ? STORE_NO_SPACE : STORE_ERROR;
-		r = box_status(body->b,
-		    engine_blob_sync(body->b->engine, body->fd));
+		r = box_status(
+		    body->b, engine_blob_sync(body->b->engine, body->fd));
 		if (r == STORE_OK)
 			r = parse_blob(body);
 		body->place.kind = PLACE_BLOB;

@@ -15,8 +15,7 @@ static const char *const result_names[] = {"ok", "duplicate", "no mailbox",
 
 const char *store_result_name(enum store_result r)
 {
-	return (size_t)r < ARRAY_LEN(result_names) ? result_names[r]
-	                                           : "error";
+	return (size_t)r < ARRAY_LEN(result_names) ? result_names[r] : "error";
 }
 
 struct store *store_open_with(const char *root, const char *notify_dir,
@@ -133,8 +132,8 @@ static enum store_result start(struct box *b)
 
 static enum store_result read_on(struct box *b)
 {
-	return box_status(b,
-	    engine_read(b->engine, &b->state.pos, on_frame, b));
+	return box_status(
+	    b, engine_read(b->engine, &b->state.pos, on_frame, b));
 }
 
 enum store_result box_refresh(struct box *b)
@@ -208,8 +207,8 @@ enum store_result box_maintain(struct box *b)
 	return snapshot_take(b);
 }
 
-enum store_result box_open(struct store *s, struct str account,
-    int64_t deadline, struct box **out)
+enum store_result box_open(
+    struct store *s, struct str account, int64_t deadline, struct box **out)
 {
 	struct box *b;
 	enum store_result r;
@@ -290,8 +289,8 @@ uint64_t change_body(struct change *c, const void *p, size_t len)
 		return at;
 	if (c->body_count == c->body_room) {
 		c->body_room = c->body_room == 0 ? 8 : c->body_room * 2;
-		c->bodies =
-		    mem_resize(c->bodies, c->body_room, sizeof(*c->bodies));
+		c->bodies = mem_resize(
+		    c->bodies, c->body_room, sizeof(*c->bodies));
 	}
 	c->bodies[c->body_count++] = (struct iovec){base.to, len};
 	c->at += len;
@@ -305,11 +304,11 @@ enum store_result change_quota(
 	const struct box_usage *used = &b->state.usage;
 
 	if ((b->quota.octets != 0 &&
-	        (used->octets > b->quota.octets ||
-	            octets > b->quota.octets - used->octets)) ||
+		(used->octets > b->quota.octets ||
+		    octets > b->quota.octets - used->octets)) ||
 	    (b->quota.messages != 0 &&
-	        (used->messages > b->quota.messages ||
-	            messages > b->quota.messages - used->messages)))
+		(used->messages > b->quota.messages ||
+		    messages > b->quota.messages - used->messages)))
 		return STORE_OVER_QUOTA;
 	return STORE_OK;
 }
@@ -349,8 +348,8 @@ static enum store_result define(
 		return box_fail(c->b, STORE_LIMIT,
 		    "a mailbox has at most %d keywords", MAILBOX_KEYWORDS_MAX);
 	*index = (uint32_t)next;
-	c->keywords[c->keyword_count++] =
-	    (struct new_keyword){f->info.id, *index, name};
+	c->keywords[c->keyword_count++] = (struct new_keyword){
+	    f->info.id, *index, name};
 	r.keyword = (struct record_keyword){f->info.id, *index, name};
 	change_put(c, &r);
 	return STORE_OK;
@@ -390,8 +389,7 @@ static int decide(
 	arena_clear(&c->arena);
 	c->records = 0;
 	if (b->state.virtual)
-		c->records = state_default_put(
-		    &b->state, &b->heads, c->modseq);
+		c->records = state_default_put(&b->state, &b->heads, c->modseq);
 	c->refused = c->decide(c);
 	if (c->refused == STORE_OK && b->heads.overflow)
 		c->refused = box_fail(b, STORE_LIMIT, "too much at once");
@@ -438,8 +436,7 @@ enum store_result box_change(struct box *b, struct change *c)
 	c->bodies = NULL;
 	c->body_room = 0;
 	if (r == STORE_OK && c->records > 0 && b->store->notify != NULL)
-		notify_send(
-		    b->store->notify, str_from(b->account), c->modseq);
+		notify_send(b->store->notify, str_from(b->account), c->modseq);
 	return r;
 }
 

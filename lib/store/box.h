@@ -13,14 +13,14 @@
 #include "store/mailbox.h"
 #include "store/notify.h"
 
-#define INLINE_MAX    262144u /* larger bodies are blobs */
-#define LOCK_WAIT_MS  10000
-#define HEADS_ROOM    ((size_t)200 << 20)
-#define SNAPSHOT_DUE  65536u  /* octets of frames behind the last one */
-#define DELIVERY_KEPT (12 * 86400) /* seconds: queue lifetime and a week */
-#define VANISHED_KEPT (7 * 86400)  /* seconds */
+#define INLINE_MAX        262144u /* larger bodies are blobs */
+#define LOCK_WAIT_MS      10000
+#define HEADS_ROOM        ((size_t)200 << 20)
+#define SNAPSHOT_DUE      65536u /* octets of frames behind the last one */
+#define DELIVERY_KEPT     (12 * 86400) /* seconds: queue lifetime and a week */
+#define VANISHED_KEPT     (7 * 86400)  /* seconds */
 #define NEW_MAILBOXES_MAX 128
-#define CACHE_MAX     ((size_t)4 << 20)
+#define CACHE_MAX         ((size_t)4 << 20)
 
 struct store {
 	struct engine *engine;
@@ -35,8 +35,8 @@ struct change {
 	enum store_result (*decide)(struct change *c);
 	void *arg;
 	struct box *b;
-	uint64_t modseq;          /* of what is decided */
-	uint64_t generation, at;  /* where the next body will begin */
+	uint64_t modseq;         /* of what is decided */
+	uint64_t generation, at; /* where the next body will begin */
 	uint32_t records;
 	struct iovec *bodies;
 	size_t body_count, body_room;
@@ -79,9 +79,9 @@ struct store_body {
 	uint64_t len;
 	uint32_t crc;
 	bool failed;
-	bool ready; /* synced (blob) and parsed */
-	bool kept;  /* a frame names the blob */
-	struct buf cache; /* ENVELOPE, BODYSTRUCTURE, BODY */
+	bool ready;                 /* synced (blob) and parsed */
+	bool kept;                  /* a frame names the blob */
+	struct buf cache;           /* ENVELOPE, BODYSTRUCTURE, BODY */
 	struct message_place place; /* lengths and hashes; places of the last
 	                             * frame that it went into */
 };
@@ -91,9 +91,8 @@ enum store_result body_ready(struct store_body *body);
 /* Puts it into the frame being decided and completes body->place. */
 void body_place(struct store_body *body, struct change *c);
 
-enum store_result box_fail(
-    struct box *b, enum store_result r, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+enum store_result box_fail(struct box *b, enum store_result r,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
 enum store_result box_status(struct box *b, enum engine_status s);
 
 /* Lock, catch up, decide, write, sync, notify. */
@@ -113,8 +112,7 @@ enum store_result change_create(struct change *c, struct str name,
     enum special_use use, uint32_t *id, uint32_t *uidvalidity);
 /* One mailbox, as it is said; its name is copied. */
 enum store_result change_create_one(struct change *c, struct str name,
-    enum special_use use, bool selectable, uint32_t *id,
-    uint32_t *uidvalidity);
+    enum special_use use, bool selectable, uint32_t *id, uint32_t *uidvalidity);
 /* Moves every message into a mailbox made in this frame, from uid 1 on. */
 enum store_result change_move_all(
     struct change *c, struct folder *from, uint32_t to);

@@ -6,9 +6,8 @@
 #include "core/memory.h"
 #include "store/box.h"
 
-#define FLAGS_ALL                                                         \
-	(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED |        \
-	    FLAG_DRAFT)
+#define FLAGS_ALL                                                              \
+	(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT)
 
 static enum store_result find(
     struct change *c, uint32_t mailbox, struct folder **out)
@@ -122,8 +121,8 @@ static void put_flags(struct change *c, uint32_t mailbox,
 	free(uids);
 }
 
-static void put_all_flags(struct change *c, uint32_t mailbox,
-    struct target *targets, size_t count)
+static void put_all_flags(
+    struct change *c, uint32_t mailbox, struct target *targets, size_t count)
 {
 	qsort(targets, count, sizeof(*targets), by_flags);
 	for (size_t i = 0; i < count;) {
@@ -141,7 +140,7 @@ static uint64_t combine(enum flag_op op, uint64_t old, uint64_t given)
 {
 	return op == FLAGS_SET ? given
 	    : op == FLAGS_ADD  ? old | given
-	                       : old & ~given;
+			       : old & ~given;
 }
 
 /* Removing a keyword that the mailbox does not know must not define it. */
@@ -183,8 +182,7 @@ static enum store_result decide_store(struct change *c)
 		const struct message *m = &f->messages[at[i]];
 		struct target t = {.uid = m->uid, .m = m};
 
-		if (s->unchanged_since != 0 &&
-		    m->modseq > s->unchanged_since) {
+		if (s->unchanged_since != 0 && m->modseq > s->unchanged_since) {
 			s->modified[s->modified_count++] = m->uid;
 			continue;
 		}
@@ -200,11 +198,10 @@ static enum store_result decide_store(struct change *c)
 	return STORE_OK;
 }
 
-enum store_result box_store(struct box *b, uint32_t mailbox,
-    struct uid_set set, enum flag_op op, uint32_t flags,
-    const struct str *keywords, size_t keyword_count,
-    uint64_t unchanged_since, struct arena *arena, struct uid_set *modified,
-    uint64_t *modseq)
+enum store_result box_store(struct box *b, uint32_t mailbox, struct uid_set set,
+    enum flag_op op, uint32_t flags, const struct str *keywords,
+    size_t keyword_count, uint64_t unchanged_since, struct arena *arena,
+    struct uid_set *modified, uint64_t *modseq)
 {
 	struct store_change s = {.mailbox = mailbox,
 	    .set = set,
@@ -278,8 +275,7 @@ static enum store_result decide_expunge(struct change *c)
 	e->uids = mem_array(count, sizeof(*e->uids));
 	e->count = 0;
 	for (size_t i = 0; i < count; i++) {
-		const struct message *m =
-		    &f->messages[at != NULL ? at[i] : i];
+		const struct message *m = &f->messages[at != NULL ? at[i] : i];
 
 		if (e->whatever || m->flags & FLAG_DELETED)
 			e->uids[e->count++] = m->uid;
@@ -290,8 +286,7 @@ static enum store_result decide_expunge(struct change *c)
 	return STORE_OK;
 }
 
-static enum store_result expunge(
-    struct box *b, struct expunge_change *e)
+static enum store_result expunge(struct box *b, struct expunge_change *e)
 {
 	struct change c = {.decide = decide_expunge, .arg = e};
 
@@ -368,8 +363,8 @@ static enum store_result put_copies(struct change *c, struct folder *from,
 	result = map_keywords(c, from, to, used, map);
 	for (size_t i = 0; i < count && result == STORE_OK; i++) {
 		struct record r = {.type = RECORD_MESSAGE};
-		const struct message_place *place =
-		    folder_place(c->b, from, at[i]);
+		const struct message_place *place = folder_place(
+		    c->b, from, at[i]);
 
 		if (place == NULL)
 			return STORE_CORRUPT;
@@ -468,9 +463,9 @@ enum store_result box_copy(struct box *b, uint32_t from, struct uid_set set,
 		*uidvalidity = x.uidvalidity;
 	if (r == STORE_OK &&
 	    ((from_uids != NULL &&
-	         arena_uids(arena, x.from_uids, x.count, from_uids) < 0) ||
-	        (to_uids != NULL &&
-	            arena_uids(arena, x.to_uids, x.count, to_uids) < 0)))
+		 arena_uids(arena, x.from_uids, x.count, from_uids) < 0) ||
+		(to_uids != NULL &&
+		    arena_uids(arena, x.to_uids, x.count, to_uids) < 0)))
 		r = box_fail(b, STORE_ERROR, "out of memory");
 	free(x.from_uids);
 	free(x.to_uids);

@@ -62,8 +62,8 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 {
 	struct engine_box *b = a->b;
 	struct generation *g;
-	enum engine_status s =
-	    engine_read_marked(b, a->seen, a->on_frame, a->arg);
+	enum engine_status s = engine_read_marked(
+	    b, a->seen, a->on_frame, a->arg);
 
 	*m = (struct mark){.at = FRAMES_AT};
 	if (s != ENGINE_OK)
@@ -78,7 +78,7 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 	}
 	*m = b->mark; /* nobody writes it while we hold the lock */
 	if ((!b->checked || b->doubtful || m->holder_pid != 0 ||
-	        m->at != a->seen->length)) {
+		m->at != a->seen->length)) {
 		s = engine_recover(b, a->seen, a->on_frame, a->arg);
 		if (s == ENGINE_OK)
 			s = engine_generation(b, a->seen->generation, &g);
@@ -87,8 +87,8 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 	}
 	if (s == ENGINE_OK &&
 	    (m->state == STATE_SEALING ||
-	        a->seen->length >= b->engine->seal_frames ||
-	        a->seen->bodies >= b->engine->seal_bodies))
+		a->seen->length >= b->engine->seal_frames ||
+		a->seen->bodies >= b->engine->seal_bodies))
 		s = seal(a, m);
 	return s;
 }
@@ -120,8 +120,7 @@ static int write_bodies(struct engine_box *b, const struct generation *g,
 		at += in->heads.len;
 	}
 	for (size_t i = 0; i < count; i++)
-		f->body_crc = crc32c(
-		    f->body_crc, v[i].iov_base, v[i].iov_len);
+		f->body_crc = crc32c(f->body_crc, v[i].iov_base, v[i].iov_len);
 	f->body_start = seen->bodies;
 	f->body_end = at;
 	result = at == seen->bodies
@@ -155,7 +154,7 @@ static enum engine_status write_frame(struct append *a, struct mark *m,
 	} else {
 		engine_frame_build(b, a->seen, f, &out);
 		if (engine_io_write(
-		        b->io, g->fd, out.p, out.len, a->seen->length) < 0)
+			b->io, g->fd, out.p, out.len, a->seen->length) < 0)
 			s = engine_fail_errno(b, "writing a frame");
 	}
 	buf_free(&out);

@@ -49,7 +49,7 @@ enum engine_status engine_fail_errno(struct engine_box *b, const char *what)
 
 	snprintf(b->why, sizeof(b->why), "%s: %s", what, strerror(error));
 	return error == ENOSPC || error == EDQUOT ? ENGINE_NO_SPACE
-	                                          : ENGINE_DOWN;
+						  : ENGINE_DOWN;
 }
 
 const char *engine_why(const struct engine_box *b)
@@ -76,8 +76,8 @@ static uint64_t random_u64(void)
 
 static bool plain(char c)
 {
-	return ascii_alnum(c) || c == '@' || c == '.' || c == '_' ||
-	    c == '+' || c == '-' || c == '=';
+	return ascii_alnum(c) || c == '@' || c == '.' || c == '_' || c == '+' ||
+	    c == '-' || c == '=';
 }
 
 /* The directory's name: unusual octets as %XX, long ones cut and hashed. */
@@ -91,8 +91,8 @@ static void escape(struct str account, char out[256])
 		if (plain(c) && !(c == '.' && i == 0))
 			out[len++] = c;
 		else
-			len += (size_t)snprintf(out + len, 4, "%%%02X",
-			    (unsigned)(unsigned char)c);
+			len += (size_t)snprintf(
+			    out + len, 4, "%%%02X", (unsigned)(unsigned char)c);
 	}
 	out[len] = '\0';
 	if (len >= NAME_WHOLE)
@@ -262,8 +262,7 @@ static enum engine_status header_check(struct engine_box *b,
 	if (get_u32(p + AT_CRC) != crc32c(0, p, AT_CRC))
 		return engine_fail(b, ENGINE_CORRUPT, "header: checksum");
 	if (get_u32(p + AT_VERSION) != ENGINE_VERSION ||
-	    get_u32(p + AT_FLAGS) != 0 ||
-	    get_u32(p + AT_FRAMES) != FRAMES_AT ||
+	    get_u32(p + AT_FLAGS) != 0 || get_u32(p + AT_FRAMES) != FRAMES_AT ||
 	    get_u32(p + AT_MARK) != MARK_AT ||
 	    get_u32(p + AT_BODIES) != HEAD_SIZE)
 		return engine_fail(
@@ -343,8 +342,7 @@ enum engine_status engine_generation(
 /* fsync of a directory below another. */
 static int sync_dir(struct engine_box *b, int at, const char *path)
 {
-	int fd = b->io->open(
-	    at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = b->io->open(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	int result;
 
 	if (fd < 0)
@@ -362,7 +360,7 @@ static int sync_dirs(struct engine_box *b, uint64_t number)
 	if (number > 1)
 		return 0;
 	return sync_dir(b, b->engine->root, b->shard) < 0 ||
-	        sync_dir(b, b->engine->root, ".") < 0
+		sync_dir(b, b->engine->root, ".") < 0
 	    ? -1
 	    : 0;
 }
@@ -382,7 +380,7 @@ static int generation_write(struct engine_box *b, const char *name,
 		return -1;
 	header_build(b, number, previous, header);
 	result = engine_io_write(b->io, g.fd, header, sizeof(header), 0) < 0 ||
-	        engine_mark_write(b, &g, &m) < 0 || b->io->fsync(g.fd) < 0
+		engine_mark_write(b, &g, &m) < 0 || b->io->fsync(g.fd) < 0
 	    ? -1
 	    : 0;
 	file_close(&g.fd);
@@ -459,8 +457,8 @@ enum engine_status engine_box_prepare(struct engine_box *b)
 	}
 	if (b->lock_fd >= 0)
 		return ENGINE_OK;
-	b->lock_fd =
-	    b->io->open(b->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	b->lock_fd = b->io->open(
+	    b->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	return b->lock_fd < 0 ? engine_fail_errno(b, "opening the lock")
-	                      : ENGINE_OK;
+			      : ENGINE_OK;
 }

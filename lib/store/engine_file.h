@@ -12,15 +12,15 @@
 #include "core/buf.h"
 #include "store/engine.h"
 
-#define HEAD_SIZE     262144u /* where the bodies begin */
-#define FRAMES_AT     512u
-#define MARK_AT       258048u /* a page of its own: the end of the frames */
-#define SEAL_FRAMES   196608u /* sealed when frames reach this ... */
-#define SEAL_BODIES   67108864u /* ... or bodies */
-#define HEADS_INLINE  16384u /* longer records stand in the body area */
-#define HEADS_MAX     (256u << 20)
-#define FRAME_FIXED   88u /* octets before the records */
-#define FRAME_LEAST   (FRAME_FIXED + 8u)
+#define HEAD_SIZE      262144u /* where the bodies begin */
+#define FRAMES_AT      512u
+#define MARK_AT        258048u   /* a page of its own: the end of the frames */
+#define SEAL_FRAMES    196608u   /* sealed when frames reach this ... */
+#define SEAL_BODIES    67108864u /* ... or bodies */
+#define HEADS_INLINE   16384u    /* longer records stand in the body area */
+#define HEADS_MAX      (256u << 20)
+#define FRAME_FIXED    88u /* octets before the records */
+#define FRAME_LEAST    (FRAME_FIXED + 8u)
 #define ENGINE_VERSION 1u
 
 #define FRAME_EXTERN 1u /* the records stand in the body area */
@@ -39,7 +39,7 @@ struct generation {
 	uint64_t number; /* 0: free */
 	int fd;
 	struct engine_pos previous; /* where the one before ended */
-	uint64_t used; /* for choosing which to close */
+	uint64_t used;              /* for choosing which to close */
 };
 
 struct frame {
@@ -67,10 +67,10 @@ struct engine_box {
 	uint64_t incarnation; /* 0: nothing on disk as far as we know */
 	uint64_t newest;
 	struct generation generations[GENERATIONS_OPEN];
-	uint64_t clock; /* counts uses of generations */
-	bool checked;   /* what stands behind the mark was looked at */
-	bool doubtful;  /* it must be completed before the next frame */
-	bool session;   /* engine_session_lock */
+	uint64_t clock;   /* counts uses of generations */
+	bool checked;     /* what stands behind the mark was looked at */
+	bool doubtful;    /* it must be completed before the next frame */
+	bool session;     /* engine_session_lock */
 	struct mark mark; /* of the newest generation when it was last read */
 	uint64_t writer, sequence, pid, started;
 	int object_fd; /* the blob or snapshot last read */
@@ -124,8 +124,8 @@ enum engine_status engine_read_marked(struct engine_box *b,
     struct engine_pos *seen, engine_on_frame *on_frame, void *arg);
 /* With the lock held and everything up to the mark read: makes whole frames
  * behind it durable, and zeroes what is torn. */
-enum engine_status engine_recover(struct engine_box *b,
-    struct engine_pos *seen, engine_on_frame *on_frame, void *arg);
+enum engine_status engine_recover(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, void *arg);
 enum engine_status engine_lock(struct engine_box *b, int64_t deadline);
 void engine_unlock(struct engine_box *b);
 

@@ -73,8 +73,9 @@ int engine_frame_parse(const struct engine_box *b,
 	if (f.length < FRAME_LEAST || f.length % 8 != 0 || f.length > len)
 		return -1;
 	*why = "frame: checksum";
-	if (get_u32(p + AT_CRC) != crc32c(crc_seed(b, seen->generation),
-	    p + AT_COUNT, f.length - AT_COUNT))
+	if (get_u32(p + AT_CRC) !=
+	    crc32c(crc_seed(b, seen->generation), p + AT_COUNT,
+		f.length - AT_COUNT))
 		return -1;
 	f.count = get_u32(p + AT_COUNT);
 	f.flags = get_u32(p + AT_FLAGS);
@@ -132,8 +133,9 @@ void engine_frame_build(const struct engine_box *b,
 		memcpy(p + FRAME_FIXED, f->heads.p, f->heads_len);
 	f->chain = hash64(seen->chain, p + AT_COUNT, length - AT_COUNT - 8);
 	put_u64(p + length - 8, f->chain);
-	put_u32(p + AT_CRC, crc32c(crc_seed(b, seen->generation),
-	    p + AT_COUNT, length - AT_COUNT));
+	put_u32(p + AT_CRC,
+	    crc32c(crc_seed(b, seen->generation), p + AT_COUNT,
+		length - AT_COUNT));
 	buf_added(out, length + 8);
 }
 

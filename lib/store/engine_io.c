@@ -52,15 +52,15 @@ const struct engine_io engine_io_system = {
     .lock = io_lock,
 };
 
-ssize_t engine_io_read_some(const struct engine_io *io, int fd, void *p,
-    size_t len, uint64_t at)
+ssize_t engine_io_read_some(
+    const struct engine_io *io, int fd, void *p, size_t len, uint64_t at)
 {
 	char *to = p;
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n =
-		    io->pread(fd, to + done, len - done, (off_t)(at + done));
+		ssize_t n = io->pread(
+		    fd, to + done, len - done, (off_t)(at + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -108,8 +108,8 @@ int engine_io_writev(const struct engine_io *io, int fd, struct iovec *v,
 	return 0;
 }
 
-int engine_io_write(const struct engine_io *io, int fd, const void *p,
-    size_t len, uint64_t at)
+int engine_io_write(
+    const struct engine_io *io, int fd, const void *p, size_t len, uint64_t at)
 {
 	union {
 		const void *from;

@@ -30,15 +30,15 @@ extern const struct engine_io engine_io_system;
 
 /* All of it, over short transfers and EINTR; reading beyond the end is EIO.
  * 0 or -1. */
-int engine_io_read(const struct engine_io *io, int fd, void *p, size_t len,
-    uint64_t at);
+int engine_io_read(
+    const struct engine_io *io, int fd, void *p, size_t len, uint64_t at);
 /* As much as there is up to len; the length, or -1. */
-ssize_t engine_io_read_some(const struct engine_io *io, int fd, void *p,
-    size_t len, uint64_t at);
+ssize_t engine_io_read_some(
+    const struct engine_io *io, int fd, void *p, size_t len, uint64_t at);
 /* v is used up. */
 int engine_io_writev(const struct engine_io *io, int fd, struct iovec *v,
     size_t count, uint64_t at);
-int engine_io_write(const struct engine_io *io, int fd, const void *p,
-    size_t len, uint64_t at);
+int engine_io_write(
+    const struct engine_io *io, int fd, const void *p, size_t len, uint64_t at);
 
 #endif

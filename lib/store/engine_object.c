@@ -39,8 +39,7 @@ static enum engine_status object_open(struct engine_box *b, const char *name)
 	file_close(&b->object_fd);
 	if (b->dir < 0)
 		return engine_fail(b, ENGINE_GONE, "nothing on disk");
-	b->object_fd =
-	    b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
+	b->object_fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
 	if (b->object_fd < 0)
 		return errno == ENOENT
 		    ? engine_fail(b, ENGINE_GONE, "a file is missing")
@@ -186,8 +185,8 @@ enum engine_status engine_snapshot_put(struct engine_box *b, uint64_t number,
 	return s;
 }
 
-enum engine_status engine_snapshot_get(struct engine_box *b, uint64_t number,
-    uint64_t offset, void *p, size_t len)
+enum engine_status engine_snapshot_get(
+    struct engine_box *b, uint64_t number, uint64_t offset, void *p, size_t len)
 {
 	char name[64];
 	enum engine_status s;

@@ -11,9 +11,9 @@
 #include "store/engine_file.h"
 #include "store/le.h"
 
-#define CHECK_TRIES   3   /* reads of a mark that is just being written */
-#define RECOVER_MS    200 /* how long a reader waits to repair a box */
-#define COPY_OCTETS   262144
+#define CHECK_TRIES 3   /* reads of a mark that is just being written */
+#define RECOVER_MS  200 /* how long a reader waits to repair a box */
+#define COPY_OCTETS 262144
 
 /* ---- the mark ---- */
 
@@ -97,12 +97,11 @@ static enum engine_status read_to(struct engine_box *b,
 		struct frame f;
 		const char *why;
 		int bad = engine_frame_parse(b, seen,
-		    p + (seen->length - start), limit - seen->length, &f,
-		    &why);
+		    p + (seen->length - start), limit - seen->length, &f, &why);
 
 		if (bad != 0)
-			s = engine_fail(b,
-			    bad == -2 ? ENGINE_NEWER : ENGINE_CORRUPT, why);
+			s = engine_fail(
+			    b, bad == -2 ? ENGINE_NEWER : ENGINE_CORRUPT, why);
 		else
 			s = engine_frame_tell(b, g, seen, &f, on_frame, arg);
 	}
@@ -135,11 +134,13 @@ static enum engine_status read_sealed(struct engine_box *b,
     struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
 {
 	struct generation *g, *next;
-	enum engine_status s = engine_generation(b, seen->generation + 1, &next);
+	enum engine_status s = engine_generation(
+	    b, seen->generation + 1, &next);
 	uint64_t end, number;
 
 	if (s == ENGINE_GONE)
-		return engine_fail(b, ENGINE_CORRUPT, "a generation is missing");
+		return engine_fail(
+		    b, ENGINE_CORRUPT, "a generation is missing");
 	if (s != ENGINE_OK)
 		return s;
 	end = next->previous.length;
@@ -183,8 +184,7 @@ static enum engine_status look_ahead(
 }
 
 static enum engine_status read_newest(struct engine_box *b,
-    struct engine_pos *seen, engine_on_frame *on_frame, void *arg,
-    bool *again)
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg, bool *again)
 {
 	struct generation *g;
 	struct mark m;
@@ -243,9 +243,8 @@ enum engine_status engine_read_marked(struct engine_box *b,
 
 /* The bodies of a frame, read, checked against its CRC and written again:
  * after a failed sync pages look clean that never reached the disk. */
-static int rewrite_bodies(
-    struct engine_box *b, const struct generation *g, const struct frame *f,
-    bool write)
+static int rewrite_bodies(struct engine_box *b, const struct generation *g,
+    const struct frame *f, bool write)
 {
 	char *p = mem_resize(NULL, COPY_OCTETS, 1);
 	uint64_t at = f->body_start;
@@ -284,8 +283,8 @@ static enum engine_status adopt(struct engine_box *b,
 }
 
 /* Zeroes a torn tail: [at, the last octet that is not zero]. */
-static enum engine_status wipe(struct engine_box *b,
-    const struct generation *g, unsigned char *p, size_t len, uint64_t at)
+static enum engine_status wipe(struct engine_box *b, const struct generation *g,
+    unsigned char *p, size_t len, uint64_t at)
 {
 	while (len > 0 && p[len - 1] == 0)
 		len--;
@@ -308,8 +307,8 @@ static enum engine_status recover_tail(struct engine_box *b,
 		struct frame f;
 		const char *why;
 		enum engine_status s;
-		int bad = engine_frame_parse(b, seen, p + done,
-		    MARK_AT - seen->length, &f, &why);
+		int bad = engine_frame_parse(
+		    b, seen, p + done, MARK_AT - seen->length, &f, &why);
 
 		if (bad == -2)
 			return engine_fail(b, ENGINE_NEWER, why);
@@ -324,8 +323,8 @@ static enum engine_status recover_tail(struct engine_box *b,
 	}
 }
 
-enum engine_status engine_recover(struct engine_box *b,
-    struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
+enum engine_status engine_recover(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, void *arg)
 {
 	struct generation *g;
 	struct mark m;
@@ -337,8 +336,8 @@ enum engine_status engine_recover(struct engine_box *b,
 	if (engine_mark_read(b, g, &m) < 0)
 		return engine_fail(b, ENGINE_CORRUPT, "no durable mark");
 	p = mem_resize(NULL, MARK_AT - seen->length + 8, 1);
-	if (engine_io_read(b->io, g->fd, p, MARK_AT - seen->length,
-	    seen->length) < 0)
+	if (engine_io_read(
+		b->io, g->fd, p, MARK_AT - seen->length, seen->length) < 0)
 		s = engine_fail(b, ENGINE_CORRUPT, "frames end early");
 	else
 		s = recover_tail(b, g, &m, p, seen, on_frame, arg);
@@ -372,9 +371,9 @@ static enum engine_status first_look(struct engine_box *b,
 	b->doubtful = true;
 	if (engine_mark_read(b, g, &m) == 0 && m.at != 0 &&
 	    (seen->length >= MARK_AT - sizeof(p) ||
-	        (engine_io_read(b->io, g->fd, p, sizeof(p), seen->length) ==
-	                0 &&
-	            get_u32(p) == 0))) {
+		(engine_io_read(b->io, g->fd, p, sizeof(p), seen->length) ==
+			0 &&
+		    get_u32(p) == 0))) {
 		b->doubtful = false;
 		return ENGINE_OK;
 	}

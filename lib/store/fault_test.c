@@ -41,7 +41,8 @@ static int opened(void)
 		buf_clear(&text);
 		enum store_result r = view_read(v, i, 0, UINT64_MAX, &text);
 		snprintf(want, sizeof(want), "Subject: %u\r\n", i);
-		if (r == STORE_OK && !str_starts(buf_str(&text), str_from(want)))
+		if (r == STORE_OK &&
+		    !str_starts(buf_str(&text), str_from(want)))
 			fail_msg("message %u has other bytes", i);
 		result = r == STORE_OK ? (int)i : -(int)r;
 	}
@@ -82,13 +83,14 @@ static void a_delivery_is_one_sync(void **state)
 	assert_int_equal(deliver_id(b, "3"), STORE_OVER_QUOTA);
 	assert_int_equal(io.syncs, 1);
 	assert_int_equal(box_store(b, 1, set, FLAGS_ADD, FLAG_SEEN, NULL, 0, 0,
-	    NULL, NULL, NULL), STORE_OK);
+			     NULL, NULL, NULL),
+	    STORE_OK);
 	assert_int_equal(io.syncs, 2);
 	assert_int_equal(box_store(b, 1, set, FLAGS_ADD, FLAG_SEEN, NULL, 0, 0,
-	    NULL, NULL, NULL), STORE_OK); /* nothing to do */
+			     NULL, NULL, NULL),
+	    STORE_OK); /* nothing to do */
 	assert_int_equal(io.syncs, 2);
-	assert_int_equal(
-	    box_create(b, STR("INBOX"), USE_NONE), STORE_EXISTS);
+	assert_int_equal(box_create(b, STR("INBOX"), USE_NONE), STORE_EXISTS);
 	assert_int_equal(io.syncs, 2);
 	box_close(&b);
 }
@@ -151,7 +153,7 @@ static void a_full_disk_leaves_nothing(void **state)
 		io.fail_write = i;
 		io.error = ENOSPC;
 		r = i % 2 ? deliver_id(b, "2")
-		          : deliver_text(b, "2", large, INLINE_MAX / 2);
+			  : deliver_text(b, "2", large, INLINE_MAX / 2);
 		if (io.fail_write != 0) { /* it needed fewer */
 			io.fail_write = 0;
 			assert_true(r == STORE_OK || r == STORE_DUPLICATE);
@@ -186,7 +188,6 @@ static void get_at(int fd, void *p, size_t len, uint64_t at)
 {
 	assert_int_equal(pread(fd, p, len, (off_t)at), (ssize_t)len);
 }
-
 
 static uint64_t mark_of(int fd)
 {
@@ -301,8 +302,8 @@ static void a_flipped_bit_is_never_believed(void **state)
 		got = opened();
 		corrupt += got == -STORE_CORRUPT;
 		if (got != 3 && got != -STORE_CORRUPT && got != -STORE_ERROR)
-			fail_msg("bit at %llu: %d", (unsigned long long)at,
-			    got);
+			fail_msg(
+			    "bit at %llu: %d", (unsigned long long)at, got);
 		/* The mark may have been mended; all else stays. */
 		put_at(fd, &byte, 1, at);
 	}

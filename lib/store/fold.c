@@ -24,13 +24,13 @@ static const struct {
 /* clang-format on */
 
 /* Room for one more element: doubles. */
-#define GROW(array, count, room)                                          \
-	do {                                                              \
-		if ((count) == (room)) {                                  \
-			(room) = (room) == 0 ? 16 : (room) * 2;           \
-			(array) = mem_resize(                             \
-			    (array), (room), sizeof(*(array)));           \
-		}                                                         \
+#define GROW(array, count, room)                                               \
+	do {                                                                   \
+		if ((count) == (room)) {                                       \
+			(room) = (room) == 0 ? 16 : (room)*2;                  \
+			(array) = mem_resize(                                  \
+			    (array), (room), sizeof(*(array)));                \
+		}                                                              \
 	} while (0)
 
 /* ---- folders ---- */
@@ -98,8 +98,7 @@ struct folder *state_folder_named(const struct state *s, struct str name)
 {
 	size_t at = place_of_name(s, name);
 
-	return at < s->folder_count &&
-	        str_eq(s->folders[at]->info.name, name)
+	return at < s->folder_count && str_eq(s->folders[at]->info.name, name)
 	    ? s->folders[at]
 	    : NULL;
 }
@@ -203,15 +202,15 @@ struct message *folder_message(const struct folder *f, uint32_t uid)
 	size_t at = folder_search(f, uid);
 
 	return at < f->count && f->messages[at].uid == uid ? &f->messages[at]
-	                                                   : NULL;
+							   : NULL;
 }
 
 void folder_push(struct folder *f, const struct message *m, uint32_t where)
 {
 	if (f->count == f->room) {
 		f->room = f->room == 0 ? 16 : f->room * 2;
-		f->messages =
-		    mem_resize(f->messages, f->room, sizeof(*f->messages));
+		f->messages = mem_resize(
+		    f->messages, f->room, sizeof(*f->messages));
 		f->where = mem_resize(f->where, f->room, sizeof(*f->where));
 	}
 	f->messages[f->count] = *m;
@@ -239,8 +238,7 @@ static struct segment *segment_of(struct folder *f, size_t at)
 {
 	uint32_t where = f->where[at];
 
-	return where & WHERE_FRESH ? NULL
-	                           : &f->segments[where / SEGMENT_ROWS];
+	return where & WHERE_FRESH ? NULL : &f->segments[where / SEGMENT_ROWS];
 }
 
 static int apply_flags(struct folder *f, const struct record_flags *r)
@@ -250,7 +248,7 @@ static int apply_flags(struct folder *f, const struct record_flags *r)
 
 		range_get(r->ranges, i, &first, &last);
 		for (size_t at = folder_search(f, first);
-		    at < f->count && f->messages[at].uid <= last; at++) {
+		     at < f->count && f->messages[at].uid <= last; at++) {
 			struct segment *segment = segment_of(f, at);
 
 			f->messages[at].flags = r->flags;
@@ -274,7 +272,7 @@ static int apply_expunge(struct folder *f, const struct record_expunge *r)
 		range_get(r->ranges, i, &first, &last);
 		start = folder_search(f, first);
 		end = last == UINT32_MAX ? f->count
-		                         : folder_search(f, last + 1);
+					 : folder_search(f, last + 1);
 		if (i == 0)
 			from = to = start;
 		/* What stands between two ranges moves down. */
@@ -320,8 +318,8 @@ int folder_apply(struct folder *f, const struct record *r)
 }
 
 /* Now, or when the messages are loaded. */
-static int messages_change(struct state *s, struct folder *f,
-    const struct record *r, struct str whole)
+static int messages_change(
+    struct state *s, struct folder *f, const struct record *r, struct str whole)
 {
 	if (f->loaded)
 		return folder_apply(f, r);
@@ -392,9 +390,8 @@ uint32_t state_default_put(
 		const struct mailbox_info *info = &s->folders[i]->info;
 		struct record r = {.type = RECORD_MAILBOX};
 
-		r.mailbox = (struct record_mailbox){info->id,
-		    info->uidvalidity, (uint32_t)info->use, 0, modseq,
-		    info->name};
+		r.mailbox = (struct record_mailbox){info->id, info->uidvalidity,
+		    (uint32_t)info->use, 0, modseq, info->name};
 		record_put(out, &r);
 		r = (struct record){.type = RECORD_SUBSCRIBE};
 		r.subscribe = (struct record_subscribe){true, info->name};
@@ -499,8 +496,7 @@ static int fold_message(
 	return messages_change(s, f, r, whole);
 }
 
-static int fold_flags(
-    struct state *s, const struct record *r, struct str whole)
+static int fold_flags(struct state *s, const struct record *r, struct str whole)
 {
 	const struct record_flags *c = &r->flags;
 	struct folder *f = state_folder(s, c->mailbox);
@@ -582,8 +578,8 @@ static int fold_one(struct state *s, const struct record *r, struct str whole)
 	}
 }
 
-int state_fold(struct state *s, struct str heads,
-    const struct engine_frame_info *info)
+int state_fold(
+    struct state *s, struct str heads, const struct engine_frame_info *info)
 {
 	struct record r;
 	struct str whole;
@@ -620,8 +616,7 @@ static void hash_insert(struct state *s, size_t index)
 
 	while (s->delivery_hash[at & (s->delivery_capacity - 1)] != 0)
 		at++;
-	s->delivery_hash[at & (s->delivery_capacity - 1)] =
-	    (uint32_t)index + 1;
+	s->delivery_hash[at & (s->delivery_capacity - 1)] = (uint32_t)index + 1;
 }
 
 static void hash_fill(struct state *s)
@@ -654,13 +649,12 @@ bool state_delivered(struct state *s, const uint64_t id[2])
 	if (s->delivery_hash == NULL)
 		hash_fill(s);
 	for (size_t at = (size_t)id[0];; at++) {
-		uint32_t i =
-		    s->delivery_hash[at & (s->delivery_capacity - 1)];
+		uint32_t i = s->delivery_hash[at & (s->delivery_capacity - 1)];
 
 		if (i == 0)
 			return false;
 		if (memcmp(s->deliveries[i - 1].id, id,
-		    sizeof(s->deliveries[0].id)) == 0)
+			sizeof(s->deliveries[0].id)) == 0)
 			return true;
 	}
 }

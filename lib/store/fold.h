@@ -13,7 +13,7 @@
 #include "core/table.h"
 #include "store/record.h"
 
-#define WHERE_FRESH 0x80000000u /* else segment << 13 | row */
+#define WHERE_FRESH  0x80000000u /* else segment << 13 | row */
 #define SEGMENT_ROWS 8192u
 
 struct vanished {
@@ -33,7 +33,7 @@ struct segment {
 
 struct folder {
 	struct mailbox_info info; /* name and keywords are ours */
-	uint64_t version; /* rises with each change of a message */
+	uint64_t version;         /* rises with each change of a message */
 	bool loaded;
 	/* When loaded: messages by uid, and where the rest of each stands. */
 	struct message *messages;
@@ -79,7 +79,7 @@ struct state {
 	size_t delivery_capacity;
 	/* The newest announced snapshot. */
 	struct record_snapshot snapshot;
-	uint64_t base; /* number of the one that this state began with, or 0 */
+	uint64_t base;  /* number of the one that this state began with, or 0 */
 	uint64_t epoch; /* counts lives of the state: versions never repeat */
 	size_t pending_octets;
 	const char *why;
@@ -95,8 +95,8 @@ uint32_t state_default_put(
 
 /* Applies a frame's records: 0; 1 and s->why when they make no sense; 2 when
  * they are of a newer version. */
-int state_fold(struct state *s, struct str heads,
-    const struct engine_frame_info *info);
+int state_fold(
+    struct state *s, struct str heads, const struct engine_frame_info *info);
 
 /* Applies one record to a loaded folder's messages. -1: no sense. */
 int folder_apply(struct folder *f, const struct record *r);
@@ -104,8 +104,7 @@ struct folder *folder_new(
     struct state *s, uint32_t id, struct str name, const char **why);
 void folder_unload(struct folder *f);
 /* Adds a message at the end, with `where` as it is. */
-void folder_push(
-    struct folder *f, const struct message *m, uint32_t where);
+void folder_push(struct folder *f, const struct message *m, uint32_t where);
 void folder_vanish(struct folder *f, const struct vanished *v);
 /* Adds a keyword's name; -1 when index is not the next one. */
 int folder_keyword(struct folder *f, uint32_t index, struct str name);

@@ -23,18 +23,18 @@
 
 enum store_result {
 	STORE_OK = 0,
-	STORE_DUPLICATE,   /* delivery id stored before: success, nothing done */
+	STORE_DUPLICATE, /* delivery id stored before: success, nothing done */
 	STORE_NO_MAILBOX,
-	STORE_EXISTS,      /* create, rename: the name is taken */
+	STORE_EXISTS, /* create, rename: the name is taken */
 	STORE_BAD_NAME,
 	STORE_OVER_QUOTA,
-	STORE_LIMIT,       /* too many keywords, mailboxes ...; store_why */
-	STORE_GONE,        /* message expunged, uidvalidity changed */
-	STORE_BUSY,        /* locked past the deadline: 4xx, NO [INUSE] */
-	STORE_UNKNOWN,     /* a sync failed: it may or may not be there */
+	STORE_LIMIT,   /* too many keywords, mailboxes ...; store_why */
+	STORE_GONE,    /* message expunged, uidvalidity changed */
+	STORE_BUSY,    /* locked past the deadline: 4xx, NO [INUSE] */
+	STORE_UNKNOWN, /* a sync failed: it may or may not be there */
 	STORE_NO_SPACE,
-	STORE_CORRUPT,     /* set aside, read-only at the durable mark */
-	STORE_ERROR        /* I/O, permission: store_why */
+	STORE_CORRUPT, /* set aside, read-only at the durable mark */
+	STORE_ERROR    /* I/O, permission: store_why */
 };
 
 #define FLAG_SEEN     1u
@@ -66,8 +66,8 @@ const char *store_result_name(enum store_result r);
  * first change creates it. Where *out is not NULL (STORE_CORRUPT, STORE_ERROR)
  * it is for store_why, and to be closed.
  */
-enum store_result box_open(struct store *s, struct str account,
-    int64_t deadline, struct box **out);
+enum store_result box_open(
+    struct store *s, struct str account, int64_t deadline, struct box **out);
 void box_close(struct box **b);
 /* The account's directory, for a Landlock rule: borrowed, -1 while the account
  * has none. box_prepare makes it. */
@@ -79,35 +79,42 @@ enum store_result box_refresh(struct box *b);
 enum store_result store_remove_account(struct store *s, struct str account);
 
 /* ---- mailboxes ---- */
-enum special_use { USE_NONE, USE_ALL, USE_ARCHIVE, USE_DRAFTS, USE_FLAGGED,
-	USE_JUNK, USE_SENT, USE_TRASH };
+enum special_use {
+	USE_NONE,
+	USE_ALL,
+	USE_ARCHIVE,
+	USE_DRAFTS,
+	USE_FLAGGED,
+	USE_JUNK,
+	USE_SENT,
+	USE_TRASH
+};
 
 struct mailbox_info {
-	uint32_t id;          /* unique in the box for good */
-	struct str name;      /* UTF-8, '/' between levels; "INBOX" */
+	uint32_t id;     /* unique in the box for good */
+	struct str name; /* UTF-8, '/' between levels; "INBOX" */
 	uint32_t uidvalidity;
 	uint32_t uidnext;
 	uint64_t highest_modseq;
 	uint64_t messages, unseen, deleted;
-	uint64_t octets;      /* of all messages */
-	int use;              /* enum special_use */
+	uint64_t octets; /* of all messages */
+	int use;         /* enum special_use */
 	bool subscribed;
-	bool selectable;      /* false: only a level above others */
+	bool selectable; /* false: only a level above others */
 	struct str keywords[MAILBOX_KEYWORDS_MAX];
 	size_t keyword_count;
-	char mailbox_id[24];  /* RFC 8474 MAILBOXID */
+	char mailbox_id[24]; /* RFC 8474 MAILBOXID */
 };
 
 /* All mailboxes, by name; valid until the next call that changes or
  * refreshes the box. INBOX is always there. */
-size_t box_mailboxes(
-    struct box *b, const struct mailbox_info *const **out);
+size_t box_mailboxes(struct box *b, const struct mailbox_info *const **out);
 /* By name ("inbox" in any case is INBOX) or id; NULL when there is none. */
 const struct mailbox_info *box_find(struct box *b, struct str name);
 const struct mailbox_info *box_find_id(struct box *b, uint32_t id);
 /* Names subscribed without a mailbox behind them count too (RFC 9051 6.3.7). */
-size_t box_subscriptions(struct box *b, struct arena *arena,
-    struct str **names);
+size_t box_subscriptions(
+    struct box *b, struct arena *arena, struct str **names);
 
 enum store_result box_create(
     struct box *b, struct str name, enum special_use use);
@@ -170,8 +177,8 @@ struct deliver_item {
 	uint32_t uid; /* out */
 };
 enum store_result box_deliver(struct box *b, struct str delivery_id,
-    struct store_body *body, int64_t internal_date,
-    struct deliver_item *items, size_t count);
+    struct store_body *body, int64_t internal_date, struct deliver_item *items,
+    size_t count);
 
 /* A sorted set of uids. */
 struct uid_set {
@@ -184,16 +191,14 @@ enum flag_op { FLAGS_SET, FLAGS_ADD, FLAGS_REMOVE };
  * STORE. unchanged_since: 0 for none; messages beyond it are left alone and
  * their uids given in modified (arena). One frame. *modseq: of this change.
  */
-enum store_result box_store(struct box *b, uint32_t mailbox,
-    struct uid_set set, enum flag_op op, uint32_t flags,
-    const struct str *keywords, size_t keyword_count,
-    uint64_t unchanged_since, struct arena *arena, struct uid_set *modified,
-    uint64_t *modseq);
+enum store_result box_store(struct box *b, uint32_t mailbox, struct uid_set set,
+    enum flag_op op, uint32_t flags, const struct str *keywords,
+    size_t keyword_count, uint64_t unchanged_since, struct arena *arena,
+    struct uid_set *modified, uint64_t *modseq);
 
 /* Messages of set (NULL: all) with \Deleted are removed; vanished (arena). */
 enum store_result box_expunge(struct box *b, uint32_t mailbox,
-    const struct uid_set *set, struct arena *arena,
-    struct uid_set *vanished);
+    const struct uid_set *set, struct arena *arena, struct uid_set *vanished);
 /* Removes messages whatever their flags (POP3's DELE). */
 enum store_result box_remove(
     struct box *b, uint32_t mailbox, struct uid_set set);
@@ -209,12 +214,11 @@ struct message {
 	uint32_t flags;
 	uint64_t keywords; /* bits, by mailbox_info.keywords */
 	uint64_t modseq;
-	uint64_t size;     /* octets, RFC822.SIZE */
+	uint64_t size; /* octets, RFC822.SIZE */
 	int64_t internal_date;
 };
 
-enum store_result view_open(struct box *b, uint32_t mailbox,
-    struct view **out);
+enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out);
 void view_close(struct view **v);
 uint32_t view_mailbox(const struct view *v);
 /* Sequence numbers run from 1 to view_count. */
@@ -257,8 +261,8 @@ struct message_cache {
 	struct str envelope, bodystructure, body; /* body: BODY without
 	                                           * extensions */
 };
-enum store_result view_cache(struct view *v, uint32_t seq,
-    struct arena *arena, struct message_cache *out);
+enum store_result view_cache(struct view *v, uint32_t seq, struct arena *arena,
+    struct message_cache *out);
 
 /*
  * Bytes [offset, offset+len) of a message, appended to out; clipped to its
@@ -274,8 +278,7 @@ enum store_result view_read(struct view *v, uint32_t seq, uint64_t offset,
 enum store_result view_file(
     struct view *v, uint32_t seq, int *fd, uint64_t *offset);
 /* Octets of header with its empty line, from the cache. */
-enum store_result view_header_len(
-    struct view *v, uint32_t seq, uint64_t *len);
+enum store_result view_header_len(struct view *v, uint32_t seq, uint64_t *len);
 
 /* ---- one session at a time (POP3's lock) ---- */
 /* Takes or gives the account's POP3 lock; STORE_BUSY when another has it.

@@ -9,11 +9,11 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define MAILBOXES 3
-#define MESSAGES  600
-#define STEPS     1500
-#define PROCESSES 4
-#define EACH      150
+#define MAILBOXES  3
+#define MESSAGES   600
+#define STEPS      1500
+#define PROCESSES  4
+#define EACH       150
 #define BODIES_END (512u << 10)
 
 struct model_message {
@@ -64,8 +64,8 @@ static void model_add(struct model_mailbox *m, unsigned text, uint32_t flags)
 {
 	char space[400];
 
-	m->messages[m->count++] =
-	    (struct model_message){m->uidnext++, flags, text};
+	m->messages[m->count++] = (struct model_message){
+	    m->uidnext++, flags, text};
 	octets += (uint64_t)text_of(text, space);
 }
 
@@ -73,19 +73,20 @@ static void model_add(struct model_mailbox *m, unsigned text, uint32_t flags)
 
 static void step_deliver(struct box *b, struct model_mailbox *m)
 {
-	struct deliver_item item = {.mailbox = str_from(m->name),
-	    .flags = below(2) ? FLAG_FLAGGED : 0};
+	struct deliver_item item = {
+	    .mailbox = str_from(m->name), .flags = below(2) ? FLAG_FLAGGED : 0};
 	struct store_body *body = store_body_new(b);
 	char text[400], id[32];
 
 	store_body_add(body, text, (size_t)text_of(texts, text));
 	snprintf(id, sizeof(id), "id%u", texts);
 	if (m->count < MESSAGES) {
-		assert_int_equal(box_deliver(b, str_from(id), body, 0, &item,
-		    1), STORE_OK);
+		assert_int_equal(
+		    box_deliver(b, str_from(id), body, 0, &item, 1), STORE_OK);
 		assert_int_equal(item.uid, m->uidnext);
-		assert_int_equal(box_deliver(b, str_from(id), body, 0, &item,
-		    1), STORE_DUPLICATE);
+		assert_int_equal(
+		    box_deliver(b, str_from(id), body, 0, &item, 1),
+		    STORE_DUPLICATE);
 		model_add(m, texts, item.flags);
 	}
 	store_body_free(&body);
@@ -93,8 +94,7 @@ static void step_deliver(struct box *b, struct model_mailbox *m)
 }
 
 /* A random subset of the mailbox, as uids; positions in at. */
-static size_t choose(
-    const struct model_mailbox *m, uint32_t *uids, size_t *at)
+static size_t choose(const struct model_mailbox *m, uint32_t *uids, size_t *at)
 {
 	size_t count = 0;
 	uint32_t one_of = 1 + below(8);
@@ -115,13 +115,14 @@ static void step_store(struct box *b, struct model_mailbox *m)
 	struct uid_set set = {uids, count};
 
 	assert_int_equal(box_store(b, box_find(b, str_from(m->name))->id, set,
-	    op, flags, NULL, 0, 0, NULL, NULL, NULL), STORE_OK);
+			     op, flags, NULL, 0, 0, NULL, NULL, NULL),
+	    STORE_OK);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t *f = &m->messages[at[i]].flags;
 
-		*f = op == FLAGS_SET ? flags
+		*f = op == FLAGS_SET  ? flags
 		    : op == FLAGS_ADD ? *f | flags
-		                      : *f & ~flags;
+				      : *f & ~flags;
 	}
 }
 
@@ -132,8 +133,7 @@ static void model_remove(struct model_mailbox *m, const bool *gone)
 
 	for (size_t i = 0; i < m->count; i++)
 		if (gone[i])
-			octets -= (uint64_t)text_of(
-			    m->messages[i].text, space);
+			octets -= (uint64_t)text_of(m->messages[i].text, space);
 		else
 			m->messages[kept++] = m->messages[i];
 	m->count = kept;
@@ -149,7 +149,8 @@ static void step_expunge(struct box *b, struct model_mailbox *m)
 	size_t expected = 0;
 
 	assert_int_equal(box_expunge(b, box_find(b, str_from(m->name))->id,
-	    &set, &arena, &vanished), STORE_OK);
+			     &set, &arena, &vanished),
+	    STORE_OK);
 	for (size_t i = 0; i < count; i++)
 		if (m->messages[at[i]].flags & FLAG_DELETED) {
 			gone[at[i]] = true;
@@ -170,9 +171,9 @@ static void step_copy(
 	struct arena arena = arena_new(1 << 20);
 
 	if (to->count + count <= MESSAGES && from != to) {
-		assert_int_equal(box_copy(b,
-		    box_find(b, str_from(from->name))->id, set,
-		    str_from(to->name), move, &arena, &a, &c, &uidvalidity),
+		assert_int_equal(
+		    box_copy(b, box_find(b, str_from(from->name))->id, set,
+			str_from(to->name), move, &arena, &a, &c, &uidvalidity),
 		    STORE_OK);
 		assert_int_equal(c.count, count);
 		for (size_t i = 0; i < count; i++) {
@@ -215,8 +216,7 @@ static void compare_mailbox(struct box *b, const struct model_mailbox *m)
 		text_of(m->messages[i].text, want);
 		assert_string_equal(buf_text(&text), want);
 	}
-	assert_int_equal(
-	    box_find(b, str_from(m->name))->unseen, unseen);
+	assert_int_equal(box_find(b, str_from(m->name))->unseen, unseen);
 	view_close(&v);
 	buf_free(&text);
 }
@@ -347,8 +347,8 @@ static void check_all(struct box *b)
 		buf_clear(&text);
 		assert_int_equal(
 		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
-		assert_int_equal(sscanf(buf_text(&text), "Subject: %u.%u",
-		    &number, &at), 2);
+		assert_int_equal(
+		    sscanf(buf_text(&text), "Subject: %u.%u", &number, &at), 2);
 		assert_int_equal(at, next[number]++);
 		assert_int_equal(view_message(v, i)->uid, i);
 	}

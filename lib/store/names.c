@@ -15,11 +15,11 @@
 static size_t character(const unsigned char *p, size_t left)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80 ? 1
+	size_t len = p[0] < 0x80    ? 1
 	    : (p[0] & 0xe0) == 0xc0 ? 2
 	    : (p[0] & 0xf0) == 0xe0 ? 3
 	    : (p[0] & 0xf8) == 0xf0 ? 4
-	                            : 0;
+				    : 0;
 	uint32_t code = len < 2 ? p[0] : p[0] & (0x7fu >> len);
 
 	if (len == 0 || len > left)
@@ -44,8 +44,8 @@ static bool name_ok(struct str name)
 	if (name.len == 0 || name.len > MAILBOX_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < name.len;) {
-		size_t len = character((const unsigned char *)name.p + i,
-		    name.len - i);
+		size_t len = character(
+		    (const unsigned char *)name.p + i, name.len - i);
 
 		if (len == 0)
 			return false;
@@ -85,8 +85,7 @@ static enum store_result normal(
 
 /* ---- looking ---- */
 
-size_t box_mailboxes(
-    struct box *b, const struct mailbox_info *const **out)
+size_t box_mailboxes(struct box *b, const struct mailbox_info *const **out)
 {
 	*out = b->state.list;
 	return b->state.folder_count;
@@ -116,8 +115,7 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-size_t box_subscriptions(
-    struct box *b, struct arena *arena, struct str **names)
+size_t box_subscriptions(struct box *b, struct arena *arena, struct str **names)
 {
 	size_t at = 0, count = 0;
 	struct str key;
@@ -156,8 +154,7 @@ static uint32_t next_uidvalidity(const struct change *c)
 }
 
 enum store_result change_create_one(struct change *c, struct str name,
-    enum special_use use, bool selectable, uint32_t *id,
-    uint32_t *uidvalidity)
+    enum special_use use, bool selectable, uint32_t *id, uint32_t *uidvalidity)
 {
 	const struct state *s = &c->b->state;
 	struct record r = {.type = RECORD_MAILBOX};
@@ -168,8 +165,8 @@ enum store_result change_create_one(struct change *c, struct str name,
 	*id = s->next_mailbox + (uint32_t)c->mailbox_count;
 	*uidvalidity = next_uidvalidity(c);
 	name = arena_copy(&c->arena, name);
-	c->mailboxes[c->mailbox_count++] =
-	    (struct new_mailbox){name, *id, *uidvalidity};
+	c->mailboxes[c->mailbox_count++] = (struct new_mailbox){
+	    name, *id, *uidvalidity};
 	r.mailbox = (struct record_mailbox){*id, *uidvalidity, (uint32_t)use,
 	    selectable ? 0 : MAILBOX_UNSELECTABLE, c->modseq, name};
 	change_put(c, &r);
@@ -255,8 +252,8 @@ static enum store_result decide_create(struct change *c)
 	uint32_t id, uidvalidity;
 
 	if (n->use != USE_NONE && use_taken(&c->b->state, n->use))
-		return box_fail(c->b, STORE_LIMIT,
-		    "another mailbox has this special use");
+		return box_fail(
+		    c->b, STORE_LIMIT, "another mailbox has this special use");
 	return change_create(c, n->name, n->use, &id, &uidvalidity);
 }
 
@@ -304,8 +301,8 @@ static enum store_result decide_delete(struct change *c)
 	    f->info.id, c->modseq, f->info.messages, f->info.octets};
 	change_put(c, &r);
 	if (below) /* the name stays as a level (RFC 9051 6.3.5) */
-		return change_create_one(c, f->info.name, USE_NONE, false, &id,
-		    &uidvalidity);
+		return change_create_one(
+		    c, f->info.name, USE_NONE, false, &id, &uidvalidity);
 	return STORE_OK;
 }
 
@@ -363,8 +360,7 @@ static enum store_result rename_inbox(
     struct change *c, struct folder *inbox, struct str to)
 {
 	uint32_t id, uidvalidity;
-	enum store_result r =
-	    change_create(c, to, USE_NONE, &id, &uidvalidity);
+	enum store_result r = change_create(c, to, USE_NONE, &id, &uidvalidity);
 
 	return r == STORE_OK ? change_move_all(c, inbox, id) : r;
 }

@@ -41,8 +41,8 @@ static int address(
 	out->sun_family = AF_UNIX;
 	if ((size_t)snprintf(out->sun_path, size, "%s/%s", dir, name) < size)
 		return 0;
-	return (size_t)snprintf(out->sun_path, size, "/proc/self/fd/%d/%s", fd,
-	           name) < size
+	return (size_t)snprintf(
+		   out->sun_path, size, "/proc/self/fd/%d/%s", fd, name) < size
 	    ? 0
 	    : -1;
 }
@@ -79,7 +79,7 @@ static void look(struct notify *n)
 
 	if (fstat(n->list, &st) < 0 ||
 	    (st.st_mtim.tv_sec == n->changed.tv_sec &&
-	        st.st_mtim.tv_nsec == n->changed.tv_nsec))
+		st.st_mtim.tv_nsec == n->changed.tv_nsec))
 		return;
 	n->changed = st.st_mtim;
 	n->count = 0;
@@ -98,7 +98,7 @@ static void look(struct notify *n)
 	while (n->count < LISTENERS_MAX && (entry = readdir(d)) != NULL)
 		if (entry->d_name[0] != '.' &&
 		    address(&n->listeners[n->count], n->dir, n->list,
-		        entry->d_name) == 0)
+			entry->d_name) == 0)
 			n->count++;
 	closedir(d);
 }
@@ -166,8 +166,8 @@ int notify_listen(const char *dir, const char *name)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 &&
 	    (address(&where, dir, at, file) < 0 ||
-	        bind(fd, (const struct sockaddr *)&where, sizeof(where)) < 0 ||
-	        fchmodat(at, file, 0666, 0) < 0))
+		bind(fd, (const struct sockaddr *)&where, sizeof(where)) < 0 ||
+		fchmodat(at, file, 0666, 0) < 0))
 		file_close(&fd);
 	saved = errno;
 	close(at);

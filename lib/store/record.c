@@ -295,8 +295,7 @@ static struct str take_text(struct cursor *c)
 	return p == NULL ? STR_EMPTY : str_of(p, len);
 }
 
-void range_get(
-    const char *ranges, uint32_t i, uint32_t *first, uint32_t *last)
+void range_get(const char *ranges, uint32_t i, uint32_t *first, uint32_t *last)
 {
 	*first = get_u32(ranges + (size_t)i * 8);
 	*last = get_u32(ranges + (size_t)i * 8 + 4);

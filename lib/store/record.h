@@ -24,24 +24,24 @@ enum record_type {
 	RECORD_RENAME,
 	RECORD_DELETE,
 	RECORD_SUBSCRIBE,
-	RECORD_MESSAGE,     /* added, copied, moved in */
+	RECORD_MESSAGE, /* added, copied, moved in */
 	RECORD_FLAGS,
 	RECORD_EXPUNGE,
 	RECORD_KEYWORD,
-	RECORD_DELIVERY,    /* an id that was stored */
-	RECORD_SNAPSHOT,    /* announced */
+	RECORD_DELIVERY, /* an id that was stored */
+	RECORD_SNAPSHOT, /* announced */
 	/* in snapshots, besides SUBSCRIBE, KEYWORD */
 	RECORD_BOX = 64,
-	RECORD_SUMMARY,     /* of a mailbox */
+	RECORD_SUMMARY, /* of a mailbox */
 	RECORD_SEGMENT
 };
 
 /* What is known of a message that is not in struct message: 104 octets on
  * disk. */
 struct message_place {
-	uint64_t a, b;  /* generation and offset, or the id of a blob */
-	uint32_t crc;   /* of the message */
-	uint32_t kind;  /* PLACE_* */
+	uint64_t a, b; /* generation and offset, or the id of a blob */
+	uint32_t crc;  /* of the message */
+	uint32_t kind; /* PLACE_* */
 	uint64_t cache_generation, cache_offset;
 	uint32_t header_len; /* with the empty line */
 	uint32_t envelope_len, structure_len, body_len; /* of the cache */
@@ -182,8 +182,7 @@ void record_put(struct buf *out, const struct record *r);
  */
 int record_next(struct str *rest, struct record *r, struct str *whole);
 
-void range_get(const char *ranges, uint32_t i, uint32_t *first,
-    uint32_t *last);
+void range_get(const char *ranges, uint32_t i, uint32_t *first, uint32_t *last);
 /* Compresses rising uids to ranges, appended to out; how many. */
 uint32_t ranges_put(struct buf *out, const uint32_t *uids, size_t count);
 

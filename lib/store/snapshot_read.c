@@ -11,12 +11,12 @@
 #include "store/box.h"
 #include "store/le.h"
 
-#define TRIES        4 /* older snapshots before the log is folded */
-#define SUMMARY_MAX  ((size_t)256 << 20)
-#define M_OCTETS     24u
-#define D_OCTETS     16u
-#define V_OCTETS     24u
-#define X_OCTETS     24u
+#define TRIES       4 /* older snapshots before the log is folded */
+#define SUMMARY_MAX ((size_t)256 << 20)
+#define M_OCTETS    24u
+#define D_OCTETS    16u
+#define V_OCTETS    24u
+#define X_OCTETS    24u
 
 static const char magic[8] = "PHSNAP01";
 
@@ -50,8 +50,8 @@ void snapshot_header_encode(const struct snapshot_header *h,
 	put_u32(p + AT_CRC, crc32c(0, p, AT_CRC));
 }
 
-static int header_decode(struct box *b, const unsigned char *p,
-    uint64_t number, struct snapshot_header *h)
+static int header_decode(struct box *b, const unsigned char *p, uint64_t number,
+    struct snapshot_header *h)
 {
 	if (memcmp(p + AT_MAGIC, magic, sizeof(magic)) != 0 ||
 	    get_u32(p + AT_CRC) != crc32c(0, p, AT_CRC) ||
@@ -76,8 +76,8 @@ enum store_result snapshot_summary(struct box *b, uint64_t number,
 {
 	unsigned char p[SNAPSHOT_HEADER];
 	char *room;
-	enum engine_status s =
-	    engine_snapshot_get(b->engine, number, 0, p, sizeof(p));
+	enum engine_status s = engine_snapshot_get(
+	    b->engine, number, 0, p, sizeof(p));
 
 	*summary = buf_new(SUMMARY_MAX);
 	if (s != ENGINE_OK)
@@ -116,8 +116,8 @@ static int take_mailbox(struct state *s, const struct record_summary *r)
 	return 0;
 }
 
-static void add_segment(struct segment **segments, size_t *count,
-    const struct record_segment *r)
+static void add_segment(
+    struct segment **segments, size_t *count, const struct record_segment *r)
 {
 	struct segment *added;
 
@@ -134,8 +134,8 @@ static int take_segment(struct state *s, const struct record_segment *r)
 	if (r->count == 0 || r->count > SEGMENT_ROWS)
 		return -1;
 	if (r->mailbox == 0) {
-		add_segment(&s->delivery_segments, &s->delivery_segment_count,
-		    r);
+		add_segment(
+		    &s->delivery_segments, &s->delivery_segment_count, r);
 		s->deliveries_loaded = false;
 		return 0;
 	}
@@ -165,9 +165,9 @@ static int take_record(struct state *s, const struct record *r)
 		return take_mailbox(s, &r->summary);
 	case RECORD_KEYWORD:
 		f = state_folder(s, r->keyword.mailbox);
-		return f == NULL ? -1
-		                 : folder_keyword(
-		                       f, r->keyword.index, r->keyword.name);
+		return f == NULL
+		    ? -1
+		    : folder_keyword(f, r->keyword.index, r->keyword.name);
 	case RECORD_SUBSCRIBE:
 		table_put(&s->subscriptions, r->subscribe.name, s);
 		f = state_folder_named(s, r->subscribe.name);
@@ -212,8 +212,8 @@ enum store_result snapshot_load(struct box *b)
 	uint64_t number = UINT64_MAX;
 
 	for (int i = 0; i < TRIES; i++) {
-		enum engine_status s =
-		    engine_snapshot_newest(b->engine, number, &number);
+		enum engine_status s = engine_snapshot_newest(
+		    b->engine, number, &number);
 
 		if (s != ENGINE_OK)
 			return box_status(b, s);
@@ -254,9 +254,8 @@ static enum store_result column_read(struct box *b, const struct column *c,
 	return STORE_OK;
 }
 
-static enum store_result load_rows(
-    struct folder *f, size_t number, const unsigned char *m,
-    const unsigned char *d)
+static enum store_result load_rows(struct folder *f, size_t number,
+    const unsigned char *m, const unsigned char *d)
 {
 	uint32_t where = (uint32_t)(number * SEGMENT_ROWS);
 	uint32_t before = f->count > 0 ? f->messages[f->count - 1].uid : 0;
@@ -292,8 +291,8 @@ static enum store_result load_vanished(
 		return r;
 	for (uint32_t i = 0; i < s->count; i++) {
 		const unsigned char *row = p + (size_t)i * V_OCTETS;
-		struct vanished v = {get_u32(row), get_u64(row + 8),
-		    (int64_t)get_u64(row + 16)};
+		struct vanished v = {
+		    get_u32(row), get_u64(row + 8), (int64_t)get_u64(row + 16)};
 
 		folder_vanish(f, &v);
 	}
@@ -366,7 +365,7 @@ const struct message_place *folder_place(
 	s = &f->segments[where / SEGMENT_ROWS];
 	if (s->places == NULL) {
 		if (column_read(b, &s->columns[COLUMN_I], s->count,
-		    PLACE_OCTETS, &p) != STORE_OK)
+			PLACE_OCTETS, &p) != STORE_OK)
 			return NULL;
 		s->places = mem_array(s->count, sizeof(*s->places));
 		for (uint32_t i = 0; i < s->count; i++)
@@ -389,14 +388,13 @@ enum store_result deliveries_load(struct box *b)
 	s->deliveries = NULL;
 	s->delivery_count = s->delivery_room = 0;
 	for (size_t i = 0; i < s->delivery_segment_count && r == STORE_OK;
-	    i++) {
+	     i++) {
 		const struct segment *segment = &s->delivery_segments[i];
 		unsigned char *p;
 
 		r = column_read(b, &segment->columns[COLUMN_X], segment->count,
 		    X_OCTETS, &p);
-		for (uint32_t k = 0; r == STORE_OK && k < segment->count;
-		    k++) {
+		for (uint32_t k = 0; r == STORE_OK && k < segment->count; k++) {
 			const unsigned char *row = p + (size_t)k * X_OCTETS;
 			struct delivery d = {{get_u64(row), get_u64(row + 8)},
 			    (int64_t)get_u64(row + 16)};

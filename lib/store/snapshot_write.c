@@ -20,8 +20,8 @@
 struct writer {
 	struct box *b;
 	uint64_t number;
-	struct buf data;    /* columns; data[0] stands behind the header */
-	struct buf summary; /* records */
+	struct buf data;         /* columns; data[0] stands behind the header */
+	struct buf summary;      /* records */
 	uint64_t refs[REFS_MAX]; /* older snapshots that are pointed into */
 	size_t ref_count;
 };
@@ -90,14 +90,14 @@ static struct column column_d(
 	return column_end(w, start);
 }
 
-static int column_i(struct writer *w, struct folder *f, size_t at,
-    size_t count, struct column *out)
+static int column_i(struct writer *w, struct folder *f, size_t at, size_t count,
+    struct column *out)
 {
 	size_t start = w->data.len;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct message_place *place =
-		    folder_place(w->b, f, at + i);
+		const struct message_place *place = folder_place(
+		    w->b, f, at + i);
 		unsigned char row[PLACE_OCTETS];
 
 		if (place == NULL)
@@ -127,8 +127,7 @@ static int put_new(struct writer *w, struct folder *f, size_t at, size_t count)
 }
 
 /* A segment of the older snapshot; only its flags may be new. */
-static void put_old(
-    struct writer *w, uint32_t mailbox, const struct segment *s,
+static void put_old(struct writer *w, uint32_t mailbox, const struct segment *s,
     const struct message *m)
 {
 	struct record r = {.type = RECORD_SEGMENT};
@@ -205,8 +204,8 @@ static void put_vanished(struct writer *w, const struct folder *f)
 		size_t start = w->data.len;
 
 		r.segment.mailbox = f->info.id;
-		for (; at < f->vanished_count &&
-		    r.segment.count < SEGMENT_ROWS; at++) {
+		for (; at < f->vanished_count && r.segment.count < SEGMENT_ROWS;
+		     at++) {
 			char row[24];
 
 			put_u32(row, f->vanished[at].uid);
@@ -280,8 +279,8 @@ static void put_deliveries(struct writer *w)
 
 	/* Whole segments stay as they are until their last row is old. */
 	for (; old < s->delivery_segment_count &&
-	    s->delivery_segments[old].count >= w->b->store->segment_rows;
-	    old++) {
+	     s->delivery_segments[old].count >= w->b->store->segment_rows;
+	     old++) {
 		at += s->delivery_segments[old].count;
 		if (s->deliveries[at - 1].time >= oldest)
 			put_old(w, 0, &s->delivery_segments[old], NULL);
@@ -293,7 +292,8 @@ static void put_deliveries(struct writer *w)
 		size_t start = w->data.len;
 
 		for (; at < s->delivery_count &&
-		    r.segment.count < w->b->store->segment_rows; at++) {
+		     r.segment.count < w->b->store->segment_rows;
+		     at++) {
 			char row[24];
 
 			put_u64(row, s->deliveries[at].id[0]);
@@ -344,8 +344,9 @@ static enum store_result verify_part(
 	while (part.len > 0 && r == STORE_OK) {
 		size_t len = part.len < VERIFY_PIECE ? part.len : VERIFY_PIECE;
 
-		r = box_status(w->b, engine_snapshot_get(w->b->engine,
-		    w->number, offset, piece, len));
+		r = box_status(w->b,
+		    engine_snapshot_get(
+			w->b->engine, w->number, offset, piece, len));
 		if (r == STORE_OK && memcmp(piece, part.p, len) != 0)
 			r = box_fail(w->b, STORE_ERROR,
 			    "a snapshot does not read back as written");
@@ -415,8 +416,8 @@ static void collect(struct writer *w, uint64_t number)
 		struct str rest = buf_str(&summary);
 
 		while (record_next(&rest, &r, NULL) == 1)
-			for (size_t i = 0; r.type == RECORD_SEGMENT &&
-			    i < COLUMNS; i++)
+			for (size_t i = 0;
+			     r.type == RECORD_SEGMENT && i < COLUMNS; i++)
 				remember(w, r.segment.columns[i].snapshot);
 	}
 	buf_free(&summary);
@@ -433,7 +434,7 @@ static void drop_older(struct writer *w, uint64_t before)
 		collect(w, before);
 	while (w->ref_count < REFS_MAX && number > 1 &&
 	    engine_snapshot_newest(w->b->engine, number - 1, &number) ==
-	        ENGINE_OK &&
+		ENGINE_OK &&
 	    number != 0) {
 		bool needed = false;
 
@@ -482,8 +483,8 @@ static enum store_result take_once(struct box *b)
 	if (r == STORE_OK)
 		r = rebase(b);
 	if (r == STORE_OK)
-		r = box_status(b,
-		    engine_snapshot_newest(b->engine, UINT64_MAX, &newest));
+		r = box_status(
+		    b, engine_snapshot_newest(b->engine, UINT64_MAX, &newest));
 	if (r != STORE_OK || b->state.virtual)
 		return r;
 	w.number = newest + 1;

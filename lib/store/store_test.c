@@ -36,8 +36,9 @@ static int setup(void **state)
 	arena = arena_new(1 << 20);
 	store = store_open(root, NULL, &why);
 	assert_non_null(store);
-	assert_int_equal(box_open(store, STR("user@example.org"),
-	    DEADLINE_NEVER, &box), STORE_OK);
+	assert_int_equal(
+	    box_open(store, STR("user@example.org"), DEADLINE_NEVER, &box),
+	    STORE_OK);
 	return 0;
 }
 
@@ -54,8 +55,9 @@ static struct box *another(void)
 {
 	struct box *b;
 
-	assert_int_equal(box_open(store, STR("user@example.org"),
-	    DEADLINE_NEVER, &b), STORE_OK);
+	assert_int_equal(
+	    box_open(store, STR("user@example.org"), DEADLINE_NEVER, &b),
+	    STORE_OK);
 	return b;
 }
 
@@ -63,8 +65,10 @@ static uint32_t append(struct box *b, const char *mailbox, const char *text,
     uint32_t flags, const char *keyword)
 {
 	struct str word = str_from(keyword);
-	struct append_item item = {.body = store_body_new(b), .flags = flags,
-	    .keywords = &word, .keyword_count = keyword != NULL};
+	struct append_item item = {.body = store_body_new(b),
+	    .flags = flags,
+	    .keywords = &word,
+	    .keyword_count = keyword != NULL};
 	uint32_t uidvalidity;
 
 	assert_int_equal(store_body_add(item.body, text, strlen(text)), 0);
@@ -96,11 +100,11 @@ static const char *rows(struct box *b, const char *mailbox)
 	size_t len = 0;
 
 	out[0] = '\0';
-	assert_int_equal(view_open(b, box_find(b, str_from(mailbox))->id, &v),
-	    STORE_OK);
+	assert_int_equal(
+	    view_open(b, box_find(b, str_from(mailbox))->id, &v), STORE_OK);
 	for (uint32_t i = 1; i <= view_count(v); i++)
-		len += (size_t)snprintf(out + len, sizeof(out) - len,
-		    "%s%u:%x", i > 1 ? " " : "", view_message(v, i)->uid,
+		len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%u:%x",
+		    i > 1 ? " " : "", view_message(v, i)->uid,
 		    view_message(v, i)->flags);
 	view_close(&v);
 	return out;
@@ -111,8 +115,8 @@ static struct buf content(struct box *b, const char *mailbox, uint32_t seq)
 	struct buf out = buf_new(64 << 20);
 	struct view *v;
 
-	assert_int_equal(view_open(b, box_find(b, str_from(mailbox))->id, &v),
-	    STORE_OK);
+	assert_int_equal(
+	    view_open(b, box_find(b, str_from(mailbox))->id, &v), STORE_OK);
 	assert_int_equal(view_read(v, seq, 0, UINT64_MAX, &out), STORE_OK);
 	view_close(&v);
 	return out;
@@ -144,8 +148,7 @@ static void another_handle_sees_it(void **state)
 	assert_int_equal(box_refresh(b), STORE_OK);
 	assert_string_equal(rows(b, "INBOX"), "1:1");
 	assert_int_equal(box_find(b, STR("INBOX"))->keyword_count, 1);
-	assert_string_equal(
-	    box_find(b, STR("INBOX"))->mailbox_id,
+	assert_string_equal(box_find(b, STR("INBOX"))->mailbox_id,
 	    box_find(box, STR("INBOX"))->mailbox_id);
 	assert_int_equal(box_find(b, STR("INBOX"))->uidvalidity,
 	    box_find(box, STR("INBOX"))->uidvalidity);
@@ -165,12 +168,12 @@ static void the_cache_is_there(void **state)
 	uint64_t len;
 
 	(void)state;
-	append(box, "INBOX", "Subject: a b\r\nFrom: x@y\r\n\r\nbody\r\n", 0,
-	    NULL);
+	append(
+	    box, "INBOX", "Subject: a b\r\nFrom: x@y\r\n\r\nbody\r\n", 0, NULL);
 	view_open(box, 1, &v);
 	assert_int_equal(view_cache(v, 1, &arena, &cache), STORE_OK);
-	assert_true(memmem(cache.envelope.p, cache.envelope.len, "\"a b\"",
-	    5) != NULL);
+	assert_true(
+	    memmem(cache.envelope.p, cache.envelope.len, "\"a b\"", 5) != NULL);
 	assert_true(cache.bodystructure.len > cache.body.len);
 	assert_int_equal(view_header_len(v, 1, &len), STORE_OK);
 	assert_int_equal(len, 14 + 11 + 2);
@@ -279,7 +282,8 @@ static void flags_change_and_tell_the_view(void **state)
 	first = box_find(b, STR("INBOX"))->highest_modseq;
 	view_open(b, 1, &v);
 	assert_int_equal(box_store(box, 1, set, FLAGS_ADD, FLAG_DELETED, &word,
-	    1, 0, &arena, &modified, &modseq), STORE_OK);
+			     1, 0, &arena, &modified, &modseq),
+	    STORE_OK);
 	assert_int_equal(modseq, first + 1);
 	box_refresh(b);
 	view_sync(v, true, &events);
@@ -289,7 +293,8 @@ static void flags_change_and_tell_the_view(void **state)
 	uids[1] = 2;
 	set.count = 2;
 	assert_int_equal(box_store(b, 1, set, FLAGS_SET, FLAG_SEEN, NULL, 0,
-	    first, &arena, &modified, &modseq), STORE_OK);
+			     first, &arena, &modified, &modseq),
+	    STORE_OK);
 	assert_int_equal(modified.count, 1);
 	assert_int_equal(modified.uids[0], 1);
 	assert_int_equal(box_find(b, STR("INBOX"))->unseen, 3);
@@ -328,15 +333,17 @@ static void copy_and_move(void **state)
 	append(box, "INBOX", "two", 0, "k2");
 	append(box, "Trash", "old", 0, "k3");
 	assert_int_equal(box_copy(box, 1, set, STR("Trash"), false, &arena,
-	    &from, &to, &uidvalidity), STORE_OK);
+			     &from, &to, &uidvalidity),
+	    STORE_OK);
 	assert_int_equal(uidvalidity, box_find(box, STR("Trash"))->uidvalidity);
 	assert_int_equal(to.count, 2);
 	assert_int_equal(to.uids[0], 2);
 	assert_string_equal(rows(box, "Trash"), "1:0 2:1 3:0");
 	assert_int_equal(box_find(box, STR("Trash"))->keyword_count, 3);
 	set.count = 1;
-	assert_int_equal(box_copy(box, 1, set, STR("Sent"), true, &arena,
-	    &from, &to, &uidvalidity), STORE_OK);
+	assert_int_equal(box_copy(box, 1, set, STR("Sent"), true, &arena, &from,
+			     &to, &uidvalidity),
+	    STORE_OK);
 	assert_string_equal(rows(box, "INBOX"), "2:0");
 	assert_string_equal(rows(box, "Sent"), "1:1");
 	text = content(box, "Sent", 1);
@@ -344,7 +351,8 @@ static void copy_and_move(void **state)
 	buf_free(&text);
 	assert_int_equal(box_usage(box).messages, 5);
 	assert_int_equal(box_copy(box, 1, set, STR("Nowhere"), true, &arena,
-	    &from, &to, &uidvalidity), STORE_NO_MAILBOX);
+			     &from, &to, &uidvalidity),
+	    STORE_NO_MAILBOX);
 }
 
 /* clang-format off */
@@ -455,7 +463,8 @@ static void sixty_four_keywords(void **state)
 		snprintf(word, sizeof(word), "k%d", i);
 		name = str_from(word);
 		assert_int_equal(box_store(box, 1, set, FLAGS_ADD, 0, &name, 1,
-		    0, NULL, NULL, NULL), i < 64 ? STORE_OK : STORE_LIMIT);
+				     0, NULL, NULL, NULL),
+		    i < 64 ? STORE_OK : STORE_LIMIT);
 	}
 	assert_int_equal(box_find_id(box, 1)->keyword_count, 64);
 }
@@ -481,8 +490,8 @@ static void a_removed_account_begins_anew(void **state)
 	(void)state;
 	append(box, "INBOX", "x", 0, NULL);
 	append(b, "INBOX", "y", 0, NULL);
-	assert_int_equal(store_remove_account(store, STR("user@example.org")),
-	    STORE_OK);
+	assert_int_equal(
+	    store_remove_account(store, STR("user@example.org")), STORE_OK);
 	assert_int_equal(box_refresh(b), STORE_OK);
 	assert_int_equal(box_find(b, STR("INBOX"))->messages, 0);
 	append(box, "INBOX", "z", 0, NULL);
@@ -494,22 +503,23 @@ static void a_removed_account_begins_anew(void **state)
 
 static void accounts_keep_apart(void **state)
 {
-	static const char *const accounts[] = {"..", "a%b", "%61", "a",
-	    "A", ".hidden", "x y@\xc3\xa4", "a@b"};
+	static const char *const accounts[] = {
+	    "..", "a%b", "%61", "a", "A", ".hidden", "x y@\xc3\xa4", "a@b"};
 	struct box *b;
 	char text[32];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(accounts); i++) {
-		assert_int_equal(box_open(store, str_from(accounts[i]),
-		    DEADLINE_NEVER, &b), STORE_OK);
+		assert_int_equal(
+		    box_open(store, str_from(accounts[i]), DEADLINE_NEVER, &b),
+		    STORE_OK);
 		assert_int_equal(box_find(b, STR("INBOX"))->messages, 0);
 		snprintf(text, sizeof(text), "%zu", i);
 		append(b, "INBOX", text, 0, NULL);
 		box_close(&b);
 	}
-	assert_int_equal(box_open(store, STR("a/b"), DEADLINE_NEVER, &b),
-	    STORE_BAD_NAME);
+	assert_int_equal(
+	    box_open(store, STR("a/b"), DEADLINE_NEVER, &b), STORE_BAD_NAME);
 	assert_null(b);
 }
 

@@ -38,8 +38,7 @@ static void reserve(struct view *v, size_t count)
 	v->rows = mem_resize(v->rows, v->room, sizeof(*v->rows));
 }
 
-enum store_result view_open(
-    struct box *b, uint32_t mailbox, struct view **out)
+enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out)
 {
 	struct folder *f;
 	struct view *v;
@@ -137,8 +136,7 @@ static void sync_expunged(
 	}
 	v->count -= kept;
 	if (v->count > 0)
-		memmove(
-		    v->rows, v->rows + kept, v->count * sizeof(*v->rows));
+		memmove(v->rows, v->rows + kept, v->count * sizeof(*v->rows));
 }
 
 static void sync_flags(
@@ -152,8 +150,7 @@ static void sync_flags(
 		const struct message *m;
 		bool changed;
 
-		while (theirs < f->count &&
-		    f->messages[theirs].uid < mine->uid)
+		while (theirs < f->count && f->messages[theirs].uid < mine->uid)
 			theirs++;
 		m = theirs < f->count ? &f->messages[theirs] : NULL;
 		if (m == NULL || m->uid != mine->uid) {
@@ -161,8 +158,7 @@ static void sync_flags(
 			continue;
 		}
 		changed = m->flags != mine->flags ||
-		    m->keywords != mine->keywords ||
-		    m->modseq != mine->modseq;
+		    m->keywords != mine->keywords || m->modseq != mine->modseq;
 		*mine = *m;
 		if (changed && events != NULL && events->flags != NULL)
 			events->flags(i + 1, mine, events->arg);
@@ -173,14 +169,13 @@ static void sync_new(struct view *v, const struct folder *f)
 {
 	uint32_t last = v->count > 0 ? v->rows[v->count - 1].uid : 0;
 	size_t from = last == UINT32_MAX ? f->count
-	                                 : folder_search(f, last + 1);
+					 : folder_search(f, last + 1);
 	size_t more = f->count - from;
 
 	if (more == 0)
 		return;
 	reserve(v, v->count + more);
-	memcpy(v->rows + v->count, f->messages + from,
-	    more * sizeof(*v->rows));
+	memcpy(v->rows + v->count, f->messages + from, more * sizeof(*v->rows));
 	v->count += (uint32_t)more;
 }
 
@@ -267,8 +262,10 @@ static enum store_result place_of(struct view *v, uint32_t seq,
 static struct engine_place message_bytes(
     const struct message_place *p, const struct message *m)
 {
-	struct engine_place place = {.generation = p->a, .offset = p->b,
-	    .length = m->size, .crc = p->crc};
+	struct engine_place place = {.generation = p->a,
+	    .offset = p->b,
+	    .length = m->size,
+	    .crc = p->crc};
 
 	if (p->kind & PLACE_BLOB) {
 		place.blob = true;
@@ -297,8 +294,8 @@ enum store_result view_read(struct view *v, uint32_t seq, uint64_t offset,
 	room = buf_room(out, len);
 	if (room == NULL)
 		return box_fail(v->b, STORE_ERROR, "out of memory");
-	r = box_status(v->b,
-	    engine_get(v->b->engine, &place, offset, room, len));
+	r = box_status(
+	    v->b, engine_get(v->b->engine, &place, offset, room, len));
 	if (r == STORE_OK)
 		buf_added(out, len);
 	return r;
@@ -315,12 +312,10 @@ enum store_result view_file(
 	if (r != STORE_OK)
 		return r;
 	place = message_bytes(p, m);
-	return box_status(
-	    v->b, engine_file(v->b->engine, &place, fd, offset));
+	return box_status(v->b, engine_file(v->b->engine, &place, fd, offset));
 }
 
-enum store_result view_header_len(
-    struct view *v, uint32_t seq, uint64_t *len)
+enum store_result view_header_len(struct view *v, uint32_t seq, uint64_t *len)
 {
 	const struct message_place *p;
 	const struct message *m;
@@ -340,15 +335,14 @@ static enum store_result opaque(
 	    "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"8BIT\" %llu 0)",
 	    (unsigned long long)m->size);
 
-	out->envelope =
-	    STR("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+	out->envelope = STR("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
 	out->body = arena_copy(arena, str_of(text, (size_t)len));
 	out->bodystructure = out->body;
 	return out->body.p == NULL ? STORE_ERROR : STORE_OK;
 }
 
-enum store_result view_cache(struct view *v, uint32_t seq,
-    struct arena *arena, struct message_cache *out)
+enum store_result view_cache(struct view *v, uint32_t seq, struct arena *arena,
+    struct message_cache *out)
 {
 	const struct message_place *p;
 	const struct message *m;
@@ -360,8 +354,8 @@ enum store_result view_cache(struct view *v, uint32_t seq,
 	if (r != STORE_OK)
 		return r;
 	len = (size_t)p->envelope_len + p->structure_len + p->body_len;
-	if (p->envelope_len == 0 || p->structure_len == 0 ||
-	    p->body_len == 0 || len > CACHE_MAX)
+	if (p->envelope_len == 0 || p->structure_len == 0 || p->body_len == 0 ||
+	    len > CACHE_MAX)
 		return opaque(m, arena, out);
 	place = (struct engine_place){.generation = p->cache_generation,
 	    .offset = p->cache_offset,
@@ -372,9 +366,8 @@ enum store_result view_cache(struct view *v, uint32_t seq,
 		return box_fail(v->b, STORE_ERROR, "out of memory");
 	r = box_status(v->b, engine_get(v->b->engine, &place, 0, bytes, len));
 	out->envelope = str_of(bytes, p->envelope_len);
-	out->bodystructure =
-	    str_of(bytes + p->envelope_len, p->structure_len);
-	out->body = str_of(bytes + p->envelope_len + p->structure_len,
-	    p->body_len);
+	out->bodystructure = str_of(bytes + p->envelope_len, p->structure_len);
+	out->body = str_of(
+	    bytes + p->envelope_len + p->structure_len, p->body_len);
 	return r;
 }
