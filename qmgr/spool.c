@@ -180,9 +180,11 @@ static struct active *active_open(
 	}
 	q->spool->files++;
 	a = active_new(fd);
-	if (read_envelope(id, a, &why) == 0)
+	if (read_envelope(id, a, &why) == 0 && !a->file.unlinked)
 		return a;
-	if (why != NULL) {
+	if (a->file.unlinked) {
+		; /* the offer came late: it is delivered */
+	} else if (why != NULL) {
 		spool_set_aside(q, id, why);
 	} else {
 		*gone = false;
@@ -274,7 +276,9 @@ struct message *spool_load(
 		return NULL;
 	m = add_message(q, id, a);
 	m->verified = fresh;
-	if (!fresh && read_slots(m, a) < 0) {
+	/* Of a fresh one too: an offer may be repeated, to another queue manager
+	 * than the one that has worked on it. */
+	if (read_slots(m, a) < 0) {
 		/* The disk fails: the walk will find the message again. */
 		log_warning(
 		    "%s: cannot read the slots: %s", id->text, strerror(errno));

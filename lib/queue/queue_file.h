@@ -134,6 +134,7 @@ struct queue_file {
 	struct queue_extent header, body, envelope;
 	uint64_t slots_offset;
 	size_t recipient_count;
+	bool unlinked; /* the file has no name any more */
 };
 
 /* Reads and checks the preamble. 0, or -1 and *why: "bad magic" ... */

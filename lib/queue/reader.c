@@ -37,7 +37,8 @@ int queue_read(int fd, struct queue_file *out, const char **why)
 	    .body = p.body,
 	    .envelope = p.envelope,
 	    .slots_offset = p.slots.offset,
-	    .recipient_count = p.recipient_count};
+	    .recipient_count = p.recipient_count,
+	    .unlinked = st.st_nlink == 0};
 	return 0;
 }
 
