@@ -13,7 +13,7 @@
 
 #define CONNECT_MS  200
 #define AWAY_MS     30000 /* an agent away that long: its mail is deferred */
-#define COLLECT_MS  10000 /* for what smtp still knows */
+#define COLLECT_MS  5000  /* for what smtp still knows */
 #define OUTPUT_MOST 65536 /* octets that wait for smtp */
 #define CHECK_MS    5000
 
@@ -46,6 +46,7 @@ struct agents {
 	struct wire *wire;
 	enum front_state state;
 	uint64_t epoch;
+	int64_t begun; /* monotonic ms: mail waits for the first collection */
 	struct away front_away;
 };
 
@@ -251,9 +252,13 @@ static void front_pending(struct qmgr *q, const struct deliver_pending *p)
 		rq->wire = q->agents->wire;
 	}
 	m = spool_load(q, &id, -1, false);
-	if (m == NULL || p->index >= m->count ||
-	    !recipient_waits(&m->recipients[p->index]))
+	if (m == NULL)
 		return;
+	if (p->index >= m->count ||
+	    !recipient_waits(&m->recipients[p->index])) {
+		flow_adopt(q, m);
+		return;
+	}
 	if (m->place != PLACE_ACTIVE) {
 		messages_place(&q->messages, m, PLACE_ACTIVE, 0);
 		if (spool_activate(q, m) < 0)
@@ -286,7 +291,7 @@ static void collected(struct qmgr *q)
 	loop_timer_stop(q->agents->collecting);
 	q->agents->state = FRONT_READY;
 	give_up_orphans(q);
-	flow_pump_later(q);
+	flow_begin(q);
 }
 
 static void collect_timed_out(void *arg)
@@ -298,6 +303,7 @@ static void collect_timed_out(void *arg)
 		collected(q);
 	} else if (q->agents->state == FRONT_DOWN) {
 		give_up_orphans(q);
+		flow_begin(q);
 	}
 }
 
@@ -446,6 +452,9 @@ static void check(void *arg)
 	struct agents *a = q->agents;
 
 	end_overdue(q);
+	if (q->working && !q->collected &&
+	    loop_now(q->loop) - a->begun >= COLLECT_MS)
+		flow_begin(q); /* smtp comes and goes */
 	if (a->wire == NULL && q->working && !q->draining)
 		front_connect(q);
 	flow_pump(q);
@@ -489,7 +498,9 @@ void agents_open(struct qmgr *q)
 
 void agents_start(struct qmgr *q)
 {
-	front_connect(q);
+	q->agents->begun = loop_now(q->loop);
+	if (front_connect(q) < 0)
+		flow_begin(q);
 	loop_timer_set(q->agents->timer, CHECK_MS);
 }
 

@@ -10,6 +10,7 @@
 #include "qmgr/agent.h"
 #include "qmgr/notify.h"
 #include "qmgr/resolve.h"
+#include "qmgr/scan.h"
 #include "qmgr/spool.h"
 
 #define TURN_MOST 100 /* messages activated before others have their turn */
@@ -59,6 +60,16 @@ static void wake_in(struct qmgr *q, int64_t ms)
 void flow_pump_later(struct qmgr *q)
 {
 	wake_in(q, 0);
+}
+
+void flow_begin(struct qmgr *q)
+{
+	if (q->draining)
+		return;
+	if (!q->collected)
+		scan_start(q);
+	q->collected = true;
+	flow_pump_later(q);
 }
 
 /* ---- where a message belongs ---- */
@@ -124,6 +135,12 @@ void flow_take_up(struct qmgr *q, struct message *m)
 		flow_pump_later(q);
 }
 
+void flow_adopt(struct qmgr *q, struct message *m)
+{
+	if (m->place == PLACE_HELD && m->busy == 0)
+		flow_take_up(q, m);
+}
+
 /* ---- a pass ---- */
 
 static void activate(struct qmgr *q, struct message *m)
@@ -181,6 +198,9 @@ void flow_settled(struct qmgr *q, struct message *m)
 		return;
 	retry = notify_start(q, m);
 	if (m->busy > 0) {
+		/* What was delivered must not be forgotten meanwhile: the
+		 * agent is told that its answer is kept. */
+		flush_dirty(q, m);
 		flow_pump_later(q);
 		return;
 	}
@@ -220,7 +240,7 @@ void flow_pump(struct qmgr *q)
 	struct message *m;
 	int n = 0;
 
-	if (!q->working || q->draining || q->flow->pumping)
+	if (!q->collected || q->draining || q->flow->pumping)
 		return;
 	q->flow->pumping = true;
 	wake_sleepers(q);

@@ -11,8 +11,17 @@
 
 void flow_open(struct qmgr *q);
 void flow_close(struct qmgr *q);
+/*
+ * The agents' answers are collected, or will not come: from now on mail goes
+ * out, and the spool is read. Earlier, what smtp still works on would be sent
+ * twice. Again and again without harm.
+ */
+void flow_begin(struct qmgr *q);
 /* A message that was read into memory: puts it where it belongs. */
 void flow_take_up(struct qmgr *q, struct message *m);
+/* The same for one that an agent named: unless it stands somewhere already.
+ * The walk passes over what is in memory. */
+void flow_adopt(struct qmgr *q, struct message *m);
 /* Wakes, activates and dispatches; call it when something may go on. */
 void flow_pump(struct qmgr *q);
 /* The same, soon and from the loop; for callers deep inside. */

@@ -64,7 +64,6 @@ static void take_over(void *arg)
 	}
 	qmgr.working = true;
 	agents_start(&qmgr);
-	scan_start(&qmgr);
 }
 
 static int start(void)

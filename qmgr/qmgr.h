@@ -21,6 +21,8 @@ struct qmgr {
 	struct loop *loop;
 	uid_t owner;  /* of the instance, who may operate on the queue */
 	bool working; /* holds the spool's lock */
+	/* smtp has told what it works on for an earlier queue manager */
+	bool collected;
 	bool draining;
 	struct messages messages;
 	struct schedule *schedule;

@@ -300,11 +300,13 @@ void request_stray_result(struct qmgr *q, const struct deliver_result *res)
 
 	if (id_parse(res->queue_id, &id) == 0)
 		m = spool_load(q, &id, -1, false);
-	if (m == NULL || res->index >= m->count)
+	if (m == NULL)
 		return;
-	r = &m->recipients[res->index];
-	if (!recipient_waits(r))
+	r = res->index < m->count ? &m->recipients[res->index] : NULL;
+	if (r == NULL || !recipient_waits(r)) {
+		flow_adopt(q, m);
 		return;
+	}
 	if (m->place != PLACE_ACTIVE) {
 		messages_place(&q->messages, m, PLACE_ACTIVE, 0);
 		if (spool_activate(q, m) < 0)

@@ -28,8 +28,8 @@ static void client_free(struct client *c)
 	free(c);
 }
 
-/* A message that was just queued. Before the spool is ours the offer is only
- * noted: the scan finds the file. */
+/* A message that was just queued. Before the spool is ours and smtp's answers
+ * are collected the offer is only noted: the scan finds the file. */
 static void offered(struct client *c, const struct qmgr_offer *o)
 {
 	struct qmgr_offered answer = {o->queue_id};
@@ -40,7 +40,7 @@ static void offered(struct client *c, const struct qmgr_offer *o)
 
 	if (wire_put(c->wire, &qmgr_offered, &answer) == 0)
 		wire_push_later(c->wire);
-	if (!q->working || q->draining || id_parse(o->queue_id, &id) < 0 ||
+	if (!q->collected || q->draining || id_parse(o->queue_id, &id) < 0 ||
 	    messages_find(&q->messages, o->queue_id) != NULL) {
 		file_close(&fd);
 		return;
