@@ -140,10 +140,11 @@ class Front:
 
 
 class Daemon:
-    """A worker run by hand in a directory of its own."""
+    """A daemon run by hand in a directory of its own. before(jail) can put
+    neighbours there."""
 
     def __init__(self, program, service, settings=None, spool=None,
-                 inject=None):
+                 inject=None, before=None):
         self.dir = tempfile.mkdtemp(prefix="phd-", dir="/tmp")
         self.log_path = os.path.join(self.dir, "log.txt")
         self.jail = os.path.join(self.dir, "run", "jail", program)
@@ -166,6 +167,8 @@ class Daemon:
                    "--debug", "--listen", self.socket, "-n", service]
         # Under strace: its calls, with faults of our choice.
         self.traced = inject is not None
+        if before is not None:
+            before(self.jail)
         if self.traced:
             command = ["strace", "-o", self.trace_path, "-y", *[
                 "-einject=" + i for i in inject], *command]
