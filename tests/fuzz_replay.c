@@ -49,8 +49,10 @@ static void vary(uint8_t *data, size_t len)
 		size_t at = (size_t)(next() % len);
 		uint8_t before = data[at];
 
-		data[at] = i % 2 ? (uint8_t)next()
-				 : (uint8_t)(before ^ (1u << (next() % 8)));
+		if (i % 2)
+			data[at] = (uint8_t)next();
+		else
+			data[at] = (uint8_t)(before ^ (1u << (next() % 8)));
 		run(data, len);
 		data[at] = before;
 	}
