@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "core/log.h"
+#include "ipc/limits.h"
 #include "local/request.h"
 #include "mail/header.h"
 
-#define LINES_MAX 4096 /* octets of the lines added at the top */
+/* Octets of the lines added at the top; two addresses fit. */
+#define LINES_MAX (2 * IPC_ADDRESS_MAX + 64)
 
 bool loops(struct str header, struct str address)
 {
@@ -53,9 +55,9 @@ static struct dsn explain(
 	}
 }
 
-/* Return-Path (RFC 5321 4.4) and Delivered-To, the queue's header, its
- * body. */
-static int compose(const struct request *r, const struct deliver_to *to,
+/* Return-Path (RFC 5321 4.4) and Delivered-To, the queue's header, its body.
+ * What fails is remembered by the body. */
+static void compose(const struct request *r, const struct deliver_to *to,
     struct store_body *body)
 {
 	char lines[LINES_MAX];
@@ -63,34 +65,29 @@ static int compose(const struct request *r, const struct deliver_to *to,
 	    "Return-Path: <%.*s>\r\nDelivered-To: %.*s\r\n",
 	    STR_FMT(r->head.sender), STR_FMT(to->address));
 
-	if (len < 0 || (size_t)len >= sizeof(lines) ||
-	    store_body_add(body, lines, (size_t)len) < 0 ||
-	    store_body_add(body, r->header.p, r->header.len) < 0)
-		return -1;
-	return r->small
-	    ? store_body_add(body, r->content.p, r->file.body.length)
-	    : store_body_add_file(
-		  body, r->fd, r->file.body.offset, r->file.body.length);
+	store_body_add(body, lines, (size_t)len);
+	store_body_add(body, r->header.p, r->header.len);
+	if (r->small)
+		store_body_add(body, r->content.p, r->file.body.length);
+	else
+		store_body_add_file(
+		    body, r->fd, r->file.body.offset, r->file.body.length);
 }
 
 static enum store_result store(
     struct request *r, const struct deliver_to *to, struct box *b)
 {
 	struct deliver_item item = {.mailbox = STR("INBOX")};
-	char id[ID_LEN + 2 * IPC_LINE_MAX / 16];
+	char id[ID_LEN + IPC_ORCPT_MAX + IPC_ADDRESS_MAX + 3];
 	struct store_body *body;
 	enum store_result result;
 	int len = snprintf(id, sizeof(id), "%s\t%.*s\t%.*s", r->queue_id.text,
 	    STR_FMT(to->original), STR_FMT(to->account));
 
-	if (len < 0 || (size_t)len >= sizeof(id))
-		return STORE_ERROR;
 	box_set_quota(b, to->quota_storage, to->quota_messages);
 	body = store_body_new(b);
-	result = STORE_ERROR;
-	if (compose(r, to, body) == 0)
-		result = box_deliver(
-		    b, str_of(id, (size_t)len), body, 0, &item, 1);
+	compose(r, to, body);
+	result = box_deliver(b, str_of(id, (size_t)len), body, 0, &item, 1);
 	store_body_free(&body);
 	return result;
 }

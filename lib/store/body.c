@@ -53,23 +53,17 @@ static int flush(struct store_body *body)
 {
 	struct box *b = body->b;
 	uint64_t at = body->len - body->bytes.len;
+	enum engine_status s = ENGINE_OK;
 
-	if (body->fd < 0) {
-		enum engine_status s = engine_blob_new(
-		    b->engine, body->id, &body->fd);
-
-		if (s != ENGINE_OK) {
-			box_status(b, s);
-			errno = s == ENGINE_NO_SPACE ? ENOSPC : EIO;
-			return -1;
-		}
-	}
-	if (file_pwrite_full(body->fd, body->bytes.p, body->bytes.len, at) <
-	    0) {
-		int saved = errno;
-
-		box_fail(b, STORE_ERROR, "writing a blob: %s", strerror(saved));
-		errno = saved;
+	if (body->fd < 0)
+		s = engine_blob_new(b->engine, body->id, &body->fd);
+	if (s == ENGINE_OK)
+		s = engine_blob_write(
+		    b->engine, body->fd, body->bytes.p, body->bytes.len, at);
+	if (s != ENGINE_OK) {
+		body->no_space = s == ENGINE_NO_SPACE;
+		box_status(b, s);
+		errno = body->no_space ? ENOSPC : EIO;
 		return -1;
 	}
 	buf_clear(&body->bytes);
@@ -212,7 +206,7 @@ enum store_result body_ready(struct store_body *body)
 	struct id unique;
 
 	if (body->failed)
-		return errno == ENOSPC ? STORE_NO_SPACE : STORE_ERROR;
+		return body->no_space ? STORE_NO_SPACE : STORE_ERROR;
 	if (body->ready)
 		return STORE_OK;
 	body->place = (struct message_place){.crc = body->crc};
@@ -220,7 +214,7 @@ enum store_result body_ready(struct store_body *body)
 	body->place.email_id = hash64(0, unique.text, ID_LEN);
 	if (body->fd >= 0) {
 		if (body->bytes.len > 0 && flush(body) < 0)
-			return errno == ENOSPC ? STORE_NO_SPACE : STORE_ERROR;
+			return body->no_space ? STORE_NO_SPACE : STORE_ERROR;
 		r = box_status(
 		    body->b, engine_blob_sync(body->b->engine, body->fd));
 		if (r == STORE_OK)

@@ -78,7 +78,7 @@ struct store_body {
 	unsigned char id[16];
 	uint64_t len;
 	uint32_t crc;
-	bool failed;
+	bool failed, no_space;
 	bool ready;                 /* synced (blob) and parsed */
 	bool kept;                  /* a frame names the blob */
 	struct buf cache;           /* ENVELOPE, BODYSTRUCTURE, BODY */

@@ -87,7 +87,7 @@ static int unlink_one(
 	return remove(path);
 }
 
-static int setup(void **state)
+__attribute__((unused)) static int setup(void **state)
 {
 	const char *why;
 
@@ -126,7 +126,8 @@ static enum store_result deliver_text(
 	return r;
 }
 
-static enum store_result deliver_id(struct box *b, const char *id)
+__attribute__((unused)) static enum store_result deliver_id(
+    struct box *b, const char *id)
 {
 	char text[200];
 	int len = snprintf(text, sizeof(text),
