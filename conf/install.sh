@@ -7,7 +7,9 @@ set -eu
 etc=$DESTDIR$SYSCONFDIR/posthouse
 
 install -d "$DESTDIR$SBINDIR" "$DESTDIR$LIBEXECDIR/posthouse" "$etc" \
-	"$DESTDIR$DOCDIR" "$DESTDIR$LOCALSTATEDIR/spool/posthouse" \
+	"$DESTDIR$DOCDIR"
+# master gives these to the roles that own them, and makes what is below.
+install -d -m 750 "$DESTDIR$LOCALSTATEDIR/spool/posthouse" \
 	"$DESTDIR$LOCALSTATEDIR/lib/posthouse" \
 	"$DESTDIR$LOCALSTATEDIR/log/posthouse"
 for name in $DAEMONS; do
