@@ -410,8 +410,10 @@ void spool_write_note(
 	out[9] = (unsigned char)(text.len >> 8);
 	out[10] = (unsigned char)remote.len;
 	out[11] = (unsigned char)(remote.len >> 8);
-	memcpy(out + NOTE_HEAD, text.p, text.len);
-	memcpy(out + NOTE_HEAD + text.len, remote.p, remote.len);
+	if (text.len > 0)
+		memcpy(out + NOTE_HEAD, text.p, text.len);
+	if (remote.len > 0)
+		memcpy(out + NOTE_HEAD + text.len, remote.p, remote.len);
 	crc = crc32c(0, out + 8, sizeof(out) - 8);
 	for (int i = 0; i < 4; i++)
 		out[4 + i] = (unsigned char)(crc >> (8 * i));
