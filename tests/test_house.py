@@ -28,7 +28,8 @@ def test_a_report_comes_out_of_the_jail():
     house = House(users=1)
     with smtplib.SMTP("127.0.0.1", house.smtp, timeout=20) as s:
         s.ehlo()
-        os.kill(house.pids("smtpd")[0], signal.SIGSEGV)
+        # the first one, which serves us; others may only just begin
+        os.kill(min(house.pids("smtpd")), signal.SIGSEGV)
         wait_until(lambda: "AddressSanitizer" in house.read("run",
                                                             "master.err"))
     house.crashes_allowed = True
