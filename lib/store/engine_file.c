@@ -327,6 +327,7 @@ enum engine_status engine_generation(
 		    : engine_fail_errno(b, "opening a generation");
 	g->number = number;
 	g->used = ++b->clock;
+	g->filled_frames = g->filled_bodies = 0;
 	s = engine_io_read(b->io, g->fd, header, sizeof(header), 0) < 0
 	    ? engine_fail(b, ENGINE_CORRUPT, "header ends early")
 	    : header_check(b, header, g);

@@ -40,6 +40,8 @@ struct generation {
 	int fd;
 	struct engine_pos previous; /* where the one before ended */
 	uint64_t used;              /* for choosing which to close */
+	/* Written so far, by zeroes at least; 0: not known. */
+	uint64_t filled_frames, filled_bodies;
 };
 
 struct frame {

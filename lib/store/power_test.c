@@ -384,7 +384,9 @@ static void fail_at(size_t end, unsigned acknowledged)
 		    b == NULL ? "" : store_why(b));
 	check(b, acknowledged, end);
 	r = deliver_number(b, acknowledged + 1);
-	assert_true(r == STORE_OK || r == STORE_DUPLICATE);
+	if (r != STORE_OK && r != STORE_DUPLICATE)
+		fail_msg("after event %zu, a delivery: %s: %s", end,
+		    store_result_name(r), store_why(b));
 	check(b, acknowledged + 1, end);
 	box_close(&b);
 	store_close(&after);
