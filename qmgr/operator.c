@@ -11,17 +11,23 @@
 #include "ipc/trace.h"
 #include "qmgr/flow.h"
 #include "qmgr/outcome.h"
+#include "qmgr/scan.h"
 #include "qmgr/spool.h"
 
 #define SLICE       200    /* messages of one turn of the loop */
 #define OUTPUT_MOST 262144 /* octets that wait for the client */
+#define WAIT_MS     10000  /* for the spool to be read */
+#define LOOK_MS     20
 
 struct inquiry {
 	struct loop_timer *timer;
 	bool acts;
 	enum queue_verb verb;
+	char *id;                 /* of one message, "" takes all */
 	char *sender, *recipient; /* filters, "" takes all */
-	struct id *ids;           /* of the messages to look at */
+	int64_t until;            /* waits for the walk of the start */
+	bool begun;
+	struct id *ids; /* of the messages to look at */
 	size_t count, at;
 	uint64_t matched;   /* messages */
 	uint64_t in_flight; /* recipients that an agent has */
@@ -225,11 +231,20 @@ static void end(struct client *c)
 	flow_pump(c->q);
 }
 
+static bool choose(struct client *c, struct inquiry *n);
+
 static void step(void *arg)
 {
 	struct client *c = arg;
 	struct inquiry *n = c->inquiry;
 
+	if (!n->begun && !scan_is_complete(c->q) &&
+	    loop_now(c->q->loop) < n->until) {
+		loop_timer_set(n->timer, LOOK_MS);
+		return;
+	}
+	if (!n->begun && !choose(c, n))
+		return;
 	for (int i = 0; i < SLICE && n->at < n->count; i++) {
 		struct message *m = messages_find(
 		    &c->q->messages, id_str(&n->ids[n->at]));
@@ -264,6 +279,7 @@ void operator_forget(struct client *c)
 		return;
 	loop_timer_free(&n->timer);
 	free(n->ids);
+	free(n->id);
 	free(n->sender);
 	free(n->recipient);
 	free(n);
@@ -275,24 +291,48 @@ static int by_id(const void *a, const void *b)
 	return memcmp(a, b, ID_LEN);
 }
 
-static void start(struct client *c, struct inquiry *n, struct str id)
+static void refuse(struct client *c, const char *why)
+{
+	struct queue_end answer = {.ok = false, .text = str_from(why)};
+
+	wire_put(c->wire, &queue_end, &answer);
+	wire_push(c->wire);
+}
+
+/* The messages to look at. false: there is nothing to do. */
+static bool choose(struct client *c, struct inquiry *n)
 {
 	const struct messages *ms = &c->q->messages;
+	struct message *one = messages_find(ms, str_from(n->id));
 	size_t at = 0;
 	struct str key;
 	void *m;
 
+	if (n->acts && n->id[0] != '\0' && one == NULL) {
+		operator_forget(c);
+		refuse(c, "there is no such message in the queue");
+		return false;
+	}
+	if (n->acts && n->verb == QUEUE_FLUSH)
+		schedule_revive(c->q->schedule);
+	n->begun = true;
 	n->ids = mem_array(ms->by_id.count + 1, sizeof(n->ids[0]));
-	if (id.len > 0) {
-		struct message *one = messages_find(ms, id);
-
-		if (one != NULL)
-			n->ids[n->count++] = one->id;
-	} else {
+	if (one != NULL) {
+		n->ids[n->count++] = one->id;
+	} else if (n->id[0] == '\0') {
 		while (table_next(&ms->by_id, &at, &key, &m))
 			n->ids[n->count++] = ((struct message *)m)->id;
 		qsort(n->ids, n->count, sizeof(n->ids[0]), by_id);
 	}
+	return true;
+}
+
+/* An answer given while the spool is still being read would call a full queue
+ * empty. */
+static void start(struct client *c, struct inquiry *n, struct str id)
+{
+	n->id = str_dup(id);
+	n->until = loop_now(c->q->loop) + WAIT_MS;
 	n->timer = loop_timer_new(c->q->loop, step, c);
 	c->inquiry = n;
 	step(c);
@@ -305,14 +345,6 @@ void operator_list(struct client *c, const struct queue_list *ask)
 	n->sender = str_dup(ask->sender);
 	n->recipient = str_dup(ask->recipient);
 	start(c, n, ask->queue_id);
-}
-
-static void refuse(struct client *c, const char *why)
-{
-	struct queue_end answer = {.ok = false, .text = str_from(why)};
-
-	wire_put(c->wire, &queue_end, &answer);
-	wire_push(c->wire);
 }
 
 void operator_act(struct client *c, const struct queue_act *ask)
@@ -332,16 +364,10 @@ void operator_act(struct client *c, const struct queue_act *ask)
 	}
 	if (str_case_eq(id, STR("ALL")))
 		id = STR_EMPTY;
-	else if (id.len > 0 && messages_find(&c->q->messages, id) == NULL) {
-		refuse(c, "there is no such message in the queue");
-		return;
-	}
 	n = NEW(struct inquiry);
 	n->acts = true;
 	n->verb = (enum queue_verb)ask->verb;
 	n->sender = str_dup(ask->sender);
 	n->recipient = str_dup(ask->recipient);
-	if (n->verb == QUEUE_FLUSH)
-		schedule_revive(c->q->schedule);
 	start(c, n, id);
 }

@@ -130,6 +130,11 @@ void scan_start(struct qmgr *q)
 	loop_timer_set(q->spool->timer, 0);
 }
 
+bool scan_is_complete(const struct qmgr *q)
+{
+	return q->spool->walks > 0;
+}
+
 void scan_stop(struct qmgr *q)
 {
 	if (q->spool->timer != NULL)

@@ -13,5 +13,7 @@
 /* The walk of the start, and from then on one each qmgr_walk_interval. */
 void scan_start(struct qmgr *q);
 void scan_stop(struct qmgr *q);
+/* The walk of the start has ended. */
+bool scan_is_complete(const struct qmgr *q);
 
 #endif
