@@ -1,16 +1,22 @@
 """What the way of a message promises, proved at chosen moments: the queue
 manager by hand between neighbours of our own, killed where it hurts; then the
 whole suite with its daemons stopped and killed at such moments."""
+import imaplib
 import os
+import re
+import signal
+import smtplib
 import tempfile
 import threading
 import time
 
 import pytest
 
-from house import wait_until
+from house import House, free_port, wait_until
 from ipc_fake import Daemon, Front, make_spool, queued
 from test_cleanup import Cleanup
+from test_crash import Stream, subjects
+from test_relay import bounces
 
 MESSAGE = b"From: a@far.test\r\nSubject: hi\r\n\r\nhello\r\n"
 REMOTE, REMOTE2 = "bob@remote.test", "eve@remote.test"
@@ -356,6 +362,29 @@ def test_an_offer_that_is_repeated_finds_what_was_done(world, put):
     assert queued(world.spool) == [path]
 
 
+def test_the_queue_is_not_called_empty_before_it_is_read(world, put):
+    """posthouse queue list and delete wait for the walk, not for ever."""
+    qid = put([REMOTE])
+    world.smtp.answers[REMOTE] = LATER
+    world.smtp.told.clear()
+    manager = world.start()
+    c = manager.connect("qmgr")
+    c.send("queue_list", queue_id="", sender="", recipient="")
+    time.sleep(0.5)
+    world.smtp.told.set()
+    rows = []
+    while True:
+        name, f = c.receive()
+        if name == "queue_end":
+            break
+        rows.append(f["queue_id"])
+    assert rows == [qid] and f["ok"] == "1"
+    c.send("queue_act", verb="delete", queue_id=qid, sender="", recipient="")
+    assert c.receive()[1]["count"] == "1"
+    c.close()
+    gone(world)
+
+
 def test_an_offer_that_comes_late_is_no_new_message(world, put):
     qid = put([LOCAL])
     path = path_of(world.spool, qid)
@@ -379,3 +408,118 @@ def offer(manager, qid, path=None, fd=None):
             assert f["queue_id"] == qid
             break
     c.close()
+
+
+# ---- the whole suite ----
+
+FAST = {"minimal_backoff_time": "1s", "maximal_backoff_time": "2s",
+        "dns_servers": "127.0.0.1:1"}
+
+
+def send(house, subject, to, sender="a@far.test"):
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=20) as s:
+        s.sendmail(sender, to, "Subject: %s\r\n\r\nx\r\n" % subject)
+
+
+def signal_all(house, name, number):
+    pids = house.pids(name)
+    assert pids
+    for pid in pids:
+        os.kill(pid, number)
+    return pids
+
+
+def test_stored_once_when_the_answer_is_lost():
+    """local has stored it, and the queue manager dies before it reads
+    that."""
+    with House(domain="once.test", users=1, settings=FAST) as house:
+        send(house, "warm", [house.user()])
+        house.wait_empty_queue()
+        signal_all(house, "local", signal.SIGSTOP)
+        send(house, "once", [house.user()])
+        wait_until(lambda: len(re.findall("queue active", house.log())) == 2)
+        time.sleep(0.3)
+        old = signal_all(house, "qmgr", signal.SIGSTOP)
+        signal_all(house, "local", signal.SIGCONT)
+        wait_until(lambda: house.log().count("status=sent") == 2)
+        assert house.is_ours(old[0])
+        os.kill(old[0], signal.SIGKILL)
+        house.wait_empty_queue()
+        assert subjects(house, 0) == ["warm", "once"]
+        assert "delivered to mailbox before" in house.log()
+
+
+def test_each_recipient_has_its_own_fate():
+    """Two messages to twelve: stored, over quota, unknown by now, deferred by
+    the next host; one notification for each message."""
+    with House(domain="fate.test", users=10, settings=dict(
+            FAST, smtp_tcp_port=str(free_port()))) as house:
+        far, dead = "x@[127.0.0.1]", "old@fate.test"
+        house.posthouse("user", "add", dead, "--password", "x")
+        house.posthouse("alias", "add", "team@fate.test", dead,
+                        house.user(8))
+        house.posthouse("service", "stop", "qmgr")
+        to = [house.user(n) for n in range(8)] + [
+            "team@fate.test", house.user(9), dead, far]
+        assert len(to) == 12
+        for subject in ("one", "two"):
+            send(house, subject, to, sender=house.user(0))
+        house.posthouse("user", "set", house.user(3), "quota=10")
+        house.posthouse("user", "delete", dead)
+        time.sleep(1.2)  # lookup looks at its tables each second
+        house.posthouse("service", "start", "qmgr")
+
+        def told():
+            """two notifications"""
+            found = {}
+            for address in (house.user(3), dead, far):
+                for action, status, _, message in bounces(house, address):
+                    found.setdefault(message["Message-ID"], []).append(
+                        (address, action, status))
+            return list(found.values()) if len(found) > 1 else None
+        assert [sorted(t) for t in wait_until(told)] == [
+            sorted([(house.user(3), "failed", "5.2.2"),
+                    (dead, "failed", "5.1.1")])] * 2
+        for n in (0, 1, 2, 4, 5, 6, 7, 8, 9):
+            got = [s for s in subjects(house, n) if s in ("one", "two")]
+            assert sorted(got) == ["one", "two"], n
+        assert subjects(house, 3) == []
+        left = house.queue()["messages"]
+        assert len(left) == 2
+        for m in left:
+            assert [(r["address"], r["state"]) for r in m["recipients"]] == [
+                (far, "deferred")]
+            assert "refused" in m["recipients"][0]["reason"]
+
+
+def test_one_service_alone_during_traffic():
+    with House(domain="alone.test", users=2, settings=FAST) as house:
+        house.set("maximal_queue_lifetime", "1h")
+        streams = [Stream(house, "t%d" % n, 10 ** 6) for n in range(2)]
+        ended = threading.Event()
+        for stream in streams:
+            stream.goes_on = lambda: not ended.is_set()
+            stream.start()
+        try:
+            for name in names(house):
+                for verb in ("stop", "start", "restart"):
+                    house.posthouse("service", verb, name)
+        finally:
+            ended.set()
+            for stream in streams:
+                stream.join(60)
+        assert not any(s.is_alive() for s in streams)
+        # What nobody could offer is found by the second walk.
+        wait_until(lambda: not queued(os.path.join(house.dir, "spool")), 30)
+        accepted = [m for s in streams for m in s.accepted]
+        assert len(accepted) > 20
+        for n in range(2):
+            got = subjects(house, n)
+            assert not set(accepted) - set(got)
+            assert len(got) == len(set(got))
+        assert all(house.pids(p) for p in ("qmgr", "local", "lookup"))
+
+
+def names(house):
+    return ["%s/%s" % (s["name"], s["type"])
+            for s in house.json("service", "list")["services"]]
