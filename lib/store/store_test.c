@@ -501,6 +501,103 @@ static void a_removed_account_begins_anew(void **state)
 	box_close(&b);
 }
 
+static void a_snapshot_keeps_everything(void **state)
+{
+	uint32_t uids[] = {2, 3}, first;
+	struct uid_set set = {uids, 2}, gone;
+	struct str word = STR("later"), *subscribed;
+	struct message_cache cache;
+	uint64_t before;
+	bool complete;
+	struct view *v;
+	struct box *b;
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		append(box, "INBOX", "Subject: s\r\n\r\nx", 0, "now");
+	before = box_find_id(box, 1)->highest_modseq;
+	box_remove(box, 1, set);
+	box_create(box, STR("a/b"), USE_ARCHIVE);
+	box_subscribe(box, STR("a/b"), true);
+	box_delete(box, STR("a"));
+	deliver(box, "D1", "x", "Junk", false);
+	first = box_find(box, STR("a/b"))->uidvalidity;
+	assert_int_equal(snapshot_take(box), STORE_OK);
+	uids[0] = 4;
+	set.count = 1;
+	box_store(
+	    box, 1, set, FLAGS_ADD, FLAG_SEEN, &word, 1, 0, NULL, NULL, NULL);
+	b = another();
+	assert_int_equal(b->state.base, 1);
+	assert_int_equal(deliver(b, "D1", "x", "Junk", false), STORE_DUPLICATE);
+	assert_string_equal(rows(b, "INBOX"), "1:0 4:1 5:0");
+	assert_int_equal(box_find_id(b, 1)->keyword_count, 2);
+	assert_int_equal(box_find_id(b, 1)->uidnext, 6);
+	assert_int_equal(box_find_id(b, 1)->unseen, 2);
+	assert_int_equal(box_find(b, STR("a/b"))->uidvalidity, first);
+	assert_int_equal(box_find(b, STR("a/b"))->use, USE_ARCHIVE);
+	assert_false(box_find(b, STR("a"))->selectable);
+	assert_true(box_find(b, STR("a/b"))->subscribed);
+	assert_int_equal(box_subscriptions(b, &arena, &subscribed), 6);
+	assert_string_equal(box_find(b, STR("a/b"))->mailbox_id,
+	    box_find(box, STR("a/b"))->mailbox_id);
+	view_open(b, 1, &v);
+	assert_int_equal(
+	    view_vanished(v, before, &arena, &gone, &complete), STORE_OK);
+	assert_true(complete);
+	assert_int_equal(gone.count, 2);
+	assert_int_equal(gone.uids[1], 3);
+	assert_int_equal(view_cache(v, 2, &arena, &cache), STORE_OK);
+	assert_non_null(
+	    memmem(cache.envelope.p, cache.envelope.len, "\"s\"", 3));
+	/* With a view open the state stays, also over another snapshot. */
+	assert_int_equal(snapshot_take(b), STORE_OK);
+	assert_int_equal(snapshot_take(box), STORE_OK);
+	assert_int_equal(view_sync(v, true, NULL), STORE_OK);
+	assert_int_equal(view_cache(v, 3, &arena, &cache), STORE_OK);
+	view_close(&v);
+	box_close(&b);
+}
+
+static void writers_wake_listeners(void **state)
+{
+	char space[NOTIFY_ACCOUNT_MAX + 32];
+	struct store *telling;
+	struct str account;
+	const char *why;
+	uint64_t modseq;
+	struct box *b;
+	int fd, other;
+
+	(void)state;
+	telling = store_open(root, root, &why);
+	box_open(telling, STR("user@example.org"), DEADLINE_NEVER, &b);
+	append(b, "INBOX", "nobody listens", 0, NULL);
+	fd = notify_listen(root, "login");
+	assert_true(fd >= 0);
+	assert_int_equal(notify_receive(fd, space, &account, &modseq), 0);
+	append(b, "INBOX", "x", 0, NULL);
+	assert_int_equal(notify_receive(fd, space, &account, &modseq), 1);
+	assert_true(str_eq(account, STR("user@example.org")));
+	assert_int_equal(modseq, box_find_id(b, 1)->highest_modseq);
+	other = notify_listen(root, "other");
+	append(b, "INBOX", "x", 0, NULL);
+	assert_int_equal(notify_receive(fd, space, &account, &modseq), 1);
+	assert_int_equal(notify_receive(other, space, &account, &modseq), 1);
+	/* A listener's name is taken over by the next one. */
+	close(fd);
+	append(b, "INBOX", "x", 0, NULL);
+	fd = notify_listen(root, "login");
+	assert_true(fd >= 0);
+	append(b, "INBOX", "x", 0, NULL);
+	assert_int_equal(notify_receive(fd, space, &account, &modseq), 1);
+	assert_int_equal(notify_receive(fd, space, &account, &modseq), 0);
+	close(fd);
+	close(other);
+	box_close(&b);
+	store_close(&telling);
+}
+
 static void accounts_keep_apart(void **state)
 {
 	static const char *const accounts[] = {
@@ -541,6 +638,8 @@ int main(void)
 	    T(sixty_four_keywords),
 	    T(pop3_has_one_session),
 	    T(a_removed_account_begins_anew),
+	    T(a_snapshot_keeps_everything),
+	    T(writers_wake_listeners),
 	    T(accounts_keep_apart),
 	};
 
