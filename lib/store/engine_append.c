@@ -217,7 +217,22 @@ static int write_head(struct engine_box *b, struct generation *g,
 	result = engine_io_write(b->io, g->fd, out.p, out.len, seen->length);
 	if (result == 0 && amount > 0)
 		g->filled_frames = seen->length + out.len;
+	if (result < 0 && amount > 0) /* for the zeroes there was no room */
+		result = engine_io_write(b->io, g->fd, out.p,
+		    out.len - (size_t)amount, seen->length);
 	buf_free(&out);
+	return result;
+}
+
+/* A write that failed may have written the whole frame. What the caller is
+ * told to be refused must not be found by the next one: its blob is gone. */
+static int take_back(struct engine_box *b, const struct generation *g,
+    const struct engine_pos *seen)
+{
+	int saved = errno;
+	int result = engine_io_write(b->io, g->fd, zeroes, 8, seen->length);
+
+	errno = saved;
 	return result;
 }
 
@@ -239,14 +254,20 @@ static enum engine_status write_frame(struct append *a, struct mark *m,
 	m->holder_pid = b->pid;
 	m->holder_start = b->started;
 	if (engine_mark_write(b, g, m) < 0 ||
-	    write_bodies(b, g, a->seen, in, f) < 0)
+	    write_bodies(b, g, a->seen, in, f) < 0) {
 		s = engine_fail_errno(b, "writing bodies");
-	else if (write_head(b, g, a->seen, f) < 0)
+	} else if (write_head(b, g, a->seen, f) < 0) {
 		s = engine_fail_errno(b, "writing a frame");
+		if (take_back(b, g, a->seen) < 0)
+			s = ENGINE_UNKNOWN;
+	}
 	if (s == ENGINE_OK && b->io->fdatasync(g->fd) < 0) {
 		engine_fail_errno(b, "sync");
+		s = ENGINE_UNKNOWN;
+	}
+	if (s == ENGINE_UNKNOWN) {
 		b->doubtful = true; /* and the holder stays: look there */
-		return ENGINE_UNKNOWN;
+		return s;
 	}
 	if (s == ENGINE_OK)
 		m->at += f->length;
@@ -285,9 +306,10 @@ static enum engine_status append_locked(struct append *a)
 		return s;
 	struct engine_frame_info info = {
 	    engine_frame_after(a->seen, &f), f.time_us, f.count};
+	/* It is in the log for good: not a refusal, its blobs must stay. */
 	if (a->on_frame(a->arg, in.heads, &info) != 0)
 		return engine_fail(
-		    b, ENGINE_CORRUPT, "the new records make no sense");
+		    b, ENGINE_UNKNOWN, "the new records make no sense");
 	*a->seen = info.after;
 	b->checked = true; /* of a new account */
 	return ENGINE_OK;

@@ -177,6 +177,41 @@ static void a_full_disk_leaves_nothing(void **state)
 	free(large);
 }
 
+/* The frame is there as a whole and the write fails all the same: what was
+ * refused must not come to life when its blob is gone. */
+static void a_refused_frame_stays_refused(void **state)
+{
+	size_t len = INLINE_MAX * 2;
+	char *large = malloc(len);
+	bool refused = false;
+	struct box *b;
+
+	(void)state;
+	memset(large, 'x', len);
+	memcpy(large, "Subject: 2\r\n", 12);
+	fill(1);
+	open_box(&b);
+	io.fail_after = SIZE_MAX;
+	io.error = ENOSPC;
+	for (unsigned i = 1; i < 20; i++) {
+		enum store_result r;
+
+		io.fail_write = i;
+		r = deliver_text(b, "2", large, len);
+		if (r == STORE_OK || r == STORE_DUPLICATE)
+			break;
+		refused = true;
+		io.fail_write = 0;
+		assert_int_equal(opened(), 1);
+	}
+	io.fail_write = 0;
+	io.fail_after = 0;
+	assert_true(refused);
+	assert_int_equal(opened(), 2);
+	box_close(&b);
+	free(large);
+}
+
 /* ---- on disk ---- */
 
 static void put_at(int fd, const void *p, size_t len, uint64_t at)
@@ -367,6 +402,7 @@ int main(void)
 	    T(a_failed_sync_is_unknown_and_then_known),
 	    T(a_failed_sync_is_found_on_opening),
 	    T(a_full_disk_leaves_nothing),
+	    T(a_refused_frame_stays_refused),
 	    T(the_last_frame_is_cut_at_every_byte),
 	    T(a_frame_without_its_body_is_none),
 	    T(a_flipped_bit_is_never_believed),

@@ -27,6 +27,7 @@
 static struct {
 	unsigned syncs, writes;
 	unsigned fail_sync, fail_write; /* the how manieth from now; 0: none */
+	size_t fail_after; /* octets that the failing write still writes */
 	int error;
 } io;
 
@@ -55,8 +56,12 @@ static ssize_t io_pwritev(int fd, const struct iovec *v, int n, off_t at)
 	io.writes++;
 	if (io.fail_write != 0 && --io.fail_write == 0) {
 		/* What a full disk does: some of it, then no more. */
-		if (v->iov_len > 1 &&
-		    pwrite(fd, v->iov_base, v->iov_len / 2, at) < 0)
+		size_t some = v->iov_len / 2;
+
+		if (io.fail_after != 0)
+			some = io.fail_after < v->iov_len ? io.fail_after
+							  : v->iov_len;
+		if (some > 0 && pwrite(fd, v->iov_base, some, at) < 0)
 			errno = EIO;
 		errno = io.error;
 		return -1;
