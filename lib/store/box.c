@@ -106,9 +106,7 @@ static int on_frame(
 
 	b->state.incarnation = engine_incarnation(b->engine);
 	result = state_fold(&b->state, heads, info);
-	b->frames_octets += info->after.length > b->state.pos.length
-	    ? info->after.length - b->state.pos.length
-	    : heads.len;
+	b->frames_octets += RECORD_FRAME + heads.len;
 	if (b->state.snapshot.number != b->last_snapshot) {
 		b->last_snapshot = b->state.snapshot.number;
 		b->frames_octets = 0;
@@ -202,7 +200,7 @@ enum store_result box_deliveries(struct box *b)
 enum store_result box_maintain(struct box *b)
 {
 	if (b->state.virtual ||
-	    (b->frames_octets < SNAPSHOT_DUE && !b->without_snapshots))
+	    (b->frames_octets < b->snapshot_due && !b->without_snapshots))
 		return STORE_OK;
 	return snapshot_take(b);
 }
@@ -222,6 +220,8 @@ enum store_result box_open(
 	b = NEW(struct box);
 	b->store = s;
 	b->account = str_dup(account);
+	/* Processes that deliver to one account do not all begin at once. */
+	b->snapshot_due = SNAPSHOT_DUE + clock_us() % (2 * SNAPSHOT_DUE);
 	b->heads = buf_new(HEADS_ROOM);
 	state_init(&b->state);
 	r = box_status(b, engine_box_open(s->engine, account, &b->engine));

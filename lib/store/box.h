@@ -13,10 +13,13 @@
 #include "store/mailbox.h"
 #include "store/notify.h"
 
-#define INLINE_MAX        262144u /* larger bodies are blobs */
-#define LOCK_WAIT_MS      10000
-#define HEADS_ROOM        ((size_t)200 << 20)
-#define SNAPSHOT_DUE      65536u /* octets of frames behind the last one */
+#define INLINE_MAX   262144u /* larger bodies are blobs */
+#define LOCK_WAIT_MS 10000
+#define RECORD_FRAME 96 /* octets of a frame around its records */
+#define HEADS_ROOM   ((size_t)200 << 20)
+#define SNAPSHOT_DUE                                                           \
+	65536u /* octets of frames behind the last one, and up
+                           * to three times as many */
 #define DELIVERY_KEPT     (12 * 86400) /* seconds: queue lifetime and a week */
 #define VANISHED_KEPT     (7 * 86400)  /* seconds */
 #define NEW_MAILBOXES_MAX 128
@@ -65,6 +68,7 @@ struct box {
 	struct buf heads;       /* of the change being decided */
 	struct change *change;
 	uint64_t frames_octets; /* folded since the last snapshot */
+	uint64_t snapshot_due;  /* how many ask for the next one */
 	uint64_t last_snapshot; /* its number */
 	bool without_snapshots; /* one was bad: the log is folded instead */
 	unsigned views;

@@ -135,8 +135,8 @@ enum engine_status engine_file(struct engine_box *b,
 /* A new one, open for reading and writing; *fd is the caller's. */
 enum engine_status engine_blob_new(
     struct engine_box *b, unsigned char id[16], int *fd);
-enum engine_status engine_blob_write(struct engine_box *b, int fd,
-    const void *p, size_t len, uint64_t at);
+enum engine_status engine_blob_write(
+    struct engine_box *b, int fd, const void *p, size_t len, uint64_t at);
 /* Before the frame that names it: the file and its directory entry. */
 enum engine_status engine_blob_sync(struct engine_box *b, int fd);
 void engine_blob_drop(struct engine_box *b, const unsigned char id[16]);

@@ -114,8 +114,8 @@ enum engine_status engine_blob_new(
 	return *fd < 0 ? engine_fail_errno(b, "creating a blob") : ENGINE_OK;
 }
 
-enum engine_status engine_blob_write(struct engine_box *b, int fd,
-    const void *p, size_t len, uint64_t at)
+enum engine_status engine_blob_write(
+    struct engine_box *b, int fd, const void *p, size_t len, uint64_t at)
 {
 	return engine_io_write(b->io, fd, p, len, at) < 0
 	    ? engine_fail_errno(b, "writing a blob")

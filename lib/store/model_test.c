@@ -342,13 +342,17 @@ static void check_all(struct box *b)
 	assert_int_equal(view_open(b, 1, &v), STORE_OK);
 	assert_int_equal(view_count(v), PROCESSES * EACH);
 	for (uint32_t i = 1; i <= view_count(v); i++) {
-		unsigned number, at;
+		struct str rest;
+		uint64_t number, at;
 
 		buf_clear(&text);
 		assert_int_equal(
 		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
+		rest = str_skip(buf_str(&text), strlen("Subject: "));
 		assert_int_equal(
-		    sscanf(buf_text(&text), "Subject: %u.%u", &number, &at), 2);
+		    str_to_u64(str_cut(&rest, '.'), PROCESSES - 1, &number), 0);
+		assert_int_equal(
+		    str_to_u64(str_cut(&rest, '\r'), EACH, &at), 0);
 		assert_int_equal(at, next[number]++);
 		assert_int_equal(view_message(v, i)->uid, i);
 	}
