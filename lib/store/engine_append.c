@@ -232,6 +232,8 @@ static int take_back(struct engine_box *b, const struct generation *g,
 	int saved = errno;
 	int result = engine_io_write(b->io, g->fd, zeroes, 8, seen->length);
 
+	if (result == 0) /* nor by the one after a power loss */
+		result = b->io->fdatasync(g->fd);
 	errno = saved;
 	return result;
 }
