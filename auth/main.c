@@ -8,27 +8,23 @@
  * was. peer.c asks lookup and policyd. Here are the connections.
  */
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "auth/exchange.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "daemon/daemon.h"
+#include "daemon/desk.h"
 #include "ipc/lookup.h"
 #include "ipc/policy.h"
-#include "ipc/wire.h"
 
 #define EXCHANGES_MAX 20000 /* under way on one connection */
 
 struct client {
 	struct wire *wire;
-	struct table exchanges;    /* by request */
-	struct client *next, **at; /* at: what points here */
+	struct table exchanges; /* by request */
 };
 
 static struct auth_conf conf;
 static struct house house;
-static struct client *clients;
 
 static struct str key_of(const uint64_t *request)
 {
@@ -129,25 +125,40 @@ static void redeem(struct client *c, const struct auth_redeem *m)
 }
 
 static int answer(
-    struct client *c, const struct ipc_type *type, const void *msg)
+    struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
 {
+	struct client *c = peer;
+	int result = 0;
+
+	(void)w;
 	if (type == &auth_begin)
-		return begin(c, msg);
-	if (type == &auth_respond)
+		result = begin(c, msg);
+	else if (type == &auth_respond)
 		respond(c, msg);
 	else if (type == &auth_cancel)
 		cancel(c, msg);
 	else if (type == &auth_redeem)
 		redeem(c, msg);
 	else
-		return -1;
-	return 0;
+		result = -1;
+	if (result < 0)
+		log_error("a peer sent a %s that is out of order", type->name);
+	return result;
 }
 
 /* ---- connections ---- */
 
-static void forget(struct client *c)
+static void *come(struct wire *w)
 {
+	struct client *c = NEW(struct client);
+
+	c->wire = w;
+	return c;
+}
+
+static void gone(void *peer)
+{
+	struct client *c = peer;
 	size_t at = 0;
 	void *x;
 
@@ -155,49 +166,15 @@ static void forget(struct client *c)
 		exchange_free(x);
 	table_free(&c->exchanges);
 	tickets_forget(&house.tickets, c);
-	*c->at = c->next;
-	if (c->next != NULL)
-		c->next->at = c->at;
 	free(c);
-	if (clients == NULL && daemon_draining())
-		daemon_done();
 }
 
-static void message(
-    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
-{
-	struct client *c = arg;
-
-	(void)w;
-	if (answer(c, type, msg) == 0)
-		return;
-	log_error("a peer sent a %s that is out of order", type->name);
-	wire_close(&c->wire);
-	forget(c);
-}
-
-static void lost(struct wire *w, void *arg, const char *why)
-{
-	(void)w;
-	if (why[0] != '\0')
-		log_warning("a peer was dropped: %s", why);
-	forget(arg);
-}
-
-static const struct wire_calls calls = {message, lost, NULL};
-
-static void accepted(struct conn *conn)
-{
-	struct client *c = NEW(struct client);
-
-	c->next = clients;
-	c->at = &clients;
-	if (clients != NULL)
-		clients->at = &c->next;
-	clients = c;
-	c->wire = wire_new(
-	    daemon_loop(), ipc_server(conn->fd, &auth_exchange), &calls, c);
-}
+/*
+ * Tickets live here alone, so connections that have some go on until their
+ * peers end them (desk_drain_patiently); nothing new is begun by a new
+ * process's peers. Master ends a drain that takes too long.
+ */
+static const struct desk_calls calls = {answer, come, gone};
 
 /* ---- the daemon ---- */
 
@@ -223,18 +200,8 @@ static int start(void)
 	house.lookup = peer_new(house.loop, "lookup", &lookup_exchange);
 	house.policyd = peer_new(house.loop, "policyd", &policy_exchange);
 	scheme_dummy(house.dummy, sizeof(house.dummy));
+	desk_open(&auth_exchange, &calls);
 	return 0;
-}
-
-/*
- * Tickets live here alone, so connections that have some go on until their
- * peers end them; nothing new is begun by a new process's peers. Master ends
- * a drain that takes too long.
- */
-static void drain(void)
-{
-	if (clients == NULL)
-		daemon_done();
 }
 
 int main(int argc, char **argv)
@@ -245,8 +212,8 @@ int main(int argc, char **argv)
 	    .params = auth_params,
 	    .conf = &conf,
 	    .start = start,
-	    .accepted = accepted,
-	    .drain = drain,
+	    .accepted = desk_accepted,
+	    .drain = desk_drain_patiently,
 	};
 
 	return daemon_main(&auth, argc, argv);

@@ -5,34 +5,13 @@
  * window.c counts in sliding windows, penalty.c makes delays and refusals of
  * failed logins; what is here is the conversation. A restart forgets all.
  */
-#include <stdlib.h>
-#include <sys/socket.h>
-
 #include "core/log.h"
-#include "core/memory.h"
-#include "daemon/daemon.h"
-#include "ipc/wire.h"
+#include "daemon/desk.h"
 #include "policyd/penalty.h"
-
-struct client {
-	struct wire *wire;
-	struct client *next, **at; /* at: what points here */
-};
 
 static struct policyd_conf conf;
 static struct windows counters;
 static struct penalties penalties;
-static struct client *clients;
-
-static void forget(struct client *c)
-{
-	*c->at = c->next;
-	if (c->next != NULL)
-		c->next->at = c->at;
-	free(c);
-	if (clients == NULL && daemon_draining())
-		daemon_done();
-}
 
 static int count(struct wire *w, const struct policy_count *q, int64_t now)
 {
@@ -73,10 +52,13 @@ static int ask(struct wire *w, const struct policy_ask *q, int64_t now)
 	return wire_put(w, &policy_penalty, &r);
 }
 
-static int answer(struct wire *w, const struct ipc_type *type, const void *msg)
+static int answer(
+    struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
 {
 	int64_t now = loop_now(daemon_loop());
 
+	(void)peer;
+	daemon_count("questions", 1);
 	if (type == &policy_count)
 		return count(w, msg, now);
 	if (type == &policy_failure)
@@ -87,58 +69,13 @@ static int answer(struct wire *w, const struct ipc_type *type, const void *msg)
 	return -1;
 }
 
-static void message(
-    struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
-{
-	struct client *c = arg;
-
-	daemon_count("questions", 1);
-	if (answer(w, type, msg) < 0) {
-		wire_close(&c->wire);
-		forget(c);
-		return;
-	}
-	if (!ipc_has_input(wire_ipc(w)))
-		wire_push(w);
-}
-
-static void lost(struct wire *w, void *arg, const char *why)
-{
-	(void)w;
-	if (why[0] != '\0')
-		log_warning("a peer was dropped: %s", why);
-	forget(arg);
-}
-
-static const struct wire_calls calls = {message, lost, NULL};
-
-static void accepted(struct conn *conn)
-{
-	struct client *c = NEW(struct client);
-
-	c->next = clients;
-	c->at = &clients;
-	if (clients != NULL)
-		clients->at = &c->next;
-	clients = c;
-	c->wire = wire_new(
-	    daemon_loop(), ipc_server(conn->fd, &policy_exchange), &calls, c);
-}
-
-/* No peer can send more; what they have sent is answered, then the end of
- * input closes each. */
-static void drain(void)
-{
-	for (struct client *c = clients; c != NULL; c = c->next)
-		shutdown(ipc_fd(wire_ipc(c->wire)), SHUT_RD);
-	if (clients == NULL)
-		daemon_done();
-}
+static const struct desk_calls calls = {answer, NULL, NULL};
 
 static int start(void)
 {
 	counters = windows_new((size_t)conf.policy_counters_max);
 	penalties = penalties_new(&conf);
+	desk_open(&policy_exchange, &calls);
 	return 0;
 }
 
@@ -150,8 +87,8 @@ int main(int argc, char **argv)
 	    .params = policyd_params,
 	    .conf = &conf,
 	    .start = start,
-	    .accepted = accepted,
-	    .drain = drain,
+	    .accepted = desk_accepted,
+	    .drain = desk_drain,
 	};
 
 	return daemon_main(&policyd, argc, argv);
