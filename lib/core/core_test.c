@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/arena.h"
@@ -145,6 +146,28 @@ static void ids_are_unique_and_sort_by_time(void **state)
 	assert_int_equal(id_parse(id_str(&c), &b), 0);
 }
 
+static void a_child_does_not_repeat_its_parents_ids(void **state)
+{
+	struct id a = id_new(), b;
+	int ends[2];
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		a = id_new();
+		_exit(write(ends[1], &a, sizeof(a)) != sizeof(a));
+	}
+	assert_true(child > 0);
+	b = id_new();
+	assert_int_equal(read(ends[0], &a, sizeof(a)), sizeof(a));
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(ends[0]);
+	close(ends[1]);
+	assert_string_not_equal(a.text + 9, b.text + 9);
+}
+
 static void json_is_valid_whatever_the_bytes(void **state)
 {
 	struct buf out = buf_new(1000);
@@ -224,6 +247,7 @@ int main(void)
 	    cmocka_unit_test(table_keeps_what_is_put),
 	    cmocka_unit_test(crc32c_matches_its_standard),
 	    cmocka_unit_test(ids_are_unique_and_sort_by_time),
+	    cmocka_unit_test(a_child_does_not_repeat_its_parents_ids),
 	    cmocka_unit_test(json_is_valid_whatever_the_bytes),
 	    cmocka_unit_test(dsn_codes_are_read_strictly),
 	    cmocka_unit_test(a_strangers_name_cannot_forge_a_field),

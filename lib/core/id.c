@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/id.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "core/checksum.h"
 #include "core/clock.h"
@@ -27,20 +27,32 @@ static void random_octets(void *p, size_t len)
 	}
 }
 
+/* Random octets for many ids at once; a child must not repeat its parent's. */
+static unsigned char pool[RANDOM_LEN * 32];
+static size_t left;
+
+static void forget_pool(void)
+{
+	left = 0;
+}
+
+static void fill_pool(void)
+{
+	static bool minds_forks;
+
+	if (!minds_forks)
+		minds_forks = pthread_atfork(NULL, NULL, forget_pool) == 0;
+	random_octets(pool, sizeof(pool));
+	left = sizeof(pool);
+}
+
 struct id id_new(void)
 {
-	/* One system call for many ids; a fork must not repeat them. */
-	static unsigned char pool[RANDOM_LEN * 32];
-	static size_t left;
-	static pid_t owner;
 	struct id id;
 	uint64_t ms = clock_us() / 1000;
 
-	if (left < RANDOM_LEN || owner != getpid()) {
-		owner = getpid();
-		random_octets(pool, sizeof(pool));
-		left = sizeof(pool);
-	}
+	if (left < RANDOM_LEN)
+		fill_pool();
 	for (size_t i = 0; i < TIME_LEN; i++)
 		id.text[i] = alphabet[(ms >> (5 * (TIME_LEN - 1 - i))) & 31];
 	for (size_t i = 0; i < RANDOM_LEN; i++)
