@@ -418,7 +418,8 @@ FAST = {"minimal_backoff_time": "1s", "maximal_backoff_time": "2s",
 
 def send(house, subject, to, sender="a@far.test"):
     with smtplib.SMTP("127.0.0.1", house.smtp, timeout=20) as s:
-        s.sendmail(sender, to, "Subject: %s\r\n\r\nx\r\n" % subject)
+        assert not s.sendmail(
+            sender, to, "Subject: %s\r\n\r\nx\r\n" % subject)
 
 
 def signal_all(house, name, number):
@@ -458,6 +459,7 @@ def test_each_recipient_has_its_own_fate():
         house.posthouse("user", "add", dead, "--password", "x")
         house.posthouse("alias", "add", "team@fate.test", dead,
                         house.user(8))
+        time.sleep(1.2)  # lookup looks at its tables each second
         house.posthouse("service", "stop", "qmgr")
         to = [house.user(n) for n in range(8)] + [
             "team@fate.test", house.user(9), dead, far]
@@ -466,7 +468,7 @@ def test_each_recipient_has_its_own_fate():
             send(house, subject, to, sender=house.user(0))
         house.posthouse("user", "set", house.user(3), "quota=10")
         house.posthouse("user", "delete", dead)
-        time.sleep(1.2)  # lookup looks at its tables each second
+        time.sleep(1.2)
         house.posthouse("service", "start", "qmgr")
 
         def told():
