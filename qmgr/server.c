@@ -117,7 +117,9 @@ void server_close(struct qmgr *q)
 {
 	if (q->server == NULL)
 		return;
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it unlinks itself */
 	while (q->server->clients != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		client_free(q->server->clients);
 	free(q->server);
 	q->server = NULL;

@@ -153,7 +153,7 @@ static int read_envelope(
 			*why = NULL;
 		return -1;
 	}
-	if (strcmp(a->file.id.text, id->text) != 0) {
+	if (!str_eq(id_str(&a->file.id), id_str(id))) {
 		*why = "the file's name is another message's";
 		return -1;
 	}
