@@ -2,7 +2,6 @@
 #include "daemon/desk.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "core/log.h"
@@ -11,16 +10,16 @@
 struct visitor {
 	struct wire *wire;
 	void *peer;
-	LIST_ENTRY(visitor) entry;
+	struct visitor *next, **at; /* at: what points here */
 };
 
-static LIST_HEAD(, visitor) visitors = LIST_HEAD_INITIALIZER(visitors);
+static struct visitor *visitors;
 static const struct ipc_exchange *exchange;
 static const struct desk_calls *calls;
 
 static void done_when_empty(void)
 {
-	if (LIST_EMPTY(&visitors) && daemon_draining())
+	if (visitors == NULL && daemon_draining())
 		daemon_done();
 }
 
@@ -28,7 +27,9 @@ static void forget(struct visitor *v)
 {
 	if (calls->gone != NULL)
 		calls->gone(v->peer);
-	LIST_REMOVE(v, entry);
+	*v->at = v->next;
+	if (v->next != NULL)
+		v->next->at = v->at;
 	free(v);
 	done_when_empty();
 }
@@ -69,17 +70,17 @@ void desk_accepted(struct conn *conn)
 	    daemon_loop(), ipc_server(conn->fd, exchange), &wire_calls, v);
 	if (calls->come != NULL)
 		v->peer = calls->come(v->wire);
-	LIST_INSERT_HEAD(&visitors, v, entry);
+	v->next = visitors;
+	v->at = &visitors;
+	if (visitors != NULL)
+		visitors->at = &v->next;
+	visitors = v;
 }
 
 void desk_drain(void)
 {
-	struct visitor *v;
-
-	LIST_FOREACH(v, &visitors, entry)
-	{
+	for (struct visitor *v = visitors; v != NULL; v = v->next)
 		shutdown(ipc_fd(wire_ipc(v->wire)), SHUT_RD);
-	}
 	done_when_empty();
 }
 

@@ -60,18 +60,16 @@ const char *store_why(const struct box *b)
 	return b->why;
 }
 
-enum store_result box_fail(
-    struct box *b, enum store_result r, const char *format, ...)
+void box_note(struct box *b, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(b->why, sizeof(b->why), format, args);
 	va_end(args);
-	return r;
 }
 
-enum store_result box_status(struct box *b, enum engine_status s)
+enum store_result box_trouble(struct box *b, enum engine_status s)
 {
 	static const enum store_result results[] = {
 	    [ENGINE_OK] = STORE_OK,
@@ -85,11 +83,8 @@ enum store_result box_status(struct box *b, enum engine_status s)
 	    [ENGINE_DOWN] = STORE_ERROR,
 	};
 
-	if (s == ENGINE_OK)
-		return STORE_OK;
 	if (s == ENGINE_CORRUPT && b->state.why != NULL) {
-		box_fail(b, STORE_CORRUPT, "%s: %s", engine_why(b->engine),
-		    b->state.why);
+		box_note(b, "%s: %s", engine_why(b->engine), b->state.why);
 		b->state.why = NULL;
 		return STORE_CORRUPT;
 	}

@@ -95,9 +95,26 @@ enum store_result body_ready(struct store_body *body);
 /* Puts it into the frame being decided and completes body->place. */
 void body_place(struct store_body *body, struct change *c);
 
-enum store_result box_fail(struct box *b, enum store_result r,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
-enum store_result box_status(struct box *b, enum engine_status s);
+/* Remembers the words for store_why. */
+void box_note(struct box *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The result r, with words. */
+#define box_fail(b, r, ...) box_result((box_note(b, __VA_ARGS__), (r)))
+static inline enum store_result box_result(enum store_result r)
+{
+	return r;
+}
+/* What the engine's trouble s is to the caller; never STORE_OK. */
+enum store_result box_trouble(struct box *b, enum engine_status s);
+static inline enum store_result box_status(struct box *b, enum engine_status s)
+{
+	enum store_result r;
+
+	if (s == ENGINE_OK)
+		return STORE_OK;
+	r = box_trouble(b, s);
+	return r == STORE_OK ? STORE_ERROR : r;
+}
 
 /* Lock, catch up, decide, write, sync, notify. */
 enum store_result box_change(struct box *b, struct change *c);

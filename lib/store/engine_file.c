@@ -36,11 +36,9 @@ static const char header_magic[8] = "PHSTORE1";
 #define AT_CRC         508
 /* clang-format on */
 
-enum engine_status engine_fail(
-    struct engine_box *b, enum engine_status s, const char *what)
+void engine_note(struct engine_box *b, const char *what)
 {
 	snprintf(b->why, sizeof(b->why), "%s", what);
-	return s;
 }
 
 enum engine_status engine_fail_errno(struct engine_box *b, const char *what)

@@ -81,8 +81,13 @@ struct engine_box {
 };
 
 /* Remember why; return the status. Errno is told with ENGINE_DOWN. */
-enum engine_status engine_fail(
-    struct engine_box *b, enum engine_status s, const char *what);
+void engine_note(struct engine_box *b, const char *what);
+static inline enum engine_status engine_fail(
+    struct engine_box *b, enum engine_status s, const char *what)
+{
+	engine_note(b, what);
+	return s;
+}
 /* ENOSPC and EDQUOT are ENGINE_NO_SPACE, else ENGINE_DOWN. */
 enum engine_status engine_fail_errno(struct engine_box *b, const char *what);
 
