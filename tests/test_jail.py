@@ -72,6 +72,10 @@ def test_a_role_sees_only_the_sockets_it_may_call(house):
     allowed = {"smtpd": {"cleanup", "lookup", "policyd"},
                "submission": {"cleanup-submit", "lookup", "auth", "policyd"},
                "smtp": set(),
+               "local": set(),
+               "login": {"auth", "imapd", "pop3d"},
+               "imapd": {"auth", "lookup"},
+               "pop3d": {"auth"},
                "bounce": {"cleanup-internal"}}
     for role, sockets in allowed.items():
         there = set(os.listdir(os.path.join(house.dir, "run", "jail", role)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtpd, cleanup, qmgr, local, imapd, posthouse -> lookup: who, and where.
+ * smtpd, cleanup, qmgr, auth, imapd -> lookup: who, and where.
  *
  * Every question has a `request` number of the asker's choice and gets one
  * answer with the same number (`expand` gets an `expanded` for each address,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * auth, smtpd, login -> policyd: how often?
+ * auth, smtpd -> policyd: how often?
  *
  * `policy_count` adds `amount` to the counter (name, key) of a sliding window
  * of `window` seconds and asks whether it is still at most `limit` (0: only
