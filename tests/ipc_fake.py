@@ -177,9 +177,17 @@ class Daemon:
         wait_until(lambda: os.path.exists(self.socket), 10)
 
     def connect(self, exchange):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(self.socket)
-        return Connection(sock, exchange)
+        """The path is there from bind(2) on, an answer only from listen(2)
+        on: refused once means not yet."""
+        def connected():
+            sock = socket.socket(socket.AF_UNIX)
+            try:
+                sock.connect(self.socket)
+            except ConnectionRefusedError:
+                sock.close()
+                return None
+            return sock
+        return Connection(wait_until(connected, 10), exchange)
 
     def log(self):
         with open(self.log_path) as f:
