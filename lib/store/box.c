@@ -18,15 +18,10 @@ const char *store_result_name(enum store_result r)
 	return (size_t)r < ARRAY_LEN(result_names) ? result_names[r] : "error";
 }
 
-struct store *store_open_with(const char *root, const char *notify_dir,
-    const struct engine_io *io, const char **why)
+struct store *store_open_with(struct engine *e, const char *notify_dir)
 {
-	struct engine *e = engine_open(root, io, why);
-	struct store *s;
+	struct store *s = NEW(struct store);
 
-	if (e == NULL)
-		return NULL;
-	s = NEW(struct store);
 	s->engine = e;
 	s->segment_rows = SEGMENT_ROWS;
 	if (notify_dir != NULL)
@@ -37,7 +32,9 @@ struct store *store_open_with(const char *root, const char *notify_dir,
 struct store *store_open(
     const char *root, const char *notify_dir, const char **why)
 {
-	return store_open_with(root, notify_dir, NULL, why);
+	struct engine *e = engine_open(root, why);
+
+	return e == NULL ? NULL : store_open_with(e, notify_dir);
 }
 
 struct engine *store_engine(struct store *s)
@@ -197,7 +194,7 @@ enum store_result box_maintain(struct box *b)
 	if (b->state.virtual ||
 	    (b->frames_octets < b->snapshot_due && !b->without_snapshots))
 		return STORE_OK;
-	return snapshot_take(b);
+	return snapshot_take(b, false);
 }
 
 enum store_result box_open(
@@ -377,7 +374,7 @@ static int decide(
 
 	b->state.pos = *end;
 	buf_clear(&b->heads);
-	c->modseq = end->modseq + 1;
+	c->modseq = end->modseq + (c->new_epoch ? EPOCH_STEP : 1);
 	c->generation = frame->generation;
 	c->at = frame->body_offset;
 	c->body_count = c->keyword_count = c->mailbox_count = 0;
@@ -394,6 +391,8 @@ static int decide(
 	frame->count = c->records;
 	frame->bodies = c->bodies;
 	frame->body_count = c->body_count;
+	frame->modseq = c->modseq;
+	frame->may_use_reserve = c->frees;
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 #define VANISHED_KEPT     (7 * 86400)  /* seconds */
 #define NEW_MAILBOXES_MAX 128
 #define CACHE_MAX         ((size_t)4 << 20)
+#define EPOCH_STEP        (UINT64_C(1) << 32) /* of modseq */
 
 struct store {
 	struct engine *engine;
@@ -41,6 +42,8 @@ struct change {
 	uint64_t modseq;         /* of what is decided */
 	uint64_t generation, at; /* where the next body will begin */
 	uint32_t records;
+	bool frees;     /* removes: may spend the reserve of a full disk */
+	bool new_epoch; /* the frame's modseq jumps by 2^32 */
 	struct iovec *bodies;
 	size_t body_count, body_room;
 	/* Keywords defined in this very frame. */
@@ -72,6 +75,8 @@ struct box {
 	uint64_t last_snapshot; /* its number */
 	bool without_snapshots; /* one was bad: the log is folded instead */
 	unsigned views;
+	bool frozen; /* box_open_at: as it was, not to be changed */
+	uint64_t until_time, until_modseq; /* where folding stops; 0: nowhere */
 	char why[200];
 };
 
@@ -179,12 +184,17 @@ enum store_result box_deliveries(struct box *b);
 /* Forgets the state and reads it anew: from the newest snapshot, or without
  * any. */
 enum store_result box_reload(struct box *b, bool without_snapshots);
-/* Writes, verifies, announces. */
-enum store_result snapshot_take(struct box *b);
+/* Writes, verifies, announces; drops those that are not kept (snapshot.h).
+ * clean: nothing in it may hold bytes of messages that are gone. */
+enum store_result snapshot_take(struct box *b, bool clean);
+/* Folds on to a position of the log that was read, for box_open_at: up to a
+ * time or a modseq (0: without bound). */
+enum store_result box_fold_until(
+    struct box *b, uint64_t time_us, uint64_t modseq);
 
-/* For tests: with its own calls, and to lower the engine's limits. */
-struct store *store_open_with(const char *root, const char *notify_dir,
-    const struct engine_io *io, const char **why);
+/* For tests: with an engine of their own (which becomes the store's), and to
+ * lower the engine's limits. */
+struct store *store_open_with(struct engine *e, const char *notify_dir);
 struct engine *store_engine(struct store *s);
 
 #endif

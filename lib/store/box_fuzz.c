@@ -138,7 +138,7 @@ static void begin(void)
 	io.fsync = io.fdatasync = no_sync;
 	if (mkdtemp(root) == NULL)
 		abort();
-	store = store_open_with(root, NULL, &io, &why);
+	store = store_open_with(engine_file_open(root, &io, &why), NULL);
 	if (store == NULL || atexit(end) != 0)
 		abort();
 }

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a storage engine promises to lib/store.
+ * What a storage engine promises to lib/store. A second engine can be written
+ * against these comments alone; the tests of lib/store run against any.
  *
  * A box is one account's log of frames, plus blobs for large bodies and
  * snapshots. The engine knows bytes, positions and durability; it does not
  * know mailboxes, uids or flags. engine_file*.c is the engine of local files
  * (doc/store.md has its format); no type of an engine leaks through here.
  *
- * One thread, opened after fork.
+ * The log is a sequence of generations, numbered from 1 without gaps. The
+ * newest takes frames; the others are sealed and only lose bytes (erase) or
+ * go as a whole, oldest first (drop). Bodies lie in the generation of their
+ * frame, or in blobs.
+ *
+ * One thread, opened after fork. A handle may be used by one process only;
+ * any number of processes may have the same box open.
  */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
@@ -17,7 +24,6 @@
 #include <sys/uio.h>
 
 #include "core/str.h"
-#include "store/engine_io.h"
 
 enum engine_status {
 	ENGINE_OK,
@@ -60,6 +66,11 @@ struct engine_frame {
 	uint32_t count;   /* of records */
 	const struct iovec *bodies;
 	size_t body_count;
+	/* The frame's modification sequence: 0 for the next one, or any above
+	 * end->modseq (a new epoch). */
+	uint64_t modseq;
+	/* It frees space: on a full disk the reserve may be spent on it. */
+	bool may_use_reserve;
 };
 
 /* About a frame that was read. */
@@ -77,18 +88,17 @@ struct engine_frame_info {
 typedef int engine_decide(
     void *arg, const struct engine_pos *end, struct engine_frame *frame);
 
-/* Called for each durable frame, in order. Non-zero: the records make no
- * sense, which is ENGINE_CORRUPT (1) or ENGINE_NEWER (2); reading stops
- * before this frame. */
+/* Called for each durable frame, in order. Non-zero: reading stops before
+ * this frame. 1: the records make no sense, ENGINE_CORRUPT; 2: a newer
+ * version wrote them, ENGINE_NEWER; 3: the caller has enough, ENGINE_OK. */
 typedef int engine_on_frame(
     void *arg, struct str heads, const struct engine_frame_info *info);
 
 struct engine;
 struct engine_box;
 
-/* root must exist. io: NULL for the system's. NULL and *why. */
-struct engine *engine_open(
-    const char *root, const struct engine_io *io, const char **why);
+/* root must exist: for local files mail_store_directory. NULL and *why. */
+struct engine *engine_open(const char *root, const char **why);
 void engine_close(struct engine **e);
 /* When generations are sealed: offsets where frames and bodies end. Tests
  * lower them. */
@@ -131,6 +141,41 @@ enum engine_status engine_get(struct engine_box *b,
 enum engine_status engine_file(struct engine_box *b,
     const struct engine_place *place, int *fd, uint64_t *offset);
 
+/*
+ * Ends the newest generation, unless it has no frame: the next frame begins a
+ * new one. The caller's state is brought up to date on the way.
+ */
+enum engine_status engine_seal(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, void *arg, int64_t deadline);
+
+/*
+ * Begins the log anew: a generation whose first frame is what decide gives,
+ * visible as a whole or not at all. Who reads from the start begins there;
+ * who was further back continues there, whatever stood between. Bodies before
+ * it stay. decide gets the end of the log as far as it could be read: with
+ * damaged set, a log that cannot be read to its end is no hindrance.
+ */
+enum engine_status engine_restart(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, engine_decide *decide, void *arg, bool damaged,
+    int64_t deadline);
+
+/* The oldest generation that exists, the one from which the log is read when
+ * nothing is known yet (1, or where it was begun anew), and the newest. All 0
+ * when nothing is on disk. */
+enum engine_status engine_generations(struct engine_box *b, uint64_t *oldest,
+    uint64_t *first_read, uint64_t *newest);
+/* Drops a sealed generation, which must be the oldest, bodies and all.
+ * ENGINE_REFUSED otherwise. */
+enum engine_status engine_drop(struct engine_box *b, uint64_t generation);
+/*
+ * Overwrites bytes for good and gives their space back: when it returns
+ * ENGINE_OK they cannot be read any more, after a power loss neither. Places
+ * in the newest generation are ENGINE_REFUSED (seal it first). Blobs are
+ * removed. What is gone already is no error. May be repeated.
+ */
+enum engine_status engine_erase(
+    struct engine_box *b, const struct engine_place *places, size_t count);
+
 /* ---- blobs: bodies that are files of their own ---- */
 /* A new one, open for reading and writing; *fd is the caller's. */
 enum engine_status engine_blob_new(
@@ -140,6 +185,11 @@ enum engine_status engine_blob_write(
 /* Before the frame that names it: the file and its directory entry. */
 enum engine_status engine_blob_sync(struct engine_box *b, int fd);
 void engine_blob_drop(struct engine_box *b, const unsigned char id[16]);
+/* Every blob that exists, in no order. modified: seconds since 1970. */
+enum engine_status engine_blobs(struct engine_box *b,
+    void (*found)(void *arg, const unsigned char id[16], uint64_t octets,
+	int64_t modified),
+    void *arg);
 
 /* ---- snapshots: immutable objects with a number, never used twice ---- */
 /* Writes, syncs, links. ENGINE_REFUSED when the number is taken. */
@@ -152,6 +202,40 @@ enum engine_status engine_snapshot_get(struct engine_box *b, uint64_t number,
 enum engine_status engine_snapshot_newest(
     struct engine_box *b, uint64_t most, uint64_t *number);
 void engine_snapshot_drop(struct engine_box *b, uint64_t number);
+/* Overwrites a range of a snapshot that nobody points at any more, as
+ * engine_erase does. No snapshot of this number: ENGINE_OK. */
+enum engine_status engine_snapshot_erase(
+    struct engine_box *b, uint64_t number, uint64_t offset, uint64_t length);
+
+/* ---- the store as a whole ---- */
+/* What an account has on disk. */
+struct engine_size {
+	uint64_t octets; /* allocated */
+	uint64_t files, generations, snapshots, blobs;
+};
+enum engine_status engine_box_size(
+    struct engine_box *b, struct engine_size *out);
+
+#define ENGINE_SHARDS 256
+/* Every account of a shard that has anything on disk, in no order. Stops at
+ * the first non-zero result of found. */
+enum engine_status engine_scan(struct engine *e, unsigned shard,
+    int (*found)(void *arg, struct str account), void *arg);
+
+/*
+ * Makes `to`, a box of another store, hold what `from` holds up to its durable
+ * end, and says where that is. Only what is new since the last time is
+ * written; a crash leaves what was there. While mail arrives: what comes
+ * later is not in it. Generations, blobs and snapshots that `from` dropped go.
+ * If `to` holds another life of the account, that one is set aside.
+ */
+enum engine_status engine_copy(struct engine_box *from, struct engine_box *to,
+    struct engine_pos *end, uint64_t *written);
+
+/* Brings the reserve for full disks to so many octets, as far as there is
+ * room; *have: what it is now. */
+enum engine_status engine_reserve(
+    struct engine *e, uint64_t octets, uint64_t *have);
 
 /* Removes the account; open boxes of others see ENGINE_GONE. */
 enum engine_status engine_remove(

@@ -250,7 +250,8 @@ static enum engine_status write_frame(struct append *a, struct mark *m,
 	f->count = in->count;
 	f->heads = in->heads;
 	f->heads_len = (uint32_t)in->heads.len;
-	f->modseq = a->seen->modseq + 1;
+	f->modseq = in->modseq > a->seen->modseq ? in->modseq
+						 : a->seen->modseq + 1;
 	f->time_us = clock_us();
 	b->sequence++;
 	m->holder_pid = b->pid;

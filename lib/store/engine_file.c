@@ -100,7 +100,12 @@ static void escape(struct str account, char out[256])
 		    (unsigned long long)hash64(2, account.p, account.len));
 }
 
-struct engine *engine_open(
+struct engine *engine_open(const char *root, const char **why)
+{
+	return engine_file_open(root, NULL, why);
+}
+
+struct engine *engine_file_open(
     const char *root, const struct engine_io *io, const char **why)
 {
 	int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -11,6 +11,7 @@
 
 #include "core/buf.h"
 #include "store/engine.h"
+#include "store/engine_io.h"
 
 #define HEAD_SIZE      262144u /* where the bodies begin */
 #define FRAMES_AT      512u
@@ -79,6 +80,10 @@ struct engine_box {
 	char object[64];
 	char why[160];
 };
+
+/* engine_open with calls of a test's own; io NULL: the system's. */
+struct engine *engine_file_open(
+    const char *root, const struct engine_io *io, const char **why);
 
 /* Remember why; return the status. Errno is told with ENGINE_DOWN. */
 void engine_note(struct engine_box *b, const char *what);

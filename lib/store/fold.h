@@ -22,6 +22,16 @@ struct vanished {
 	int64_t time;
 };
 
+/* A message that is gone, as it was. Its bytes stay until its modseq is at or
+ * below state.erased. On disk 168 octets: M and D, the place, modseq, time. */
+struct expunged {
+	struct message m;
+	struct message_place place;
+	uint64_t modseq; /* of the expunge */
+	int64_t time;    /* likewise */
+};
+#define EXPUNGED_OCTETS 168
+
 /* Up to SEGMENT_ROWS consecutive messages as the snapshot has them. */
 struct segment {
 	uint32_t count;
@@ -29,6 +39,14 @@ struct segment {
 	struct message_place *places; /* column I, or NULL: not read yet */
 	bool flagged;                 /* M differs from the snapshot's */
 	bool thinned;                 /* rows are gone */
+};
+
+/* An expunged message whose place may not have been read yet. */
+struct gone {
+	struct message m;
+	uint32_t where; /* as folder.where */
+	uint64_t modseq;
+	int64_t time;
 };
 
 struct folder {
@@ -43,6 +61,14 @@ struct folder {
 	size_t fresh_count, fresh_room;
 	struct vanished *vanished; /* by modseq */
 	size_t vanished_count, vanished_room;
+	/* Expunged since the snapshot, by modseq: the message and where its
+	 * place stands. Older ones are in segments with a column U. */
+	struct gone *gone;
+	size_t gone_count, gone_room;
+	/* A deleted mailbox whose messages are not erased yet: not in
+	 * state.folders, but in state.dead. */
+	uint64_t dead_modseq; /* 0: alive */
+	int64_t dead_time;
 	/* From the snapshot. */
 	struct segment *segments;
 	size_t segment_count;
@@ -67,6 +93,10 @@ struct state {
 	struct folder **folders; /* by name */
 	size_t folder_count, folder_room;
 	const struct mailbox_info **list; /* the same, for callers */
+	struct folder **dead;             /* deleted, not erased; by modseq */
+	size_t dead_count, dead_room;
+	/* Expunges up to here cannot be undone; up to here they are erased. */
+	uint64_t horizon, erased;
 	struct table subscriptions;
 	/* Delivery ids: those of the snapshot are read when one is looked
 	 * for; then all stand in the hash. */

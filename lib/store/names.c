@@ -178,7 +178,8 @@ static void displace(struct change *c, const struct folder *f)
 {
 	struct record r = {.type = RECORD_DELETE};
 
-	r.delete = (struct record_delete){f->info.id, c->modseq, 0, 0};
+	r.delete = (struct record_delete){
+	    f->info.id, c->modseq, 0, 0, clock_seconds()};
 	change_put(c, &r);
 }
 
@@ -297,8 +298,8 @@ static enum store_result decide_delete(struct change *c)
 	if (below && !f->info.selectable)
 		return box_fail(
 		    c->b, STORE_LIMIT, "there are mailboxes below this one");
-	r.delete = (struct record_delete){
-	    f->info.id, c->modseq, f->info.messages, f->info.octets};
+	r.delete = (struct record_delete){f->info.id, c->modseq,
+	    f->info.messages, f->info.octets, clock_seconds()};
 	change_put(c, &r);
 	if (below) /* the name stays as a level (RFC 9051 6.3.5) */
 		return change_create_one(

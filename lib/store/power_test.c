@@ -191,7 +191,7 @@ static int setup_power(void **state)
 	test_io.fdatasync = rec_sync;
 	snprintf(root, sizeof(root), "/tmp/store_test.XXXXXX");
 	assert_non_null(mkdtemp(root));
-	store = store_open_with(root, NULL, &test_io, &why);
+	store = store_open_with(engine_file_open(root, &test_io, &why), NULL);
 	assert_non_null(store);
 	engine_set_seal(store_engine(store), 4096, 512u << 10);
 	store->segment_rows = 8;

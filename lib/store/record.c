@@ -41,12 +41,13 @@ void place_encode(const struct message_place *in, unsigned char *p)
 	put_u32(p + 48, in->structure_len);
 	put_u32(p + 52, in->body_len);
 	put_u32(p + 56, in->cache_crc);
-	put_u32(p + 60, in->reserved);
+	put_u32(p + 60, in->keys_len);
 	put_u64(p + 64, (uint64_t)in->saved);
 	put_u64(p + 72, in->message_id);
 	put_u64(p + 80, in->reference);
 	put_u64(p + 88, in->email_id);
 	put_u64(p + 96, in->delivery);
+	put_u64(p + 104, in->stored);
 }
 
 void place_decode(const unsigned char *p, struct message_place *out)
@@ -62,12 +63,13 @@ void place_decode(const unsigned char *p, struct message_place *out)
 	out->structure_len = get_u32(p + 48);
 	out->body_len = get_u32(p + 52);
 	out->cache_crc = get_u32(p + 56);
-	out->reserved = get_u32(p + 60);
+	out->keys_len = get_u32(p + 60);
 	out->saved = (int64_t)get_u64(p + 64);
 	out->message_id = get_u64(p + 72);
 	out->reference = get_u64(p + 80);
 	out->email_id = get_u64(p + 88);
 	out->delivery = get_u64(p + 96);
+	out->stored = get_u64(p + 104);
 }
 
 static void put_message(struct buf *out, const struct record_message *r)
@@ -129,16 +131,29 @@ static void put_summary(struct buf *out, const struct record_summary *r)
 	add_u64(out, r->deleted);
 	add_u64(out, r->octets);
 	add_u64(out, r->vanish_floor);
+	add_u64(out, r->dead_modseq);
+	add_u64(out, (uint64_t)r->dead_time);
 	add_text(out, r->name);
 }
 
+/* Only the columns that are there, each behind its kind. */
 static void put_segment(struct buf *out, const struct record_segment *r)
 {
+	uint32_t there = 0;
+
+	for (size_t i = 0; i < COLUMNS; i++)
+		there += r->columns[i].snapshot != 0;
 	add_u32(out, r->mailbox);
 	add_u32(out, r->count);
-	for (size_t i = 0; i < COLUMNS; i++) {
+	add_u32(out, there);
+	add_u32(out, 0);
+	for (uint32_t i = 0; i < COLUMNS; i++) {
 		const struct column *c = &r->columns[i];
 
+		if (c->snapshot == 0)
+			continue;
+		add_u32(out, i);
+		add_u32(out, 0);
 		add_u64(out, c->snapshot);
 		add_u64(out, c->offset);
 		add_u32(out, c->length);
@@ -180,6 +195,7 @@ static void put_fields(struct buf *out, const struct record *r)
 		add_u64(out, r->delete.modseq);
 		add_u64(out, r->delete.messages);
 		add_u64(out, r->delete.octets);
+		add_u64(out, (uint64_t)r->delete.time);
 		break;
 	case RECORD_SUBSCRIBE:
 		add_u32(out, r->subscribe.on);
@@ -207,11 +223,23 @@ static void put_fields(struct buf *out, const struct record *r)
 	case RECORD_SNAPSHOT:
 		put_snapshot(out, &r->snapshot);
 		break;
+	case RECORD_HORIZON:
+	case RECORD_ERASED:
+		add_u64(out, r->horizon.modseq);
+		break;
+	case RECORD_RESTATE:
+		add_u32(out, r->restate.next_mailbox);
+		add_u32(out, r->restate.last_uidvalidity);
+		add_u64(out, r->restate.horizon);
+		add_u64(out, r->restate.erased);
+		break;
 	case RECORD_BOX:
 		add_u32(out, r->box.next_mailbox);
 		add_u32(out, r->box.last_uidvalidity);
 		add_u64(out, r->box.octets);
 		add_u64(out, r->box.messages);
+		add_u64(out, r->box.horizon);
+		add_u64(out, r->box.erased);
 		break;
 	case RECORD_SUMMARY:
 		put_summary(out, &r->summary);
@@ -377,19 +405,31 @@ static void take_summary(struct cursor *c, struct record_summary *r)
 	r->deleted = take_u64(c);
 	r->octets = take_u64(c);
 	r->vanish_floor = take_u64(c);
+	r->dead_modseq = take_u64(c);
+	r->dead_time = (int64_t)take_u64(c);
 	r->name = take_text(c);
 }
 
 static void take_segment(struct cursor *c, struct record_segment *r)
 {
+	uint32_t there;
+
 	r->mailbox = take_u32(c);
 	r->count = take_u32(c);
-	for (size_t i = 0; i < COLUMNS; i++) {
-		r->columns[i].snapshot = take_u64(c);
-		r->columns[i].offset = take_u64(c);
-		r->columns[i].length = take_u32(c);
-		r->columns[i].crc = take_u32(c);
-		r->columns[i].hash = take_u64(c);
+	there = take_u32(c);
+	take_u32(c);
+	for (uint32_t i = 0; i < there && !c->bad; i++) {
+		uint32_t kind = take_u32(c);
+		struct column column;
+
+		take_u32(c);
+		column.snapshot = take_u64(c);
+		column.offset = take_u64(c);
+		column.length = take_u32(c);
+		column.crc = take_u32(c);
+		column.hash = take_u64(c);
+		if (kind < COLUMNS) /* else of a later version */
+			r->columns[kind] = column;
 	}
 }
 
@@ -427,6 +467,7 @@ static bool take_fields(struct cursor *c, struct record *r)
 		r->delete.modseq = take_u64(c);
 		r->delete.messages = take_u64(c);
 		r->delete.octets = take_u64(c);
+		r->delete.time = (int64_t)take_u64(c);
 		return true;
 	case RECORD_SUBSCRIBE:
 		r->subscribe.on = take_u32(c) != 0;
@@ -454,11 +495,23 @@ static bool take_fields(struct cursor *c, struct record *r)
 	case RECORD_SNAPSHOT:
 		take_snapshot(c, &r->snapshot);
 		return true;
+	case RECORD_HORIZON:
+	case RECORD_ERASED:
+		r->horizon.modseq = take_u64(c);
+		return true;
+	case RECORD_RESTATE:
+		r->restate.next_mailbox = take_u32(c);
+		r->restate.last_uidvalidity = take_u32(c);
+		r->restate.horizon = take_u64(c);
+		r->restate.erased = take_u64(c);
+		return true;
 	case RECORD_BOX:
 		r->box.next_mailbox = take_u32(c);
 		r->box.last_uidvalidity = take_u32(c);
 		r->box.octets = take_u64(c);
 		r->box.messages = take_u64(c);
+		r->box.horizon = take_u64(c);
+		r->box.erased = take_u64(c);
 		return true;
 	case RECORD_SUMMARY:
 		take_summary(c, &r->summary);

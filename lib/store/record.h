@@ -30,13 +30,16 @@ enum record_type {
 	RECORD_KEYWORD,
 	RECORD_DELIVERY, /* an id that was stored */
 	RECORD_SNAPSHOT, /* announced */
+	RECORD_HORIZON,  /* what was expunged before cannot come back */
+	RECORD_ERASED,   /* and its bytes are gone */
+	RECORD_RESTATE,  /* forget everything: what follows says all */
 	/* in snapshots, besides SUBSCRIBE, KEYWORD */
 	RECORD_BOX = 64,
 	RECORD_SUMMARY, /* of a mailbox */
 	RECORD_SEGMENT
 };
 
-/* What is known of a message that is not in struct message: 104 octets on
+/* What is known of a message that is not in struct message: 112 octets on
  * disk. */
 struct message_place {
 	uint64_t a, b; /* generation and offset, or the id of a blob */
@@ -46,15 +49,18 @@ struct message_place {
 	uint32_t header_len; /* with the empty line */
 	uint32_t envelope_len, structure_len, body_len; /* of the cache */
 	uint32_t cache_crc;
-	uint32_t reserved;
+	uint32_t keys_len;   /* sort keys, the cache's fourth part */
 	int64_t saved;       /* when it came into this mailbox */
 	uint64_t message_id; /* hash of Message-ID, 0: none */
 	uint64_t reference;  /* hash of the message it answers, 0: none */
 	uint64_t email_id;   /* the same for all copies (RFC 8474) */
 	uint64_t delivery;   /* the first half of its delivery id, 0: none */
+	uint64_t stored;     /* octets on disk: the message's size, or what
+	                      * PLACE_ZSTD made of it */
 };
-#define PLACE_OCTETS 104
+#define PLACE_OCTETS 112
 #define PLACE_BLOB   1u
+#define PLACE_ZSTD   2u /* compressed (body_zstd.h) */
 
 struct record_mailbox {
 	uint32_t id, uidvalidity, use, options;
@@ -62,6 +68,7 @@ struct record_mailbox {
 	struct str name;
 };
 #define MAILBOX_UNSELECTABLE 1u
+#define MAILBOX_DEAD         2u /* in snapshots: deleted, not erased yet */
 
 struct record_rename {
 	uint32_t id;
@@ -72,6 +79,18 @@ struct record_rename {
 struct record_delete {
 	uint32_t id;
 	uint64_t modseq, messages, octets; /* that went with it */
+	int64_t time;
+};
+
+/* HORIZON, ERASED: all expunges and deleted mailboxes up to this modseq. */
+struct record_horizon {
+	uint64_t modseq;
+};
+
+/* RESTATE: the counters; mailboxes, messages and all follow in the frame. */
+struct record_restate {
+	uint32_t next_mailbox, last_uidvalidity;
+	uint64_t horizon, erased;
 };
 
 struct record_subscribe {
@@ -121,12 +140,15 @@ struct record_snapshot {
 struct record_box {
 	uint32_t next_mailbox, last_uidvalidity;
 	uint64_t octets, messages;
+	uint64_t horizon, erased;
 };
 
 struct record_summary {
 	uint32_t id, uidvalidity, use, options, uidnext;
 	uint64_t highest_modseq, messages, unseen, deleted, octets;
 	uint64_t vanish_floor; /* expunges at or before it are forgotten */
+	uint64_t dead_modseq;  /* MAILBOX_DEAD: when it was deleted */
+	int64_t dead_time;
 	struct str name;
 };
 
@@ -141,9 +163,13 @@ struct column {
 enum column_kind {
 	COLUMN_M, /* uid, flags, keywords, modseq: 24 octets */
 	COLUMN_D, /* size, date: 16 */
-	COLUMN_I, /* message_place: 104 */
+	COLUMN_I, /* message_place: 112 */
 	COLUMN_V, /* vanished uids: uid, 0, modseq, time: 24 */
 	COLUMN_X, /* delivery ids: two halves, time: 24 */
+	COLUMN_U, /* expunged messages: 168 (struct expunged) */
+	COLUMN_C, /* ENVELOPE, BODYSTRUCTURE, BODY; compressed */
+	COLUMN_K, /* sort keys; compressed */
+	COLUMN_R, /* which rows of D, I, C and K those of M are; none: all */
 	COLUMNS
 };
 
@@ -166,6 +192,8 @@ struct record {
 		struct record_keyword keyword;
 		struct record_delivery delivery;
 		struct record_snapshot snapshot;
+		struct record_horizon horizon; /* HORIZON, ERASED */
+		struct record_restate restate;
 		struct record_box box;
 		struct record_summary summary;
 		struct record_segment segment;

@@ -9,39 +9,28 @@
 #include "core/checksum.h"
 #include "core/clock.h"
 #include "core/memory.h"
-#include "store/box.h"
+#include "store/snapshot.h"
 #include "store/le.h"
 
 #define COLUMNS_MAX  ((size_t)1 << 32)
 #define SUMMARY_ROOM ((size_t)256 << 20)
 #define VERIFY_PIECE 262144u
-#define REFS_MAX     4096
 
-struct writer {
-	struct box *b;
-	uint64_t number;
-	struct buf data;         /* columns; data[0] stands behind the header */
-	struct buf summary;      /* records */
-	uint64_t refs[REFS_MAX]; /* older snapshots that are pointed into */
-	size_t ref_count;
-};
-
-static void remember(struct writer *w, uint64_t snapshot)
+void snapshot_refer(struct snapshot_writer *w, uint64_t snapshot)
 {
 	for (size_t i = 0; i < w->ref_count; i++)
 		if (w->refs[i] == snapshot)
 			return;
-	if (snapshot != 0 && w->ref_count < REFS_MAX)
+	if (snapshot != 0 && w->ref_count < SNAPSHOT_REFS_MAX)
 		w->refs[w->ref_count++] = snapshot;
 }
 
-static void put(struct writer *w, const struct record *r)
+void snapshot_put(struct snapshot_writer *w, const struct record *r)
 {
 	record_put(&w->summary, r);
 }
 
-/* Declares what was appended to data since `start` as a column. */
-static struct column column_end(struct writer *w, size_t start)
+struct column snapshot_column(struct snapshot_writer *w, size_t start)
 {
 	static const char zeroes[8];
 	struct column c = {
@@ -59,7 +48,7 @@ static struct column column_end(struct writer *w, size_t start)
 /* ---- columns of messages ---- */
 
 static struct column column_m(
-    struct writer *w, const struct message *m, size_t count)
+    struct snapshot_writer *w, const struct message *m, size_t count)
 {
 	size_t start = w->data.len;
 
@@ -72,11 +61,11 @@ static struct column column_m(
 		put_u64(row + 16, m[i].modseq);
 		buf_add_bytes(&w->data, row, sizeof(row));
 	}
-	return column_end(w, start);
+	return snapshot_column(w, start);
 }
 
 static struct column column_d(
-    struct writer *w, const struct message *m, size_t count)
+    struct snapshot_writer *w, const struct message *m, size_t count)
 {
 	size_t start = w->data.len;
 
@@ -87,11 +76,11 @@ static struct column column_d(
 		put_u64(row + 8, (uint64_t)m[i].internal_date);
 		buf_add_bytes(&w->data, row, sizeof(row));
 	}
-	return column_end(w, start);
+	return snapshot_column(w, start);
 }
 
-static int column_i(struct writer *w, struct folder *f, size_t at, size_t count,
-    struct column *out)
+static int column_i(struct snapshot_writer *w, struct folder *f, size_t at,
+    size_t count, struct column *out)
 {
 	size_t start = w->data.len;
 
@@ -105,12 +94,13 @@ static int column_i(struct writer *w, struct folder *f, size_t at, size_t count,
 		place_encode(place, row);
 		buf_add_bytes(&w->data, row, sizeof(row));
 	}
-	*out = column_end(w, start);
+	*out = snapshot_column(w, start);
 	return 0;
 }
 
 /* Messages [at, at + count) as one new segment. */
-static int put_new(struct writer *w, struct folder *f, size_t at, size_t count)
+static int put_new(
+    struct snapshot_writer *w, struct folder *f, size_t at, size_t count)
 {
 	struct record r = {.type = RECORD_SEGMENT};
 
@@ -122,13 +112,13 @@ static int put_new(struct writer *w, struct folder *f, size_t at, size_t count)
 	r.segment.columns[COLUMN_D] = column_d(w, f->messages + at, count);
 	if (column_i(w, f, at, count, &r.segment.columns[COLUMN_I]) < 0)
 		return -1;
-	put(w, &r);
+	snapshot_put(w, &r);
 	return 0;
 }
 
 /* A segment of the older snapshot; only its flags may be new. */
-static void put_old(struct writer *w, uint32_t mailbox, const struct segment *s,
-    const struct message *m)
+static void put_old(struct snapshot_writer *w, uint32_t mailbox,
+    const struct segment *s, const struct message *m)
 {
 	struct record r = {.type = RECORD_SEGMENT};
 
@@ -138,13 +128,13 @@ static void put_old(struct writer *w, uint32_t mailbox, const struct segment *s,
 	if (s->flagged)
 		r.segment.columns[COLUMN_M] = column_m(w, m, s->count);
 	for (size_t i = 0; i < COLUMNS; i++)
-		remember(w, r.segment.columns[i].snapshot);
-	put(w, &r);
+		snapshot_refer(w, r.segment.columns[i].snapshot);
+	snapshot_put(w, &r);
 }
 
 /* The older segment that is whole from position `at` on, or NULL. */
 static const struct segment *whole_segment(
-    const struct writer *w, const struct folder *f, size_t at)
+    const struct snapshot_writer *w, const struct folder *f, size_t at)
 {
 	/* Smaller ones are joined. */
 	uint32_t least = w->b->store->segment_rows / 2;
@@ -157,7 +147,7 @@ static const struct segment *whole_segment(
 	return s->thinned || s->count < least ? NULL : s;
 }
 
-static int put_messages(struct writer *w, struct folder *f)
+static int put_messages(struct snapshot_writer *w, struct folder *f)
 {
 	size_t start = 0, at = 0; /* [start, at) waits for a new segment */
 
@@ -195,7 +185,7 @@ static void forget_vanished(struct folder *f)
 	    f->vanished_count * sizeof(*f->vanished));
 }
 
-static void put_vanished(struct writer *w, const struct folder *f)
+static void put_vanished(struct snapshot_writer *w, const struct folder *f)
 {
 	size_t at = 0;
 
@@ -215,12 +205,12 @@ static void put_vanished(struct writer *w, const struct folder *f)
 			buf_add_bytes(&w->data, row, sizeof(row));
 			r.segment.count++;
 		}
-		r.segment.columns[COLUMN_V] = column_end(w, start);
-		put(w, &r);
+		r.segment.columns[COLUMN_V] = snapshot_column(w, start);
+		snapshot_put(w, &r);
 	}
 }
 
-static void put_summary(struct writer *w, const struct folder *f)
+static void put_summary(struct snapshot_writer *w, const struct folder *f)
 {
 	struct record r = {.type = RECORD_SUMMARY};
 
@@ -238,16 +228,16 @@ static void put_summary(struct writer *w, const struct folder *f)
 	    .vanish_floor = f->vanish_floor,
 	    .name = f->info.name,
 	};
-	put(w, &r);
+	snapshot_put(w, &r);
 	for (uint32_t i = 0; i < f->info.keyword_count; i++) {
 		r = (struct record){.type = RECORD_KEYWORD};
 		r.keyword = (struct record_keyword){
 		    f->info.id, i, f->info.keywords[i]};
-		put(w, &r);
+		snapshot_put(w, &r);
 	}
 }
 
-static enum store_result put_folder(struct writer *w, struct folder *f)
+static enum store_result put_folder(struct snapshot_writer *w, struct folder *f)
 {
 	enum store_result r = STORE_OK;
 
@@ -271,7 +261,7 @@ static enum store_result put_folder(struct writer *w, struct folder *f)
 
 /* ---- delivery ids ---- */
 
-static void put_deliveries(struct writer *w)
+static void put_deliveries(struct snapshot_writer *w)
 {
 	const struct state *s = &w->b->state;
 	int64_t oldest = clock_seconds() - DELIVERY_KEPT;
@@ -302,12 +292,12 @@ static void put_deliveries(struct writer *w)
 			buf_add_bytes(&w->data, row, sizeof(row));
 			r.segment.count++;
 		}
-		r.segment.columns[COLUMN_X] = column_end(w, start);
-		put(w, &r);
+		r.segment.columns[COLUMN_X] = snapshot_column(w, start);
+		snapshot_put(w, &r);
 	}
 }
 
-static enum store_result put_box(struct writer *w)
+static enum store_result put_box(struct snapshot_writer *w)
 {
 	struct state *s = &w->b->state;
 	struct record r = {.type = RECORD_BOX};
@@ -317,14 +307,14 @@ static enum store_result put_box(struct writer *w)
 	void *value;
 
 	r.box = (struct record_box){s->next_mailbox, s->last_uidvalidity,
-	    s->usage.octets, s->usage.messages};
-	put(w, &r);
+	    s->usage.octets, s->usage.messages, s->horizon, s->erased};
+	snapshot_put(w, &r);
 	for (size_t i = 0; i < s->folder_count && result == STORE_OK; i++)
 		result = put_folder(w, s->folders[i]);
 	while (table_next(&s->subscriptions, &at, &name, &value)) {
 		r = (struct record){.type = RECORD_SUBSCRIBE};
 		r.subscribe = (struct record_subscribe){true, name};
-		put(w, &r);
+		snapshot_put(w, &r);
 	}
 	if (result == STORE_OK)
 		put_deliveries(w);
@@ -336,7 +326,7 @@ static enum store_result put_box(struct writer *w)
 /* ---- writing, verifying, announcing ---- */
 
 static enum store_result verify_part(
-    struct writer *w, uint64_t offset, struct str part)
+    struct snapshot_writer *w, uint64_t offset, struct str part)
 {
 	char *piece = mem_resize(NULL, VERIFY_PIECE, 1);
 	enum store_result r = STORE_OK;
@@ -357,7 +347,7 @@ static enum store_result verify_part(
 	return r;
 }
 
-static enum store_result write_out(struct writer *w)
+static enum store_result write_out(struct snapshot_writer *w)
 {
 	unsigned char header[SNAPSHOT_HEADER];
 	struct box *b = w->b;
@@ -406,7 +396,7 @@ static enum store_result decide_announce(struct change *c)
 }
 
 /* The snapshots that another one points into. */
-static void collect(struct writer *w, uint64_t number)
+static void collect(struct snapshot_writer *w, uint64_t number)
 {
 	struct snapshot_header h;
 	struct buf summary;
@@ -418,21 +408,22 @@ static void collect(struct writer *w, uint64_t number)
 		while (record_next(&rest, &r, NULL) == 1)
 			for (size_t i = 0;
 			     r.type == RECORD_SEGMENT && i < COLUMNS; i++)
-				remember(w, r.segment.columns[i].snapshot);
+				snapshot_refer(
+				    w, r.segment.columns[i].snapshot);
 	}
 	buf_free(&summary);
 }
 
 /* Drops every snapshot but this one, the one before, and what they need. */
-static void drop_older(struct writer *w, uint64_t before)
+static void drop_older(struct snapshot_writer *w, uint64_t before)
 {
 	uint64_t number = w->number;
 
-	remember(w, w->number);
-	remember(w, before);
+	snapshot_refer(w, w->number);
+	snapshot_refer(w, before);
 	if (before != 0)
 		collect(w, before);
-	while (w->ref_count < REFS_MAX && number > 1 &&
+	while (w->ref_count < SNAPSHOT_REFS_MAX && number > 1 &&
 	    engine_snapshot_newest(w->b->engine, number - 1, &number) ==
 		ENGINE_OK &&
 	    number != 0) {
@@ -445,7 +436,7 @@ static void drop_older(struct writer *w, uint64_t before)
 	}
 }
 
-static enum store_result take(struct writer *w)
+static enum store_result take(struct snapshot_writer *w)
 {
 	struct box *b = w->b;
 	struct announcement a = {
@@ -472,9 +463,10 @@ static enum store_result rebase(struct box *b)
 	    : STORE_OK;
 }
 
-static enum store_result take_once(struct box *b)
+static enum store_result take_once(struct box *b, bool clean)
 {
-	struct writer w = {.b = b,
+	struct snapshot_writer w = {.b = b,
+	    .clean = clean,
 	    .data = buf_new(COLUMNS_MAX),
 	    .summary = buf_new(SUMMARY_ROOM)};
 	enum store_result r = box_refresh(b);
@@ -494,9 +486,9 @@ static enum store_result take_once(struct box *b)
 	return r;
 }
 
-enum store_result snapshot_take(struct box *b)
+enum store_result snapshot_take(struct box *b, bool clean)
 {
-	enum store_result r = take_once(b);
+	enum store_result r = take_once(b, clean);
 
 	if (r == STORE_EXISTS) /* another process was faster */
 		return STORE_OK;
@@ -504,7 +496,7 @@ enum store_result snapshot_take(struct box *b)
 		/* An older snapshot fails us: the log has it all. */
 		r = box_reload(b, true);
 		if (r == STORE_OK)
-			r = take_once(b);
+			r = take_once(b, clean);
 		if (r == STORE_EXISTS)
 			return STORE_OK;
 	}

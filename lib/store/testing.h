@@ -19,6 +19,7 @@
 
 #include "core/clock.h"
 #include "store/box.h"
+#include "store/engine_file.h"
 
 #define ACCOUNT STR("user@example.org")
 
@@ -85,6 +86,12 @@ static char root[64];
 static struct store *store;
 static struct engine_io test_io;
 
+__attribute__((unused)) static struct engine *assert_engine(struct engine *e)
+{
+	assert_non_null(e);
+	return e;
+}
+
 static int unlink_one(
     const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -101,8 +108,8 @@ __attribute__((unused)) static int setup(void **state)
 	test_io = tested_io();
 	snprintf(root, sizeof(root), "/tmp/store_test.XXXXXX");
 	assert_non_null(mkdtemp(root));
-	store = store_open_with(root, NULL, &test_io, &why);
-	assert_non_null(store);
+	store = store_open_with(
+	    assert_engine(engine_file_open(root, &test_io, &why)), NULL);
 	return 0;
 }
 

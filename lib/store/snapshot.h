@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Inside lib/store: how a snapshot is put together (snapshot_write.c) and what
+ * others add to it (deliveries.c).
+ *
+ * Which snapshots are kept: the newest two; the base, so old that everything
+ * the undelete window covers lies behind it; the candidate that becomes the
+ * base when it is old enough; and what these point into. A box whose log
+ * still has its first generation needs no base.
+ */
+#ifndef STORE_SNAPSHOT_H
+#define STORE_SNAPSHOT_H
+
+#include "store/box.h"
+
+#define SNAPSHOT_REFS_MAX 4096
+
+struct snapshot_writer {
+	struct box *b;
+	uint64_t number;
+	struct buf data;    /* columns; data[0] stands behind the header */
+	struct buf summary; /* records */
+	uint64_t refs[SNAPSHOT_REFS_MAX]; /* older ones pointed into */
+	size_t ref_count;
+	/* Segments with rows that are gone are written anew, so that nothing
+	 * of the newest snapshot holds what shall be erased. */
+	bool clean;
+};
+
+/* Adds a record to the summary. */
+void snapshot_put(struct snapshot_writer *w, const struct record *r);
+/* Declares what was appended to w->data since `start` as a column. */
+struct column snapshot_column(struct snapshot_writer *w, size_t start);
+/* An older snapshot is pointed into. */
+void snapshot_refer(struct snapshot_writer *w, uint64_t number);
+/* Reads a column whole, checked against its CRC; malloc'ed, *len octets. */
+enum store_result column_get(
+    struct box *b, const struct column *c, unsigned char **out, size_t *len);
+
+#endif
