@@ -375,7 +375,7 @@ static void a_bad_snapshot_costs_no_mail(void **state)
 	(void)state;
 	fill(20);
 	open_box(&b);
-	assert_int_equal(snapshot_take(b), STORE_OK);
+	assert_int_equal(snapshot_take(b, false), STORE_OK);
 	assert_int_equal(deliver_id(b, "21"), STORE_OK);
 	box_close(&b);
 	assert_int_equal(opened(), 21);

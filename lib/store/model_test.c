@@ -251,7 +251,7 @@ static void random_step(struct box *b)
 		break;
 	case 4:
 		if (below(4) == 0)
-			assert_int_equal(snapshot_take(b), STORE_OK);
+			assert_int_equal(snapshot_take(b, false), STORE_OK);
 		break;
 	default:
 		step_deliver(b, m);
@@ -321,7 +321,7 @@ static void writer(unsigned number)
 		r = below(2) ? STORE_OK : deliver_id(b, id);
 		if (r != STORE_OK && r != STORE_DUPLICATE)
 			give_up(b, "deliver again", r);
-		if (below(40) == 0 && (r = snapshot_take(b)) != STORE_OK)
+		if (below(40) == 0 && (r = snapshot_take(b, false)) != STORE_OK)
 			give_up(b, "snapshot", r);
 		if (below(40) == 0) {
 			box_close(&b);

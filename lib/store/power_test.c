@@ -238,7 +238,7 @@ static void run(void)
 		assert_int_equal(deliver_number(b, i), STORE_OK);
 		record(ACKNOWLEDGED)->acknowledged = i;
 		if (i % 9 == 0)
-			assert_int_equal(snapshot_take(b), STORE_OK);
+			assert_int_equal(snapshot_take(b, false), STORE_OK);
 	}
 	box_close(&b);
 }

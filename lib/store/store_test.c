@@ -522,7 +522,7 @@ static void a_snapshot_keeps_everything(void **state)
 	box_delete(box, STR("a"));
 	deliver(box, "D1", "x", "Junk", false);
 	first = box_find(box, STR("a/b"))->uidvalidity;
-	assert_int_equal(snapshot_take(box), STORE_OK);
+	assert_int_equal(snapshot_take(box, false), STORE_OK);
 	uids[0] = 4;
 	set.count = 1;
 	box_store(
@@ -551,8 +551,8 @@ static void a_snapshot_keeps_everything(void **state)
 	assert_non_null(
 	    memmem(cache.envelope.p, cache.envelope.len, "\"s\"", 3));
 	/* With a view open the state stays, also over another snapshot. */
-	assert_int_equal(snapshot_take(b), STORE_OK);
-	assert_int_equal(snapshot_take(box), STORE_OK);
+	assert_int_equal(snapshot_take(b, false), STORE_OK);
+	assert_int_equal(snapshot_take(box, false), STORE_OK);
 	assert_int_equal(view_sync(v, true, NULL), STORE_OK);
 	assert_int_equal(view_cache(v, 3, &arena, &cache), STORE_OK);
 	view_close(&v);
