@@ -42,6 +42,8 @@ static int start(void)
 	if (store == NULL)
 		log_error("cannot open the store %s: %s",
 		    house->mail_store_directory, why);
+	else
+		store_set_queue_lifetime(store, house->maximal_queue_lifetime);
 	if (!confine_possible())
 		log_warning("the kernel has no Landlock: only the store's "
 			    "own care keeps users' sessions apart");

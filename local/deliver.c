@@ -87,7 +87,8 @@ static enum store_result store(
 	box_set_quota(b, to->quota_storage, to->quota_messages);
 	body = store_body_new(b);
 	compose(r, to, body);
-	result = box_deliver(b, str_of(id, (size_t)len), body, 0, &item, 1);
+	result = box_deliver(b, str_of(id, (size_t)len),
+	    (int64_t)r->head.arrived, body, 0, &item, 1);
 	store_body_free(&body);
 	return result;
 }

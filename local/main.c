@@ -36,6 +36,7 @@ static int before_jail(void)
 		    house->mail_store_directory, why);
 		return -1;
 	}
+	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
 	return 0;
 }
 

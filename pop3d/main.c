@@ -199,6 +199,8 @@ static int start(void)
 	store = store_open(house->mail_store_directory, notify, &why);
 	if (store == NULL)
 		log_error("%s: %s", house->mail_store_directory, why);
+	else
+		store_set_queue_lifetime(store, house->maximal_queue_lifetime);
 	if (!confine_possible())
 		log_warning("the kernel has no Landlock: only the store's "
 			    "own care keeps users' sessions apart");

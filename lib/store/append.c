@@ -206,8 +206,8 @@ static enum store_result decide_deliver(struct change *c)
 }
 
 enum store_result box_deliver(struct box *b, struct str delivery_id,
-    struct store_body *body, int64_t internal_date, struct deliver_item *items,
-    size_t count)
+    int64_t since, struct store_body *body, int64_t internal_date,
+    struct deliver_item *items, size_t count)
 {
 	struct deliver d = {.body = body,
 	    .date = internal_date,
@@ -216,6 +216,7 @@ enum store_result box_deliver(struct box *b, struct str delivery_id,
 	struct change c = {.decide = decide_deliver, .arg = &d};
 	enum store_result r;
 
+	(void)since;
 	d.id[0] = hash64(1, delivery_id.p, delivery_id.len);
 	d.id[1] = hash64(2, delivery_id.p, delivery_id.len);
 	r = box_deliveries(b);

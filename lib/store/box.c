@@ -24,6 +24,7 @@ struct store *store_open_with(struct engine *e, const char *notify_dir)
 
 	s->engine = e;
 	s->segment_rows = SEGMENT_ROWS;
+	store_set_queue_lifetime(s, QUEUE_LIFETIME_MS);
 	if (notify_dir != NULL)
 		s->notify = notify_open(notify_dir);
 	return s;
@@ -50,6 +51,11 @@ void store_close(struct store **s)
 	engine_close(&(*s)->engine);
 	free(*s);
 	*s = NULL;
+}
+
+void store_set_queue_lifetime(struct store *s, int64_t ms)
+{
+	s->delivery_kept = ms / 1000 + DELIVERY_SLACK;
 }
 
 const char *store_why(const struct box *b)

@@ -20,8 +20,9 @@
 #define SNAPSHOT_DUE                                                           \
 	65536u /* octets of frames behind the last one, and up
                            * to three times as many */
-#define DELIVERY_KEPT     (12 * 86400) /* seconds: queue lifetime and a week */
-#define VANISHED_KEPT     (7 * 86400)  /* seconds */
+#define QUEUE_LIFETIME_MS 432000000   /* until somebody says another */
+#define DELIVERY_SLACK    (7 * 86400) /* seconds: ids outlive the queue */
+#define VANISHED_KEPT     (7 * 86400) /* seconds */
 #define NEW_MAILBOXES_MAX 128
 #define CACHE_MAX         ((size_t)4 << 20)
 #define EPOCH_STEP        (UINT64_C(1) << 32) /* of modseq */
@@ -30,6 +31,7 @@ struct store {
 	struct engine *engine;
 	struct notify *notify;
 	uint32_t segment_rows; /* of new segments; tests lower it */
+	int64_t delivery_kept; /* seconds */
 };
 
 /* A change while it is decided. */

@@ -56,6 +56,10 @@ struct view;
 struct store *store_open(
     const char *root, const char *notify_dir, const char **why);
 void store_close(struct store **s);
+/* How long a message may stay in the queue, in milliseconds: delivery ids are
+ * kept a week longer. Without it 5 days. Every process that changes boxes says
+ * the same. */
+void store_set_queue_lifetime(struct store *s, int64_t ms);
 /* About the last result that was not STORE_OK: a phrase. */
 const char *store_why(const struct box *b);
 const char *store_result_name(enum store_result r);
@@ -176,9 +180,11 @@ struct deliver_item {
 	bool create;
 	uint32_t uid; /* out */
 };
+/* since: when the message entered the queue, in seconds since 1970; its id
+ * cannot have been stored before. 0: unknown. */
 enum store_result box_deliver(struct box *b, struct str delivery_id,
-    struct store_body *body, int64_t internal_date, struct deliver_item *items,
-    size_t count);
+    int64_t since, struct store_body *body, int64_t internal_date,
+    struct deliver_item *items, size_t count);
 
 /* A sorted set of uids. */
 struct uid_set {

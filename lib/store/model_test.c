@@ -82,10 +82,11 @@ static void step_deliver(struct box *b, struct model_mailbox *m)
 	snprintf(id, sizeof(id), "id%u", texts);
 	if (m->count < MESSAGES) {
 		assert_int_equal(
-		    box_deliver(b, str_from(id), body, 0, &item, 1), STORE_OK);
+		    box_deliver(b, str_from(id), 0, body, 0, &item, 1),
+		    STORE_OK);
 		assert_int_equal(item.uid, m->uidnext);
 		assert_int_equal(
-		    box_deliver(b, str_from(id), body, 0, &item, 1),
+		    box_deliver(b, str_from(id), 0, body, 0, &item, 1),
 		    STORE_DUPLICATE);
 		model_add(m, texts, item.flags);
 	}

@@ -264,7 +264,7 @@ static enum store_result put_folder(struct snapshot_writer *w, struct folder *f)
 static void put_deliveries(struct snapshot_writer *w)
 {
 	const struct state *s = &w->b->state;
-	int64_t oldest = clock_seconds() - DELIVERY_KEPT;
+	int64_t oldest = clock_seconds() - w->b->store->delivery_kept;
 	size_t at = 0, old = 0;
 
 	/* Whole segments stay as they are until their last row is old. */

@@ -87,7 +87,7 @@ static enum store_result deliver(struct box *b, const char *id,
 	enum store_result r;
 
 	store_body_add(body, text, strlen(text));
-	r = box_deliver(b, str_from(id), body, 0, &item, 1);
+	r = box_deliver(b, str_from(id), 0, body, 0, &item, 1);
 	store_body_free(&body);
 	return r;
 }

@@ -133,7 +133,7 @@ static enum store_result deliver_text(
 	enum store_result r = STORE_ERROR;
 
 	if (store_body_add(body, text, len) == 0)
-		r = box_deliver(b, str_from(id), body, 0, &item, 1);
+		r = box_deliver(b, str_from(id), 0, body, 0, &item, 1);
 	store_body_free(&body);
 	return r;
 }
