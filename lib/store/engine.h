@@ -75,6 +75,7 @@ struct engine_frame {
 
 /* About a frame that was read. */
 struct engine_frame_info {
+	struct engine_pos at; /* where it stands: the end of the one before */
 	struct engine_pos after;
 	uint64_t time_us; /* wall clock when it was written */
 	uint32_t count;   /* of records */
@@ -164,6 +165,10 @@ enum engine_status engine_restart(struct engine_box *b, struct engine_pos *seen,
  * when nothing is on disk. */
 enum engine_status engine_generations(struct engine_box *b, uint64_t *oldest,
     uint64_t *first_read, uint64_t *newest);
+/* Where the generation before this one ended, as this one says: reading on
+ * from there needs nothing that is older. ENGINE_GONE: no such generation. */
+enum engine_status engine_previous(
+    struct engine_box *b, uint64_t generation, struct engine_pos *end);
 /* Drops a sealed generation, which must be the oldest, bodies and all.
  * ENGINE_REFUSED otherwise. */
 enum engine_status engine_drop(struct engine_box *b, uint64_t generation);
@@ -206,6 +211,25 @@ void engine_snapshot_drop(struct engine_box *b, uint64_t number);
  * engine_erase does. No snapshot of this number: ENGINE_OK. */
 enum engine_status engine_snapshot_erase(
     struct engine_box *b, uint64_t number, uint64_t offset, uint64_t length);
+
+/* ---- looking without touching: for checks ---- */
+/* From now on nothing is written through this handle and no lock is taken:
+ * what a crash left behind the durable end stays as it is. Where the durable
+ * end is not known (its mark is damaged) whole frames count as durable. */
+void engine_look_only(struct engine_box *b);
+struct engine_end {
+	bool lost;     /* the mark that says where the log ends is damaged */
+	bool more;     /* something stands behind the end: a frame that is
+	                * being written, or what a crash left */
+	uint64_t mark; /* offset of the mark in its generation */
+};
+/* What stands behind end, where engine_read ended. */
+enum engine_status engine_end(struct engine_box *b,
+    const struct engine_pos *end, struct engine_end *out);
+/* Files of the account that are not the log's, blobs or snapshots: what a
+ * crash left half made. modified: seconds since 1970. */
+enum engine_status engine_leftovers(struct engine_box *b,
+    void (*found)(void *arg, const char *name, int64_t modified), void *arg);
 
 /* ---- the store as a whole ---- */
 /* What an account has on disk. */

@@ -308,7 +308,7 @@ static enum engine_status append_locked(struct append *a)
 	if (s != ENGINE_OK)
 		return s;
 	struct engine_frame_info info = {
-	    engine_frame_after(a->seen, &f), f.time_us, f.count};
+	    *a->seen, engine_frame_after(a->seen, &f), f.time_us, f.count};
 	/* It is in the log for good: not a refusal, its blobs must stay. */
 	if (a->on_frame(a->arg, in.heads, &info) != 0)
 		return engine_fail(

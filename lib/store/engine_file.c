@@ -321,7 +321,8 @@ enum engine_status engine_generation(
 		}
 	g = make_room(b);
 	snprintf(name, sizeof(name), "g.%llu", (unsigned long long)number);
-	g->fd = b->io->open(b->dir, name, O_RDWR | O_CLOEXEC, 0);
+	g->fd = b->io->open(
+	    b->dir, name, (b->look_only ? O_RDONLY : O_RDWR) | O_CLOEXEC, 0);
 	if (g->fd < 0 && (errno == EROFS || errno == EACCES))
 		g->fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
 	if (g->fd < 0)

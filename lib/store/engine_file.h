@@ -4,7 +4,8 @@
  *
  * engine_file.c opens boxes and finds their files, engine_frame.c knows how
  * frames look, engine_read.c reads them, engine_append.c writes them and
- * engine_object.c has bodies, blobs and snapshots.
+ * engine_object.c has bodies, blobs and snapshots, engine_look.c what checks
+ * ask for.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -74,6 +75,7 @@ struct engine_box {
 	bool checked;     /* what stands behind the mark was looked at */
 	bool doubtful;    /* it must be completed before the next frame */
 	bool session;     /* engine_session_lock */
+	bool look_only;   /* engine_look_only */
 	struct mark mark; /* of the newest generation when it was last read */
 	uint64_t writer, sequence, pid, started;
 	int object_fd; /* the blob or snapshot last read */

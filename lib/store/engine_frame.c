@@ -176,7 +176,7 @@ enum engine_status engine_frame_tell(struct engine_box *b,
     engine_on_frame *on_frame, void *arg)
 {
 	struct engine_frame_info info = {
-	    engine_frame_after(seen, f), f->time_us, f->count};
+	    *seen, engine_frame_after(seen, f), f->time_us, f->count};
 	struct str heads = f->heads;
 	char *fetched = NULL;
 	int result;

@@ -183,6 +183,31 @@ static enum engine_status look_ahead(
 	return ENGINE_OK;
 }
 
+/* Every frame that is whole, where no mark says how many are durable. */
+static enum engine_status read_unmarked(struct engine_box *b,
+    const struct generation *g, struct engine_pos *seen,
+    engine_on_frame *on_frame, void *arg)
+{
+	uint64_t start = seen->length;
+	size_t room = start < MARK_AT ? MARK_AT - start : 0;
+	unsigned char *p = mem_resize(NULL, room + 1, 1);
+	ssize_t len = engine_io_read_some(b->io, g->fd, p, room, start);
+	enum engine_status s = ENGINE_OK;
+
+	while (s == ENGINE_OK && len > 0) {
+		size_t done = seen->length - start;
+		struct frame f;
+		const char *why;
+
+		if (engine_frame_parse(
+			b, seen, p + done, (size_t)len - done, &f, &why) != 0)
+			break;
+		s = engine_frame_tell(b, g, seen, &f, on_frame, arg);
+	}
+	free(p);
+	return s;
+}
+
 static enum engine_status read_newest(struct engine_box *b,
     struct engine_pos *seen, engine_on_frame *on_frame, void *arg, bool *again)
 {
@@ -199,7 +224,10 @@ static enum engine_status read_newest(struct engine_box *b,
 		return engine_fail(b, ENGINE_GONE, "the account was removed");
 	if (m.at == 0) /* damaged: frames are proven one by one */
 		b->checked = false;
-	s = read_to(b, g, seen, m.at, on_frame, arg);
+	if (m.at == 0 && b->look_only)
+		s = read_unmarked(b, g, seen, on_frame, arg);
+	else
+		s = read_to(b, g, seen, m.at, on_frame, arg);
 	return s == ENGINE_OK ? look_ahead(b, &m, again) : s;
 }
 
@@ -393,7 +421,8 @@ enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
 {
 	enum engine_status s = engine_read_marked(b, seen, on_frame, arg);
 
-	if (s == ENGINE_OK && !b->checked && seen->generation != 0)
+	if (s == ENGINE_OK && !b->checked && !b->look_only &&
+	    seen->generation != 0)
 		s = first_look(b, seen, on_frame, arg);
 	if (s == ENGINE_GONE)
 		engine_detach(b);

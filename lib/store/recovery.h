@@ -30,6 +30,7 @@ enum finding_kind {
 	FINDING_DAMAGE,   /* mail is lost or may be: repair */
 	FINDING_DERIVED,  /* a snapshot or cache is bad: rebuild */
 	FINDING_LEFTOVER, /* harmless: a crash left it, upkeep removes it */
+	FINDING_READABLE, /* was to be erased for good, and can be read */
 };
 struct store_finding {
 	enum finding_kind kind;
