@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <time.h>
 
+static int64_t stepped; /* microseconds */
+
 int64_t clock_ms(void)
 {
 	struct timespec t;
@@ -17,7 +19,13 @@ uint64_t clock_us(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return (
+	    uint64_t)((int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 + stepped);
+}
+
+void clock_step(int64_t seconds)
+{
+	stepped += seconds * 1000000;
 }
 
 int64_t clock_seconds(void)

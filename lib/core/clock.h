@@ -14,6 +14,10 @@ int64_t clock_ms(void);      /* monotonic, milliseconds */
 uint64_t clock_us(void);     /* wall clock, microseconds since 1970 */
 int64_t clock_seconds(void); /* wall clock, seconds since 1970 */
 
+/* For tests: moves the wall clock of this process (and of what it forks) by
+ * so many seconds; adds up. */
+void clock_step(int64_t seconds);
+
 /* The deadline that lies ms from now; a negative ms means never. */
 int64_t deadline_in(int64_t ms);
 /* Milliseconds left for poll(2): 0 when over, -1 when never. */

@@ -446,6 +446,14 @@ static int fold_rename(struct state *s, const struct record_rename *r)
 	return 0;
 }
 
+/* Something is gone that is not erased. */
+static void gone_now(struct state *s, uint64_t modseq, int64_t when)
+{
+	if (s->gone_last <= s->erased)
+		s->gone_since = when;
+	s->gone_last = modseq;
+}
+
 static int fold_delete(struct state *s, const struct record_delete *r)
 {
 	struct folder *f = state_folder(s, r->id);
@@ -456,6 +464,8 @@ static int fold_delete(struct state *s, const struct record_delete *r)
 	s->usage.octets -= r->octets;
 	s->usage.messages -= r->messages;
 	s->pending_octets -= f->pending.len;
+	if (r->messages > 0)
+		gone_now(s, r->modseq, r->time);
 	folder_take_out(s, f);
 	folder_free(f);
 	return 0;
@@ -531,6 +541,7 @@ static int fold_expunge(
 	f->info.highest_modseq = c->modseq;
 	s->usage.messages -= c->messages;
 	s->usage.octets -= c->octets;
+	gone_now(s, c->modseq, c->time);
 	return messages_change(s, f, r, whole);
 }
 

@@ -97,6 +97,13 @@ struct state {
 	size_t dead_count, dead_room;
 	/* Expunges up to here cannot be undone; up to here they are erased. */
 	uint64_t horizon, erased;
+	/* So that nobody reads columns to learn that nothing is to be erased:
+	 * modseq of the last EXPUNGE, or DELETE of messages (0: none), and the
+	 * time of the first that is not erased, or an earlier one. Folding
+	 * sets both when gone_last <= erased, later only gone_last; ERASED
+	 * sets gone_since to what it says. */
+	uint64_t gone_last;
+	int64_t gone_since;
 	struct table subscriptions;
 	/* Delivery ids: those of the snapshot are read when one is looked
 	 * for; then all stand in the hash. */

@@ -226,6 +226,7 @@ static void put_fields(struct buf *out, const struct record *r)
 	case RECORD_HORIZON:
 	case RECORD_ERASED:
 		add_u64(out, r->horizon.modseq);
+		add_u64(out, (uint64_t)r->horizon.gone_since);
 		break;
 	case RECORD_RESTATE:
 		add_u32(out, r->restate.next_mailbox);
@@ -240,6 +241,8 @@ static void put_fields(struct buf *out, const struct record *r)
 		add_u64(out, r->box.messages);
 		add_u64(out, r->box.horizon);
 		add_u64(out, r->box.erased);
+		add_u64(out, r->box.gone_last);
+		add_u64(out, (uint64_t)r->box.gone_since);
 		break;
 	case RECORD_SUMMARY:
 		put_summary(out, &r->summary);
@@ -498,6 +501,7 @@ static bool take_fields(struct cursor *c, struct record *r)
 	case RECORD_HORIZON:
 	case RECORD_ERASED:
 		r->horizon.modseq = take_u64(c);
+		r->horizon.gone_since = (int64_t)take_u64(c);
 		return true;
 	case RECORD_RESTATE:
 		r->restate.next_mailbox = take_u32(c);
@@ -512,6 +516,8 @@ static bool take_fields(struct cursor *c, struct record *r)
 		r->box.messages = take_u64(c);
 		r->box.horizon = take_u64(c);
 		r->box.erased = take_u64(c);
+		r->box.gone_last = take_u64(c);
+		r->box.gone_since = (int64_t)take_u64(c);
 		return true;
 	case RECORD_SUMMARY:
 		take_summary(c, &r->summary);

@@ -85,6 +85,8 @@ struct record_delete {
 /* HORIZON, ERASED: all expunges and deleted mailboxes up to this modseq. */
 struct record_horizon {
 	uint64_t modseq;
+	int64_t gone_since; /* ERASED: state.gone_since from now on, unless
+	                     * nothing is gone any more */
 };
 
 /* RESTATE: the counters; mailboxes, messages and all follow in the frame. */
@@ -141,6 +143,8 @@ struct record_box {
 	uint32_t next_mailbox, last_uidvalidity;
 	uint64_t octets, messages;
 	uint64_t horizon, erased;
+	uint64_t gone_last;
+	int64_t gone_since;
 };
 
 struct record_summary {

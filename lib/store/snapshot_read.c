@@ -160,6 +160,8 @@ static int take_record(struct state *s, const struct record *r)
 		s->last_uidvalidity = r->box.last_uidvalidity;
 		s->usage.octets = r->box.octets;
 		s->usage.messages = r->box.messages;
+		s->gone_last = r->box.gone_last;
+		s->gone_since = r->box.gone_since;
 		return 0;
 	case RECORD_SUMMARY:
 		return take_mailbox(s, &r->summary);

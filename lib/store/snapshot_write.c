@@ -307,7 +307,8 @@ static enum store_result put_box(struct snapshot_writer *w)
 	void *value;
 
 	r.box = (struct record_box){s->next_mailbox, s->last_uidvalidity,
-	    s->usage.octets, s->usage.messages, s->horizon, s->erased};
+	    s->usage.octets, s->usage.messages, s->horizon, s->erased,
+	    s->gone_last, s->gone_since};
 	snapshot_put(w, &r);
 	for (size_t i = 0; i < s->folder_count && result == STORE_OK; i++)
 		result = put_folder(w, s->folders[i]);
