@@ -107,7 +107,7 @@ static int on_frame(
 	b->frames_octets += RECORD_FRAME + heads.len;
 	if (b->state.snapshot.number != b->last_snapshot) {
 		b->last_snapshot = b->state.snapshot.number;
-		b->frames_octets = 0;
+		b->frames_octets = b->told_octets = 0;
 	}
 	return result;
 }
@@ -118,7 +118,7 @@ static enum store_result start(struct box *b)
 	enum store_result r;
 
 	state_clear(&b->state);
-	b->frames_octets = 0;
+	b->frames_octets = b->told_octets = 0;
 	r = b->without_snapshots ? STORE_OK : snapshot_load(b);
 	b->last_snapshot = b->state.snapshot.number;
 	if (r == STORE_OK && b->state.pos.generation == 0)
@@ -195,12 +195,37 @@ enum store_result box_deliveries(struct box *b)
 	return r;
 }
 
+static bool snapshot_is_due(const struct box *b)
+{
+	return !b->state.virtual &&
+	    (b->frames_octets >= b->snapshot_due || b->without_snapshots);
+}
+
 enum store_result box_maintain(struct box *b)
 {
-	if (b->state.virtual ||
-	    (b->frames_octets < b->snapshot_due && !b->without_snapshots))
+	/* A keeper that was told is given time. */
+	bool left_to_it = b->told_octets != 0 &&
+	    b->frames_octets < b->snapshot_due + 2 * (uint64_t)SNAPSHOT_DUE;
+
+	if (!snapshot_is_due(b) || left_to_it)
 		return STORE_OK;
 	return snapshot_take(b, false);
+}
+
+/* Sessions of a change; the keeper once when the box has become due, and again
+ * should the hint have been lost. */
+static void tell(struct box *b, uint64_t modseq)
+{
+	struct notify *n = b->store->notify;
+	struct str account = str_from(b->account);
+
+	notify_send(n, account, modseq);
+	if (!snapshot_is_due(b) ||
+	    (b->told_octets != 0 &&
+		b->frames_octets < b->told_octets + SNAPSHOT_DUE / 2))
+		return;
+	if (notify_due(n, account, modseq))
+		b->told_octets = b->frames_octets;
 }
 
 enum store_result box_open(
@@ -436,7 +461,7 @@ enum store_result box_change(struct box *b, struct change *c)
 	c->bodies = NULL;
 	c->body_room = 0;
 	if (r == STORE_OK && c->records > 0 && b->store->notify != NULL)
-		notify_send(b->store->notify, str_from(b->account), c->modseq);
+		tell(b, c->modseq);
 	return r;
 }
 

@@ -75,6 +75,8 @@ struct box {
 	uint64_t frames_octets; /* folded since the last snapshot */
 	uint64_t snapshot_due;  /* how many ask for the next one */
 	uint64_t last_snapshot; /* its number */
+	/* frames_octets when a keeper was last told; 0: it was not. */
+	uint64_t told_octets;
 	bool without_snapshots; /* one was bad: the log is folded instead */
 	unsigned views;
 	bool frozen; /* box_open_at: as it was, not to be changed */

@@ -22,13 +22,17 @@
 
 static const char magic[4] = {'P', 'H', 'N', '1'};
 
+struct listeners {
+	size_t count;
+	struct sockaddr_un at[LISTENERS_MAX];
+};
+
 struct notify {
 	char *dir;
 	int list;   /* the same, open: a jailed process may still read it */
 	int socket; /* for sending */
 	struct timespec changed;
-	size_t count;
-	struct sockaddr_un listeners[LISTENERS_MAX];
+	struct listeners sessions, keepers;
 };
 
 /* The plain path, or where it is too long for sun_path one through the
@@ -69,6 +73,18 @@ void notify_close(struct notify **n)
 	*n = NULL;
 }
 
+static void add(struct notify *n, const char *name)
+{
+	struct listeners *to = str_starts(
+				   str_from(name), STR(NOTIFY_KEEPER "."))
+	    ? &n->keepers
+	    : &n->sessions;
+
+	if (to->count < LISTENERS_MAX &&
+	    address(&to->at[to->count], n->dir, n->list, name) == 0)
+		to->count++;
+}
+
 /* Reads the directory when it changed: one fstat when it did not. */
 static void look(struct notify *n)
 {
@@ -82,7 +98,7 @@ static void look(struct notify *n)
 		st.st_mtim.tv_nsec == n->changed.tv_nsec))
 		return;
 	n->changed = st.st_mtim;
-	n->count = 0;
+	n->sessions.count = n->keepers.count = 0;
 	/* A file made in the same tick of the clock would not be seen. */
 	if (clock_seconds() - st.st_mtim.tv_sec < 2)
 		n->changed.tv_nsec = -1;
@@ -95,30 +111,51 @@ static void look(struct notify *n)
 		return;
 	}
 	rewinddir(d);
-	while (n->count < LISTENERS_MAX && (entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.' &&
-		    address(&n->listeners[n->count], n->dir, n->list,
-			entry->d_name) == 0)
-			n->count++;
+	while ((entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.')
+			add(n, entry->d_name);
 	closedir(d);
 }
 
-void notify_send(struct notify *n, struct str account, uint64_t modseq)
+/* How many took it. */
+static size_t send_to(struct notify *n, const struct listeners *to,
+    struct str account, uint64_t modseq)
 {
 	char packet[HEADER + NOTIFY_ACCOUNT_MAX];
+	size_t sent = 0;
 
-	if (n->list < 0 || n->socket < 0 || account.len > NOTIFY_ACCOUNT_MAX)
-		return;
 	memcpy(packet, magic, sizeof(magic));
 	put_u32(packet + 4, (uint32_t)account.len);
 	put_u64(packet + 8, modseq);
 	memcpy(packet + HEADER, account.p, account.len);
+	for (size_t i = 0; i < to->count; i++)
+		sent += sendto(n->socket, packet, HEADER + account.len,
+			    MSG_DONTWAIT | MSG_NOSIGNAL,
+			    (const struct sockaddr *)&to->at[i],
+			    sizeof(to->at[i])) >= 0;
+	return sent;
+}
+
+static bool can_send(const struct notify *n, struct str account)
+{
+	return n->list >= 0 && n->socket >= 0 &&
+	    account.len <= NOTIFY_ACCOUNT_MAX;
+}
+
+void notify_send(struct notify *n, struct str account, uint64_t modseq)
+{
+	if (!can_send(n, account))
+		return;
 	look(n);
-	for (size_t i = 0; i < n->count; i++)
-		sendto(n->socket, packet, HEADER + account.len,
-		    MSG_DONTWAIT | MSG_NOSIGNAL,
-		    (const struct sockaddr *)&n->listeners[i],
-		    sizeof(n->listeners[i]));
+	send_to(n, &n->sessions, account, modseq);
+}
+
+bool notify_due(struct notify *n, struct str account, uint64_t modseq)
+{
+	if (!can_send(n, account))
+		return false;
+	look(n);
+	return send_to(n, &n->keepers, account, modseq) > 0;
 }
 
 /* ---- the listener ---- */

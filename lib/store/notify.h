@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Wake-ups: after a sync the writer sends a datagram (account, modseq) to
- * every socket in run/notify/. Each login process binds one there and tells
- * its sessions of that account (ipc/session.h). Hints only: losing all of
- * them costs latency, not mail.
+ * Wake-ups: after a sync the writer sends a datagram (account, modseq) to the
+ * sockets in run/notify/. Each login process binds one there and tells its
+ * sessions of that account (ipc/session.h). Hints only: losing all of them
+ * costs latency, not mail.
+ *
+ * Sockets named keeper.PID are told only when a box has become due for upkeep,
+ * and all others only of changes: a delivery wakes nobody who does not care.
  */
 #ifndef STORE_NOTIFY_H
 #define STORE_NOTIFY_H
@@ -11,6 +14,7 @@
 #include "core/str.h"
 
 #define NOTIFY_ACCOUNT_MAX 512
+#define NOTIFY_KEEPER      "keeper" /* the name that is told what is due */
 
 struct notify;
 
@@ -18,6 +22,8 @@ struct notify;
 struct notify *notify_open(const char *dir);
 void notify_close(struct notify **n);
 void notify_send(struct notify *n, struct str account, uint64_t modseq);
+/* The box should be looked after. Whether a keeper took the hint. */
+bool notify_due(struct notify *n, struct str account, uint64_t modseq);
 
 /* The listener's side: binds dir/NAME.PID (removing stale ones of dead
  * processes). Returns a non-blocking datagram socket, or -1 (errno). */
