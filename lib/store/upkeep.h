@@ -25,9 +25,10 @@ struct upkeep_policy {
 	int64_t orphan_age; /* seconds until a blob without a name is swept */
 	const struct upkeep_expiry *expiries;
 	size_t expiry_count;
-	/* Called between two steps, never with the box locked: may sleep.
-	 * May be NULL. */
-	void (*pace)(void *arg);
+	/* Called between two steps, never with the box locked: may sleep. Not
+	 * 0: this is to end soon, with STORE_BUSY; what is left is found due
+	 * again. May be NULL. */
+	int (*pace)(void *arg);
 	void *pace_arg;
 };
 
