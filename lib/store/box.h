@@ -179,6 +179,14 @@ enum store_result deliveries_load(struct box *b);
  * when it cannot be read. */
 const struct message_place *folder_place(
     struct box *b, struct folder *f, size_t at);
+/*
+ * Every message of a folder (alive or dead) that is gone and not erased, by
+ * modseq: STORE_OK or the trouble. Of a dead one its last messages too, as if
+ * the deletion had expunged them. *e lives as long as the call. The visitor
+ * must not change or refresh the box.
+ */
+enum store_result folder_each_expunged(struct box *b, struct folder *f,
+    void (*visit)(void *arg, const struct expunged *e), void *arg);
 /* A folder with its messages; should the snapshot fail, by folding the log.
  * STORE_GONE when there is none. Not while a change is decided. */
 enum store_result box_folder(

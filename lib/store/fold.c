@@ -48,16 +48,17 @@ void folder_unload(struct folder *f)
 	free(f->where);
 	free(f->fresh);
 	free(f->vanished);
+	free(f->gone);
 	segments_free(f->segments, f->segment_count);
 	f->messages = NULL;
 	f->where = NULL;
 	f->fresh = NULL;
 	f->vanished = NULL;
+	f->gone = NULL;
 	f->segments = NULL;
 	f->count = f->room = f->fresh_count = f->fresh_room = 0;
 	f->vanished_count = f->vanished_room = f->segment_count = 0;
-	f->vanished_column = (struct column){0};
-	f->vanished_rows = 0;
+	f->gone_count = f->gone_room = 0;
 	buf_free(&f->pending);
 	f->loaded = false;
 }
@@ -111,6 +112,14 @@ struct folder *state_folder(const struct state *s, uint32_t id)
 	return NULL;
 }
 
+struct folder *state_dead(const struct state *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->dead_count; i++)
+		if (s->dead[i]->info.id == id)
+			return s->dead[i];
+	return NULL;
+}
+
 static void list_rebuild(struct state *s)
 {
 	s->list = mem_resize(s->list, s->folder_room + 1, sizeof(*s->list));
@@ -140,19 +149,34 @@ static void folder_take_out(struct state *s, const struct folder *f)
 	list_rebuild(s);
 }
 
-struct folder *folder_new(
+/* By modseq; those of one frame in its order. */
+static void dead_insert(struct state *s, struct folder *f)
+{
+	size_t at = s->dead_count;
+
+	GROW(s->dead, s->dead_count, s->dead_room);
+	while (at > 0 && s->dead[at - 1]->dead_modseq > f->dead_modseq)
+		at--;
+	memmove(s->dead + at + 1, s->dead + at,
+	    (s->dead_count - at) * sizeof(*s->dead));
+	s->dead[at] = f;
+	s->dead_count++;
+}
+
+/* In no list yet. */
+static struct folder *folder_make(
     struct state *s, uint32_t id, struct str name, const char **why)
 {
 	struct folder *f;
 	uint64_t unique;
 
 	if (id == 0 || state_folder(s, id) != NULL ||
-	    state_folder_named(s, name) != NULL) {
+	    state_dead(s, id) != NULL) {
 		*why = "a mailbox that exists is created";
 		return NULL;
 	}
 	if (name.len == 0 || name.len > MAILBOX_NAME_MAX ||
-	    s->folder_count >= MAILBOXES_MAX * 2) {
+	    s->folder_count + s->dead_count >= MAILBOXES_MAX * 2) {
 		*why = "a mailbox's name";
 		return NULL;
 	}
@@ -167,7 +191,34 @@ struct folder *folder_new(
 	unique = hash64(s->incarnation, &f->info.id, sizeof(f->info.id));
 	snprintf(f->info.mailbox_id, sizeof(f->info.mailbox_id), "M%016llx",
 	    (unsigned long long)unique);
-	folder_insert(s, f);
+	return f;
+}
+
+struct folder *folder_new(
+    struct state *s, uint32_t id, struct str name, const char **why)
+{
+	struct folder *f;
+
+	if (state_folder_named(s, name) != NULL) {
+		*why = "a mailbox that exists is created";
+		return NULL;
+	}
+	f = folder_make(s, id, name, why);
+	if (f != NULL)
+		folder_insert(s, f);
+	return f;
+}
+
+struct folder *folder_new_dead(struct state *s, uint32_t id, struct str name,
+    uint64_t modseq, int64_t time, const char **why)
+{
+	struct folder *f = folder_make(s, id, name, why);
+
+	if (f == NULL)
+		return NULL;
+	f->dead_modseq = modseq;
+	f->dead_time = time;
+	dead_insert(s, f);
 	return f;
 }
 
@@ -221,6 +272,24 @@ void folder_vanish(struct folder *f, const struct vanished *v)
 {
 	GROW(f->vanished, f->vanished_count, f->vanished_room);
 	f->vanished[f->vanished_count++] = *v;
+}
+
+static void push_gone(
+    struct folder *f, size_t at, const struct record_expunge *r)
+{
+	GROW(f->gone, f->gone_count, f->gone_room);
+	f->gone[f->gone_count++] = (struct gone){
+	    f->messages[at], f->where[at], r->modseq, r->time};
+}
+
+void folder_forget_erased(struct folder *f, uint64_t erased)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->gone_count; i++)
+		if (f->gone[i].modseq > erased)
+			f->gone[kept++] = f->gone[i];
+	f->gone_count = kept;
 }
 
 static int apply_message(struct folder *f, const struct record_message *r)
@@ -290,6 +359,7 @@ static int apply_expunge(struct folder *f, const struct record_expunge *r)
 			if (segment != NULL)
 				segment->thinned = true;
 			folder_vanish(f, &v);
+			push_gone(f, at, r);
 		}
 	}
 	if (r->count == 0)
@@ -346,8 +416,25 @@ static void folders_clear(struct state *s)
 	for (size_t i = 0; i < s->folder_count; i++)
 		folder_free(s->folders[i]);
 	s->folder_count = 0;
+	for (size_t i = 0; i < s->dead_count; i++)
+		folder_free(s->dead[i]);
+	s->dead_count = 0;
+	s->pending_octets = 0;
 	table_free(&s->subscriptions);
 	s->subscriptions = table_new();
+}
+
+static void deliveries_clear(struct state *s)
+{
+	free(s->deliveries);
+	free(s->delivery_hash);
+	segments_free(s->delivery_segments, s->delivery_segment_count);
+	s->deliveries = NULL;
+	s->delivery_hash = NULL;
+	s->delivery_segments = NULL;
+	s->delivery_count = s->delivery_room = s->delivery_capacity = 0;
+	s->delivery_segment_count = 0;
+	s->deliveries_loaded = true; /* there are none */
 }
 
 void state_clear(struct state *s)
@@ -355,9 +442,8 @@ void state_clear(struct state *s)
 	folders_clear(s);
 	free(s->folders);
 	free(s->list);
-	free(s->deliveries);
-	free(s->delivery_hash);
-	segments_free(s->delivery_segments, s->delivery_segment_count);
+	free(s->dead);
+	deliveries_clear(s);
 	state_init(s);
 }
 
@@ -449,9 +535,38 @@ static int fold_rename(struct state *s, const struct record_rename *r)
 /* Something is gone that is not erased. */
 static void gone_now(struct state *s, uint64_t modseq, int64_t when)
 {
-	if (s->gone_last <= s->erased)
+	if (modseq <= s->erased)
+		return;
+	if (s->gone_last <= s->erased || when < s->gone_since)
 		s->gone_since = when;
-	s->gone_last = modseq;
+	if (modseq > s->gone_last)
+		s->gone_last = modseq;
+}
+
+/* Expunges that wait in f->pending. */
+static bool pending_expunge(const struct folder *f, uint64_t erased)
+{
+	struct str rest = buf_str(&f->pending);
+	struct record r;
+
+	while (record_next(&rest, &r, NULL) == 1)
+		if (r.type == RECORD_EXPUNGE && r.expunge.modseq > erased)
+			return true;
+	return false;
+}
+
+bool folder_remains(const struct state *s, const struct folder *f)
+{
+	if (f->info.messages > 0)
+		return true;
+	for (size_t i = 0; i < f->segment_count; i++)
+		if (f->segments[i].columns[COLUMN_U].snapshot != 0 &&
+		    f->segments[i].last_modseq > s->erased)
+			return true;
+	for (size_t i = 0; i < f->gone_count; i++)
+		if (f->gone[i].modseq > s->erased)
+			return true;
+	return pending_expunge(f, s->erased);
 }
 
 static int fold_delete(struct state *s, const struct record_delete *r)
@@ -463,10 +578,15 @@ static int fold_delete(struct state *s, const struct record_delete *r)
 		return bad(s, "delete of a mailbox");
 	s->usage.octets -= r->octets;
 	s->usage.messages -= r->messages;
-	s->pending_octets -= f->pending.len;
-	if (r->messages > 0)
-		gone_now(s, r->modseq, r->time);
 	folder_take_out(s, f);
+	if (r->modseq > s->erased && folder_remains(s, f)) {
+		f->dead_modseq = r->modseq;
+		f->dead_time = r->time;
+		dead_insert(s, f);
+		gone_now(s, r->modseq, r->time);
+		return 0;
+	}
+	s->pending_octets -= f->pending.len;
 	folder_free(f);
 	return 0;
 }
@@ -486,6 +606,13 @@ static int fold_subscribe(struct state *s, const struct record_subscribe *r)
 	return 0;
 }
 
+/* A log begun anew states messages by uid, not by modseq. */
+static void changed_at(struct folder *f, uint64_t modseq)
+{
+	if (modseq > f->info.highest_modseq)
+		f->info.highest_modseq = modseq;
+}
+
 static int fold_message(
     struct state *s, const struct record *r, struct str whole)
 {
@@ -496,7 +623,7 @@ static int fold_message(
 	    m->size > INT64_MAX - s->usage.octets)
 		return bad(s, "message");
 	f->info.uidnext = m->uid + 1;
-	f->info.highest_modseq = m->modseq;
+	changed_at(f, m->modseq);
 	f->info.messages++;
 	f->info.octets += m->size;
 	f->info.unseen += !(m->flags & FLAG_SEEN);
@@ -519,7 +646,7 @@ static int fold_flags(struct state *s, const struct record *r, struct str whole)
 		return bad(s, "flags: counts");
 	f->info.unseen = unseen;
 	f->info.deleted = deleted;
-	f->info.highest_modseq = c->modseq;
+	changed_at(f, c->modseq);
 	return messages_change(s, f, r, whole);
 }
 
@@ -538,11 +665,55 @@ static int fold_expunge(
 	f->info.octets -= c->octets;
 	f->info.unseen -= c->unseen;
 	f->info.deleted -= c->deleted;
-	f->info.highest_modseq = c->modseq;
+	changed_at(f, c->modseq);
 	s->usage.messages -= c->messages;
 	s->usage.octets -= c->octets;
 	gone_now(s, c->modseq, c->time);
 	return messages_change(s, f, r, whole);
+}
+
+static int fold_erased(struct state *s, const struct record_horizon *r)
+{
+	size_t kept = 0;
+
+	if (r->modseq > s->horizon)
+		return bad(s, "erased beyond the horizon");
+	if (r->modseq <= s->erased)
+		return 0;
+	s->erased = r->modseq;
+	s->gone_since = r->gone_since;
+	for (size_t i = 0; i < s->folder_count; i++)
+		folder_forget_erased(s->folders[i], s->erased);
+	for (size_t i = 0; i < s->dead_count; i++) {
+		struct folder *f = s->dead[i];
+
+		folder_forget_erased(f, s->erased);
+		if (f->dead_modseq > s->erased) {
+			s->dead[kept++] = f;
+			continue;
+		}
+		s->pending_octets -= f->pending.len;
+		folder_free(f);
+	}
+	s->dead_count = kept;
+	return 0;
+}
+
+/* What follows in the frame says all. Views find their mailbox gone, or
+ * compare all of it: no version of before comes again. */
+static int fold_restate(struct state *s, const struct record_restate *r)
+{
+	folders_clear(s);
+	deliveries_clear(s);
+	s->epoch++;
+	s->usage = (struct box_usage){0, 0};
+	s->next_mailbox = r->next_mailbox;
+	s->last_uidvalidity = r->last_uidvalidity;
+	s->horizon = r->horizon;
+	s->erased = r->erased;
+	s->gone_last = 0;
+	s->gone_since = 0;
+	return 0;
 }
 
 static int fold_keyword(struct state *s, const struct record_keyword *r)
@@ -584,6 +755,14 @@ static int fold_one(struct state *s, const struct record *r, struct str whole)
 	case RECORD_SNAPSHOT:
 		s->snapshot = r->snapshot;
 		return 0;
+	case RECORD_HORIZON:
+		if (r->horizon.modseq > s->horizon)
+			s->horizon = r->horizon.modseq;
+		return 0;
+	case RECORD_ERASED:
+		return fold_erased(s, &r->horizon);
+	case RECORD_RESTATE:
+		return fold_restate(s, &r->restate);
 	default:
 		return bad(s, "a snapshot's record in a frame");
 	}
@@ -604,6 +783,10 @@ int state_fold(
 		s->last_uidvalidity = 0;
 	}
 	while ((next = record_next(&heads, &r, &whole)) == 1) {
+		if (r.type == RECORD_RESTATE && count > 0) {
+			s->why = "the log is begun anew within a frame";
+			return 1;
+		}
 		if (fold_one(s, &r, whole) < 0)
 			return 1;
 		count++;

@@ -34,7 +34,9 @@ struct expunged {
 
 /* Up to SEGMENT_ROWS consecutive messages as the snapshot has them. */
 struct segment {
-	uint32_t count;
+	uint32_t count;       /* of rows that are left */
+	uint32_t rows;        /* of D and I */
+	uint64_t last_modseq; /* of U and V: of the last row */
 	struct column columns[COLUMNS];
 	struct message_place *places; /* column I, or NULL: not read yet */
 	bool flagged;                 /* M differs from the snapshot's */
@@ -72,8 +74,6 @@ struct folder {
 	/* From the snapshot. */
 	struct segment *segments;
 	size_t segment_count;
-	struct column vanished_column;
-	uint32_t vanished_rows;
 	uint64_t vanish_floor;
 	struct buf pending; /* records not applied to messages */
 	unsigned views;
@@ -139,6 +139,9 @@ int state_fold(
 int folder_apply(struct folder *f, const struct record *r);
 struct folder *folder_new(
     struct state *s, uint32_t id, struct str name, const char **why);
+/* From a snapshot: a mailbox that was deleted at a modseq, at a time. */
+struct folder *folder_new_dead(struct state *s, uint32_t id, struct str name,
+    uint64_t modseq, int64_t time, const char **why);
 void folder_unload(struct folder *f);
 /* Adds a message at the end, with `where` as it is. */
 void folder_push(struct folder *f, const struct message *m, uint32_t where);
@@ -146,7 +149,15 @@ void folder_vanish(struct folder *f, const struct vanished *v);
 /* Adds a keyword's name; -1 when index is not the next one. */
 int folder_keyword(struct folder *f, uint32_t index, struct str name);
 
+/* Something of the mailbox could be undeleted if it were deleted now: it has
+ * messages, or had some that are not erased. */
+bool folder_remains(const struct state *s, const struct folder *f);
+
 struct folder *state_folder(const struct state *s, uint32_t id);
+/* A deleted one that is not erased. */
+struct folder *state_dead(const struct state *s, uint32_t id);
+/* Forgets what is gone and erased. */
+void folder_forget_erased(struct folder *f, uint64_t erased);
 struct folder *state_folder_named(const struct state *s, struct str name);
 /* Position of the first message with a uid >= uid. */
 size_t folder_search(const struct folder *f, uint32_t uid);

@@ -294,6 +294,10 @@ static enum store_result decide_delete(struct change *c)
 	f = state_folder_named(&c->b->state, n->name);
 	if (f == NULL)
 		return box_fail(c->b, STORE_NO_MAILBOX, "no such mailbox");
+	if (c->b->state.dead_count >= MAILBOXES_MAX &&
+	    folder_remains(&c->b->state, f))
+		return box_fail(c->b, STORE_LIMIT,
+		    "too many deleted mailboxes are not erased yet");
 	below = has_below(&c->b->state, n->name);
 	if (below && !f->info.selectable)
 		return box_fail(

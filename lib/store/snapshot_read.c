@@ -256,6 +256,17 @@ static enum store_result column_read(struct box *b, const struct column *c,
 	return STORE_OK;
 }
 
+static void row_decode(
+    const unsigned char *m, const unsigned char *d, struct message *out)
+{
+	out->uid = get_u32(m);
+	out->flags = get_u32(m + 4);
+	out->keywords = get_u64(m + 8);
+	out->modseq = get_u64(m + 16);
+	out->size = get_u64(d);
+	out->internal_date = (int64_t)get_u64(d + 8);
+}
+
 static enum store_result load_rows(struct folder *f, size_t number,
     const unsigned char *m, const unsigned char *d)
 {
@@ -263,15 +274,9 @@ static enum store_result load_rows(struct folder *f, size_t number,
 	uint32_t before = f->count > 0 ? f->messages[f->count - 1].uid : 0;
 
 	for (uint32_t i = 0; i < f->segments[number].count; i++) {
-		struct message row = {
-		    .uid = get_u32(m),
-		    .flags = get_u32(m + 4),
-		    .keywords = get_u64(m + 8),
-		    .modseq = get_u64(m + 16),
-		    .size = get_u64(d),
-		    .internal_date = (int64_t)get_u64(d + 8),
-		};
+		struct message row;
 
+		row_decode(m, d, &row);
 		if (row.uid <= before)
 			return STORE_CORRUPT;
 		before = row.uid;
@@ -311,6 +316,8 @@ static enum store_result load_segment(
 
 	if (s->columns[COLUMN_V].snapshot != 0)
 		return load_vanished(b, f, s);
+	if (s->columns[COLUMN_U].snapshot != 0)
+		return STORE_OK; /* folder_each_expunged reads it */
 	r = column_read(b, &s->columns[COLUMN_M], s->count, M_OCTETS, &m);
 	if (r == STORE_OK)
 		r = column_read(
@@ -324,7 +331,7 @@ static enum store_result load_segment(
 
 static void forget_messages(struct folder *f)
 {
-	f->count = f->vanished_count = f->fresh_count = 0;
+	f->count = f->vanished_count = f->fresh_count = f->gone_count = 0;
 }
 
 enum store_result folder_load(struct box *b, struct folder *f)
@@ -349,16 +356,16 @@ enum store_result folder_load(struct box *b, struct folder *f)
 		forget_messages(f);
 		return result;
 	}
+	folder_forget_erased(f, b->state.erased);
 	b->state.pending_octets -= f->pending.len;
 	buf_free(&f->pending);
 	f->loaded = true;
 	return STORE_OK;
 }
 
-const struct message_place *folder_place(
-    struct box *b, struct folder *f, size_t at)
+static const struct message_place *place_at(
+    struct box *b, struct folder *f, uint32_t where)
 {
-	uint32_t where = f->where[at];
 	struct segment *s;
 	unsigned char *p;
 
@@ -376,6 +383,84 @@ const struct message_place *folder_place(
 		free(p);
 	}
 	return &s->places[where % SEGMENT_ROWS];
+}
+
+const struct message_place *folder_place(
+    struct box *b, struct folder *f, size_t at)
+{
+	return place_at(b, f, f->where[at]);
+}
+
+/* ---- what is gone ---- */
+
+struct visitor {
+	void (*visit)(void *arg, const struct expunged *e);
+	void *arg;
+};
+
+static void expunged_decode(const unsigned char *p, struct expunged *e)
+{
+	row_decode(p, p + M_OCTETS, &e->m);
+	place_decode(p + M_OCTETS + D_OCTETS, &e->place);
+	p += M_OCTETS + D_OCTETS + PLACE_OCTETS;
+	e->modseq = get_u64(p);
+	e->time = (int64_t)get_u64(p + 8);
+}
+
+static enum store_result visit_segment(
+    struct box *b, const struct segment *s, const struct visitor *v)
+{
+	unsigned char *p;
+	enum store_result r = column_read(
+	    b, &s->columns[COLUMN_U], s->count, EXPUNGED_OCTETS, &p);
+
+	if (r != STORE_OK)
+		return r;
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct expunged e;
+
+		expunged_decode(p + (size_t)i * EXPUNGED_OCTETS, &e);
+		if (e.modseq > b->state.erased)
+			v->visit(v->arg, &e);
+	}
+	free(p);
+	return STORE_OK;
+}
+
+static enum store_result visit_one(struct box *b, struct folder *f,
+    const struct gone *gone, const struct visitor *v)
+{
+	const struct message_place *place = place_at(b, f, gone->where);
+	struct expunged e = {
+	    .m = gone->m, .modseq = gone->modseq, .time = gone->time};
+
+	if (place == NULL)
+		return STORE_CORRUPT;
+	e.place = *place;
+	v->visit(v->arg, &e);
+	return STORE_OK;
+}
+
+enum store_result folder_each_expunged(struct box *b, struct folder *f,
+    void (*visit)(void *arg, const struct expunged *e), void *arg)
+{
+	struct visitor v = {visit, arg};
+	enum store_result r = folder_load(b, f);
+
+	for (size_t i = 0; i < f->segment_count && r == STORE_OK; i++)
+		if (f->segments[i].columns[COLUMN_U].snapshot != 0 &&
+		    f->segments[i].last_modseq > b->state.erased)
+			r = visit_segment(b, &f->segments[i], &v);
+	for (size_t i = 0; i < f->gone_count && r == STORE_OK; i++)
+		r = visit_one(b, f, &f->gone[i], &v);
+	for (size_t i = 0; f->dead_modseq != 0 && i < f->count && r == STORE_OK;
+	     i++) {
+		struct gone last = {
+		    f->messages[i], f->where[i], f->dead_modseq, f->dead_time};
+
+		r = visit_one(b, f, &last, &v);
+	}
+	return r;
 }
 
 enum store_result deliveries_load(struct box *b)
