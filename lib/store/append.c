@@ -88,7 +88,9 @@ static enum store_result decide_append(struct change *c)
 		    c, f, item->keywords, item->keyword_count, &keywords);
 		if (r != STORE_OK)
 			return r;
-		body_place(item->body, c);
+		r = body_place(item->body, c);
+		if (r != STORE_OK)
+			return r;
 		item->uid = f->info.uidnext + (uint32_t)i;
 		put_message(c, f->info.id, item->uid, item->body, item->flags,
 		    keywords, item->internal_date, 0);
@@ -193,7 +195,7 @@ static enum store_result decide_deliver(struct change *c)
 	r = change_quota(c, d->body->len * d->count, d->count);
 	if (r != STORE_OK)
 		return r;
-	body_place(d->body, c);
+	r = body_place(d->body, c);
 	mailboxes = mem_array(d->count, sizeof(*mailboxes));
 	for (size_t i = 0; i < d->count && r == STORE_OK; i++)
 		r = deliver_one(c, d, i, mailboxes);

@@ -229,10 +229,14 @@ enum store_result body_ready(struct store_body *body)
 	return r;
 }
 
-void body_place(struct store_body *body, struct change *c)
+enum store_result body_place(struct store_body *body, struct change *c)
 {
 	struct message_place *p = &body->place;
 
+	if (body->fd >= 0 &&
+	    engine_blob_there(c->b->engine, body->id) != ENGINE_OK)
+		return box_fail(c->b, STORE_ERROR,
+		    "too slow: the message's file is not there any more");
 	if (body->fd < 0) {
 		p->a = c->generation;
 		p->b = change_body(c, body->bytes.p, body->bytes.len);
@@ -240,4 +244,5 @@ void body_place(struct store_body *body, struct change *c)
 	p->cache_generation = c->generation;
 	p->cache_offset = change_body(c, body->cache.p, body->cache.len);
 	p->saved = clock_seconds();
+	return STORE_OK;
 }

@@ -101,8 +101,9 @@ struct store_body {
 
 /* Before the lock: sync the blob, parse, cache. */
 enum store_result body_ready(struct store_body *body);
-/* Puts it into the frame being decided and completes body->place. */
-void body_place(struct store_body *body, struct change *c);
+/* Puts it into the frame being decided and completes body->place.
+ * STORE_ERROR when its blob was swept while we waited. */
+enum store_result body_place(struct store_body *body, struct change *c);
 
 /* Remembers the words for store_why. */
 void box_note(struct box *b, const char *format, ...)
@@ -143,6 +144,9 @@ enum store_result change_create(struct change *c, struct str name,
 /* One mailbox, as it is said; its name is copied. */
 enum store_result change_create_one(struct change *c, struct str name,
     enum special_use use, bool selectable, uint32_t *id, uint32_t *uidvalidity);
+/* Removes messages (rising uids, all of them there). */
+void change_expunge(struct change *c, const struct folder *f,
+    const uint32_t *uids, size_t count);
 /* Moves every message into a mailbox made in this frame, from uid 1 on. */
 enum store_result change_move_all(
     struct change *c, struct folder *from, uint32_t to);

@@ -236,7 +236,7 @@ struct expunge_change {
 	size_t count;
 };
 
-static void put_expunge(struct change *c, const struct folder *f,
+void change_expunge(struct change *c, const struct folder *f,
     const uint32_t *uids, size_t count)
 {
 	struct record r = {.type = RECORD_EXPUNGE};
@@ -282,13 +282,13 @@ static enum store_result decide_expunge(struct change *c)
 	}
 	free(at);
 	if (e->count > 0)
-		put_expunge(c, f, e->uids, e->count);
+		change_expunge(c, f, e->uids, e->count);
 	return STORE_OK;
 }
 
 static enum store_result expunge(struct box *b, struct expunge_change *e)
 {
-	struct change c = {.decide = decide_expunge, .arg = e};
+	struct change c = {.decide = decide_expunge, .arg = e, .frees = true};
 
 	warm(b, e->mailbox);
 	return box_change(b, &c);
@@ -418,7 +418,7 @@ static enum store_result copy_positions(struct change *c, struct folder *from,
 		x->to_uids[i] = to->info.uidnext + (uint32_t)i;
 	}
 	if (x->move && count > 0)
-		put_expunge(c, from, x->from_uids, count);
+		change_expunge(c, from, x->from_uids, count);
 	return STORE_OK;
 }
 
@@ -491,7 +491,7 @@ enum store_result change_move_all(
 	if (r == STORE_OK)
 		r = put_copies(c, from, target, at, from->count);
 	if (r == STORE_OK && from->count > 0)
-		put_expunge(c, from, uids, from->count);
+		change_expunge(c, from, uids, from->count);
 	free(at);
 	free(uids);
 	free(target);

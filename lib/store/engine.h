@@ -190,6 +190,10 @@ enum engine_status engine_blob_write(
 /* Before the frame that names it: the file and its directory entry. */
 enum engine_status engine_blob_sync(struct engine_box *b, int fd);
 void engine_blob_drop(struct engine_box *b, const unsigned char id[16]);
+/* Under the lock, by who names a new blob: ENGINE_GONE when it was taken for
+ * an orphan and dropped meanwhile. */
+enum engine_status engine_blob_there(
+    struct engine_box *b, const unsigned char id[16]);
 /* Every blob that exists, in no order. modified: seconds since 1970. */
 enum engine_status engine_blobs(struct engine_box *b,
     void (*found)(void *arg, const unsigned char id[16], uint64_t octets,
@@ -224,12 +228,14 @@ struct engine_end {
 	uint64_t mark; /* offset of the mark in its generation */
 };
 /* What stands behind end, where engine_read ended. */
-enum engine_status engine_end(struct engine_box *b,
-    const struct engine_pos *end, struct engine_end *out);
+enum engine_status engine_end(
+    struct engine_box *b, const struct engine_pos *end, struct engine_end *out);
 /* Files of the account that are not the log's, blobs or snapshots: what a
  * crash left half made. modified: seconds since 1970. */
 enum engine_status engine_leftovers(struct engine_box *b,
     void (*found)(void *arg, const char *name, int64_t modified), void *arg);
+/* Removes one of them. ENGINE_REFUSED: it may be somebody else's. */
+enum engine_status engine_leftover_drop(struct engine_box *b, const char *name);
 
 /* ---- the store as a whole ---- */
 /* What an account has on disk. */

@@ -118,3 +118,13 @@ enum engine_status engine_leftovers(struct engine_box *b,
 	s = look_through(b, ".", found, arg);
 	return s == ENGINE_OK ? look_through(b, "b", found, arg) : s;
 }
+
+enum engine_status engine_leftover_drop(struct engine_box *b, const char *name)
+{
+	if (!str_starts(str_from(name), STR("new.")) ||
+	    strchr(name, '/') != NULL)
+		return engine_fail(b, ENGINE_REFUSED, "not a temporary file");
+	if (b->dir >= 0 && b->io->unlink(b->dir, name) < 0 && errno != ENOENT)
+		return engine_fail_errno(b, "removing a temporary file");
+	return ENGINE_OK;
+}

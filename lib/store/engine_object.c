@@ -149,6 +149,22 @@ void engine_blob_drop(struct engine_box *b, const unsigned char id[16])
 		b->io->unlink(b->dir, name);
 }
 
+enum engine_status engine_blob_there(
+    struct engine_box *b, const unsigned char id[16])
+{
+	char name[64];
+	int fd;
+
+	blob_name(id, name);
+	fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return errno == ENOENT
+		    ? engine_fail(b, ENGINE_GONE, "a blob was swept")
+		    : engine_fail_errno(b, "looking for a blob");
+	file_close(&fd);
+	return ENGINE_OK;
+}
+
 /* ---- snapshots ---- */
 
 static enum engine_status write_object(struct engine_box *b, const char *name,

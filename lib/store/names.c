@@ -315,7 +315,7 @@ enum store_result box_delete(struct box *b, struct str name)
 {
 	char space[MAILBOX_NAME_MAX];
 	struct naming n = {0};
-	struct change c = {.decide = decide_delete, .arg = &n};
+	struct change c = {.decide = decide_delete, .arg = &n, .frees = true};
 	enum store_result r = normal(b, name, space, &n.name);
 
 	if (r != STORE_OK)
