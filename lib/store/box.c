@@ -96,12 +96,20 @@ enum store_result box_trouble(struct box *b, enum engine_status s)
 
 /* ---- folding ---- */
 
+static bool is_beyond(const struct box *b, const struct engine_frame_info *info)
+{
+	return (b->until_time != 0 && info->time_us > b->until_time) ||
+	    (b->until_modseq != 0 && info->after.modseq > b->until_modseq);
+}
+
 static int on_frame(
     void *arg, struct str heads, const struct engine_frame_info *info)
 {
 	struct box *b = arg;
 	int result;
 
+	if (is_beyond(b, info))
+		return 3;
 	b->state.incarnation = engine_incarnation(b->engine);
 	result = state_fold(&b->state, heads, info);
 	b->frames_octets += RECORD_FRAME + heads.len;
@@ -132,10 +140,25 @@ static enum store_result read_on(struct box *b)
 	    b, engine_read(b->engine, &b->state.pos, on_frame, b));
 }
 
+enum store_result box_fold_until(
+    struct box *b, uint64_t time_us, uint64_t modseq)
+{
+	enum store_result r;
+
+	b->until_time = time_us;
+	b->until_modseq = modseq;
+	r = read_on(b);
+	if (!b->frozen) /* which stays there, also when it is read again */
+		b->until_time = b->until_modseq = 0;
+	return r;
+}
+
 enum store_result box_refresh(struct box *b)
 {
 	enum store_result r = STORE_OK;
 
+	if (b->frozen)
+		return STORE_OK;
 	/* A worker that only delivers would keep every record that came since
 	 * its snapshot. */
 	if (b->state.pending_octets > 4 * (size_t)SNAPSHOT_DUE &&
@@ -207,7 +230,7 @@ enum store_result box_maintain(struct box *b)
 	bool left_to_it = b->told_octets != 0 &&
 	    b->frames_octets < b->snapshot_due + 2 * (uint64_t)SNAPSHOT_DUE;
 
-	if (!snapshot_is_due(b) || left_to_it)
+	if (b->frozen || !snapshot_is_due(b) || left_to_it)
 		return STORE_OK;
 	return snapshot_take(b, false);
 }
@@ -366,11 +389,15 @@ static enum store_result define(
 
 	for (size_t i = 0; i < c->keyword_count; i++)
 		next += c->keywords[i].mailbox == f->info.id;
-	if (next >= MAILBOX_KEYWORDS_MAX ||
-	    c->keyword_count >= ARRAY_LEN(c->keywords))
+	if (next >= MAILBOX_KEYWORDS_MAX)
 		return box_fail(c->b, STORE_LIMIT,
 		    "a mailbox has at most %d keywords", MAILBOX_KEYWORDS_MAX);
 	*index = (uint32_t)next;
+	if (c->keyword_count == c->keyword_room) {
+		c->keyword_room = c->keyword_room * 2 + 4;
+		c->keywords = mem_resize(
+		    c->keywords, c->keyword_room, sizeof(*c->keywords));
+	}
 	c->keywords[c->keyword_count++] = (struct new_keyword){
 	    f->info.id, *index, name};
 	r.keyword = (struct record_keyword){f->info.id, *index, name};
@@ -446,6 +473,9 @@ enum store_result box_change(struct box *b, struct change *c)
 {
 	enum store_result r;
 
+	if (b->frozen)
+		return box_fail(
+		    b, STORE_ERROR, "a box as it was cannot be changed");
 	c->b = b;
 	c->refused = STORE_OK;
 	c->arena = arena_new((size_t)64 << 20);
@@ -458,8 +488,12 @@ enum store_result box_change(struct box *b, struct change *c)
 	}
 	arena_free(&c->arena);
 	free(c->bodies);
+	free(c->keywords);
+	free(c->mailboxes);
 	c->bodies = NULL;
-	c->body_room = 0;
+	c->keywords = NULL;
+	c->mailboxes = NULL;
+	c->body_room = c->keyword_room = c->mailbox_room = 0;
 	if (r == STORE_OK && c->records > 0 && b->store->notify != NULL)
 		tell(b, c->modseq);
 	return r;

@@ -23,7 +23,6 @@
 #define QUEUE_LIFETIME_MS 432000000   /* until somebody says another */
 #define DELIVERY_SLACK    (7 * 86400) /* seconds: ids outlive the queue */
 #define VANISHED_KEPT     (7 * 86400) /* seconds */
-#define NEW_MAILBOXES_MAX 128
 #define CACHE_MAX         ((size_t)4 << 20)
 #define EPOCH_STEP        (UINT64_C(1) << 32) /* of modseq */
 
@@ -52,14 +51,14 @@ struct change {
 	struct new_keyword {
 		uint32_t mailbox, index;
 		struct str name;
-	} keywords[MAILBOX_KEYWORDS_MAX];
-	size_t keyword_count;
+	} *keywords;
+	size_t keyword_count, keyword_room;
 	/* Mailboxes created in this very frame. */
 	struct new_mailbox {
 		struct str name;
 		uint32_t id, uidvalidity;
-	} mailboxes[NEW_MAILBOXES_MAX];
-	size_t mailbox_count;
+	} *mailboxes;
+	size_t mailbox_count, mailbox_room;
 	struct arena arena; /* for names; freed by box_change */
 	enum store_result refused;
 };
@@ -164,6 +163,7 @@ bool name_normalize(struct str name, char *space, struct str *out);
 struct snapshot_header {
 	uint64_t number;
 	struct engine_pos at;
+	uint64_t time_us; /* the latest of the frames up to there */
 	uint64_t summary_offset;
 	uint32_t summary_len, summary_crc;
 };

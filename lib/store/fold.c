@@ -726,6 +726,16 @@ static int fold_keyword(struct state *s, const struct record_keyword *r)
 	return 0;
 }
 
+static int fold_uidnext(struct state *s, const struct record_uidnext *r)
+{
+	struct folder *f = state_folder(s, r->mailbox);
+
+	if (f == NULL || r->uidnext < f->info.uidnext)
+		return bad(s, "next uid");
+	f->info.uidnext = r->uidnext;
+	return 0;
+}
+
 static int fold_one(struct state *s, const struct record *r, struct str whole)
 {
 	struct delivery d;
@@ -763,6 +773,8 @@ static int fold_one(struct state *s, const struct record *r, struct str whole)
 		return fold_erased(s, &r->horizon);
 	case RECORD_RESTATE:
 		return fold_restate(s, &r->restate);
+	case RECORD_UIDNEXT:
+		return fold_uidnext(s, &r->uidnext);
 	default:
 		return bad(s, "a snapshot's record in a frame");
 	}
@@ -799,6 +811,8 @@ int state_fold(
 		s->why = "a record of a newer version";
 		return 2;
 	}
+	if (info->time_us > s->time_us)
+		s->time_us = info->time_us;
 	return 0;
 }
 

@@ -87,6 +87,7 @@ struct delivery {
 struct state {
 	struct engine_pos pos;
 	uint64_t incarnation;
+	uint64_t time_us; /* the latest of all frames so far */
 	bool virtual; /* nothing on disk: the default mailboxes only */
 	uint32_t next_mailbox, last_uidvalidity;
 	struct box_usage usage;

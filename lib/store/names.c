@@ -159,9 +159,13 @@ enum store_result change_create_one(struct change *c, struct str name,
 	const struct state *s = &c->b->state;
 	struct record r = {.type = RECORD_MAILBOX};
 
-	if (s->folder_count + c->mailbox_count >= MAILBOXES_MAX ||
-	    c->mailbox_count == NEW_MAILBOXES_MAX)
+	if (s->folder_count + c->mailbox_count >= MAILBOXES_MAX)
 		return box_fail(c->b, STORE_LIMIT, "too many mailboxes");
+	if (c->mailbox_count == c->mailbox_room) {
+		c->mailbox_room = c->mailbox_room * 2 + 4;
+		c->mailboxes = mem_resize(
+		    c->mailboxes, c->mailbox_room, sizeof(*c->mailboxes));
+	}
 	*id = s->next_mailbox + (uint32_t)c->mailbox_count;
 	*uidvalidity = next_uidvalidity(c);
 	name = arena_copy(&c->arena, name);

@@ -234,6 +234,10 @@ static void put_fields(struct buf *out, const struct record *r)
 		add_u64(out, r->restate.horizon);
 		add_u64(out, r->restate.erased);
 		break;
+	case RECORD_UIDNEXT:
+		add_u32(out, r->uidnext.mailbox);
+		add_u32(out, r->uidnext.uidnext);
+		break;
 	case RECORD_BOX:
 		add_u32(out, r->box.next_mailbox);
 		add_u32(out, r->box.last_uidvalidity);
@@ -508,6 +512,10 @@ static bool take_fields(struct cursor *c, struct record *r)
 		r->restate.last_uidvalidity = take_u32(c);
 		r->restate.horizon = take_u64(c);
 		r->restate.erased = take_u64(c);
+		return true;
+	case RECORD_UIDNEXT:
+		r->uidnext.mailbox = take_u32(c);
+		r->uidnext.uidnext = take_u32(c);
 		return true;
 	case RECORD_BOX:
 		r->box.next_mailbox = take_u32(c);

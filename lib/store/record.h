@@ -33,6 +33,7 @@ enum record_type {
 	RECORD_HORIZON,  /* what was expunged before cannot come back */
 	RECORD_ERASED,   /* and its bytes are gone */
 	RECORD_RESTATE,  /* forget everything: what follows says all */
+	RECORD_UIDNEXT,  /* of a mailbox that is restated, behind its messages */
 	/* in snapshots, besides SUBSCRIBE, KEYWORD */
 	RECORD_BOX = 64,
 	RECORD_SUMMARY, /* of a mailbox */
@@ -93,6 +94,10 @@ struct record_horizon {
 struct record_restate {
 	uint32_t next_mailbox, last_uidvalidity;
 	uint64_t horizon, erased;
+};
+
+struct record_uidnext {
+	uint32_t mailbox, uidnext;
 };
 
 struct record_subscribe {
@@ -198,6 +203,7 @@ struct record {
 		struct record_snapshot snapshot;
 		struct record_horizon horizon; /* HORIZON, ERASED */
 		struct record_restate restate;
+		struct record_uidnext uidnext;
 		struct record_box box;
 		struct record_summary summary;
 		struct record_segment segment;

@@ -98,6 +98,7 @@ struct restore_choice {
 };
 struct restore_result {
 	uint64_t mailboxes, messages, copied_octets;
+	uint64_t lost; /* messages whose bytes are erased or damaged */
 };
 /*
  * Makes mailboxes or messages what they are in `from`: the same account at an

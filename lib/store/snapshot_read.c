@@ -28,6 +28,7 @@ static const char magic[8] = "PHSNAP01";
 #define AT_NUMBER      24
 #define AT_POSITION    32 /* generation, length, chain, modseq, bodies */
 #define AT_SUMMARY     72 /* offset, length, CRC-32C */
+#define AT_TIME        88
 #define AT_CRC         508
 /* clang-format on */
 
@@ -47,6 +48,7 @@ void snapshot_header_encode(const struct snapshot_header *h,
 	put_u64(p + AT_SUMMARY, h->summary_offset);
 	put_u32(p + AT_SUMMARY + 8, h->summary_len);
 	put_u32(p + AT_SUMMARY + 12, h->summary_crc);
+	put_u64(p + AT_TIME, h->time_us);
 	put_u32(p + AT_CRC, crc32c(0, p, AT_CRC));
 }
 
@@ -68,6 +70,7 @@ static int header_decode(struct box *b, const unsigned char *p, uint64_t number,
 	h->summary_offset = get_u64(p + AT_SUMMARY);
 	h->summary_len = get_u32(p + AT_SUMMARY + 8);
 	h->summary_crc = get_u32(p + AT_SUMMARY + 12);
+	h->time_us = get_u64(p + AT_TIME);
 	return h->summary_len <= SUMMARY_MAX && h->at.generation != 0 ? 0 : -1;
 }
 
@@ -204,6 +207,7 @@ static enum store_result load_one(struct box *b, uint64_t number)
 	if (result != STORE_OK)
 		return result;
 	b->state.pos = h.at;
+	b->state.time_us = h.time_us;
 	b->state.base = number;
 	b->state.snapshot = (struct record_snapshot){number, h.at};
 	return STORE_OK;

@@ -355,6 +355,7 @@ static enum store_result write_out(struct snapshot_writer *w)
 	struct snapshot_header h = {
 	    .number = w->number,
 	    .at = b->state.pos,
+	    .time_us = b->state.time_us,
 	    .summary_offset = SNAPSHOT_HEADER + w->data.len,
 	    .summary_len = (uint32_t)w->summary.len,
 	    .summary_crc = crc32c(0, w->summary.p, w->summary.len),
