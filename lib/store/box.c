@@ -96,10 +96,10 @@ enum store_result box_trouble(struct box *b, enum engine_status s)
 
 /* ---- folding ---- */
 
-static bool is_beyond(const struct box *b, const struct engine_frame_info *info)
+bool box_is_beyond(const struct box *b, uint64_t time_us, uint64_t modseq)
 {
-	return (b->until_time != 0 && info->time_us > b->until_time) ||
-	    (b->until_modseq != 0 && info->after.modseq > b->until_modseq);
+	return (b->until_time != 0 && time_us > b->until_time) ||
+	    (b->until_modseq != 0 && modseq > b->until_modseq);
 }
 
 static int on_frame(
@@ -108,7 +108,7 @@ static int on_frame(
 	struct box *b = arg;
 	int result;
 
-	if (is_beyond(b, info))
+	if (box_is_beyond(b, info->time_us, info->after.modseq))
 		return 3;
 	b->state.incarnation = engine_incarnation(b->engine);
 	result = state_fold(&b->state, heads, info);
@@ -251,13 +251,10 @@ static void tell(struct box *b, uint64_t modseq)
 		b->told_octets = b->frames_octets;
 }
 
-enum store_result box_open(
-    struct store *s, struct str account, int64_t deadline, struct box **out)
+enum store_result box_new(struct store *s, struct str account, struct box **out)
 {
 	struct box *b;
-	enum store_result r;
 
-	(void)deadline; /* reading takes no lock */
 	*out = NULL;
 	if (account.len == 0 || account.len > NOTIFY_ACCOUNT_MAX ||
 	    memchr(account.p, '/', account.len) != NULL ||
@@ -270,12 +267,22 @@ enum store_result box_open(
 	b->snapshot_due = SNAPSHOT_DUE + clock_us() % (2 * SNAPSHOT_DUE);
 	b->heads = buf_new(HEADS_ROOM);
 	state_init(&b->state);
-	r = box_status(b, engine_box_open(s->engine, account, &b->engine));
-	if (r == STORE_OK)
-		r = start(b);
-	if (r == STORE_OK)
-		r = box_refresh(b);
 	*out = b;
+	return box_status(b, engine_box_open(s->engine, account, &b->engine));
+}
+
+enum store_result box_open(
+    struct store *s, struct str account, int64_t deadline, struct box **out)
+{
+	enum store_result r = box_new(s, account, out);
+
+	(void)deadline; /* reading takes no lock */
+	if (*out == NULL)
+		return r;
+	if (r == STORE_OK)
+		r = start(*out);
+	if (r == STORE_OK)
+		r = box_refresh(*out);
 	if (r != STORE_OK && r != STORE_CORRUPT && r != STORE_ERROR)
 		box_close(out);
 	return r;

@@ -51,13 +51,13 @@ struct change {
 	struct new_keyword {
 		uint32_t mailbox, index;
 		struct str name;
-	} *keywords;
+	} * keywords;
 	size_t keyword_count, keyword_room;
 	/* Mailboxes created in this very frame. */
 	struct new_mailbox {
 		struct str name;
 		uint32_t id, uidvalidity;
-	} *mailboxes;
+	} * mailboxes;
 	size_t mailbox_count, mailbox_room;
 	struct arena arena; /* for names; freed by box_change */
 	enum store_result refused;
@@ -104,6 +104,9 @@ enum store_result body_ready(struct store_body *body);
  * STORE_ERROR when its blob was swept while we waited. */
 enum store_result body_place(struct store_body *body, struct change *c);
 
+/* An account whose log has not been read; see box_open. NULL: a bad name. */
+enum store_result box_new(
+    struct store *s, struct str account, struct box **out);
 /* Remembers the words for store_why. */
 void box_note(struct box *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -207,6 +210,8 @@ enum store_result snapshot_take(struct box *b, bool clean);
  * time or a modseq (0: without bound). */
 enum store_result box_fold_until(
     struct box *b, uint64_t time_us, uint64_t modseq);
+/* What was written then lies behind the end of folding. */
+bool box_is_beyond(const struct box *b, uint64_t time_us, uint64_t modseq);
 
 /* For tests: with an engine of their own (which becomes the store's), and to
  * lower the engine's limits. */

@@ -195,6 +195,8 @@ static enum store_result load_one(struct box *b, uint64_t number)
 	int next;
 	enum store_result result = snapshot_summary(b, number, &h, &summary);
 
+	if (result == STORE_OK && box_is_beyond(b, h.time_us, h.at.modseq))
+		result = STORE_EXISTS;
 	rest = buf_str(&summary);
 	if (result == STORE_OK) {
 		while ((next = record_next(&rest, &r, NULL)) == 1)
@@ -217,18 +219,20 @@ enum store_result snapshot_load(struct box *b)
 {
 	uint64_t number = UINT64_MAX;
 
-	for (int i = 0; i < TRIES; i++) {
+	for (int tries = 0; tries < TRIES; number--) {
 		enum engine_status s = engine_snapshot_newest(
 		    b->engine, number, &number);
+		enum store_result r;
 
 		if (s != ENGINE_OK)
 			return box_status(b, s);
 		if (number == 0)
 			return STORE_OK;
-		if (load_one(b, number) == STORE_OK)
+		r = load_one(b, number);
+		if (r == STORE_OK)
 			return STORE_OK;
 		state_clear(&b->state);
-		number--;
+		tries += r != STORE_EXISTS; /* which is younger than asked */
 	}
 	return STORE_OK; /* the log has it all */
 }
