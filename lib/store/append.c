@@ -7,6 +7,8 @@
 #include "core/memory.h"
 #include "store/box.h"
 
+#define DELIVER_RETRIES 3
+
 struct append {
 	struct str mailbox;
 	struct append_item *items;
@@ -20,6 +22,8 @@ struct deliver {
 	int64_t date;
 	struct deliver_item *items;
 	size_t count;
+	uint64_t looked; /* the state in whose snapshot we looked for the id */
+	bool again;      /* the state is another now */
 };
 
 /* A message's record; everything it says is decided here. */
@@ -186,11 +190,14 @@ static enum store_result decide_deliver(struct change *c)
 	struct deliver *d = c->arg;
 	struct record id = {.type = RECORD_DELIVERY};
 	uint32_t *mailboxes;
-	enum store_result r = deliveries_load(c->b);
+	struct state *s = &c->b->state;
+	enum store_result r;
 
-	if (r != STORE_OK)
-		return r;
-	if (state_delivered(&c->b->state, d->id))
+	/* Nobody else waits while we read a snapshot. */
+	d->again = s->epoch != d->looked;
+	if (d->again)
+		return STORE_BUSY;
+	if (deliveries_fresh(&s->deliveries, d->id))
 		return STORE_DUPLICATE;
 	r = change_quota(c, d->body->len * d->count, d->count);
 	if (r != STORE_OK)
@@ -207,6 +214,25 @@ static enum store_result decide_deliver(struct change *c)
 	return r;
 }
 
+/* Looks for the id, makes the body durable when it is new, decides. */
+static enum store_result deliver_once(
+    struct box *b, struct change *c, int64_t since)
+{
+	struct deliver *d = c->arg;
+	bool found;
+	enum store_result r = deliveries_find(b, d->id, since, &found);
+
+	d->again = false;
+	d->looked = b->state.epoch;
+	if (r == STORE_OK && found)
+		return STORE_DUPLICATE;
+	if (r == STORE_OK && d->body->fd >= 0)
+		r = likely(b, d->body->len * d->count, d->count);
+	if (r == STORE_OK)
+		r = body_ready(d->body);
+	return r == STORE_OK ? box_change(b, c) : r;
+}
+
 enum store_result box_deliver(struct box *b, struct str delivery_id,
     int64_t since, struct store_body *body, int64_t internal_date,
     struct deliver_item *items, size_t count)
@@ -216,21 +242,15 @@ enum store_result box_deliver(struct box *b, struct str delivery_id,
 	    .items = items,
 	    .count = count};
 	struct change c = {.decide = decide_deliver, .arg = &d};
-	enum store_result r;
+	enum store_result r = box_lighten(b);
 
-	(void)since;
 	d.id[0] = hash64(1, delivery_id.p, delivery_id.len);
 	d.id[1] = hash64(2, delivery_id.p, delivery_id.len);
-	r = box_deliveries(b);
-	if (r == STORE_OK && state_delivered(&b->state, d.id))
-		return STORE_DUPLICATE;
-	if (r == STORE_OK && body->fd >= 0)
-		r = likely(b, body->len * count, count);
 	if (r == STORE_OK)
-		r = body_ready(body);
-	if (r != STORE_OK)
-		return r;
-	r = box_change(b, &c);
+		r = deliver_once(b, &c, since);
+	/* The state turned out to be another one under the lock. */
+	for (int i = 0; i < DELIVER_RETRIES && d.again; i++)
+		r = deliver_once(b, &c, since);
 	if (r == STORE_OK || r == STORE_UNKNOWN)
 		body->kept = true;
 	return r;

@@ -113,6 +113,7 @@ static int on_frame(
 	b->state.incarnation = engine_incarnation(b->engine);
 	result = state_fold(&b->state, heads, info);
 	b->frames_octets += RECORD_FRAME + heads.len;
+	b->held_octets += RECORD_FRAME + heads.len;
 	if (b->state.snapshot.number != b->last_snapshot) {
 		b->last_snapshot = b->state.snapshot.number;
 		b->frames_octets = b->told_octets = 0;
@@ -126,7 +127,7 @@ static enum store_result start(struct box *b)
 	enum store_result r;
 
 	state_clear(&b->state);
-	b->frames_octets = b->told_octets = 0;
+	b->frames_octets = b->told_octets = b->held_octets = 0;
 	r = b->without_snapshots ? STORE_OK : snapshot_load(b);
 	b->last_snapshot = b->state.snapshot.number;
 	if (r == STORE_OK && b->state.pos.generation == 0)
@@ -153,17 +154,38 @@ enum store_result box_fold_until(
 	return r;
 }
 
+/* Whether a newer snapshot has what we hold; where messages are looked at they
+ * have to be loaded again, which must be worth it. */
+static bool outgrown(const struct box *b)
+{
+	const struct state *s = &b->state;
+	uint64_t most = SNAPSHOT_DUE;
+
+	if (b->held_octets <= most || s->snapshot.number == s->base ||
+	    s->snapshot.number == b->lightened)
+		return false;
+	if (b->views > 0)
+		most = HELD_VIEWED;
+	for (size_t i = 0; i < s->folder_count && b->views > 0; i++)
+		most += s->folders[i]->count * sizeof(struct message);
+	return b->held_octets > most;
+}
+
+enum store_result box_lighten(struct box *b)
+{
+	if (!outgrown(b))
+		return STORE_OK;
+	b->lightened = b->state.snapshot.number; /* once, should it be bad */
+	return box_reload(b, false);
+}
+
 enum store_result box_refresh(struct box *b)
 {
-	enum store_result r = STORE_OK;
+	enum store_result r;
 
 	if (b->frozen)
 		return STORE_OK;
-	/* A worker that only delivers would keep every record that came since
-	 * its snapshot. */
-	if (b->state.pending_octets > 4 * (size_t)SNAPSHOT_DUE &&
-	    b->views == 0 && b->frames_octets > SNAPSHOT_DUE)
-		r = start(b);
+	r = box_lighten(b);
 	if (r == STORE_OK)
 		r = read_on(b);
 	if (r == STORE_GONE) { /* the account was removed; perhaps made anew */
@@ -203,19 +225,6 @@ enum store_result box_folder(
 		r = STORE_OK;
 	}
 	return STORE_CORRUPT;
-}
-
-enum store_result box_deliveries(struct box *b)
-{
-	enum store_result r = deliveries_load(b);
-
-	for (int attempt = 1; attempt < 3 && r != STORE_OK; attempt++) {
-		r = box_reload(b, attempt == 2);
-		if (r != STORE_OK)
-			return r;
-		r = deliveries_load(b);
-	}
-	return r;
 }
 
 static bool snapshot_is_due(const struct box *b)

@@ -22,6 +22,7 @@
                            * to three times as many */
 #define QUEUE_LIFETIME_MS 432000000   /* until somebody says another */
 #define DELIVERY_SLACK    (7 * 86400) /* seconds: ids outlive the queue */
+#define HELD_VIEWED       1048576u    /* octets held while somebody looks */
 #define VANISHED_KEPT     (7 * 86400) /* seconds */
 #define CACHE_MAX         ((size_t)4 << 20)
 #define EPOCH_STEP        (UINT64_C(1) << 32) /* of modseq */
@@ -74,6 +75,8 @@ struct box {
 	uint64_t frames_octets; /* folded since the last snapshot */
 	uint64_t snapshot_due;  /* how many ask for the next one */
 	uint64_t last_snapshot; /* its number */
+	uint64_t held_octets;   /* folded since the one that we began with */
+	uint64_t lightened;     /* the newest one that box_lighten went for */
 	/* frames_octets when a keeper was last told; 0: it was not. */
 	uint64_t told_octets;
 	bool without_snapshots; /* one was bad: the log is folded instead */
@@ -181,7 +184,6 @@ enum store_result snapshot_summary(struct box *b, uint64_t number,
 enum store_result snapshot_load(struct box *b);
 /* The messages of a folder, from the snapshot and what came since. */
 enum store_result folder_load(struct box *b, struct folder *f);
-enum store_result deliveries_load(struct box *b);
 /* What stands beside struct message, for the message at a position. NULL
  * when it cannot be read. */
 const struct message_place *folder_place(
@@ -198,11 +200,15 @@ enum store_result folder_each_expunged(struct box *b, struct folder *f,
  * STORE_GONE when there is none. Not while a change is decided. */
 enum store_result box_folder(
     struct box *b, uint32_t mailbox, struct folder **out);
-/* deliveries_load, in the same way. */
-enum store_result box_deliveries(struct box *b);
 /* Forgets the state and reads it anew: from the newest snapshot, or without
  * any. */
 enum store_result box_reload(struct box *b, bool without_snapshots);
+/*
+ * When much was folded since the snapshot that the state began with, and there
+ * is a newer one: begins with that instead. So what is held in memory stays
+ * small, however long the box is open.
+ */
+enum store_result box_lighten(struct box *b);
 /* Writes, verifies, announces; drops those that are not kept (snapshot.h).
  * clean: nothing in it may hold bytes of messages that are gone. */
 enum store_result snapshot_take(struct box *b, bool clean);

@@ -400,15 +400,16 @@ static int messages_change(
 
 /* ---- the box ---- */
 
-/* s->epoch is kept. */
+/* The epoch goes on, and how long deliveries are kept stays. */
 void state_init(struct state *s)
 {
 	uint64_t epoch = s->epoch + 1;
+	int64_t oldest = s->deliveries.oldest;
 
 	memset(s, 0, sizeof(*s));
 	s->epoch = epoch;
+	s->deliveries.oldest = oldest;
 	s->next_mailbox = 1;
-	s->deliveries_loaded = true; /* there are none */
 }
 
 static void folders_clear(struct state *s)
@@ -424,26 +425,13 @@ static void folders_clear(struct state *s)
 	s->subscriptions = table_new();
 }
 
-static void deliveries_clear(struct state *s)
-{
-	free(s->deliveries);
-	free(s->delivery_hash);
-	segments_free(s->delivery_segments, s->delivery_segment_count);
-	s->deliveries = NULL;
-	s->delivery_hash = NULL;
-	s->delivery_segments = NULL;
-	s->delivery_count = s->delivery_room = s->delivery_capacity = 0;
-	s->delivery_segment_count = 0;
-	s->deliveries_loaded = true; /* there are none */
-}
-
 void state_clear(struct state *s)
 {
 	folders_clear(s);
 	free(s->folders);
 	free(s->list);
 	free(s->dead);
-	deliveries_clear(s);
+	deliveries_clear(&s->deliveries);
 	state_init(s);
 }
 
@@ -704,7 +692,7 @@ static int fold_erased(struct state *s, const struct record_horizon *r)
 static int fold_restate(struct state *s, const struct record_restate *r)
 {
 	folders_clear(s);
-	deliveries_clear(s);
+	deliveries_clear(&s->deliveries);
 	s->epoch++;
 	s->usage = (struct box_usage){0, 0};
 	s->next_mailbox = r->next_mailbox;
@@ -738,8 +726,6 @@ static int fold_uidnext(struct state *s, const struct record_uidnext *r)
 
 static int fold_one(struct state *s, const struct record *r, struct str whole)
 {
-	struct delivery d;
-
 	switch (r->type) {
 	case RECORD_MAILBOX:
 		return fold_mailbox(s, &r->mailbox);
@@ -758,9 +744,9 @@ static int fold_one(struct state *s, const struct record *r, struct str whole)
 	case RECORD_KEYWORD:
 		return fold_keyword(s, &r->keyword);
 	case RECORD_DELIVERY:
-		memcpy(d.id, r->delivery.id, sizeof(d.id));
-		d.time = r->delivery.time;
-		state_delivery_add(s, &d);
+		deliveries_add(&s->deliveries,
+		    &(struct delivery){{r->delivery.id[0], r->delivery.id[1]},
+			r->delivery.time});
 		return 0;
 	case RECORD_SNAPSHOT:
 		s->snapshot = r->snapshot;
@@ -814,55 +800,4 @@ int state_fold(
 	if (info->time_us > s->time_us)
 		s->time_us = info->time_us;
 	return 0;
-}
-
-/* ---- delivery ids ---- */
-
-static void hash_insert(struct state *s, size_t index)
-{
-	size_t at = (size_t)s->deliveries[index].id[0];
-
-	while (s->delivery_hash[at & (s->delivery_capacity - 1)] != 0)
-		at++;
-	s->delivery_hash[at & (s->delivery_capacity - 1)] = (uint32_t)index + 1;
-}
-
-static void hash_fill(struct state *s)
-{
-	size_t capacity = 64;
-
-	while (capacity < s->delivery_count * 2)
-		capacity *= 2;
-	free(s->delivery_hash);
-	s->delivery_hash = mem_array(capacity, sizeof(*s->delivery_hash));
-	s->delivery_capacity = capacity;
-	for (size_t i = 0; i < s->delivery_count; i++)
-		hash_insert(s, i);
-}
-
-void state_delivery_add(struct state *s, const struct delivery *d)
-{
-	GROW(s->deliveries, s->delivery_count, s->delivery_room);
-	s->deliveries[s->delivery_count++] = *d;
-	if (s->delivery_hash == NULL)
-		return;
-	if (s->delivery_count * 2 > s->delivery_capacity)
-		hash_fill(s);
-	else
-		hash_insert(s, s->delivery_count - 1);
-}
-
-bool state_delivered(struct state *s, const uint64_t id[2])
-{
-	if (s->delivery_hash == NULL)
-		hash_fill(s);
-	for (size_t at = (size_t)id[0];; at++) {
-		uint32_t i = s->delivery_hash[at & (s->delivery_capacity - 1)];
-
-		if (i == 0)
-			return false;
-		if (memcmp(s->deliveries[i - 1].id, id,
-			sizeof(s->deliveries[0].id)) == 0)
-			return true;
-	}
 }

@@ -11,7 +11,7 @@
 #define STORE_FOLD_H
 
 #include "core/table.h"
-#include "store/record.h"
+#include "store/deliveries.h"
 
 #define WHERE_FRESH  0x80000000u /* else segment << 13 | row */
 #define SEGMENT_ROWS 8192u
@@ -79,11 +79,6 @@ struct folder {
 	unsigned views;
 };
 
-struct delivery {
-	uint64_t id[2];
-	int64_t time;
-};
-
 struct state {
 	struct engine_pos pos;
 	uint64_t incarnation;
@@ -106,15 +101,7 @@ struct state {
 	uint64_t gone_last;
 	int64_t gone_since;
 	struct table subscriptions;
-	/* Delivery ids: those of the snapshot are read when one is looked
-	 * for; then all stand in the hash. */
-	struct delivery *deliveries; /* newer than the snapshot; or all */
-	size_t delivery_count, delivery_room;
-	struct segment *delivery_segments;
-	size_t delivery_segment_count;
-	bool deliveries_loaded;
-	uint32_t *delivery_hash; /* index + 1; a power of two of them */
-	size_t delivery_capacity;
+	struct deliveries deliveries;
 	/* The newest announced snapshot. */
 	struct record_snapshot snapshot;
 	uint64_t base;  /* number of the one that this state began with, or 0 */
@@ -164,9 +151,5 @@ struct folder *state_folder_named(const struct state *s, struct str name);
 size_t folder_search(const struct folder *f, uint32_t uid);
 /* NULL when it is not there. */
 struct message *folder_message(const struct folder *f, uint32_t uid);
-
-void state_delivery_add(struct state *s, const struct delivery *d);
-/* With all ids loaded. */
-bool state_delivered(struct state *s, const uint64_t id[2]);
 
 #endif

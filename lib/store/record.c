@@ -160,6 +160,7 @@ static void put_segment(struct buf *out, const struct record_segment *r)
 		add_u32(out, c->crc);
 		add_u64(out, c->hash);
 	}
+	add_u64(out, (uint64_t)r->newest);
 }
 
 static void put_snapshot(struct buf *out, const struct record_snapshot *r)
@@ -438,6 +439,7 @@ static void take_segment(struct cursor *c, struct record_segment *r)
 		if (kind < COLUMNS) /* else of a later version */
 			r->columns[kind] = column;
 	}
+	r->newest = (int64_t)take_u64(c);
 }
 
 static void take_snapshot(struct cursor *c, struct record_snapshot *r)

@@ -174,7 +174,7 @@ enum column_kind {
 	COLUMN_D, /* size, date: 16 */
 	COLUMN_I, /* message_place: 112 */
 	COLUMN_V, /* vanished uids: uid, 0, modseq, time: 24 */
-	COLUMN_X, /* delivery ids: two halves, time: 24 */
+	COLUMN_X, /* delivery ids, in blocks (deliveries.h) */
 	COLUMN_U, /* expunged messages: 168 (struct expunged) */
 	COLUMN_C, /* ENVELOPE, BODYSTRUCTURE, BODY; compressed */
 	COLUMN_K, /* sort keys; compressed */
@@ -186,6 +186,7 @@ struct record_segment {
 	uint32_t mailbox; /* 0: of the box (X) */
 	uint32_t count;   /* of rows */
 	struct column columns[COLUMNS];
+	int64_t newest; /* X: the latest time in it */
 };
 
 struct record {

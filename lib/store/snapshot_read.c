@@ -16,7 +16,6 @@
 #define M_OCTETS    24u
 #define D_OCTETS    16u
 #define V_OCTETS    24u
-#define X_OCTETS    24u
 
 static const char magic[8] = "PHSNAP01";
 
@@ -134,14 +133,10 @@ static int take_segment(struct state *s, const struct record_segment *r)
 {
 	struct folder *f;
 
+	if (r->mailbox == 0)
+		return deliveries_take(&s->deliveries, r);
 	if (r->count == 0 || r->count > SEGMENT_ROWS)
 		return -1;
-	if (r->mailbox == 0) {
-		add_segment(
-		    &s->delivery_segments, &s->delivery_segment_count, r);
-		s->deliveries_loaded = false;
-		return 0;
-	}
 	f = state_folder(s, r->mailbox);
 	if (f == NULL)
 		return -1;
@@ -468,40 +463,5 @@ enum store_result folder_each_expunged(struct box *b, struct folder *f,
 
 		r = visit_one(b, f, &last, &v);
 	}
-	return r;
-}
-
-enum store_result deliveries_load(struct box *b)
-{
-	struct state *s = &b->state;
-	struct delivery *newer = s->deliveries;
-	size_t newer_count = s->delivery_count;
-	enum store_result r = STORE_OK;
-
-	if (s->deliveries_loaded)
-		return STORE_OK;
-	s->deliveries = NULL;
-	s->delivery_count = s->delivery_room = 0;
-	for (size_t i = 0; i < s->delivery_segment_count && r == STORE_OK;
-	     i++) {
-		const struct segment *segment = &s->delivery_segments[i];
-		unsigned char *p;
-
-		r = column_read(b, &segment->columns[COLUMN_X], segment->count,
-		    X_OCTETS, &p);
-		for (uint32_t k = 0; r == STORE_OK && k < segment->count; k++) {
-			const unsigned char *row = p + (size_t)k * X_OCTETS;
-			struct delivery d = {{get_u64(row), get_u64(row + 8)},
-			    (int64_t)get_u64(row + 16)};
-
-			state_delivery_add(s, &d);
-		}
-		if (r == STORE_OK)
-			free(p);
-	}
-	for (size_t i = 0; i < newer_count; i++)
-		state_delivery_add(s, &newer[i]);
-	free(newer);
-	s->deliveries_loaded = r == STORE_OK;
 	return r;
 }

@@ -259,49 +259,11 @@ static enum store_result put_folder(struct snapshot_writer *w, struct folder *f)
 	    : STORE_OK;
 }
 
-/* ---- delivery ids ---- */
-
-static void put_deliveries(struct snapshot_writer *w)
-{
-	const struct state *s = &w->b->state;
-	int64_t oldest = clock_seconds() - w->b->store->delivery_kept;
-	size_t at = 0, old = 0;
-
-	/* Whole segments stay as they are until their last row is old. */
-	for (; old < s->delivery_segment_count &&
-	     s->delivery_segments[old].count >= w->b->store->segment_rows;
-	     old++) {
-		at += s->delivery_segments[old].count;
-		if (s->deliveries[at - 1].time >= oldest)
-			put_old(w, 0, &s->delivery_segments[old], NULL);
-	}
-	while (at < s->delivery_count && s->deliveries[at].time < oldest)
-		at++;
-	while (at < s->delivery_count) {
-		struct record r = {.type = RECORD_SEGMENT};
-		size_t start = w->data.len;
-
-		for (; at < s->delivery_count &&
-		     r.segment.count < w->b->store->segment_rows;
-		     at++) {
-			char row[24];
-
-			put_u64(row, s->deliveries[at].id[0]);
-			put_u64(row + 8, s->deliveries[at].id[1]);
-			put_u64(row + 16, (uint64_t)s->deliveries[at].time);
-			buf_add_bytes(&w->data, row, sizeof(row));
-			r.segment.count++;
-		}
-		r.segment.columns[COLUMN_X] = snapshot_column(w, start);
-		snapshot_put(w, &r);
-	}
-}
-
 static enum store_result put_box(struct snapshot_writer *w)
 {
 	struct state *s = &w->b->state;
 	struct record r = {.type = RECORD_BOX};
-	enum store_result result = deliveries_load(w->b);
+	enum store_result result = STORE_OK;
 	struct str name;
 	size_t at = 0;
 	void *value;
@@ -318,7 +280,7 @@ static enum store_result put_box(struct snapshot_writer *w)
 		snapshot_put(w, &r);
 	}
 	if (result == STORE_OK)
-		put_deliveries(w);
+		result = deliveries_put(w);
 	if (result == STORE_OK && (w->data.overflow || w->summary.overflow))
 		result = box_fail(w->b, STORE_LIMIT, "a snapshot too large");
 	return result;
