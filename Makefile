@@ -7,6 +7,8 @@
 #   make install    into $(DESTDIR)$(PREFIX) and the FHS directories below
 #   make lint       format, static checks, layers, manual pages
 #   make fuzz       run every fuzz target for FUZZ_SECONDS
+#   make torture    the store's tests with other random seeds, for
+#                   TORTURE_SECONDS; what fails says the SEED that repeats it
 #   SAN=1           with any of these: AddressSanitizer and UBSan
 #
 # Objects stand in build/ (build-san/ with SAN=1), never beside the sources.
@@ -96,7 +98,7 @@ registry_of = $(if $(filter master posthouse master/% posthouse/% \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all run test check unit integration install lint fuzz fuzz-replay \
-        clean setup FORCE
+        torture seeded memory clean setup FORCE
 
 all: $(BINARIES)
 
@@ -158,6 +160,27 @@ build-fuzz/$(1): $(1:%=build-fuzz/%.o) $(if $(filter lib/%,$(1)),,$(patsubst %.c
 endef
 $(foreach t,$(FUZZ_SRC:%.c=%),$(eval $(call replay_rule,$(t))))
 
+# The test of the tests: lib/store once more, with the bugs of store/seeded.h
+# in it; it stands before the library, of whose lib/store nothing is taken then.
+STORE_TESTS := $(patsubst lib/store/%.c,%,$(wildcard lib/store/*_test.c))
+SEEDED_OBJ  := $(patsubst lib/store/%.c,$(O)/seeded/%.o,$(filter lib/store/%,$(LIB_SRC))) \
+               $(O)/tests/seeded_bug.o
+SEEDED      := $(STORE_TESTS:%=$(O)/seeded/%)
+$(O)/seeded/%.o: lib/store/%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $< (seeded)";) $(CC) $(ALL_CPPFLAGS) -DSEEDED_BUGS $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/tests/seeded_bug.o: ALL_CPPFLAGS += -DSEEDED_BUGS
+$(O)/seeded/lib.a: $(SEEDED_OBJ)
+	$(if $(V),,@) rm -f $@.$$$$ && ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
+$(SEEDED): $(O)/seeded/%: $(O)/lib/store/%.o $(O)/seeded/lib.a $(LIB)
+	$(if $(V),,@echo "  LINK  $* (seeded)";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+# The tests that know no engine, with another one: tests/engine_memory.c.
+MEMORY := $(if $(wildcard tests/engine_memory.c),$(O)/memory/store_test $(O)/memory/model_test)
+$(O)/memory/%: $(O)/lib/store/%.o $(O)/tests/engine_memory.o $(LIB)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $* (memory)";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
 # For libFuzzer everything is compiled once more, by clang.
 FUZZ_CFLAGS = -std=c11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined
 build-fuzz/%.o: %.c
@@ -193,6 +216,12 @@ check:
 
 unit: $(TESTS)
 fuzz-replay: $(REPLAYS)
+seeded: $(SEEDED)
+memory: $(MEMORY)
+
+TORTURE_SECONDS ?= 600
+torture: $(filter $(O)/lib/store/%,$(TESTS))
+	@sh tests/torture $(TORTURE_SECONDS) $(O)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS)

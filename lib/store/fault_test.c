@@ -410,5 +410,5 @@ int main(void)
 	    T(a_bad_snapshot_costs_no_mail),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }

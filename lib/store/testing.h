@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* What the tests of lib/store share; each includes it once. */
+/* What the tests of the engine of local files share: system calls that are
+ * counted, and fail when they are told to. Each includes it once. */
 #ifndef STORE_TESTING_H
 #define STORE_TESTING_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "store/testing_base.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/clock.h"
-#include "store/box.h"
 #include "store/engine_file.h"
-
-#define ACCOUNT STR("user@example.org")
-
-/* ---- calls that are counted, and fail when they are told to ---- */
 
 static struct {
 	unsigned syncs, writes;
@@ -80,73 +65,25 @@ static struct engine_io tested_io(void)
 	return t;
 }
 
-/* ---- a store in a directory of its own ---- */
-
-static char root[64];
-static struct store *store;
 static struct engine_io test_io;
 
-__attribute__((unused)) static struct engine *assert_engine(struct engine *e)
+SHARED struct engine *assert_engine(struct engine *e)
 {
 	assert_non_null(e);
 	return e;
 }
 
-static int unlink_one(
-    const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-__attribute__((unused)) static int setup(void **state)
+SHARED int setup(void **state)
 {
 	const char *why;
 
 	(void)state;
 	memset(&io, 0, sizeof(io));
 	test_io = tested_io();
-	snprintf(root, sizeof(root), "/tmp/store_test.XXXXXX");
-	assert_non_null(mkdtemp(root));
+	make_root();
 	store = store_open_with(
 	    assert_engine(engine_file_open(root, &test_io, &why)), NULL);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	store_close(&store);
-	return nftw(root, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static enum store_result open_box(struct box **out)
-{
-	return box_open(store, ACCOUNT, DEADLINE_NEVER, out);
-}
-
-static enum store_result deliver_text(
-    struct box *b, const char *id, const char *text, size_t len)
-{
-	struct deliver_item item = {.mailbox = STR("INBOX")};
-	struct store_body *body = store_body_new(b);
-	enum store_result r = STORE_ERROR;
-
-	if (store_body_add(body, text, len) == 0)
-		r = box_deliver(b, str_from(id), 0, body, 0, &item, 1);
-	store_body_free(&body);
-	return r;
-}
-
-__attribute__((unused)) static enum store_result deliver_id(
-    struct box *b, const char *id)
-{
-	char text[200];
-	int len = snprintf(text, sizeof(text),
-	    "Subject: %s\r\nMessage-ID: <%s@x>\r\n\r\nbody of %s\r\n", id, id,
-	    id);
-
-	return deliver_text(b, id, text, (size_t)len);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
