@@ -67,7 +67,7 @@ LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
 LAYERS     := core mail conf net ipc queue store daemon
 DAEMONS    := master logd lookup auth policyd smtpd cleanup qmgr smtp local \
-              bounce login imapd pop3d
+              bounce login imapd pop3d keeper
 COMMANDS   := posthouse
 
 LIB_SRC    := $(filter-out %_test.c %_fuzz.c,$(wildcard $(LAYERS:%=lib/%/*.c)))

@@ -7,6 +7,7 @@ import pytest
 from house import House
 
 JAILED = ("smtpd", "smtp", "login")
+VMAIL = {"local", "imapd", "pop3d", "keeper"}
 
 
 def status(pid):
@@ -41,10 +42,11 @@ def test_each_role_has_its_own_uid(house):
     for name, own in uids.items():
         assert 0 not in own, name
         for other, others in uids.items():
-            if name == other or {name, other} <= {"local", "imapd", "pop3d"}:
+            if name == other or {name, other} <= VMAIL:
                 continue
             assert not own & others, "%s and %s share a uid" % (name, other)
-    assert {"smtpd", "qmgr", "local", "login", "auth", "lookup"} <= set(uids)
+    assert {"smtpd", "qmgr", "local", "login", "auth", "lookup",
+            "keeper"} <= set(uids)
 
 
 @pytest.mark.root
@@ -76,6 +78,7 @@ def test_a_role_sees_only_the_sockets_it_may_call(house):
                "login": {"auth", "imapd", "pop3d"},
                "imapd": {"auth", "lookup"},
                "pop3d": {"auth"},
+               "keeper": set(),
                "bounce": {"cleanup-internal"}}
     for role, sockets in allowed.items():
         there = set(os.listdir(os.path.join(house.dir, "run", "jail", role)))

@@ -84,7 +84,8 @@ void board_release(struct board *b, int slot)
 		b->idle--;
 }
 
-void board_count(struct board *b, const char *name, uint64_t amount)
+/* The counter of that name; NULL when there are too many. */
+static struct board_counter *counter(struct board *b, const char *name)
 {
 	for (int i = 0; i < BOARD_COUNTERS; i++) {
 		struct board_counter *c = &b->counters[i];
@@ -97,9 +98,24 @@ void board_count(struct board *b, const char *name, uint64_t amount)
 			c->set = 2;
 		}
 		if (c->set == 2 &&
-		    strncmp(c->name, name, sizeof(c->name) - 1) == 0) {
-			c->value += amount;
-			return;
-		}
+		    strncmp(c->name, name, sizeof(c->name) - 1) == 0)
+			return c;
 	}
+	return NULL;
+}
+
+void board_count(struct board *b, const char *name, uint64_t amount)
+{
+	struct board_counter *c = counter(b, name);
+
+	if (c != NULL)
+		c->value += amount;
+}
+
+void board_gauge(struct board *b, const char *name, uint64_t value)
+{
+	struct board_counter *c = counter(b, name);
+
+	if (c != NULL)
+		c->value = value;
 }

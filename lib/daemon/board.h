@@ -24,7 +24,8 @@ enum board_state {
 	BOARD_STARTING,
 	BOARD_IDLE,   /* waits for a client */
 	BOARD_BUSY,   /* serves one */
-	BOARD_PARKED, /* keeps a connection whose peer has no request */
+	BOARD_PARKED, /* keeps a connection whose peer has no request, or
+	               * serves nobody and rests */
 	BOARD_GONE    /* is about to end */
 };
 
@@ -60,5 +61,7 @@ int board_take(struct board *b, uint32_t pid);
 void board_release(struct board *b, int slot);
 /* Adds to the counter of that name; ignored when there are too many. */
 void board_count(struct board *b, const char *name, uint64_t amount);
+/* Sets it. */
+void board_gauge(struct board *b, const char *name, uint64_t value);
 
 #endif

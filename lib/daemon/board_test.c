@@ -69,6 +69,8 @@ static void counters_are_found_by_name(void **state)
 	assert_string_equal(b->counters[0].name, "one");
 	assert_int_equal(b->counters[0].value, 3);
 	assert_int_equal(b->counters[1].value, 5);
+	board_gauge(b, "two", 4);
+	assert_int_equal(b->counters[1].value, 4);
 	for (int i = 0; i < 2 * BOARD_COUNTERS; i++) {
 		snprintf(name, sizeof(name),
 		    "a very long name that does not "

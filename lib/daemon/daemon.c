@@ -2,7 +2,8 @@
 /*
  * The skeleton's table of contents: daemon_main runs through the stages that
  * daemon.h lists. options.c reads the command line, jail.c gives privileges
- * up, worker.c, front.c and forker.c are the three ways to serve.
+ * up, worker.c, front.c and forker.c are the three ways to serve, and alone.c
+ * is for who serves nobody.
  */
 #include "daemon/daemon.h"
 
@@ -60,6 +61,12 @@ void daemon_count(const char *name, uint64_t amount)
 {
 	if (self.board != NULL)
 		board_count(self.board, name, amount);
+}
+
+void daemon_gauge(const char *name, uint64_t value)
+{
+	if (self.board != NULL)
+		board_gauge(self.board, name, value);
 }
 
 /* ---- master ------------------------------------------------------------- */
@@ -339,6 +346,8 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv)
 		front_run();
 	else if (daemon->kind == DAEMON_FORKER)
 		forker_run();
+	else if (daemon->kind == DAEMON_ALONE)
+		alone_run();
 	else
 		worker_run();
 	leave(0);

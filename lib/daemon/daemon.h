@@ -28,8 +28,9 @@
 enum daemon_kind {
 	DAEMON_WORKER, /* serve() one connection at a time, blocking */
 	DAEMON_FRONT,  /* accepted() each connection on the loop */
-	DAEMON_FORKER  /* a child process runs serve() for each connection; the
+	DAEMON_FORKER, /* a child process runs serve() for each connection; the
 	                * parent only accepts (imapd, pop3d) */
+	DAEMON_ALONE   /* nobody connects: work() goes on by itself (keeper) */
 };
 
 /* A client's connection. fd is the callee's to close. */
@@ -51,6 +52,7 @@ struct daemon {
 	void (*serve)(struct conn *conn);    /* WORKER, FORKER */
 	void (*accepted)(struct conn *conn); /* FRONT */
 	void (*datagram)(int fd); /* FRONT with unix-dgram: readable */
+	void (*work)(void); /* ALONE: returns when it has to end; daemon_rest */
 	/* WORKER: a client is idle between two requests; see daemon_idle. */
 	/* FRONT: take no new work; call daemon_done when the old is finished.
 	 * Without it the process ends at once. */
@@ -78,7 +80,16 @@ void daemon_done(void); /* FRONT: drained */
  */
 int daemon_idle(int fd);
 
+/*
+ * ALONE: rests until fd is readable (1; fd -1: never), until the deadline (0),
+ * or until master wants an end (-1, from then on at once). Every wait goes
+ * through it, and whoever works for long asks it with a deadline of 0.
+ */
+int daemon_rest(int fd, int64_t deadline);
+
 /* Counters shown by `posthouse status`; name is a constant. */
 void daemon_count(const char *name, uint64_t amount);
+/* The same for a figure that also falls. */
+void daemon_gauge(const char *name, uint64_t value);
 
 #endif

@@ -54,10 +54,11 @@ void jail_enter(void);
 /* seccomp.c: refuses system calls that no daemon needs. */
 void seccomp_enter(void);
 
-/* worker.c, front.c, forker.c: until drained. */
+/* worker.c, front.c, forker.c, alone.c: until drained. */
 void worker_run(void);
 void front_run(void);
 void forker_run(void);
+void alone_run(void);
 
 /* daemon.c */
 /* Tells master; nothing happens by hand. */

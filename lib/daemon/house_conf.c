@@ -55,6 +55,10 @@ const struct conf_param house_params[] = {
 	  "Resolvers with an optional port; empty takes resolv.conf's."),
 	P(TIME, maximal_queue_lifetime, "5d", 0, 8640000,
 	  "How long a message is tried before it is returned."),
+	P(TIME, mail_undelete_time, "7d", 0, 31536000,
+	  "For how long mail that was expunged, and mailboxes that were "
+	  "deleted, can be brought back (posthouse store undelete); then the "
+	  "octets are overwritten. 0 erases as soon as keeper gets to it."),
 	P(INT,  debug_level, "0", 0, 1,
 	  "1 writes debug lines to the log."),
 	CONF_END

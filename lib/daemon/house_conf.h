@@ -37,6 +37,7 @@ struct house_conf {
 	uint64_t message_size_limit; /* octets */
 	const char *dns_servers;
 	int64_t maximal_queue_lifetime; /* ms */
+	int64_t mail_undelete_time;     /* ms */
 	int debug_level;                /* 0 or 1 */
 };
 

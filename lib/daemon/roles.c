@@ -34,6 +34,7 @@ const struct role roles[] = {
 	{"imapd",       "vmail",   NULL,    false, {"auth", "lookup", NULL}, false},
 	{"pop3d",       "vmail",   NULL,    false, {"auth", NULL}, false},
 	{"queue",       "queue",   NULL,    false, {NULL}, false},
+	{"keeper",      "vmail",   NULL,    false, {NULL}, false},
 	{NULL,          NULL,      NULL,    false, {NULL}, false},
 };
 /* clang-format on */
