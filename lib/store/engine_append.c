@@ -333,5 +333,8 @@ enum engine_status engine_append(struct engine_box *b, struct engine_pos *seen,
 	engine_unlock(b);
 	if (s == ENGINE_GONE)
 		engine_detach(b);
-	return s;
+	/* Who does not want to know the end cannot decide there. */
+	return s == ENGINE_STOPPED
+	    ? engine_fail(b, ENGINE_REFUSED, "stopped before the end")
+	    : s;
 }

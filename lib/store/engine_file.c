@@ -2,7 +2,6 @@
 /* The engine of local files: where a box is and which files it has. */
 #include "store/engine_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,8 +15,6 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "store/le.h"
-
-#define NAME_WHOLE 200 /* longer escaped names end in a hash */
 
 static const char header_magic[8] = "PHSTORE1";
 
@@ -33,6 +30,7 @@ static const char header_magic[8] = "PHSTORE1";
 #define AT_FRAMES      88 /* offsets of frames, mark and bodies */
 #define AT_MARK        92
 #define AT_BODIES      96
+#define AT_BEGINS      104 /* the generation where the log begins; 0: 1 */
 #define AT_CRC         508
 /* clang-format on */
 
@@ -68,36 +66,6 @@ static uint64_t random_u64(void)
 		if (getrandom(&v, sizeof(v), 0) != (ssize_t)sizeof(v))
 			v = 0;
 	return v;
-}
-
-/* ---- names ---- */
-
-static bool plain(char c)
-{
-	return ascii_alnum(c) || c == '@' || c == '.' || c == '_' || c == '+' ||
-	    c == '-' || c == '=';
-}
-
-/* The directory's name: unusual octets as %XX, long ones cut and hashed. */
-static void escape(struct str account, char out[256])
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < account.len && len < NAME_WHOLE; i++) {
-		char c = account.p[i];
-
-		if (plain(c) && !(c == '.' && i == 0))
-			out[len++] = c;
-		else
-			len += (size_t)snprintf(
-			    out + len, 4, "%%%02X", (unsigned)(unsigned char)c);
-	}
-	out[len] = '\0';
-	if (len >= NAME_WHOLE)
-		snprintf(out + NAME_WHOLE, 256 - NAME_WHOLE,
-		    "%%%%%016llx%016llx",
-		    (unsigned long long)hash64(1, account.p, account.len),
-		    (unsigned long long)hash64(2, account.p, account.len));
 }
 
 struct engine *engine_open(const char *root, const char **why)
@@ -149,9 +117,8 @@ enum engine_status engine_box_open(
 	b->writer = random_u64();
 	b->pid = (uint64_t)getpid();
 	b->started = clock_us();
-	snprintf(b->shard, sizeof(b->shard), "%02x",
-	    (unsigned)(hash64(0, account.p, account.len) & 0xff));
-	escape(account, b->name);
+	b->account = str_dup(account);
+	engine_name(account, b->shard, b->name);
 	*out = b;
 	return ENGINE_OK;
 }
@@ -176,6 +143,7 @@ void engine_box_close(struct engine_box **b)
 	if (*b == NULL)
 		return;
 	engine_detach(*b);
+	free((*b)->account);
 	free(*b);
 	*b = NULL;
 }
@@ -189,56 +157,9 @@ int engine_box_directory(struct engine_box *b)
 
 /* ---- generations ---- */
 
-/* The number in "g.12" or "s.12"; 0 when the name is another. */
-static uint64_t number_of(const char *name, char kind)
-{
-	struct str s = str_from(name);
-	uint64_t n;
-
-	if (s.len < 3 || s.p[0] != kind || s.p[1] != '.' || s.p[2] == '0')
-		return 0;
-	return str_to_u64(str_skip(s, 2), UINT64_MAX, &n) == 0 ? n : 0;
-}
-
-/* The highest number of a kind up to most. */
-static int newest_of(int dir, char kind, uint64_t most, uint64_t *out)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	*out = 0;
-	if (d == NULL) {
-		file_close(&fd);
-		return -1;
-	}
-	while ((entry = readdir(d)) != NULL) {
-		uint64_t n = number_of(entry->d_name, kind);
-
-		if (n > *out && n <= most)
-			*out = n;
-	}
-	closedir(d);
-	return 0;
-}
-
-enum engine_status engine_snapshot_newest(
-    struct engine_box *b, uint64_t most, uint64_t *number)
-{
-	*number = 0;
-	if (b->dir < 0) {
-		enum engine_status s = engine_attach(b);
-
-		if (s != ENGINE_OK || b->dir < 0)
-			return s;
-	}
-	if (newest_of(b->dir, 's', most, number) < 0)
-		return engine_fail_errno(b, "reading the account's directory");
-	return ENGINE_OK;
-}
-
 static void header_build(struct engine_box *b, uint64_t number,
-    const struct engine_pos *previous, unsigned char p[FRAMES_AT])
+    const struct engine_pos *previous, uint64_t begins,
+    unsigned char p[FRAMES_AT])
 {
 	memset(p, 0, FRAMES_AT);
 	memcpy(p + AT_MAGIC, header_magic, sizeof(header_magic));
@@ -254,6 +175,7 @@ static void header_build(struct engine_box *b, uint64_t number,
 	put_u32(p + AT_FRAMES, FRAMES_AT);
 	put_u32(p + AT_MARK, MARK_AT);
 	put_u32(p + AT_BODIES, HEAD_SIZE);
+	put_u64(p + AT_BEGINS, begins);
 	put_u32(p + AT_CRC, crc32c(0, p, AT_CRC));
 }
 
@@ -282,6 +204,11 @@ static enum engine_status header_check(struct engine_box *b,
 	g->previous.chain = get_u64(p + AT_PREVIOUS + 16);
 	g->previous.modseq = get_u64(p + AT_PREVIOUS + 24);
 	g->previous.bodies = get_u64(p + AT_PREVIOUS + 32);
+	g->begins = get_u64(p + AT_BEGINS);
+	if (g->begins == 0)
+		g->begins = 1;
+	if (g->begins > g->number)
+		return engine_fail(b, ENGINE_CORRUPT, "header: beginning");
 	return ENGINE_OK;
 }
 
@@ -371,7 +298,7 @@ static int sync_dirs(struct engine_box *b, uint64_t number)
 }
 
 static int generation_write(struct engine_box *b, const char *name,
-    uint64_t number, const struct engine_pos *previous)
+    uint64_t number, const struct engine_pos *previous, uint64_t begins)
 {
 	unsigned char header[FRAMES_AT];
 	struct generation g = {.number = number};
@@ -383,7 +310,7 @@ static int generation_write(struct engine_box *b, const char *name,
 	    b->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (g.fd < 0)
 		return -1;
-	header_build(b, number, previous, header);
+	header_build(b, number, previous, begins, header);
 	result = engine_io_write(b->io, g.fd, header, sizeof(header), 0) < 0 ||
 		engine_mark_write(b, &g, &m) < 0 || b->io->fsync(g.fd) < 0
 	    ? -1
@@ -397,14 +324,25 @@ enum engine_status engine_generation_create(
 {
 	bool first = b->incarnation == 0;
 	char name[32], temporary[64];
+	struct generation *before;
+	uint64_t begins = 1;
 	int saved;
 
+	if (number > 1) {
+		enum engine_status s = engine_generation(
+		    b, number - 1, &before);
+
+		if (s != ENGINE_OK)
+			return s;
+		begins = before->begins;
+	}
 	if (first)
 		b->incarnation = random_u64();
 	snprintf(name, sizeof(name), "g.%llu", (unsigned long long)number);
 	snprintf(temporary, sizeof(temporary), "new.%llu.%d",
 	    (unsigned long long)number, (int)getpid());
-	if (generation_write(b, temporary, number, previous) == 0 &&
+	if ((number > 1 || engine_name_write(b) == 0) &&
+	    generation_write(b, temporary, number, previous, begins) == 0 &&
 	    (b->io->link(b->dir, temporary, name) == 0 || errno == EEXIST) &&
 	    sync_dirs(b, number) == 0) {
 		b->io->unlink(b->dir, temporary);
@@ -434,7 +372,8 @@ enum engine_status engine_attach(struct engine_box *b)
 			    ? ENGINE_OK
 			    : engine_fail_errno(b, "opening the account");
 	}
-	if (b->newest == 0 && newest_of(b->dir, 'g', UINT64_MAX, &b->newest))
+	if (b->newest == 0 &&
+	    engine_highest(b, 'g', UINT64_MAX, &b->newest) < 0)
 		return engine_fail_errno(b, "reading the account's directory");
 	return ENGINE_OK;
 }

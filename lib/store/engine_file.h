@@ -2,10 +2,11 @@
 /*
  * Inside the engine of local files. doc/store.md describes the format.
  *
- * engine_file.c opens boxes and finds their files, engine_frame.c knows how
- * frames look, engine_read.c reads them, engine_append.c writes them and
- * engine_object.c has bodies, blobs and snapshots, engine_look.c what checks
- * ask for.
+ * engine_file.c opens boxes and their generations, engine_name.c knows what
+ * directories are called and engine_list.c what is in them. engine_frame.c
+ * knows how frames look, engine_read.c reads them, engine_append.c writes
+ * them. engine_object.c has bodies, blobs and snapshots, engine_look.c what
+ * checks ask for.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -25,6 +26,10 @@
 #define FRAME_LEAST    (FRAME_FIXED + 8u)
 #define ENGINE_VERSION 1u
 
+#define BLOBS "b" /* their directory in the account's */
+#define ACCOUNT_FILE                                                           \
+	"account" /* its name, where the directory's ends in a hash */
+
 #define FRAME_EXTERN 1u /* the records stand in the body area */
 
 /* States of a generation, in its mark; numbers that no bit flip makes. */
@@ -41,6 +46,7 @@ struct generation {
 	uint64_t number; /* 0: free */
 	int fd;
 	struct engine_pos previous; /* where the one before ended */
+	uint64_t begins;            /* where the log is read from nothing */
 	uint64_t used;              /* for choosing which to close */
 	/* Written so far, by zeroes at least; 0: not known. */
 	uint64_t filled_frames, filled_bodies;
@@ -65,6 +71,7 @@ struct engine {
 struct engine_box {
 	struct engine *engine;
 	const struct engine_io *io;
+	char *account;
 	char shard[3];
 	char name[256]; /* of the directory */
 	int dir, lock_fd;
@@ -83,6 +90,9 @@ struct engine_box {
 	char why[160];
 };
 
+/* A reader has enough (engine_on_frame); engine_read says ENGINE_OK to it. */
+#define ENGINE_STOPPED ((enum engine_status)(ENGINE_DOWN + 1))
+
 /* engine_open with calls of a test's own; io NULL: the system's. */
 struct engine *engine_file_open(
     const char *root, const struct engine_io *io, const char **why);
@@ -97,6 +107,29 @@ static inline enum engine_status engine_fail(
 }
 /* ENOSPC and EDQUOT are ENGINE_NO_SPACE, else ENGINE_DOWN. */
 enum engine_status engine_fail_errno(struct engine_box *b, const char *what);
+
+/* ---- engine_name.c ---- */
+/* Where an account is: its shard and its directory in it. */
+void engine_name(struct str account, char shard[3], char name[256]);
+/* The account whose directory this is, appended to out; -1 when it is none. */
+int engine_name_account(
+    int root, const char *shard, const char *name, struct buf *out);
+/* With the first generation, where the name alone does not say it; -1. */
+int engine_name_write(struct engine_box *b);
+
+/* ---- engine_list.c ---- */
+/* Calls found for each name in a directory; 0, or -1 and errno. */
+int engine_list(int at, const char *path,
+    void (*found)(void *arg, int dir, const char *name), void *arg);
+/* The number in "g.12" or "s.12"; 0 when the name is another. */
+uint64_t engine_number(const char *name, char kind);
+/* The id of a blob's file; -1 when the name is another. */
+int engine_blob_id(const char *name, unsigned char id[16]);
+/* The highest number of a kind up to most, the lowest; 0 when there is none.
+ * -1 and errno. */
+int engine_highest(
+    struct engine_box *b, char kind, uint64_t most, uint64_t *out);
+int engine_lowest(struct engine_box *b, char kind, uint64_t *out);
 
 /* Opens what exists on disk. ENGINE_OK with dir < 0: nothing does. */
 enum engine_status engine_attach(struct engine_box *b);
@@ -132,6 +165,11 @@ struct engine_pos engine_frame_after(
 enum engine_status engine_frame_tell(struct engine_box *b,
     const struct generation *g, struct engine_pos *seen, const struct frame *f,
     engine_on_frame *on_frame, void *arg);
+
+/* engine_object.c: deletes an account's directory after it was renamed; any
+ * other name is left alone. */
+void engine_finish_removal(
+    struct engine *e, const char *shard, const char *name);
 
 /* engine_read.c: without looking behind the mark. */
 enum engine_status engine_read_marked(struct engine_box *b,

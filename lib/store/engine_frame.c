@@ -194,6 +194,8 @@ enum engine_status engine_frame_tell(struct engine_box *b,
 		*seen = info.after;
 		return ENGINE_OK;
 	}
+	if (result == 3)
+		return ENGINE_STOPPED;
 	return result == 2
 	    ? engine_fail(b, ENGINE_NEWER, "record of a newer version")
 	    : engine_fail(b, ENGINE_CORRUPT, "records make no sense");

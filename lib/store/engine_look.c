@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* What checks ask of the engine: looking without touching. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,70 +52,43 @@ enum engine_status engine_end(
 
 /* ---- leftovers ---- */
 
-static bool numbered(struct str name, char kind)
+struct leftovers {
+	bool blobs; /* in their directory */
+	void (*found)(void *arg, const char *name, int64_t modified);
+	void *arg;
+};
+
+static void tell_leftover(void *arg, int dir, const char *name)
 {
-	uint64_t n;
+	struct leftovers *l = arg;
+	unsigned char id[16];
+	char whole[300];
+	struct stat st;
 
-	return name.len > 2 && name.p[0] == kind && name.p[1] == '.' &&
-	    str_to_u64(str_skip(name, 2), UINT64_MAX, &n) == 0;
-}
-
-static bool is_blob(struct str name)
-{
-	for (size_t i = 0; i < name.len; i++)
-		if (!ascii_alnum(name.p[i]))
-			return false;
-	return name.len == 32;
-}
-
-static enum engine_status look_through(struct engine_box *b, const char *path,
-    void (*found)(void *arg, const char *name, int64_t modified), void *arg)
-{
-	int fd = openat(b->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool blobs = strcmp(path, "b") == 0;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	if (d == NULL) {
-		int error = errno;
-
-		file_close(&fd);
-		errno = error;
-		return blobs && error == ENOENT
-		    ? ENGINE_OK
-		    : engine_fail_errno(b, "reading the account's directory");
-	}
-	while ((entry = readdir(d)) != NULL) {
-		struct str name = str_from(entry->d_name);
-		char whole[300];
-		struct stat st;
-
-		if (str_eq(name, STR(".")) || str_eq(name, STR("..")))
-			continue;
-		if (blobs ? is_blob(name)
-			  : numbered(name, 'g') || numbered(name, 's') ||
-			    str_eq(name, STR("lock")) || str_eq(name, STR("b")))
-			continue;
-		if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) <
-		    0)
-			continue; /* gone meanwhile */
-		snprintf(whole, sizeof(whole), "%s%s", blobs ? "b/" : "",
-		    entry->d_name);
-		found(arg, whole, st.st_mtime);
-	}
-	closedir(d);
-	return ENGINE_OK;
+	if (l->blobs ? engine_blob_id(name, id) == 0
+		     : engine_number(name, 'g') != 0 ||
+		    engine_number(name, 's') != 0 ||
+		    strcmp(name, "lock") == 0 || strcmp(name, BLOBS) == 0 ||
+		    strcmp(name, ACCOUNT_FILE) == 0)
+		return;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return; /* gone meanwhile */
+	snprintf(whole, sizeof(whole), "%s%s", l->blobs ? BLOBS "/" : "", name);
+	l->found(l->arg, whole, st.st_mtime);
 }
 
 enum engine_status engine_leftovers(struct engine_box *b,
     void (*found)(void *arg, const char *name, int64_t modified), void *arg)
 {
+	struct leftovers here = {false, found, arg}, blobs = {true, found, arg};
 	enum engine_status s = engine_attach(b);
 
-	if (s != ENGINE_OK || b->dir < 0)
-		return s;
-	s = look_through(b, ".", found, arg);
-	return s == ENGINE_OK ? look_through(b, "b", found, arg) : s;
+	if (s == ENGINE_OK && b->dir >= 0 &&
+	    (engine_list(b->dir, ".", tell_leftover, &here) < 0 ||
+		(engine_list(b->dir, BLOBS, tell_leftover, &blobs) < 0 &&
+		    errno != ENOENT)))
+		s = engine_fail_errno(b, "reading the account's directory");
+	return s;
 }
 
 enum engine_status engine_leftover_drop(struct engine_box *b, const char *name)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* What is not a frame: bodies, blobs, snapshots, and the whole account. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,8 +14,6 @@
 #include "core/id.h"
 #include "core/memory.h"
 #include "store/engine_file.h"
-
-#define BLOBS "b"
 
 static void blob_name(const unsigned char id[16], char out[64])
 {
@@ -237,29 +234,34 @@ void engine_snapshot_drop(struct engine_box *b, uint64_t number)
 
 /* ---- the whole account ---- */
 
-/* Unlinks the files of a directory that has no directories in it. */
-static void empty(int at, const char *path)
-{
-	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+#define REMOVED ".removed."
 
-	if (d == NULL) {
-		file_close(&fd);
+static void unlink_one(void *arg, int dir, const char *name)
+{
+	(void)arg;
+	unlinkat(dir, name, 0);
+}
+
+void engine_finish_removal(
+    struct engine *e, const char *shard, const char *name)
+{
+	char path[300];
+
+	if (!str_starts(str_from(name), STR(REMOVED)))
 		return;
-	}
-	while ((entry = readdir(d)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0)
-			unlinkat(dirfd(d), entry->d_name, 0);
-	closedir(d);
+	snprintf(path, sizeof(path), "%s/%s/" BLOBS, shard, name);
+	engine_list(e->root, path, unlink_one, NULL);
+	unlinkat(e->root, path, AT_REMOVEDIR);
+	snprintf(path, sizeof(path), "%s/%s", shard, name);
+	engine_list(e->root, path, unlink_one, NULL);
+	unlinkat(e->root, path, AT_REMOVEDIR);
 }
 
 /* With the lock held: nobody writes, and whoever comes sees the state. */
 static enum engine_status remove_locked(struct engine_box *b)
 {
 	struct id unique = id_new();
-	char from[300], to[64];
+	char from[300], to[64], name[48];
 	struct generation *g;
 	struct mark m;
 
@@ -275,14 +277,12 @@ static enum engine_status remove_locked(struct engine_box *b)
 		}
 	}
 	snprintf(from, sizeof(from), "%s/%s", b->shard, b->name);
-	snprintf(to, sizeof(to), "%s/.removed.%s", b->shard, unique.text);
+	snprintf(name, sizeof(name), REMOVED "%s", unique.text);
+	snprintf(to, sizeof(to), "%s/%s", b->shard, name);
 	if (renameat(b->engine->root, from, b->engine->root, to) < 0 ||
 	    file_sync_dir_at(b->engine->root, b->shard) < 0)
 		return engine_fail_errno(b, "removing the account");
-	empty(b->dir, BLOBS);
-	unlinkat(b->dir, BLOBS, AT_REMOVEDIR);
-	empty(b->engine->root, to);
-	unlinkat(b->engine->root, to, AT_REMOVEDIR);
+	engine_finish_removal(b->engine, b->shard, name);
 	return ENGINE_OK;
 }
 

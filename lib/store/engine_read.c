@@ -426,5 +426,5 @@ enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
 		s = first_look(b, seen, on_frame, arg);
 	if (s == ENGINE_GONE)
 		engine_detach(b);
-	return s;
+	return s == ENGINE_STOPPED ? ENGINE_OK : s;
 }
