@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "mail/header.h"
 #include "mail/mime.h"
+#include "mail/sort_keys.h"
 #include "store/box.h"
 #include "store/le.h"
 
@@ -172,9 +173,13 @@ static void parse(struct store_body *body, struct str message)
 		mime_bodystructure(root, message, false, &body->cache);
 	p->body_len = (uint32_t)(body->cache.len - p->envelope_len -
 	    p->structure_len);
+	sort_keys_put(header, &body->cache);
+	p->keys_len = (uint32_t)(body->cache.len - p->envelope_len -
+	    p->structure_len - p->body_len);
 	if (body->cache.overflow) { /* readers then say so themselves */
 		buf_clear(&body->cache);
 		p->envelope_len = p->structure_len = p->body_len = 0;
+		p->keys_len = 0;
 	}
 	p->cache_crc = crc32c(0, body->cache.p, body->cache.len);
 	p->message_id = hash_id(header, STR("Message-ID"));
@@ -241,6 +246,7 @@ enum store_result body_place(struct store_body *body, struct change *c)
 		p->a = c->generation;
 		p->b = change_body(c, body->bytes.p, body->bytes.len);
 	}
+	p->stored = body->len;
 	p->cache_generation = c->generation;
 	p->cache_offset = change_body(c, body->cache.p, body->cache.len);
 	p->saved = clock_seconds();

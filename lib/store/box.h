@@ -101,6 +101,13 @@ struct store_body {
 	                             * frame that it went into */
 };
 
+/* Where the octets of a message are: as they are stored, compressed or not.
+ * No length: there are none. */
+struct engine_place place_of_bytes(
+    const struct message_place *p, const struct message *m);
+/* ENVELOPE, BODYSTRUCTURE, BODY and sort keys, one behind the other. */
+struct engine_place place_of_cache(const struct message_place *p);
+
 /* Before the lock: sync the blob, parse, cache. */
 enum store_result body_ready(struct store_body *body);
 /* Puts it into the frame being decided and completes body->place.

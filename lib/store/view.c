@@ -9,7 +9,6 @@
 
 #include "core/memory.h"
 #include "store/box.h"
-#include "store/le.h"
 
 struct view {
 	struct box *b;
@@ -259,22 +258,6 @@ static enum store_result place_of(struct view *v, uint32_t seq,
 	return STORE_CORRUPT;
 }
 
-static struct engine_place message_bytes(
-    const struct message_place *p, const struct message *m)
-{
-	struct engine_place place = {.generation = p->a,
-	    .offset = p->b,
-	    .length = m->size,
-	    .crc = p->crc};
-
-	if (p->kind & PLACE_BLOB) {
-		place.blob = true;
-		put_u64(place.id, p->a);
-		put_u64(place.id + 8, p->b);
-	}
-	return place;
-}
-
 enum store_result view_read(struct view *v, uint32_t seq, uint64_t offset,
     uint64_t len, struct buf *out)
 {
@@ -290,7 +273,7 @@ enum store_result view_read(struct view *v, uint32_t seq, uint64_t offset,
 		return STORE_OK;
 	if (len > m->size - offset)
 		len = m->size - offset;
-	place = message_bytes(p, m);
+	place = place_of_bytes(p, m);
 	room = buf_room(out, len);
 	if (room == NULL)
 		return box_fail(v->b, STORE_ERROR, "out of memory");
@@ -311,7 +294,7 @@ enum store_result view_file(
 
 	if (r != STORE_OK)
 		return r;
-	place = message_bytes(p, m);
+	place = place_of_bytes(p, m);
 	return box_status(v->b, engine_file(v->b->engine, &place, fd, offset));
 }
 
@@ -353,14 +336,11 @@ enum store_result view_cache(struct view *v, uint32_t seq, struct arena *arena,
 
 	if (r != STORE_OK)
 		return r;
-	len = (size_t)p->envelope_len + p->structure_len + p->body_len;
+	place = place_of_cache(p);
+	len = (size_t)place.length;
 	if (p->envelope_len == 0 || p->structure_len == 0 || p->body_len == 0 ||
 	    len > CACHE_MAX)
 		return opaque(m, arena, out);
-	place = (struct engine_place){.generation = p->cache_generation,
-	    .offset = p->cache_offset,
-	    .length = len,
-	    .crc = p->cache_crc};
 	bytes = arena_alloc(arena, len);
 	if (bytes == NULL)
 		return box_fail(v->b, STORE_ERROR, "out of memory");
