@@ -127,6 +127,7 @@ static enum store_result start(struct box *b)
 	enum store_result r;
 
 	state_clear(&b->state);
+	b->state.deliveries.oldest = clock_seconds() - b->store->delivery_kept;
 	b->frames_octets = b->told_octets = b->held_octets = 0;
 	r = b->without_snapshots ? STORE_OK : snapshot_load(b);
 	b->last_snapshot = b->state.snapshot.number;
