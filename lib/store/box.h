@@ -203,6 +203,17 @@ const struct message_place *folder_place(
  */
 enum store_result folder_each_expunged(struct box *b, struct folder *f,
     void (*visit)(void *arg, const struct expunged *e), void *arg);
+/* Octets of a message, appended to out; see view_read. Of those that were
+ * erased zeroes are read: who may meet such asks place_erased. */
+enum store_result place_read(struct box *b, const struct message *m,
+    const struct message_place *p, uint64_t offset, uint64_t len,
+    struct buf *out);
+/* Reads all of it and compares its checksum. STORE_CORRUPT: they differ, or
+ * bytes are missing; STORE_GONE: there is no such file. */
+enum store_result place_verify(
+    struct box *b, const struct message *m, const struct message_place *p);
+bool place_erased(
+    struct box *b, const struct message *m, const struct message_place *p);
 /* A folder with its messages; should the snapshot fail, by folding the log.
  * STORE_GONE when there is none. Not while a change is decided. */
 enum store_result box_folder(

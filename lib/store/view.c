@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/checksum.h"
 #include "core/memory.h"
 #include "store/box.h"
+
+#define VERIFY_PIECE 262144u
 
 struct view {
 	struct box *b;
@@ -258,29 +261,113 @@ static enum store_result place_of(struct view *v, uint32_t seq,
 	return STORE_CORRUPT;
 }
 
+enum store_result place_read(struct box *b, const struct message *m,
+    const struct message_place *p, uint64_t offset, uint64_t len,
+    struct buf *out)
+{
+	struct engine_place place = place_of_bytes(p, m);
+	enum store_result r;
+	char *room;
+
+	if (offset >= m->size)
+		return STORE_OK;
+	if (len > m->size - offset)
+		len = m->size - offset;
+	room = buf_room(out, len);
+	if (room == NULL)
+		return box_fail(b, STORE_ERROR, "out of memory");
+	r = box_status(b, engine_get(b->engine, &place, offset, room, len));
+	if (r == STORE_OK)
+		buf_added(out, len);
+	return r;
+}
+
+enum store_result place_verify(
+    struct box *b, const struct message *m, const struct message_place *p)
+{
+	struct buf piece = buf_new(VERIFY_PIECE);
+	enum store_result r = STORE_OK;
+	uint32_t crc = 0;
+
+	for (uint64_t at = 0; at < m->size && r == STORE_OK;
+	     at += VERIFY_PIECE) {
+		buf_clear(&piece);
+		r = place_read(b, m, p, at, VERIFY_PIECE, &piece);
+		crc = crc32c(crc, piece.p, piece.len);
+	}
+	buf_free(&piece);
+	if (r == STORE_OK && crc != p->crc)
+		r = box_fail(b, STORE_CORRUPT, "a body's checksum");
+	return r;
+}
+
+static bool is_blank(const char *p, uint64_t len)
+{
+	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
+}
+
+bool place_erased(
+    struct box *b, const struct message *m, const struct message_place *p)
+{
+	struct engine_place place = place_of_bytes(p, m);
+	char piece[4096];
+
+	for (uint64_t at = 0; at < place.length; at += sizeof(piece)) {
+		size_t len = place.length - at < sizeof(piece)
+		    ? (size_t)(place.length - at)
+		    : sizeof(piece);
+		enum engine_status s;
+
+		memset(piece, 'x', len); /* for a file that ends early */
+		s = engine_get(b->engine, &place, at, piece, len);
+		if (s == ENGINE_GONE)
+			return true;
+		/* A checksum is no matter here: it may be the only piece. */
+		if ((s != ENGINE_OK && s != ENGINE_CORRUPT) ||
+		    !is_blank(piece, len))
+			return false;
+	}
+	return place.length > 0;
+}
+
+/* Bytes that are gone mean one look at the new state. r: what reading gave. */
+static enum store_result look_again(
+    struct view *v, uint32_t seq, enum store_result r)
+{
+	const struct message_place *p;
+	const struct message *m;
+	enum store_result again = place_of(v, seq, &p, &m);
+
+	if (again != STORE_OK || !place_erased(v->b, m, p))
+		return again == STORE_OK ? r : again;
+	if (v->b->frozen)
+		return box_fail(
+		    v->b, STORE_GONE, "the message was erased since");
+	again = box_refresh(v->b);
+	if (again == STORE_OK)
+		again = place_of(v, seq, &p, &m);
+	return again == STORE_OK
+	    ? box_fail(v->b, STORE_CORRUPT, "bytes are gone")
+	    : again;
+}
+
 enum store_result view_read(struct view *v, uint32_t seq, uint64_t offset,
     uint64_t len, struct buf *out)
 {
 	const struct message_place *p;
 	const struct message *m;
-	struct engine_place place;
-	char *room;
+	size_t before = out->len;
 	enum store_result r = place_of(v, seq, &p, &m);
 
 	if (r != STORE_OK)
 		return r;
-	if (offset >= m->size)
-		return STORE_OK;
-	if (len > m->size - offset)
-		len = m->size - offset;
-	place = place_of_bytes(p, m);
-	room = buf_room(out, len);
-	if (room == NULL)
-		return box_fail(v->b, STORE_ERROR, "out of memory");
-	r = box_status(
-	    v->b, engine_get(v->b->engine, &place, offset, room, len));
-	if (r == STORE_OK)
-		buf_added(out, len);
+	r = place_read(v->b, m, p, offset, len, out);
+	if (r == STORE_GONE || r == STORE_CORRUPT ||
+	    (r == STORE_OK && out->len > before &&
+		is_blank(out->p + before, out->len - before)))
+		r = look_again(v, seq, r);
+	if (r != STORE_OK && out->len > before)
+		out->len = before;
 	return r;
 }
 
