@@ -24,6 +24,7 @@ struct store *store_open_with(struct engine *e, const char *notify_dir)
 
 	s->engine = e;
 	s->segment_rows = SEGMENT_ROWS;
+	s->undelete = UNDELETE_DEFAULT;
 	store_set_queue_lifetime(s, QUEUE_LIFETIME_MS);
 	if (notify_dir != NULL)
 		s->notify = notify_open(notify_dir);
@@ -36,6 +37,11 @@ struct store *store_open(
 	struct engine *e = engine_open(root, why);
 
 	return e == NULL ? NULL : store_open_with(e, notify_dir);
+}
+
+void store_set_undelete(struct store *s, int64_t seconds)
+{
+	s->undelete = seconds;
 }
 
 struct engine *store_engine(struct store *s)

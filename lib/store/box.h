@@ -31,6 +31,7 @@ struct store {
 	struct engine *engine;
 	struct notify *notify;
 	uint32_t segment_rows; /* of new segments; tests lower it */
+	int64_t undelete; /* seconds that expunged mail can be brought back */
 	int64_t delivery_kept; /* seconds */
 };
 
@@ -195,6 +196,9 @@ enum store_result folder_load(struct box *b, struct folder *f);
  * when it cannot be read. */
 const struct message_place *folder_place(
     struct box *b, struct folder *f, size_t at);
+/* The same, for a value of folder.where or gone.where. */
+const struct message_place *folder_place_at(
+    struct box *b, struct folder *f, uint32_t where);
 /*
  * Every message of a folder (alive or dead) that is gone and not erased, by
  * modseq: STORE_OK or the trouble. Of a dead one its last messages too, as if

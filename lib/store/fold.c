@@ -352,12 +352,9 @@ static int apply_expunge(struct folder *f, const struct record_expunge *r)
 		to += start - from;
 		from = end;
 		for (size_t at = start; at < end; at++) {
-			struct segment *segment = segment_of(f, at);
 			struct vanished v = {
 			    f->messages[at].uid, r->modseq, r->time};
 
-			if (segment != NULL)
-				segment->thinned = true;
 			folder_vanish(f, &v);
 			push_gone(f, at, r);
 		}

@@ -22,25 +22,14 @@ struct vanished {
 	int64_t time;
 };
 
-/* A message that is gone, as it was. Its bytes stay until its modseq is at or
- * below state.erased. On disk 168 octets: M and D, the place, modseq, time. */
-struct expunged {
-	struct message m;
-	struct message_place place;
-	uint64_t modseq; /* of the expunge */
-	int64_t time;    /* likewise */
-};
-#define EXPUNGED_OCTETS 168
-
 /* Up to SEGMENT_ROWS consecutive messages as the snapshot has them. */
 struct segment {
-	uint32_t count;       /* of rows that are left */
-	uint32_t rows;        /* of D and I */
+	uint32_t count;       /* of rows in the snapshot's M */
+	uint32_t rows;        /* of D, I, C and K: more when there is an R */
 	uint64_t last_modseq; /* of U and V: of the last row */
 	struct column columns[COLUMNS];
 	struct message_place *places; /* column I, or NULL: not read yet */
 	bool flagged;                 /* M differs from the snapshot's */
-	bool thinned;                 /* rows are gone */
 };
 
 /* An expunged message whose place may not have been read yet. */
@@ -83,7 +72,7 @@ struct state {
 	struct engine_pos pos;
 	uint64_t incarnation;
 	uint64_t time_us; /* the latest of all frames so far */
-	bool virtual; /* nothing on disk: the default mailboxes only */
+	bool virtual;     /* nothing on disk: the default mailboxes only */
 	uint32_t next_mailbox, last_uidvalidity;
 	struct box_usage usage;
 	struct folder **folders; /* by name */

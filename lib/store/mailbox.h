@@ -60,6 +60,11 @@ void store_close(struct store **s);
  * kept a week longer. Without it 5 days. Every process that changes boxes says
  * the same. */
 void store_set_queue_lifetime(struct store *s, int64_t ms);
+/* For how long expunged mail can be brought back, which decides what snapshots
+ * are kept. Without it a week. Every process that changes boxes says the
+ * same. */
+#define UNDELETE_DEFAULT (7 * 86400)
+void store_set_undelete(struct store *s, int64_t seconds);
 /* About the last result that was not STORE_OK: a phrase. */
 const char *store_why(const struct box *b);
 const char *store_result_name(enum store_result r);

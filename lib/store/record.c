@@ -72,6 +72,46 @@ void place_decode(const unsigned char *p, struct message_place *out)
 	out->stored = get_u64(p + 104);
 }
 
+void message_encode(
+    const struct message *in, unsigned char *m, unsigned char *d)
+{
+	put_u32(m, in->uid);
+	put_u32(m + 4, in->flags);
+	put_u64(m + 8, in->keywords);
+	put_u64(m + 16, in->modseq);
+	put_u64(d, in->size);
+	put_u64(d + 8, (uint64_t)in->internal_date);
+}
+
+void message_decode(
+    const unsigned char *m, const unsigned char *d, struct message *out)
+{
+	out->uid = get_u32(m);
+	out->flags = get_u32(m + 4);
+	out->keywords = get_u64(m + 8);
+	out->modseq = get_u64(m + 16);
+	out->size = get_u64(d);
+	out->internal_date = (int64_t)get_u64(d + 8);
+}
+
+void expunged_encode(const struct expunged *in, unsigned char *p)
+{
+	message_encode(&in->m, p, p + M_OCTETS);
+	p += M_OCTETS + D_OCTETS;
+	place_encode(&in->place, p);
+	put_u64(p + PLACE_OCTETS, in->modseq);
+	put_u64(p + PLACE_OCTETS + 8, (uint64_t)in->time);
+}
+
+void expunged_decode(const unsigned char *p, struct expunged *out)
+{
+	message_decode(p, p + M_OCTETS, &out->m);
+	p += M_OCTETS + D_OCTETS;
+	place_decode(p, &out->place);
+	out->modseq = get_u64(p + PLACE_OCTETS);
+	out->time = (int64_t)get_u64(p + PLACE_OCTETS + 8);
+}
+
 static void put_message(struct buf *out, const struct record_message *r)
 {
 	char *place;
@@ -145,6 +185,7 @@ static void put_segment(struct buf *out, const struct record_segment *r)
 		there += r->columns[i].snapshot != 0;
 	add_u32(out, r->mailbox);
 	add_u32(out, r->count);
+	add_u64(out, r->modseq);
 	add_u32(out, there);
 	add_u32(out, 0);
 	for (uint32_t i = 0; i < COLUMNS; i++) {
@@ -424,6 +465,7 @@ static void take_segment(struct cursor *c, struct record_segment *r)
 
 	r->mailbox = take_u32(c);
 	r->count = take_u32(c);
+	r->modseq = take_u64(c);
 	there = take_u32(c);
 	take_u32(c);
 	for (uint32_t i = 0; i < there && !c->bad; i++) {

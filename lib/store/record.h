@@ -33,7 +33,7 @@ enum record_type {
 	RECORD_HORIZON,  /* what was expunged before cannot come back */
 	RECORD_ERASED,   /* and its bytes are gone */
 	RECORD_RESTATE,  /* forget everything: what follows says all */
-	RECORD_UIDNEXT,  /* of a mailbox that is restated, behind its messages */
+	RECORD_UIDNEXT, /* of a mailbox that is restated, behind its messages */
 	/* in snapshots, besides SUBSCRIBE, KEYWORD */
 	RECORD_BOX = 64,
 	RECORD_SUMMARY, /* of a mailbox */
@@ -62,6 +62,16 @@ struct message_place {
 #define PLACE_OCTETS 112
 #define PLACE_BLOB   1u
 #define PLACE_ZSTD   2u /* compressed (body_zstd.h) */
+
+/* A message that is gone, as it was. Its bytes stay until its modseq is at or
+ * below state.erased. On disk 168 octets: M and D, the place, modseq, time. */
+struct expunged {
+	struct message m;
+	struct message_place place;
+	uint64_t modseq; /* of the expunge */
+	int64_t time;    /* likewise */
+};
+#define EXPUNGED_OCTETS 168
 
 struct record_mailbox {
 	uint32_t id, uidvalidity, use, options;
@@ -185,6 +195,7 @@ enum column_kind {
 struct record_segment {
 	uint32_t mailbox; /* 0: of the box (X) */
 	uint32_t count;   /* of rows */
+	uint64_t modseq;  /* U, V: of the last row */
 	struct column columns[COLUMNS];
 	int64_t newest; /* X: the latest time in it */
 };
@@ -227,5 +238,16 @@ uint32_t ranges_put(struct buf *out, const uint32_t *uids, size_t count);
 
 void place_encode(const struct message_place *in, unsigned char *p);
 void place_decode(const unsigned char *p, struct message_place *out);
+
+/* Rows of columns M and D. */
+#define M_OCTETS 24u
+#define D_OCTETS 16u
+void message_encode(
+    const struct message *in, unsigned char *m, unsigned char *d);
+void message_decode(
+    const unsigned char *m, const unsigned char *d, struct message *out);
+/* A row of column U. */
+void expunged_encode(const struct expunged *in, unsigned char *p);
+void expunged_decode(const unsigned char *p, struct expunged *out);
 
 #endif

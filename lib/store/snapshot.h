@@ -27,6 +27,11 @@ struct snapshot_writer {
 	bool clean;
 };
 
+#define V_OCTETS 24u /* a row of column V */
+
+/* A mailbox, alive or dead, with its messages and what is gone of them. */
+enum store_result snapshot_put_folder(
+    struct snapshot_writer *w, struct folder *f);
 /* Adds a record to the summary. */
 void snapshot_put(struct snapshot_writer *w, const struct record *r);
 /* Declares what was appended to w->data since `start` as a column. */

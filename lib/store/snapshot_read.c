@@ -8,14 +8,12 @@
 
 #include "core/checksum.h"
 #include "core/memory.h"
-#include "store/box.h"
 #include "store/le.h"
+#include "store/snapshot.h"
 
 #define TRIES       4 /* older snapshots before the log is folded */
 #define SUMMARY_MAX ((size_t)256 << 20)
-#define M_OCTETS    24u
-#define D_OCTETS    16u
-#define V_OCTETS    24u
+#define R_OCTETS    4u
 
 static const char magic[8] = "PHSNAP01";
 
@@ -101,8 +99,15 @@ enum store_result snapshot_summary(struct box *b, uint64_t number,
 
 static int take_mailbox(struct state *s, const struct record_summary *r)
 {
-	struct folder *f = folder_new(s, r->id, r->name, &s->why);
+	struct folder *f;
 
+	if (!(r->options & MAILBOX_DEAD))
+		f = folder_new(s, r->id, r->name, &s->why);
+	else if (r->dead_modseq != 0)
+		f = folder_new_dead(
+		    s, r->id, r->name, r->dead_modseq, r->dead_time, &s->why);
+	else
+		return -1;
 	if (f == NULL)
 		return -1;
 	f->info.uidvalidity = r->uidvalidity;
@@ -125,8 +130,18 @@ static void add_segment(
 
 	*segments = mem_resize(*segments, *count + 1, sizeof(**segments));
 	added = &(*segments)[(*count)++];
-	*added = (struct segment){.count = r->count};
+	*added = (struct segment){
+	    .count = r->count, .rows = r->count, .last_modseq = r->modseq};
 	memcpy(added->columns, r->columns, sizeof(added->columns));
+	if (r->columns[COLUMN_R].snapshot != 0)
+		added->rows = r->columns[COLUMN_I].length / PLACE_OCTETS;
+}
+
+static struct folder *alive_or_dead(const struct state *s, uint32_t id)
+{
+	struct folder *f = state_folder(s, id);
+
+	return f != NULL ? f : state_dead(s, id);
 }
 
 static int take_segment(struct state *s, const struct record_segment *r)
@@ -137,8 +152,9 @@ static int take_segment(struct state *s, const struct record_segment *r)
 		return deliveries_take(&s->deliveries, r);
 	if (r->count == 0 || r->count > SEGMENT_ROWS)
 		return -1;
-	f = state_folder(s, r->mailbox);
-	if (f == NULL)
+	f = alive_or_dead(s, r->mailbox);
+	if (f == NULL ||
+	    r->columns[COLUMN_I].length / PLACE_OCTETS > SEGMENT_ROWS)
 		return -1;
 	f->loaded = false;
 	/* Rows are addressed in 18 + 13 bits. */
@@ -158,13 +174,15 @@ static int take_record(struct state *s, const struct record *r)
 		s->last_uidvalidity = r->box.last_uidvalidity;
 		s->usage.octets = r->box.octets;
 		s->usage.messages = r->box.messages;
+		s->horizon = r->box.horizon;
+		s->erased = r->box.erased;
 		s->gone_last = r->box.gone_last;
 		s->gone_since = r->box.gone_since;
 		return 0;
 	case RECORD_SUMMARY:
 		return take_mailbox(s, &r->summary);
 	case RECORD_KEYWORD:
-		f = state_folder(s, r->keyword.mailbox);
+		f = alive_or_dead(s, r->keyword.mailbox);
 		return f == NULL
 		    ? -1
 		    : folder_keyword(f, r->keyword.index, r->keyword.name);
@@ -234,15 +252,12 @@ enum store_result snapshot_load(struct box *b)
 
 /* ---- columns ---- */
 
-/* Reads a column of rows, checked; malloc'ed. */
-static enum store_result column_read(struct box *b, const struct column *c,
-    uint32_t rows, uint32_t octets, unsigned char **out)
+enum store_result column_get(
+    struct box *b, const struct column *c, unsigned char **out, size_t *len)
 {
 	unsigned char *p;
 	enum engine_status s;
 
-	if (c->snapshot == 0 || c->length != rows * octets)
-		return box_fail(b, STORE_CORRUPT, "a snapshot's column");
 	p = mem_resize(NULL, c->length + 1u, 1);
 	s = engine_snapshot_get(
 	    b->engine, c->snapshot, c->offset, p, c->length);
@@ -256,38 +271,47 @@ static enum store_result column_read(struct box *b, const struct column *c,
 		    b, STORE_CORRUPT, "a snapshot's column: checksum");
 	}
 	*out = p;
+	*len = c->length;
 	return STORE_OK;
 }
 
-static void row_decode(
-    const unsigned char *m, const unsigned char *d, struct message *out)
+/* Reads a column of rows, checked; malloc'ed. */
+static enum store_result column_read(struct box *b, const struct column *c,
+    uint32_t rows, uint32_t octets, unsigned char **out)
 {
-	out->uid = get_u32(m);
-	out->flags = get_u32(m + 4);
-	out->keywords = get_u64(m + 8);
-	out->modseq = get_u64(m + 16);
-	out->size = get_u64(d);
-	out->internal_date = (int64_t)get_u64(d + 8);
+	size_t len;
+
+	if (c->snapshot == 0 || c->length != rows * octets)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's column");
+	return column_get(b, c, out, &len);
 }
 
-static enum store_result load_rows(struct folder *f, size_t number,
-    const unsigned char *m, const unsigned char *d)
+/* numbers: column R, or NULL when all rows of D are left. */
+static int load_rows(struct folder *f, size_t number, const unsigned char *m,
+    const unsigned char *d, const unsigned char *numbers)
 {
+	const struct segment *s = &f->segments[number];
 	uint32_t where = (uint32_t)(number * SEGMENT_ROWS);
-	uint32_t before = f->count > 0 ? f->messages[f->count - 1].uid : 0;
+	uint32_t uid = f->count > 0 ? f->messages[f->count - 1].uid : 0;
+	uint32_t least = 0; /* the next row number */
 
-	for (uint32_t i = 0; i < f->segments[number].count; i++) {
-		struct message row;
+	for (uint32_t i = 0; i < s->count; i++) {
+		uint32_t row = numbers == NULL
+		    ? i
+		    : get_u32(numbers + (size_t)i * R_OCTETS);
+		struct message message;
 
-		row_decode(m, d, &row);
-		if (row.uid <= before)
-			return STORE_CORRUPT;
-		before = row.uid;
-		folder_push(f, &row, where + i);
-		m += M_OCTETS;
-		d += D_OCTETS;
+		if (row < least || row >= s->rows)
+			return -1;
+		least = row + 1;
+		message_decode(m + (size_t)i * M_OCTETS,
+		    d + (size_t)row * D_OCTETS, &message);
+		if (message.uid <= uid)
+			return -1;
+		uid = message.uid;
+		folder_push(f, &message, where + row);
 	}
-	return STORE_OK;
+	return 0;
 }
 
 static enum store_result load_vanished(
@@ -314,7 +338,7 @@ static enum store_result load_segment(
     struct box *b, struct folder *f, size_t number)
 {
 	const struct segment *s = &f->segments[number];
-	unsigned char *m = NULL, *d = NULL;
+	unsigned char *m = NULL, *d = NULL, *numbers = NULL;
 	enum store_result r;
 
 	if (s->columns[COLUMN_V].snapshot != 0)
@@ -324,11 +348,15 @@ static enum store_result load_segment(
 	r = column_read(b, &s->columns[COLUMN_M], s->count, M_OCTETS, &m);
 	if (r == STORE_OK)
 		r = column_read(
-		    b, &s->columns[COLUMN_D], s->count, D_OCTETS, &d);
-	if (r == STORE_OK)
-		r = load_rows(f, number, m, d);
+		    b, &s->columns[COLUMN_D], s->rows, D_OCTETS, &d);
+	if (r == STORE_OK && s->columns[COLUMN_R].snapshot != 0)
+		r = column_read(
+		    b, &s->columns[COLUMN_R], s->count, R_OCTETS, &numbers);
+	if (r == STORE_OK && load_rows(f, number, m, d, numbers) < 0)
+		r = box_fail(b, STORE_CORRUPT, "a snapshot's rows");
 	free(m);
 	free(d);
+	free(numbers);
 	return r;
 }
 
@@ -366,7 +394,7 @@ enum store_result folder_load(struct box *b, struct folder *f)
 	return STORE_OK;
 }
 
-static const struct message_place *place_at(
+const struct message_place *folder_place_at(
     struct box *b, struct folder *f, uint32_t where)
 {
 	struct segment *s;
@@ -376,11 +404,11 @@ static const struct message_place *place_at(
 		return &f->fresh[where & ~WHERE_FRESH];
 	s = &f->segments[where / SEGMENT_ROWS];
 	if (s->places == NULL) {
-		if (column_read(b, &s->columns[COLUMN_I], s->count,
-			PLACE_OCTETS, &p) != STORE_OK)
+		if (column_read(b, &s->columns[COLUMN_I], s->rows, PLACE_OCTETS,
+			&p) != STORE_OK)
 			return NULL;
-		s->places = mem_array(s->count, sizeof(*s->places));
-		for (uint32_t i = 0; i < s->count; i++)
+		s->places = mem_array(s->rows, sizeof(*s->places));
+		for (uint32_t i = 0; i < s->rows; i++)
 			place_decode(
 			    p + (size_t)i * PLACE_OCTETS, &s->places[i]);
 		free(p);
@@ -391,7 +419,7 @@ static const struct message_place *place_at(
 const struct message_place *folder_place(
     struct box *b, struct folder *f, size_t at)
 {
-	return place_at(b, f, f->where[at]);
+	return folder_place_at(b, f, f->where[at]);
 }
 
 /* ---- what is gone ---- */
@@ -400,15 +428,6 @@ struct visitor {
 	void (*visit)(void *arg, const struct expunged *e);
 	void *arg;
 };
-
-static void expunged_decode(const unsigned char *p, struct expunged *e)
-{
-	row_decode(p, p + M_OCTETS, &e->m);
-	place_decode(p + M_OCTETS + D_OCTETS, &e->place);
-	p += M_OCTETS + D_OCTETS + PLACE_OCTETS;
-	e->modseq = get_u64(p);
-	e->time = (int64_t)get_u64(p + 8);
-}
 
 static enum store_result visit_segment(
     struct box *b, const struct segment *s, const struct visitor *v)
@@ -433,7 +452,7 @@ static enum store_result visit_segment(
 static enum store_result visit_one(struct box *b, struct folder *f,
     const struct gone *gone, const struct visitor *v)
 {
-	const struct message_place *place = place_at(b, f, gone->where);
+	const struct message_place *place = folder_place_at(b, f, gone->where);
 	struct expunged e = {
 	    .m = gone->m, .modseq = gone->modseq, .time = gone->time};
 

@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Snapshots: fold(snapshot + later frames) = fold(all frames), also for what
+ * is gone; what is written anew and what is pointed at; damage; which files
+ * are kept.
+ */
+#include "store/testing.h"
+
+#include "store/le.h"
+#include "store/snapshot.h"
+
+/* Nothing here has to outlive the machine. */
+static int no_sync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+static int setup_fast(void **state)
+{
+	int result = setup(state);
+
+	test_io.fsync = test_io.fdatasync = no_sync;
+	return result;
+}
+
+#define F(name) cmocka_unit_test_setup_teardown(name, setup_fast, teardown)
+
+/* ---- the state as text ---- */
+
+static void dump_expunged(void *arg, const struct expunged *e)
+{
+	struct buf *out = arg;
+	unsigned char p[EXPUNGED_OCTETS];
+
+	expunged_encode(e, p);
+	buf_add_text(out, "gone");
+	for (size_t i = 0; i < sizeof(p); i++)
+		buf_printf(out, "%02x", p[i]);
+	buf_add_text(out, "\n");
+}
+
+static void dump_messages(struct box *b, struct folder *f, struct buf *out)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct message_place *place = folder_place(b, f, i);
+		struct expunged e = {.m = f->messages[i]};
+
+		assert_non_null(place);
+		e.place = *place;
+		dump_expunged(out, &e);
+	}
+	for (size_t i = 0; i < f->vanished_count; i++)
+		if (f->vanished[i].modseq > f->vanish_floor)
+			buf_printf(out, "vanished %u %llu\n",
+			    f->vanished[i].uid,
+			    (unsigned long long)f->vanished[i].modseq);
+}
+
+static void dump_folder(struct box *b, struct folder *f, struct buf *out)
+{
+	const struct mailbox_info *i = &f->info;
+
+	buf_printf(out, "%u %.*s %u %u %llu: %llu %llu %llu %llu dead %llu\n",
+	    i->id, STR_FMT(i->name), i->uidvalidity, i->uidnext,
+	    (unsigned long long)i->highest_modseq,
+	    (unsigned long long)i->messages, (unsigned long long)i->unseen,
+	    (unsigned long long)i->deleted, (unsigned long long)i->octets,
+	    (unsigned long long)f->dead_modseq);
+	for (size_t k = 0; k < i->keyword_count; k++)
+		buf_printf(out, "keyword %.*s\n", STR_FMT(i->keywords[k]));
+	assert_int_equal(folder_load(b, f), STORE_OK);
+	dump_messages(b, f, out);
+	assert_int_equal(
+	    folder_each_expunged(b, f, dump_expunged, out), STORE_OK);
+}
+
+static void dump(struct box *b, struct buf *out)
+{
+	const struct state *s = &b->state;
+
+	buf_printf(out, "%u %u %llu %llu horizon %llu erased %llu %llu %lld\n",
+	    s->next_mailbox, s->last_uidvalidity,
+	    (unsigned long long)s->usage.octets,
+	    (unsigned long long)s->usage.messages,
+	    (unsigned long long)s->horizon, (unsigned long long)s->erased,
+	    (unsigned long long)s->gone_last, (long long)s->gone_since);
+	for (size_t i = 0; i < s->folder_count; i++)
+		dump_folder(b, s->folders[i], out);
+	for (size_t i = 0; i < s->dead_count; i++)
+		dump_folder(b, s->dead[i], out);
+}
+
+/* What the newest snapshot and the frames behind it say is what all frames
+ * say. */
+static void assert_same_as_log(void)
+{
+	struct buf with = buf_new(1 << 26), without = buf_new(1 << 26);
+	struct box *b;
+
+	assert_int_equal(open_box(&b), STORE_OK);
+	dump(b, &with);
+	assert_int_equal(box_reload(b, true), STORE_OK);
+	assert_int_equal(b->state.base, 0);
+	dump(b, &without);
+	assert_false(with.overflow);
+	assert_string_equal(buf_text(&with), buf_text(&without));
+	box_close(&b);
+	buf_free(&with);
+	buf_free(&without);
+}
+
+/* ---- doing things ---- */
+
+static struct box *opened(void)
+{
+	struct box *b;
+
+	assert_int_equal(open_box(&b), STORE_OK);
+	return b;
+}
+
+static void fill(struct box *b, unsigned from, unsigned to)
+{
+	char id[16];
+
+	for (unsigned i = from; i <= to; i++) {
+		snprintf(id, sizeof(id), "%u", i);
+		assert_int_equal(deliver_id(b, id), STORE_OK);
+	}
+}
+
+static void expunge(struct box *b, uint32_t mailbox, uint32_t uid)
+{
+	struct uid_set set = {&uid, 1};
+
+	assert_int_equal(box_remove(b, mailbox, set), STORE_OK);
+}
+
+static void flag(struct box *b, uint32_t uid)
+{
+	struct uid_set set = {&uid, 1};
+
+	assert_int_equal(box_store(b, 1, set, FLAGS_ADD, FLAG_FLAGGED, NULL, 0,
+			     0, NULL, NULL, NULL),
+	    STORE_OK);
+}
+
+static enum store_result decide_record(struct change *c)
+{
+	change_put(c, c->arg);
+	return STORE_OK;
+}
+
+/* A frame of one record. */
+static void put_record(struct box *b, struct record r)
+{
+	struct change c = {.decide = decide_record, .arg = &r};
+
+	assert_int_equal(box_change(b, &c), STORE_OK);
+}
+
+static void horizon(struct box *b, uint64_t modseq)
+{
+	struct record r = {.type = RECORD_HORIZON};
+
+	r.horizon.modseq = modseq;
+	put_record(b, r);
+	r.type = RECORD_ERASED;
+	put_record(b, r);
+}
+
+static void take(struct box *b, bool clean)
+{
+	assert_int_equal(snapshot_take(b, clean), STORE_OK);
+}
+
+static void count_expunged(void *arg, const struct expunged *e)
+{
+	(void)e;
+	++*(unsigned *)arg;
+}
+
+static unsigned expunged_of(struct box *b, struct folder *f)
+{
+	unsigned count = 0;
+
+	assert_int_equal(
+	    folder_each_expunged(b, f, count_expunged, &count), STORE_OK);
+	return count;
+}
+
+/* ---- what is gone ---- */
+
+static void gone_messages_are_remembered_until_erased(void **state)
+{
+	struct box *b = opened();
+	uint64_t modseq;
+
+	(void)state;
+	fill(b, 1, 10);
+	expunge(b, 1, 3);
+	modseq = b->state.pos.modseq;
+	expunge(b, 1, 7);
+	assert_int_equal(expunged_of(b, state_folder(&b->state, 1)), 2);
+	assert_same_as_log();
+	take(b, false);
+	assert_int_equal(expunged_of(b, state_folder(&b->state, 1)), 2);
+	expunge(b, 1, 8);
+	assert_int_equal(expunged_of(b, state_folder(&b->state, 1)), 3);
+	assert_same_as_log();
+	take(b, false);
+	horizon(b, modseq);
+	assert_int_equal(expunged_of(b, state_folder(&b->state, 1)), 2);
+	assert_same_as_log();
+	take(b, false);
+	assert_same_as_log();
+	horizon(b, b->state.pos.modseq);
+	assert_int_equal(expunged_of(b, state_folder(&b->state, 1)), 0);
+	take(b, false);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+static void a_deleted_mailbox_stays_dead(void **state)
+{
+	struct box *b = opened();
+	struct uid_set all;
+	uint32_t uids[] = {1, 2, 3}, id, uidvalidity;
+
+	(void)state;
+	fill(b, 1, 3);
+	assert_int_equal(box_create(b, STR("a"), USE_NONE), STORE_OK);
+	all = (struct uid_set){uids, 3};
+	assert_int_equal(
+	    box_copy(b, 1, all, STR("a"), true, NULL, NULL, NULL, &uidvalidity),
+	    STORE_OK);
+	id = box_find(b, STR("a"))->id;
+	expunge(b, id, 1);
+	take(b, false);
+	assert_int_equal(box_delete(b, STR("a")), STORE_OK);
+	assert_null(box_find(b, STR("a")));
+	assert_null(box_find_id(b, id));
+	assert_int_equal(b->state.dead_count, 1);
+	assert_int_equal(b->state.dead[0]->info.messages, 2);
+	assert_int_equal(expunged_of(b, b->state.dead[0]), 3);
+	assert_int_equal(box_usage(b).messages, 0);
+	/* The name is free. */
+	assert_int_equal(box_create(b, STR("a"), USE_NONE), STORE_OK);
+	assert_same_as_log();
+	take(b, false);
+	assert_same_as_log();
+	assert_int_equal(expunged_of(b, b->state.dead[0]), 3);
+	/* One without messages leaves nothing. */
+	assert_int_equal(box_delete(b, STR("a")), STORE_OK);
+	assert_int_equal(b->state.dead_count, 1);
+	horizon(b, b->state.pos.modseq);
+	assert_int_equal(b->state.dead_count, 0);
+	take(b, false);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+static void too_many_dead_mailboxes_are_refused(void **state)
+{
+	struct box *b = opened();
+
+	(void)state;
+	fill(b, 1, 1);
+	assert_int_equal(box_create(b, STR("a"), USE_NONE), STORE_OK);
+	assert_int_equal(box_create(b, STR("b"), USE_NONE), STORE_OK);
+	b->state.dead_count = MAILBOXES_MAX;
+	/* It has nothing that could be undeleted. */
+	assert_int_equal(box_delete(b, STR("a")), STORE_OK);
+	state_folder_named(&b->state, STR("b"))->info.messages = 1;
+	assert_int_equal(box_delete(b, STR("b")), STORE_LIMIT);
+	b->state.dead_count = 0;
+	box_close(&b);
+}
+
+static enum store_result decide_restate(struct change *c)
+{
+	const struct state *s = &c->b->state;
+	struct record r = {.type = RECORD_RESTATE};
+
+	r.restate = (struct record_restate){20, 4000000000u, 5, 3};
+	change_put(c, &r);
+	r = (struct record){.type = RECORD_MAILBOX};
+	r.mailbox = (struct record_mailbox){1,
+	    state_folder(s, 1)->info.uidvalidity, USE_NONE, 0, 1, STR("INBOX")};
+	change_put(c, &r);
+	return STORE_OK;
+}
+
+static void a_restated_box_forgets_all(void **state)
+{
+	struct box *b = opened();
+	struct change c = {.decide = decide_restate};
+	struct view *v;
+
+	(void)state;
+	fill(b, 1, 10);
+	expunge(b, 1, 4);
+	take(b, false);
+	fill(b, 11, 12);
+	assert_int_equal(view_open(b, 1, &v), STORE_OK);
+	assert_int_equal(view_count(v), 11);
+	assert_int_equal(box_change(b, &c), STORE_OK);
+	assert_int_equal(b->state.folder_count, 1);
+	assert_int_equal(box_usage(b).messages, 0);
+	assert_int_equal(b->state.next_mailbox, 20);
+	assert_int_equal(b->state.horizon, 5);
+	assert_int_equal(b->state.erased, 3);
+	/* Its uidvalidity is the same here: the view sees all go. */
+	assert_int_equal(view_sync(v, true, NULL), STORE_OK);
+	assert_int_equal(view_count(v), 0);
+	view_close(&v);
+	/* Nor is a delivery id remembered. */
+	fill(b, 12, 13);
+	assert_same_as_log();
+	take(b, false);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+/* ---- segments ---- */
+
+/* The octets of snapshot `number` that are columns of its own. */
+struct written {
+	uint64_t columns[COLUMNS], all;
+	unsigned segments; /* of messages in its summary */
+};
+
+static struct written written(struct box *b, uint64_t number)
+{
+	struct written out = {0};
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+	struct str rest;
+
+	assert_int_equal(snapshot_summary(b, number, &h, &summary), STORE_OK);
+	rest = buf_str(&summary);
+	out.all = h.summary_offset + h.summary_len;
+	while (record_next(&rest, &r, NULL) == 1) {
+		if (r.type != RECORD_SEGMENT)
+			continue;
+		out.segments += r.segment.columns[COLUMN_M].snapshot != 0;
+		for (size_t i = 0; i < COLUMNS; i++)
+			if (r.segment.columns[i].snapshot == number)
+				out.columns[i] += r.segment.columns[i].length;
+	}
+	buf_free(&summary);
+	return out;
+}
+
+static uint64_t newest(struct box *b)
+{
+	return b->state.snapshot.number;
+}
+
+static void a_thinned_segment_keeps_its_columns(void **state)
+{
+	struct box *b;
+	struct written w;
+
+	(void)state;
+	store->segment_rows = 64;
+	b = opened();
+	fill(b, 1, 64);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_M], 64 * M_OCTETS);
+	assert_int_equal(w.columns[COLUMN_I], 64 * PLACE_OCTETS);
+	expunge(b, 1, 5);
+	expunge(b, 1, 60);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_M], 62 * M_OCTETS);
+	assert_int_equal(w.columns[COLUMN_R], 62 * 4);
+	assert_int_equal(w.columns[COLUMN_D], 0);
+	assert_int_equal(w.columns[COLUMN_I], 0);
+	assert_int_equal(w.columns[COLUMN_U], 2 * EXPUNGED_OCTETS);
+	assert_same_as_log();
+	/* A flag costs M, another expunge R too. */
+	flag(b, 6);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_M], 62 * M_OCTETS);
+	assert_int_equal(w.columns[COLUMN_R], 0);
+	assert_int_equal(w.columns[COLUMN_U], 0);
+	assert_same_as_log();
+	for (uint32_t uid = 10; uid < 40; uid++)
+		expunge(b, 1, uid);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_R], 32 * 4);
+	assert_int_equal(w.columns[COLUMN_I], 0);
+	assert_same_as_log();
+	/* Less than half is left. */
+	expunge(b, 1, 1);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_R], 0);
+	assert_int_equal(w.columns[COLUMN_I], 31 * PLACE_OCTETS);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+static void a_clean_snapshot_has_whole_segments(void **state)
+{
+	struct box *b;
+	struct written w;
+
+	(void)state;
+	store->segment_rows = 64;
+	b = opened();
+	fill(b, 1, 64);
+	take(b, false);
+	expunge(b, 1, 5);
+	take(b, false);
+	take(b, true); /* nothing was folded since: R stands in the snapshot */
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_M], 63 * M_OCTETS);
+	assert_int_equal(w.columns[COLUMN_I], 63 * PLACE_OCTETS);
+	assert_int_equal(w.columns[COLUMN_R], 0);
+	assert_same_as_log();
+	expunge(b, 1, 6);
+	take(b, true);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_I], 62 * PLACE_OCTETS);
+	assert_same_as_log();
+	/* Whole ones are kept. */
+	take(b, true);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_M] + w.columns[COLUMN_I], 0);
+	box_close(&b);
+}
+
+/* Each row is written a few times while a mailbox grows, and there are few
+ * segments. */
+static void small_segments_are_joined(void **state)
+{
+	uint64_t rows = 0;
+	struct box *b;
+
+	(void)state;
+	store->segment_rows = 256;
+	b = opened();
+	for (unsigned i = 0; i < 120; i++) {
+		struct written w;
+
+		fill(b, i * 8 + 1, i * 8 + 8);
+		take(b, false);
+		w = written(b, newest(b));
+		rows += w.columns[COLUMN_I] / PLACE_OCTETS;
+		assert_true(w.segments <= 2 + i * 8 / 128 + 6);
+	}
+	assert_true(rows >= 960);
+	assert_true(rows <= 4 * 960);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+/* V and U rows stay where they were written, too. */
+static void what_is_gone_is_written_a_few_times(void **state)
+{
+	uint64_t gone = 0, vanished = 0;
+	struct box *b;
+
+	(void)state;
+	store->segment_rows = 64;
+	b = opened();
+	fill(b, 1, 320);
+	take(b, false);
+	for (uint32_t i = 0; i < 75; i++) {
+		struct written w;
+
+		for (uint32_t k = 1; k <= 4; k++)
+			expunge(b, 1, i * 4 + k);
+		take(b, false);
+		w = written(b, newest(b));
+		gone += w.columns[COLUMN_U] / EXPUNGED_OCTETS;
+		vanished += w.columns[COLUMN_V] / V_OCTETS;
+	}
+	assert_true(gone >= 300 && gone <= 4 * 300);
+	assert_true(vanished >= 300 && vanished <= 4 * 300);
+	assert_int_equal(expunged_of(b, state_folder(&b->state, 1)), 300);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+/* ---- anything, in any order ---- */
+
+static uint64_t seed;
+
+static uint32_t below(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 20) % n;
+}
+
+/* Some uids of a mailbox. */
+static size_t choose(struct box *b, uint32_t mailbox, uint32_t uids[1000])
+{
+	struct folder *f;
+	size_t count = 0;
+	uint32_t one_of = 1 + below(30), from;
+
+	assert_int_equal(box_folder(b, mailbox, &f), STORE_OK);
+	from = f->count > 0 ? below((uint32_t)f->count) : 0;
+	for (size_t i = from; i < f->count && count < 1000; i++)
+		if (below(one_of) == 0 || one_of > 25)
+			uids[count++] = f->messages[i].uid;
+	return count;
+}
+
+static void random_delivery(struct box *b, uint32_t mailbox)
+{
+	static const struct str keyword = STR_INIT("$Junk");
+	struct deliver_item item = {.mailbox = box_find_id(b, mailbox)->name,
+	    .keywords = &keyword,
+	    .keyword_count = below(2)};
+	static unsigned number;
+	char id[32], text[100];
+
+	for (uint32_t i = 1 + below(40); i > 0; i--) {
+		struct store_body *body = store_body_new(b);
+		int len = snprintf(id, sizeof(id), "%u", number++);
+
+		len = snprintf(text, sizeof(text), "Subject: %s\r\n\r\n", id);
+		store_body_add(body, text, (size_t)len);
+		assert_int_equal(
+		    box_deliver(b, str_from(id), 0, body, 0, &item, 1),
+		    STORE_OK);
+		store_body_free(&body);
+	}
+}
+
+static void random_step(struct box *b)
+{
+	uint32_t mailbox = 1 + below(3), uids[1000], uidvalidity;
+	struct uid_set set = {uids, 0};
+	char name[16];
+
+	snprintf(name, sizeof(name), "x%u", below(4));
+	assert_int_equal(box_refresh(b), STORE_OK);
+	set.count = choose(b, mailbox, uids);
+	switch (below(9)) {
+	case 0:
+		assert_int_equal(box_store(b, mailbox, set, FLAGS_ADD,
+				     below(32), NULL, 0, 0, NULL, NULL, NULL),
+		    STORE_OK);
+		break;
+	case 1:
+	case 2:
+		assert_int_equal(box_remove(b, mailbox, set), STORE_OK);
+		break;
+	case 3:
+		box_create(b, str_from(name), USE_NONE);
+		box_copy(b, mailbox, set, str_from(name), below(2), NULL, NULL,
+		    NULL, &uidvalidity);
+		break;
+	case 4:
+		box_delete(b, str_from(name));
+		break;
+	case 5:
+		if (below(6) == 0 && b->state.pos.modseq > 10)
+			horizon(b, b->state.pos.modseq - below(10));
+		break;
+	default:
+		random_delivery(b, mailbox);
+		break;
+	}
+}
+
+static void random_changes_with_snapshots(unsigned steps)
+{
+	struct box *handles[2] = {opened(), opened()};
+
+	for (unsigned step = 0; step < steps; step++) {
+		struct box *b = handles[below(2)];
+
+		random_step(b);
+		if (below(4) == 0)
+			take(handles[below(2)], below(5) == 0);
+		if (below(10) == 0)
+			assert_same_as_log();
+	}
+	assert_same_as_log();
+	box_close(&handles[0]);
+	box_close(&handles[1]);
+}
+
+static void a_snapshot_and_frames_are_all_frames(void **state)
+{
+	unsigned rounds = getenv("TORTURE") != NULL ? 40 : 3;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		if (i > 0) {
+			teardown(state);
+			setup_fast(state);
+		}
+		seed = UINT64_C(0x9e3779b97f4a7c15) * (i + 1);
+		store->segment_rows = 4u << i % 4 * 2;
+		random_changes_with_snapshots(150);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    F(gone_messages_are_remembered_until_erased),
+	    F(a_deleted_mailbox_stays_dead),
+	    F(too_many_dead_mailboxes_are_refused),
+	    F(a_restated_box_forgets_all),
+	    F(a_thinned_segment_keeps_its_columns),
+	    F(a_clean_snapshot_has_whole_segments),
+	    F(small_segments_are_joined),
+	    F(what_is_gone_is_written_a_few_times),
+	    F(a_snapshot_and_frames_are_all_frames),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
