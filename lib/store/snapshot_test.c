@@ -492,16 +492,6 @@ static void what_is_gone_is_written_a_few_times(void **state)
 
 /* ---- anything, in any order ---- */
 
-static uint64_t seed;
-
-static uint32_t below(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 20) % n;
-}
-
 /* Some uids of a mailbox. */
 static size_t choose(struct box *b, uint32_t mailbox, uint32_t uids[1000])
 {
@@ -596,14 +586,14 @@ static void random_changes_with_snapshots(unsigned steps)
 
 static void a_snapshot_and_frames_are_all_frames(void **state)
 {
-	unsigned rounds = getenv("TORTURE") != NULL ? 40 : 3;
+	unsigned count = rounds(3, 40);
 
-	for (unsigned i = 0; i < rounds; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		if (i > 0) {
 			teardown(state);
 			setup_fast(state);
 		}
-		seed = UINT64_C(0x9e3779b97f4a7c15) * (i + 1);
+		begin_chance(UINT64_C(0x9e3779b97f4a7c15) * (i + 1));
 		store->segment_rows = 4u << i % 4 * 2;
 		random_changes_with_snapshots(150);
 	}
