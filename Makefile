@@ -9,6 +9,7 @@
 #   make fuzz       run every fuzz target for FUZZ_SECONDS
 #   make torture    the store's tests with other random seeds, for
 #                   TORTURE_SECONDS; what fails says the SEED that repeats it
+#   make bench-store  what accounts and deliveries cost, as they grow
 #   SAN=1           with any of these: AddressSanitizer and UBSan
 #
 # Objects stand in build/ (build-san/ with SAN=1), never beside the sources.
@@ -98,7 +99,7 @@ registry_of = $(if $(filter master posthouse master/% posthouse/% \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all run test check unit integration install lint fuzz fuzz-replay \
-        torture seeded memory clean setup FORCE
+        torture seeded memory bench-store clean setup FORCE
 
 all: $(BINARIES)
 
@@ -181,6 +182,10 @@ $(O)/memory/%: $(O)/lib/store/%.o $(O)/tests/engine_memory.o $(LIB)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $* (memory)";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+# How the store behaves at size; never part of a suite.
+$(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
+	$(if $(V),,@echo "  LINK  store_scale";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # For libFuzzer everything is compiled once more, by clang.
 FUZZ_CFLAGS = -std=c11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined
 build-fuzz/%.o: %.c
@@ -222,6 +227,11 @@ memory: $(MEMORY)
 TORTURE_SECONDS ?= 600
 torture: $(filter $(O)/lib/store/%,$(TESTS))
 	@sh tests/torture $(TORTURE_SECONDS) $(O)
+
+bench-store: $(O)/tests/bench/store_scale
+	@$< accounts 2000
+	@$< large 200000 200 nosync
+	@$< large 200000 1 nosync
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS)
