@@ -11,7 +11,7 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/sort_keys.h"
-#include "store/box.h"
+#include "store/body_zstd.h"
 #include "store/le.h"
 
 #define BLOB_PIECE  1048576u
@@ -39,6 +39,7 @@ void store_body_free(struct store_body **body)
 		engine_blob_drop(x->b->engine, x->id);
 	file_close(&x->fd);
 	buf_free(&x->bytes);
+	buf_free(&x->packed);
 	buf_free(&x->cache);
 	free(x);
 	*body = NULL;
@@ -189,25 +190,86 @@ static void parse(struct store_body *body, struct str message)
 	arena_free(&arena);
 }
 
-static enum store_result parse_blob(struct store_body *body)
+static bool worth_compressing(const struct store_body *body)
 {
-	char *all = malloc(body->len);
+	uint64_t from = body->b->store->compress_from;
 
+	return from != 0 && body->len >= from;
+}
+
+static bool compress(struct store_body *body, struct str message)
+{
+	if (!worth_compressing(body))
+		return false;
+	/* A chunk that does not shrink still needs its room. */
+	body->packed = buf_new(body->len + 2 * (size_t)ZSTD_CHUNK);
+	if (!body_compress(message, &body->packed))
+		return false;
+	body->place.kind |= PLACE_ZSTD;
+	body->place.crc = crc32c(0, body->packed.p, body->packed.len);
+	return true;
+}
+
+/* A blob that got so small belongs into the generation; else the compressed
+ * one takes its place. */
+static enum store_result replace_blob(struct store_body *body)
+{
+	struct box *b = body->b;
+	enum engine_status s;
+
+	engine_blob_drop(b->engine, body->id);
+	file_close(&body->fd);
+	if (body->packed.len <= INLINE_MAX)
+		return STORE_OK;
+	s = engine_blob_new(b->engine, body->id, &body->fd);
+	if (s == ENGINE_OK)
+		s = engine_blob_write(
+		    b->engine, body->fd, body->packed.p, body->packed.len, 0);
+	if (s == ENGINE_NO_SPACE)
+		body->no_space = true;
+	body->place.stored = body->packed.len;
+	buf_free(&body->packed);
+	return box_status(b, s);
+}
+
+static enum store_result ready_blob(struct store_body *body)
+{
+	enum store_result r = STORE_OK;
+	char *all;
+
+	if (body->bytes.len > 0 && flush(body) < 0)
+		return body->no_space ? STORE_NO_SPACE : STORE_ERROR;
+	all = malloc(body->len);
 	if (all == NULL)
 		return box_fail(body->b, STORE_ERROR, "out of memory");
 	if (file_pread_full(body->fd, all, body->len, 0) < 0) {
-		free(all);
-		return box_fail(body->b, STORE_ERROR, "reading a blob: %s",
+		r = box_fail(body->b, STORE_ERROR, "reading a blob: %s",
 		    strerror(errno));
+	} else {
+		body->place.stored = body->len;
+		parse(body, str_of(all, body->len));
+		if (compress(body, str_of(all, body->len)))
+			r = replace_blob(body);
 	}
-	parse(body, str_of(all, body->len));
 	free(all);
+	if (r != STORE_OK || body->fd < 0)
+		return r;
+	body->place.kind |= PLACE_BLOB;
+	body->place.a = get_u64(body->id);
+	body->place.b = get_u64(body->id + 8);
+	return box_status(body->b, engine_blob_sync(body->b->engine, body->fd));
+}
+
+static enum store_result ready_inline(struct store_body *body)
+{
+	parse(body, buf_str(&body->bytes));
+	compress(body, buf_str(&body->bytes));
 	return STORE_OK;
 }
 
 enum store_result body_ready(struct store_body *body)
 {
-	enum store_result r = STORE_OK;
+	enum store_result r;
 	struct id unique;
 
 	if (body->failed)
@@ -217,20 +279,10 @@ enum store_result body_ready(struct store_body *body)
 	body->place = (struct message_place){.crc = body->crc};
 	unique = id_new();
 	body->place.email_id = hash64(0, unique.text, ID_LEN);
-	if (body->fd >= 0) {
-		if (body->bytes.len > 0 && flush(body) < 0)
-			return body->no_space ? STORE_NO_SPACE : STORE_ERROR;
-		r = box_status(
-		    body->b, engine_blob_sync(body->b->engine, body->fd));
-		if (r == STORE_OK)
-			r = parse_blob(body);
-		body->place.kind = PLACE_BLOB;
-		body->place.a = get_u64(body->id);
-		body->place.b = get_u64(body->id + 8);
-	} else {
-		parse(body, buf_str(&body->bytes));
-	}
+	r = body->fd >= 0 ? ready_blob(body) : ready_inline(body);
+	/* A blob may be half replaced: not a second time. */
 	body->ready = r == STORE_OK;
+	body->failed = !body->ready;
 	return r;
 }
 
@@ -243,10 +295,13 @@ enum store_result body_place(struct store_body *body, struct change *c)
 		return box_fail(c->b, STORE_ERROR,
 		    "too slow: the message's file is not there any more");
 	if (body->fd < 0) {
+		const struct buf *octets = p->kind & PLACE_ZSTD ? &body->packed
+								: &body->bytes;
+
 		p->a = c->generation;
-		p->b = change_body(c, body->bytes.p, body->bytes.len);
+		p->b = change_body(c, octets->p, octets->len);
+		p->stored = octets->len;
 	}
-	p->stored = body->len;
 	p->cache_generation = c->generation;
 	p->cache_offset = change_body(c, body->cache.p, body->cache.len);
 	p->saved = clock_seconds();

@@ -44,6 +44,11 @@ void store_set_undelete(struct store *s, int64_t seconds)
 	s->undelete = seconds;
 }
 
+void store_set_compression(struct store *s, uint64_t octets)
+{
+	s->compress_from = octets;
+}
+
 struct engine *store_engine(struct store *s)
 {
 	return s->engine;
@@ -133,6 +138,7 @@ static enum store_result start(struct box *b)
 	enum store_result r;
 
 	state_clear(&b->state);
+	chunk_free(&b->chunk);
 	b->state.deliveries.oldest = clock_seconds() - b->store->delivery_kept;
 	b->frames_octets = b->told_octets = b->held_octets = 0;
 	r = b->without_snapshots ? STORE_OK : snapshot_load(b);
@@ -310,6 +316,7 @@ void box_close(struct box **b)
 		return;
 	state_clear(&(*b)->state);
 	engine_box_close(&(*b)->engine);
+	chunk_free(&(*b)->chunk);
 	buf_free(&(*b)->heads);
 	free((*b)->account);
 	free(*b);

@@ -30,7 +30,8 @@
 struct store {
 	struct engine *engine;
 	struct notify *notify;
-	uint32_t segment_rows; /* of new segments; tests lower it */
+	uint64_t compress_from; /* octets of a message, 0: never */
+	uint32_t segment_rows;  /* of new segments; tests lower it */
 	int64_t undelete; /* seconds that expunged mail can be brought back */
 	int64_t delivery_kept; /* seconds */
 };
@@ -65,6 +66,15 @@ struct change {
 	enum store_result refused;
 };
 
+/* The chunk that was read last; see body_zstd.h. */
+struct chunk {
+	struct engine_place place;
+	uint64_t number;
+	char *octets; /* NULL: none */
+	size_t len;
+};
+void chunk_free(struct chunk *c);
+
 struct box {
 	struct store *store;
 	struct engine_box *engine;
@@ -82,6 +92,7 @@ struct box {
 	uint64_t told_octets;
 	bool without_snapshots; /* one was bad: the log is folded instead */
 	unsigned views;
+	struct chunk chunk;
 	bool frozen; /* box_open_at: as it was, not to be changed */
 	uint64_t until_time, until_modseq; /* where folding stops; 0: nowhere */
 	char why[200];
@@ -97,6 +108,7 @@ struct store_body {
 	bool failed, no_space;
 	bool ready;                 /* synced (blob) and parsed */
 	bool kept;                  /* a frame names the blob */
+	struct buf packed;          /* compressed, empty: it is not */
 	struct buf cache;           /* ENVELOPE, BODYSTRUCTURE, BODY */
 	struct message_place place; /* lengths and hashes; places of the last
 	                             * frame that it went into */

@@ -56,6 +56,9 @@ struct view;
 struct store *store_open(
     const char *root, const char *notify_dir, const char **why);
 void store_close(struct store **s);
+/* Messages of so many octets and more are stored compressed where that saves
+ * something; 0 (the default): none. Those that are stored stay as they are. */
+void store_set_compression(struct store *s, uint64_t octets);
 /* How long a message may stay in the queue, in milliseconds: delivery ids are
  * kept a week longer. Without it 5 days. Every process that changes boxes says
  * the same. */

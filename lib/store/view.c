@@ -9,7 +9,7 @@
 
 #include "core/checksum.h"
 #include "core/memory.h"
-#include "store/box.h"
+#include "store/body_zstd.h"
 
 #define VERIFY_PIECE 262144u
 
@@ -265,7 +265,6 @@ enum store_result place_read(struct box *b, const struct message *m,
     const struct message_place *p, uint64_t offset, uint64_t len,
     struct buf *out)
 {
-	struct engine_place place = place_of_bytes(p, m);
 	enum store_result r;
 	char *room;
 
@@ -276,7 +275,7 @@ enum store_result place_read(struct box *b, const struct message *m,
 	room = buf_room(out, len);
 	if (room == NULL)
 		return box_fail(b, STORE_ERROR, "out of memory");
-	r = box_status(b, engine_get(b->engine, &place, offset, room, len));
+	r = message_read(b, p, m, offset, len, room, &b->chunk);
 	if (r == STORE_OK)
 		buf_added(out, len);
 	return r;
@@ -285,17 +284,22 @@ enum store_result place_read(struct box *b, const struct message *m,
 enum store_result place_verify(
     struct box *b, const struct message *m, const struct message_place *p)
 {
-	struct buf piece = buf_new(VERIFY_PIECE);
+	struct engine_place place = place_of_bytes(p, m);
+	char *piece = mem_resize(NULL, VERIFY_PIECE, 1);
 	enum store_result r = STORE_OK;
 	uint32_t crc = 0;
 
-	for (uint64_t at = 0; at < m->size && r == STORE_OK;
+	for (uint64_t at = 0; at < place.length && r == STORE_OK;
 	     at += VERIFY_PIECE) {
-		buf_clear(&piece);
-		r = place_read(b, m, p, at, VERIFY_PIECE, &piece);
-		crc = crc32c(crc, piece.p, piece.len);
+		size_t len = place.length - at < VERIFY_PIECE
+		    ? (size_t)(place.length - at)
+		    : VERIFY_PIECE;
+
+		r = box_status(
+		    b, engine_get(b->engine, &place, at, piece, len));
+		crc = crc32c(crc, piece, len);
 	}
-	buf_free(&piece);
+	free(piece);
 	if (r == STORE_OK && crc != p->crc)
 		r = box_fail(b, STORE_CORRUPT, "a body's checksum");
 	return r;
@@ -381,6 +385,8 @@ enum store_result view_file(
 
 	if (r != STORE_OK)
 		return r;
+	if (p->kind & PLACE_ZSTD)
+		return box_fail(v->b, STORE_ERROR, "it is compressed");
 	place = place_of_bytes(p, m);
 	return box_status(v->b, engine_file(v->b->engine, &place, fd, offset));
 }
