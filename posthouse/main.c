@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * posthouse: one command for the operator. Each row below is a command and a
- * file cmd_*.c; what they share stands in common.c.
+ * posthouse: one command for the operator. Each row of commands.c is a command
+ * and a file cmd_*.c; what they share stands in common.c.
  */
 #include "posthouse/posthouse.h"
 
@@ -12,37 +12,6 @@
 
 #include "core/log.h"
 #include "posthouse/commands.h"
-
-/* clang-format off */
-const struct command_row commands[] = {
-	{"init",    cmd_init,    "init DIR [--domain D] [--users N] "
-	 "[--password P] [--port-base B] [--host H] [--set NAME=VALUE]...",
-	 "make a complete private instance below DIR"},
-	{"start",   cmd_start,   "start [--foreground]", "start the suite"},
-	{"stop",    cmd_stop,    "stop", "let everybody finish, then stop"},
-	{"reload",  cmd_reload,  "reload",
-	 "check the configuration, then use it"},
-	{"status",  cmd_status,  "status [--security]",
-	 "what runs, and how busy it is"},
-	{"check",   cmd_check,   "check",
-	 "check configuration, tables, spool and permissions"},
-	{"conf",    cmd_conf,    "conf list|get NAME|set NAME=VALUE|"
-	 "explain NAME|diff|check", "parameters of main.cf"},
-	{"service", cmd_service, "service list|stop|start|restart|drain NAME",
-	 "one service alone"},
-	{"queue",   cmd_queue,   "queue list|show ID|hold|release|delete|flush "
-	 "[ID|--sender A|--recipient A|ALL]", "the messages that wait"},
-	{"user",    cmd_user,    "user list|add|delete|passwd|set|show ...",
-	 "mailboxes and passwords"},
-	{"domain",  cmd_domain,  "domain list|add|delete ...",
-	 "the domains that are ours"},
-	{"alias",   cmd_alias,   "alias list|add|delete ...",
-	 "addresses that lead to others"},
-	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS",
-	 "the way of one message, hop by hop"},
-	{NULL, NULL, NULL, NULL},
-};
-/* clang-format on */
 
 static int help(FILE *to)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The operator's command. main.c has the table of commands; each command is
+ * The operator's command. commands.c has the table of commands; each is
  * one file cmd_NAME.c with one function of this form. What is printed is for
  * people, or with --json one JSON document. Exit status: 0 done, 1 failed
  * (a message on stderr that says what to do), 2 wrong usage.
@@ -25,7 +25,7 @@ typedef int posthouse_command(struct posthouse *p, int argc, char **argv);
 
 posthouse_command cmd_init, cmd_start, cmd_stop, cmd_reload, cmd_status,
     cmd_check, cmd_conf, cmd_service, cmd_queue, cmd_user, cmd_domain,
-    cmd_alias, cmd_trace;
+    cmd_alias, cmd_store, cmd_trace;
 
 /* Reads main.cf once; prints its errors and returns -1 when there are any. */
 int posthouse_conf(struct posthouse *p);
