@@ -172,6 +172,10 @@ enum store_result change_create_one(struct change *c, struct str name,
 /* Removes messages (rising uids, all of them there). */
 void change_expunge(struct change *c, const struct folder *f,
     const uint32_t *uids, size_t count);
+/* Before the lock: reads where the messages of a set (NULL: all) of a mailbox
+ * are. Under it the older snapshot that says so may be gone, and nothing can
+ * be read anew. */
+void box_warm(struct box *b, uint32_t mailbox, const struct uid_set *set);
 /* Moves every message into a mailbox made in this frame, from uid 1 on. */
 enum store_result change_move_all(
     struct change *c, struct folder *from, uint32_t to);

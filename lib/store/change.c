@@ -28,6 +28,31 @@ static void warm(struct box *b, uint32_t mailbox)
 	box_folder(b, mailbox, &f);
 }
 
+static size_t *positions(
+    const struct folder *f, struct uid_set set, size_t *count);
+
+void box_warm(struct box *b, uint32_t mailbox, const struct uid_set *set)
+{
+	struct folder *f;
+
+	for (int attempt = 0; attempt < 3; attempt++) {
+		size_t *at, count;
+		bool all = true;
+
+		if (box_folder(b, mailbox, &f) != STORE_OK)
+			return;
+		at = set == NULL ? NULL : positions(f, *set, &count);
+		if (set == NULL)
+			count = f->count;
+		for (size_t i = 0; i < count && all; i++)
+			all = folder_place(b, f, at == NULL ? i : at[i]) !=
+			    NULL;
+		free(at);
+		if (all || box_reload(b, attempt > 0) != STORE_OK)
+			return;
+	}
+}
+
 /* The positions of those uids of a set that are there; malloc'ed. */
 static size_t *positions(
     const struct folder *f, struct uid_set set, size_t *count)
@@ -453,7 +478,7 @@ enum store_result box_copy(struct box *b, uint32_t from, struct uid_set set,
 	struct change c = {.decide = decide_copy, .arg = &x};
 	enum store_result r;
 
-	warm(b, from);
+	box_warm(b, from, &set);
 	r = box_change(b, &c);
 	if (from_uids != NULL)
 		*from_uids = (struct uid_set){NULL, 0};

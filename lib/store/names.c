@@ -406,6 +406,12 @@ enum store_result box_rename(struct box *b, struct str from, struct str to)
 
 	if (r == STORE_OK)
 		r = normal(b, to, space[1], &n.to);
+	if (r == STORE_OK && str_eq(n.name, STR("INBOX"))) {
+		const struct folder *f = state_folder_named(&b->state, n.name);
+
+		if (f != NULL)
+			box_warm(b, f->info.id, NULL);
+	}
 	return r == STORE_OK ? box_change(b, &c) : r;
 }
 
