@@ -226,8 +226,6 @@ static void run(struct store_command *c, const struct verb_row *verb)
 	c->out = buf_new(JSON_MAX);
 	c->json = json_start(&c->out);
 	verb->run(c);
-	if (c->out.len > 0)
-		buf_add_char(&c->out, '\n');
 	store_flush(c);
 	buf_free(&c->out);
 	store_close(&c->store);

@@ -110,12 +110,12 @@ static void copy_all(struct store_command *c)
 	json_u64(j, "written", backup.written);
 	json_end(j);
 	if (!store_as_json(c))
-		printf("%s: %llu accounts, %llu octets written\n", c->words[0],
-		    store_number(backup.accounts - backup.failed),
+		printf("%s: %llu %s, %llu octets written\n", c->words[0],
+		    STORE_MANY(backup.accounts - backup.failed, "account"),
 		    store_number(backup.written));
 	if (backup.failed > 0)
-		store_fail(c, c->status, "%llu accounts are not up to date",
-		    store_number(backup.failed));
+		store_fail(c, c->status, "not up to date: %llu %s",
+		    STORE_MANY(backup.failed, "account"));
 }
 
 void store_backup_verb(struct store_command *c)

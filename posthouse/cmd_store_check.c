@@ -72,16 +72,19 @@ static void finish(struct store_command *c)
 		json_bool(j, "deep", c->given.deep);
 		json_end(j);
 	} else {
-		printf("%llu accounts, %llu messages of %llu octets%s: ",
-		    store_number(total.accounts), store_number(total.messages),
+		printf("%llu %s, %llu %s of %llu octets%s: ",
+		    STORE_MANY(total.accounts, "account"),
+		    STORE_MANY(total.messages, "message"),
 		    store_number(total.octets),
 		    c->given.deep ? ", every one read" : "");
 		if (total.serious == 0)
-			printf("all is well\n");
+			printf("%s\n",
+			    c->status == EX_OK ? "all is well"
+					       : "not all could be looked at");
 		else
-			printf("%llu findings in %llu accounts\n",
-			    store_number(total.serious),
-			    store_number(total.damaged));
+			printf("%llu %s in %llu %s\n",
+			    STORE_MANY(total.serious, "finding"),
+			    STORE_MANY(total.damaged, "account"));
 	}
 	if (c->status == EX_OK && total.serious > 0)
 		c->status = 1;

@@ -19,14 +19,14 @@ static void print(struct str account, const struct repair_result *r)
 {
 	char name[600];
 
-	printf("%s: %llu messages are there",
-	    store_text(account, name, sizeof(name)), store_number(r->messages));
+	printf("%s: %llu %s there now", store_text(account, name, sizeof(name)),
+	    STORE_MANY(r->messages, "message"));
 	if (r->damaged > 0)
 		printf(", %llu of them damaged (keyword $Damaged)",
 		    store_number(r->damaged));
 	if (r->lost_records > 0 || r->skipped_octets > 0)
-		printf("; lost: %llu records, %llu octets of the log",
-		    store_number(r->lost_records),
+		printf("; lost: %llu %s, %llu octets of the log",
+		    STORE_MANY(r->lost_records, "record"),
 		    store_number(r->skipped_octets));
 	printf("%s\n",
 	    r->restarted ? "; the log was begun anew, and mail clients read "
@@ -74,9 +74,9 @@ static void rebuild(struct store_command *c, struct str account)
 		put_json(c, account, &result);
 		json_end(&c->json);
 	} else {
-		printf("%s: a new snapshot of %llu messages\n",
+		printf("%s: a new snapshot of %llu %s\n",
 		    store_text(account, name, sizeof(name)),
-		    store_number(result.messages));
+		    STORE_MANY(result.messages, "message"));
 	}
 }
 

@@ -117,14 +117,14 @@ static void tell(struct store_command *c, struct str account,
 		printf(" from %s", c->given.from);
 	if (s->at != 0)
 		printf(" as of %s", time_point_text(s->at, when));
-	printf(": %llu mailboxes and %llu messages restored, %llu octets "
-	       "copied\n",
-	    store_number(r->mailboxes), store_number(r->messages),
-	    store_number(r->copied_octets));
+	printf(": %llu %s and %llu %s restored, %llu octets copied\n",
+	    store_number(r->mailboxes),
+	    r->mailboxes == 1 ? "mailbox" : "mailboxes",
+	    STORE_MANY(r->messages, "message"), store_number(r->copied_octets));
 	if (r->lost > 0)
-		printf("%s: %llu messages are left out: their octets are "
-		       "erased or damaged\n",
-		    name, store_number(r->lost));
+		printf("%s: left out are %llu %s whose octets are erased or "
+		       "damaged\n",
+		    name, STORE_MANY(r->lost, "message"));
 }
 
 static void restore_from(struct store_command *c, struct str account,

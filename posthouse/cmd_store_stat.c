@@ -36,21 +36,23 @@ static void print_one(struct str account, const struct store_stat *s)
 	char name[600], oldest[TIME_POINT_TEXT];
 
 	printf("account    %s\n"
-	       "holds      %llu messages of %llu octets in %llu mailboxes\n"
-	       "on disk    %llu octets in %llu files: %llu generations, %llu "
-	       "snapshots, %llu large messages\n"
-	       "expunged   %llu messages of %llu octets, not erased yet\n"
+	       "holds      %llu %s of %llu octets in %llu %s\n"
+	       "on disk    %llu octets in %llu %s: %llu %s, %llu %s, %llu "
+	       "large %s\n"
+	       "expunged   %llu %s of %llu octets, not erased yet\n"
 	       "modseq     %llu\n"
 	       "snapshot   %llu, %llu octets of the log behind it\n"
 	       "reaches    back to %s\n",
 	    store_text(account, name, sizeof(name)),
-	    store_number(s->usage.messages), store_number(s->usage.octets),
-	    store_number(s->mailboxes), store_number(s->disk_octets),
-	    store_number(s->files), store_number(s->generations),
-	    store_number(s->snapshots), store_number(s->blobs),
-	    store_number(s->expunged), store_number(s->expunged_octets),
-	    store_number(s->modseq), store_number(s->snapshot),
-	    store_number(s->frames_behind),
+	    STORE_MANY(s->usage.messages, "message"),
+	    store_number(s->usage.octets), store_number(s->mailboxes),
+	    s->mailboxes == 1 ? "mailbox" : "mailboxes",
+	    store_number(s->disk_octets), STORE_MANY(s->files, "file"),
+	    STORE_MANY(s->generations, "generation"),
+	    STORE_MANY(s->snapshots, "snapshot"),
+	    STORE_MANY(s->blobs, "message"), STORE_MANY(s->expunged, "message"),
+	    store_number(s->expunged_octets), store_number(s->modseq),
+	    store_number(s->snapshot), store_number(s->frames_behind),
 	    time_point_text(s->oldest * 1000000, oldest));
 }
 
@@ -125,8 +127,8 @@ void store_stat_verb(struct store_command *c)
 	printf("%-40s %9s %12s %12s %9s %9s\n", "ACCOUNT", "MESSAGES", "OCTETS",
 	    "ON DISK", "EXPUNGED", "BEHIND");
 	store_each(c, 0, stat_one);
-	printf("%llu accounts, %llu messages of %llu octets, %llu octets on "
-	       "disk\n",
-	    store_number(total.accounts), store_number(total.messages),
-	    store_number(total.octets), store_number(total.disk));
+	printf("%llu %s, %llu %s of %llu octets, %llu octets on disk\n",
+	    STORE_MANY(total.accounts, "account"),
+	    STORE_MANY(total.messages, "message"), store_number(total.octets),
+	    store_number(total.disk));
 }

@@ -85,12 +85,17 @@ static int read_choice(struct store_command *c, struct choice *out)
 	return -1;
 }
 
+static bool is_of(struct str mailbox, const struct expunged_message *m)
+{
+	return mailbox.len == 0 || str_eq(mailbox, m->mailbox_name) ||
+	    (str_case_eq(mailbox, STR("INBOX")) &&
+		str_eq(m->mailbox_name, STR("INBOX")));
+}
+
 static bool is_chosen(
     const struct choice *choice, const struct expunged_message *m)
 {
-	if ((choice->c.mailbox.len > 0 &&
-		!str_eq(choice->c.mailbox, m->mailbox_name)) ||
-	    m->expunged < choice->c.since)
+	if (!is_of(choice->c.mailbox, m) || m->expunged < choice->c.since)
 		return false;
 	for (size_t i = 0; i < choice->range_count; i++)
 		if (m->m.uid >= choice->ranges[i].first &&
@@ -215,8 +220,8 @@ static void list(struct store_command *c, const struct choice *choice,
 	json_u64(&c->json, "count", shown);
 	json_end(&c->json);
 	if (!store_as_json(c))
-		printf(
-		    "%llu messages can be brought back\n", store_number(shown));
+		printf("%llu %s can be brought back\n",
+		    STORE_MANY(shown, "message"));
 	buf_free(&subject);
 	buf_free(&from);
 }
@@ -256,8 +261,9 @@ static void tell(struct store_command *c, struct str account,
 		json_end(&c->json);
 		return;
 	}
-	printf("%s: %llu messages brought back",
-	    store_text(account, name, sizeof(name)), store_number(count));
+	printf("%s: %llu %s brought back",
+	    store_text(account, name, sizeof(name)),
+	    STORE_MANY(count, "message"));
 	if (choice->c.since != 0)
 		printf(", of those expunged since %s",
 		    time_point_text(choice->c.since * 1000000, since));

@@ -41,13 +41,14 @@ static void print(struct str account, const struct upkeep_result *r)
 {
 	char name[600], next[TIME_POINT_TEXT];
 
-	printf("%s: %llu messages expired, %llu erased (%llu octets), %u "
-	       "snapshots taken, %llu generations dropped, %llu orphans "
-	       "removed\n",
-	    store_text(account, name, sizeof(name)), store_number(r->expired),
-	    store_number(r->erased), store_number(r->erased_octets),
-	    r->snapshots, store_number(r->generations),
-	    store_number(r->orphans));
+	printf("%s: %llu %s expired, %llu erased (%llu octets), %u %s taken, "
+	       "%llu %s dropped, %llu %s removed\n",
+	    store_text(account, name, sizeof(name)),
+	    STORE_MANY(r->expired, "message"), store_number(r->erased),
+	    store_number(r->erased_octets), r->snapshots,
+	    r->snapshots == 1 ? "snapshot" : "snapshots",
+	    STORE_MANY(r->generations, "generation"),
+	    STORE_MANY(r->orphans, "orphan"));
 	if (r->next != 0)
 		printf("%s: next at %s\n", name,
 		    time_point_text(r->next * 1000000, next));

@@ -86,5 +86,7 @@ static inline unsigned long long store_number(uint64_t n)
 {
 	return (unsigned long long)n;
 }
+/* "1 message", "2 messages", for "%llu %s". */
+#define STORE_MANY(n, one) store_number(n), (n) == 1 ? one : one "s"
 
 #endif

@@ -132,7 +132,7 @@ static int collect(void *arg, struct str account)
 	return buf_add_char(names, '\0');
 }
 
-static void each_of_shard(struct store_command *c, unsigned shard,
+static int each_of_shard(struct store_command *c, unsigned shard,
     void (*visit)(struct store_command *c, struct str account))
 {
 	struct buf names = buf_new(NAMES_MAX);
@@ -145,6 +145,7 @@ static void each_of_shard(struct store_command *c, unsigned shard,
 	while (rest.len > 0)
 		visit(c, str_cut(&rest, '\0'));
 	buf_free(&names);
+	return r == STORE_OK ? 0 : -1;
 }
 
 void store_each(struct store_command *c, int first,
@@ -153,7 +154,8 @@ void store_each(struct store_command *c, int first,
 	struct buf space = buf_new(4096);
 
 	for (unsigned i = 0; c->given.all && i < STORE_SHARDS; i++)
-		each_of_shard(c, i, visit);
+		if (each_of_shard(c, i, visit) < 0)
+			break;
 	for (int i = first; !c->given.all && i < c->word_count; i++)
 		visit(c, store_account(c->words[i], &space));
 	buf_free(&space);
