@@ -7,16 +7,6 @@
 #include "store/box.h"
 #include "store/recovery.h"
 
-/* The log cannot be read from its start any more. */
-static bool is_cut(struct box *b)
-{
-	uint64_t oldest, first_read, newest;
-
-	return engine_generations(b->engine, &oldest, &first_read, &newest) ==
-	    ENGINE_OK &&
-	    oldest > first_read;
-}
-
 static enum store_result look_back(struct box *b)
 {
 	enum store_result r = box_reload(b, false);
@@ -24,7 +14,7 @@ static enum store_result look_back(struct box *b)
 	if (r == STORE_OK && !b->state.virtual)
 		return r;
 	/* No snapshot is that old, nor is what is left of the log. */
-	if (r == STORE_OK || (b->state.base == 0 && is_cut(b)))
+	if (r == STORE_OK || (b->state.base == 0 && box_is_cut(b)))
 		r = box_fail(b, STORE_GONE, "nothing that old is kept");
 	return r;
 }

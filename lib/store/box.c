@@ -132,6 +132,15 @@ static int on_frame(
 	return result;
 }
 
+bool box_is_cut(struct box *b)
+{
+	uint64_t oldest, first_read, newest;
+
+	return engine_generations(b->engine, &oldest, &first_read, &newest) ==
+	    ENGINE_OK &&
+	    oldest > first_read;
+}
+
 /* Forgets everything and starts from the newest snapshot. */
 static enum store_result start(struct box *b)
 {
@@ -141,7 +150,7 @@ static enum store_result start(struct box *b)
 	chunk_free(&b->chunk);
 	b->state.deliveries.oldest = clock_seconds() - b->store->delivery_kept;
 	b->frames_octets = b->told_octets = b->held_octets = 0;
-	r = b->without_snapshots ? STORE_OK : snapshot_load(b);
+	r = b->without_snapshots ? snapshot_load_base(b) : snapshot_load(b);
 	b->last_snapshot = b->state.snapshot.number;
 	if (r == STORE_OK && b->state.pos.generation == 0)
 		state_default(&b->state);

@@ -193,12 +193,19 @@ bool name_normalize(struct str name, char *space, struct str *out);
 struct snapshot_header {
 	uint64_t number;
 	struct engine_pos at;
+	uint64_t incarnation;
 	uint64_t time_us; /* the latest of the frames up to there */
+	int64_t taken;    /* seconds since 1970 */
+	/* Numbers: the announced one that it follows, and those that were
+	 * kept when it was taken (snapshot.h); 0: none. */
+	uint64_t before, base, candidate;
 	uint64_t summary_offset;
 	uint32_t summary_len, summary_crc;
 };
-void snapshot_header_encode(const struct snapshot_header *h,
-    uint64_t incarnation, unsigned char p[SNAPSHOT_HEADER]);
+void snapshot_header_encode(
+    const struct snapshot_header *h, unsigned char p[SNAPSHOT_HEADER]);
+enum store_result snapshot_header_read(
+    struct box *b, uint64_t number, struct snapshot_header *h);
 /* The records of a snapshot's summary, in *summary (to be freed). */
 enum store_result snapshot_summary(struct box *b, uint64_t number,
     struct snapshot_header *h, struct buf *summary);
@@ -206,6 +213,11 @@ enum store_result snapshot_summary(struct box *b, uint64_t number,
 /* The newest readable snapshot becomes the state; without one it stays
  * empty. */
 enum store_result snapshot_load(struct box *b);
+/* The same with as few snapshots as there can be: none, or where the log is
+ * cut the base (snapshot.h). */
+enum store_result snapshot_load_base(struct box *b);
+/* The log cannot be read from its start any more. */
+bool box_is_cut(struct box *b);
 /* The messages of a folder, from the snapshot and what came since. */
 enum store_result folder_load(struct box *b, struct folder *f);
 /* What stands beside struct message, for the message at a position. NULL

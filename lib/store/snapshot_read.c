@@ -26,16 +26,18 @@ static const char magic[8] = "PHSNAP01";
 #define AT_POSITION    32 /* generation, length, chain, modseq, bodies */
 #define AT_SUMMARY     72 /* offset, length, CRC-32C */
 #define AT_TIME        88
+#define AT_TAKEN       96
+#define AT_KEPT        104 /* before, base, candidate */
 #define AT_CRC         508
 /* clang-format on */
 
-void snapshot_header_encode(const struct snapshot_header *h,
-    uint64_t incarnation, unsigned char p[SNAPSHOT_HEADER])
+void snapshot_header_encode(
+    const struct snapshot_header *h, unsigned char p[SNAPSHOT_HEADER])
 {
 	memset(p, 0, SNAPSHOT_HEADER);
 	memcpy(p + AT_MAGIC, magic, sizeof(magic));
 	put_u32(p + AT_VERSION, SNAPSHOT_VERSION);
-	put_u64(p + AT_INCARNATION, incarnation);
+	put_u64(p + AT_INCARNATION, h->incarnation);
 	put_u64(p + AT_NUMBER, h->number);
 	put_u64(p + AT_POSITION, h->at.generation);
 	put_u64(p + AT_POSITION + 8, h->at.length);
@@ -46,19 +48,23 @@ void snapshot_header_encode(const struct snapshot_header *h,
 	put_u32(p + AT_SUMMARY + 8, h->summary_len);
 	put_u32(p + AT_SUMMARY + 12, h->summary_crc);
 	put_u64(p + AT_TIME, h->time_us);
+	put_u64(p + AT_TAKEN, (uint64_t)h->taken);
+	put_u64(p + AT_KEPT, h->before);
+	put_u64(p + AT_KEPT + 8, h->base);
+	put_u64(p + AT_KEPT + 16, h->candidate);
 	put_u32(p + AT_CRC, crc32c(0, p, AT_CRC));
 }
 
-static int header_decode(struct box *b, const unsigned char *p, uint64_t number,
-    struct snapshot_header *h)
+static int header_decode(
+    const unsigned char *p, uint64_t number, struct snapshot_header *h)
 {
 	if (memcmp(p + AT_MAGIC, magic, sizeof(magic)) != 0 ||
 	    get_u32(p + AT_CRC) != crc32c(0, p, AT_CRC) ||
 	    get_u32(p + AT_VERSION) != SNAPSHOT_VERSION ||
 	    get_u32(p + AT_FLAGS) != 0 || get_u64(p + AT_NUMBER) != number)
 		return -1;
-	b->state.incarnation = get_u64(p + AT_INCARNATION);
 	h->number = number;
+	h->incarnation = get_u64(p + AT_INCARNATION);
 	h->at.generation = get_u64(p + AT_POSITION);
 	h->at.length = get_u64(p + AT_POSITION + 8);
 	h->at.chain = get_u64(p + AT_POSITION + 16);
@@ -68,22 +74,37 @@ static int header_decode(struct box *b, const unsigned char *p, uint64_t number,
 	h->summary_len = get_u32(p + AT_SUMMARY + 8);
 	h->summary_crc = get_u32(p + AT_SUMMARY + 12);
 	h->time_us = get_u64(p + AT_TIME);
+	h->taken = (int64_t)get_u64(p + AT_TAKEN);
+	h->before = get_u64(p + AT_KEPT);
+	h->base = get_u64(p + AT_KEPT + 8);
+	h->candidate = get_u64(p + AT_KEPT + 16);
 	return h->summary_len <= SUMMARY_MAX && h->at.generation != 0 ? 0 : -1;
+}
+
+enum store_result snapshot_header_read(
+    struct box *b, uint64_t number, struct snapshot_header *h)
+{
+	unsigned char p[SNAPSHOT_HEADER];
+	enum engine_status s = engine_snapshot_get(
+	    b->engine, number, 0, p, sizeof(p));
+
+	if (s != ENGINE_OK)
+		return box_status(b, s);
+	return header_decode(p, number, h) < 0
+	    ? box_fail(b, STORE_CORRUPT, "a snapshot's header")
+	    : STORE_OK;
 }
 
 enum store_result snapshot_summary(struct box *b, uint64_t number,
     struct snapshot_header *h, struct buf *summary)
 {
-	unsigned char p[SNAPSHOT_HEADER];
+	enum store_result r = snapshot_header_read(b, number, h);
+	enum engine_status s;
 	char *room;
-	enum engine_status s = engine_snapshot_get(
-	    b->engine, number, 0, p, sizeof(p));
 
 	*summary = buf_new(SUMMARY_MAX);
-	if (s != ENGINE_OK)
-		return box_status(b, s);
-	if (header_decode(b, p, number, h) < 0)
-		return box_fail(b, STORE_CORRUPT, "a snapshot's header");
+	if (r != STORE_OK)
+		return r;
 	room = buf_room(summary, h->summary_len);
 	s = engine_snapshot_get(
 	    b->engine, number, h->summary_offset, room, h->summary_len);
@@ -208,6 +229,8 @@ static enum store_result load_one(struct box *b, uint64_t number)
 	int next;
 	enum store_result result = snapshot_summary(b, number, &h, &summary);
 
+	if (result == STORE_OK)
+		b->state.incarnation = h.incarnation;
 	if (result == STORE_OK && box_is_beyond(b, h.time_us, h.at.modseq))
 		result = STORE_EXISTS;
 	rest = buf_str(&summary);
@@ -248,6 +271,18 @@ enum store_result snapshot_load(struct box *b)
 		tries += r != STORE_EXISTS; /* which is younger than asked */
 	}
 	return STORE_OK; /* the log has it all */
+}
+
+enum store_result snapshot_load_base(struct box *b)
+{
+	uint64_t number = box_is_cut(b) ? snapshot_base_number(b) : 0;
+
+	if (!box_is_cut(b))
+		return STORE_OK; /* the log has it all */
+	if (number != 0 && load_one(b, number) == STORE_OK)
+		return STORE_OK;
+	state_clear(&b->state);
+	return snapshot_load(b);
 }
 
 /* ---- columns ---- */

@@ -599,6 +599,259 @@ static void a_snapshot_and_frames_are_all_frames(void **state)
 	}
 }
 
+/* ---- which are kept ---- */
+
+#define DAY 86400
+
+static bool exists(struct box *b, uint64_t number)
+{
+	uint64_t found;
+
+	return number != 0 &&
+	    engine_snapshot_newest(b->engine, number, &found) == ENGINE_OK &&
+	    found == number;
+}
+
+static void needs(bool *needed, struct box *b, uint64_t number)
+{
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+	struct str rest;
+
+	if (number == 0)
+		return;
+	assert_int_equal(snapshot_summary(b, number, &h, &summary), STORE_OK);
+	rest = buf_str(&summary);
+	needed[number] = true;
+	while (record_next(&rest, &r, NULL) == 1)
+		for (size_t i = 0; r.type == RECORD_SEGMENT && i < COLUMNS; i++)
+			needed[r.segment.columns[i].snapshot] = true;
+	needed[0] = false;
+	buf_free(&summary);
+}
+
+/* The files are those that the newest says, and what they point into. */
+static void assert_kept(struct box *b)
+{
+	bool needed[200] = {false};
+	struct snapshot_header h;
+
+	assert_int_equal(snapshot_header_read(b, newest(b), &h), STORE_OK);
+	assert_true(h.number < 200);
+	needs(needed, b, h.number);
+	needs(needed, b, h.before);
+	needs(needed, b, h.base);
+	needs(needed, b, h.candidate);
+	for (uint64_t i = 1; i <= h.number; i++)
+		assert_int_equal(exists(b, i), needed[i]);
+}
+
+/* A day: some mail, a flag, an expunge, a snapshot or two. */
+static void a_day(struct box *b, unsigned day)
+{
+	fill(b, day * 10 + 1, day * 10 + 10);
+	flag(b, day * 5 + 1);
+	expunge(b, 1, day * 10 + 1 + below(10));
+	take(b, false);
+	clock_step(DAY);
+	assert_int_equal(box_refresh(b), STORE_OK);
+}
+
+static void a_base_covers_the_undelete_window(void **state)
+{
+	struct box *b;
+
+	(void)state;
+	store->segment_rows = 16;
+	engine_set_seal(store->engine, 8192, 1 << 20);
+	store_set_undelete(store, 5 * DAY);
+	b = opened();
+	for (unsigned day = 0; day < 30; day++) {
+		struct snapshot_header h, base = {0};
+		struct engine_pos at;
+		int64_t age;
+
+		a_day(b, day);
+		assert_kept(b);
+		assert_int_equal(
+		    snapshot_header_read(b, newest(b), &h), STORE_OK);
+		assert_int_equal(snapshot_base(b, &at), STORE_OK);
+		assert_int_equal(at.generation != 0, h.base != 0);
+		/* The second generation comes within three days, then a
+		 * candidate. */
+		assert_true(day < 3 || h.candidate != 0);
+		assert_int_equal(day >= 8, h.base != 0 && day >= 8);
+		if (h.base == 0)
+			continue;
+		assert_int_equal(
+		    snapshot_header_read(b, h.base, &base), STORE_OK);
+		assert_int_equal(at.length, base.at.length);
+		age = clock_seconds() - base.taken;
+		assert_true(age >= 5 * DAY && age <= 11 * DAY + 60);
+	}
+	box_close(&b);
+	clock_step(-30 * DAY);
+}
+
+static void one_generation_keeps_two(void **state)
+{
+	struct box *b = opened();
+	struct snapshot_header h;
+
+	(void)state;
+	for (unsigned day = 0; day < 20; day++)
+		a_day(b, day);
+	assert_kept(b);
+	assert_int_equal(snapshot_header_read(b, newest(b), &h), STORE_OK);
+	assert_int_equal(h.base, 0);
+	assert_int_equal(h.candidate, 0);
+	box_close(&b);
+	clock_step(-20 * DAY);
+}
+
+/* ---- damage ---- */
+
+static int account_fd(struct box *b, const char *name)
+{
+	int fd = openat(box_directory(b), name, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Flips a bit of a file of the account. */
+static void flip(struct box *b, const char *name, uint64_t at)
+{
+	int fd = account_fd(b, name);
+	unsigned char byte;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+	byte ^= 0x20;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+	close(fd);
+}
+
+/* Damages a column of all segments that the newest snapshot points at, in the
+ * files from a number on. */
+static void damage(struct box *b, enum column_kind kind, uint64_t from)
+{
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+	struct str rest;
+	unsigned found = 0;
+
+	assert_int_equal(
+	    snapshot_summary(b, newest(b), &h, &summary), STORE_OK);
+	rest = buf_str(&summary);
+	while (record_next(&rest, &r, NULL) == 1) {
+		const struct column *c = &r.segment.columns[kind];
+		char name[32];
+
+		if (r.type != RECORD_SEGMENT || c->snapshot < from)
+			continue;
+		snprintf(name, sizeof(name), "s.%llu",
+		    (unsigned long long)c->snapshot);
+		flip(b, name, c->offset + below(c->length));
+		found++;
+	}
+	assert_true(found > 0);
+	buf_free(&summary);
+}
+
+/* From whatever can be read, all mail is there. */
+static void assert_messages(unsigned count)
+{
+	struct box *b = opened();
+	struct view *v;
+
+	assert_int_equal(view_open(b, 1, &v), STORE_OK);
+	assert_int_equal(view_count(v), count);
+	assert_int_equal(box_find_id(b, 1)->messages, count);
+	for (uint32_t i = 1; i <= count; i++) {
+		struct buf text = buf_new(1 << 20);
+
+		assert_int_equal(
+		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
+		assert_true(str_starts(buf_str(&text), STR("Subject: ")));
+		buf_free(&text);
+	}
+	view_close(&v);
+	box_close(&b);
+}
+
+static void a_damaged_column_costs_no_mail(void **state)
+{
+	static const enum column_kind kinds[] = {COLUMN_M, COLUMN_D, COLUMN_I,
+	    COLUMN_V, COLUMN_U, COLUMN_R, COLUMN_X};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct box *b;
+
+		if (i > 0) {
+			teardown(state);
+			setup_fast(state);
+		}
+		store->segment_rows = 16;
+		b = opened();
+		fill(b, 1, 40);
+		take(b, false);
+		for (uint32_t uid = 1; uid < 40; uid += 4)
+			expunge(b, 1, uid);
+		take(b, false);
+		damage(b, kinds[i], 1);
+		assert_messages(30);
+		/* Nor does it stay damaged, with what is gone. */
+		box_close(&b);
+		b = opened();
+		if (folder_each_expunged(b, state_folder(&b->state, 1),
+			count_expunged, &(unsigned){0}) != STORE_OK)
+			assert_int_equal(box_reload(b, true), STORE_OK);
+		assert_int_equal(
+		    expunged_of(b, state_folder(&b->state, 1)), 10);
+		flag(b, 2);
+		fill(b, 41, 41);
+		take(b, true);
+		if (kinds[i] != COLUMN_X)
+			assert_same_as_log();
+		box_close(&b);
+		assert_messages(31);
+	}
+}
+
+/* With the log's start dropped the base is what is begun with. */
+static void a_cut_log_needs_the_base(void **state)
+{
+	struct box *b;
+	struct engine_pos at;
+	unsigned messages;
+
+	(void)state;
+	store->segment_rows = 16;
+	engine_set_seal(store->engine, 8192, 1 << 20);
+	store_set_undelete(store, 2 * DAY);
+	b = opened();
+	for (unsigned day = 0; day < 9; day++)
+		a_day(b, day);
+	assert_int_equal(snapshot_base(b, &at), STORE_OK);
+	assert_true(at.generation > 1);
+	messages = (unsigned)box_find_id(b, 1)->messages;
+	assert_int_equal(unlinkat(box_directory(b), "g.1", 0), 0);
+	damage(b, COLUMN_M, snapshot_base_number(b) + 1);
+	box_close(&b);
+	b = opened();
+	assert_int_equal(box_reload(b, true), STORE_OK);
+	assert_int_not_equal(b->state.base, 0);
+	assert_int_equal(box_find_id(b, 1)->messages, messages);
+	/* A new snapshot is taken from there. */
+	take(b, false);
+	assert_int_equal(folder_load(b, state_folder(&b->state, 1)), STORE_OK);
+	assert_int_equal(state_folder(&b->state, 1)->count, messages);
+	box_close(&b);
+	clock_step(-9 * DAY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +864,10 @@ int main(void)
 	    F(small_segments_are_joined),
 	    F(what_is_gone_is_written_a_few_times),
 	    F(a_snapshot_and_frames_are_all_frames),
+	    F(a_base_covers_the_undelete_window),
+	    F(one_generation_keeps_two),
+	    F(a_damaged_column_costs_no_mail),
+	    F(a_cut_log_needs_the_base),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

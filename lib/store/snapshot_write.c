@@ -15,6 +15,7 @@
 #define COLUMNS_MAX  ((size_t)1 << 32)
 #define SUMMARY_ROOM ((size_t)256 << 20)
 #define VERIFY_PIECE 262144u
+#define TRIES        5 /* while other processes are faster */
 
 void snapshot_refer(struct snapshot_writer *w, uint64_t snapshot)
 {
@@ -107,7 +108,12 @@ static enum store_result write_out(struct snapshot_writer *w)
 	struct snapshot_header h = {
 	    .number = w->number,
 	    .at = b->state.pos,
+	    .incarnation = b->state.incarnation,
 	    .time_us = b->state.time_us,
+	    .taken = clock_seconds(),
+	    .before = w->before,
+	    .base = w->base,
+	    .candidate = w->candidate,
 	    .summary_offset = SNAPSHOT_HEADER + w->data.len,
 	    .summary_len = (uint32_t)w->summary.len,
 	    .summary_crc = crc32c(0, w->summary.p, w->summary.len),
@@ -117,7 +123,7 @@ static enum store_result write_out(struct snapshot_writer *w)
 	enum engine_status s;
 	enum store_result r;
 
-	snapshot_header_encode(&h, b->state.incarnation, header);
+	snapshot_header_encode(&h, header);
 	s = engine_snapshot_put(b->engine, w->number, parts, 3);
 	if (s == ENGINE_REFUSED)
 		return STORE_EXISTS; /* another process was faster */
@@ -149,62 +155,23 @@ static enum store_result decide_announce(struct change *c)
 	return STORE_OK;
 }
 
-/* The snapshots that another one points into. */
-static void collect(struct snapshot_writer *w, uint64_t number)
-{
-	struct snapshot_header h;
-	struct buf summary;
-	struct record r;
-
-	if (snapshot_summary(w->b, number, &h, &summary) == STORE_OK) {
-		struct str rest = buf_str(&summary);
-
-		while (record_next(&rest, &r, NULL) == 1)
-			for (size_t i = 0;
-			     r.type == RECORD_SEGMENT && i < COLUMNS; i++)
-				snapshot_refer(
-				    w, r.segment.columns[i].snapshot);
-	}
-	buf_free(&summary);
-}
-
-/* Drops every snapshot but this one, the one before, and what they need. */
-static void drop_older(struct snapshot_writer *w, uint64_t before)
-{
-	uint64_t number = w->number;
-
-	snapshot_refer(w, w->number);
-	snapshot_refer(w, before);
-	if (before != 0)
-		collect(w, before);
-	while (w->ref_count < SNAPSHOT_REFS_MAX && number > 1 &&
-	    engine_snapshot_newest(w->b->engine, number - 1, &number) ==
-		ENGINE_OK &&
-	    number != 0) {
-		bool needed = false;
-
-		for (size_t i = 0; i < w->ref_count; i++)
-			needed = needed || w->refs[i] == number;
-		if (!needed)
-			engine_snapshot_drop(w->b->engine, number);
-	}
-}
-
 static enum store_result take(struct snapshot_writer *w)
 {
 	struct box *b = w->b;
 	struct announcement a = {
 	    {w->number, b->state.pos}, b->state.snapshot.number};
 	struct change c = {.decide = decide_announce, .arg = &a};
-	enum store_result r = put_box(w);
+	enum store_result r;
 
+	snapshot_choose(w);
+	r = put_box(w);
 	if (r == STORE_OK)
 		r = write_out(w);
 	if (r != STORE_OK)
 		return r;
 	r = box_change(b, &c);
 	if (r == STORE_OK)
-		drop_older(w, a.before);
+		snapshot_drop_others(w);
 	return r;
 }
 
@@ -212,9 +179,11 @@ static enum store_result take(struct snapshot_writer *w)
  * point at files that are gone. */
 static enum store_result rebase(struct box *b)
 {
-	return b->state.base != 0 && b->state.base < b->state.snapshot.number
-	    ? box_reload(b, false)
-	    : STORE_OK;
+	if (b->state.base == 0 || b->state.base >= b->state.snapshot.number)
+		return STORE_OK;
+	if (b->without_snapshots && b->state.base == snapshot_base_number(b))
+		return STORE_OK;
+	return box_reload(b, b->without_snapshots);
 }
 
 static enum store_result take_once(struct box *b, bool clean)
@@ -240,20 +209,30 @@ static enum store_result take_once(struct box *b, bool clean)
 	return r;
 }
 
-enum store_result snapshot_take(struct box *b, bool clean)
+/* STORE_EXISTS: another process was faster. */
+static enum store_result take_from_any(struct box *b, bool clean)
 {
 	enum store_result r = take_once(b, clean);
 
-	if (r == STORE_EXISTS) /* another process was faster */
-		return STORE_OK;
 	if (r == STORE_GONE || r == STORE_CORRUPT) {
 		/* An older snapshot fails us: the log has it all. */
 		r = box_reload(b, true);
 		if (r == STORE_OK)
 			r = take_once(b, clean);
-		if (r == STORE_EXISTS)
-			return STORE_OK;
 	}
+	return r;
+}
+
+enum store_result snapshot_take(struct box *b, bool clean)
+{
+	enum store_result r = take_from_any(b, clean);
+
+	/* Theirs is as good, unless it must be clean. */
+	for (int i = 1; i < TRIES && clean && r == STORE_EXISTS; i++)
+		r = take_from_any(b, clean);
+	if (r == STORE_EXISTS)
+		return clean ? box_fail(b, STORE_BUSY, "others take snapshots")
+			     : STORE_OK;
 	if (r != STORE_OK)
 		return r;
 	b->without_snapshots = false;
