@@ -19,19 +19,6 @@ struct append {
 	void *arg;
 };
 
-/* The directory that we hold is still the account's: it may have been
- * removed, and made again, while we waited. */
-static bool directory_is_live(const struct engine_box *b)
-{
-	char path[300];
-	struct stat held, found;
-
-	snprintf(path, sizeof(path), "%s/%s", b->shard, b->name);
-	return fstat(b->dir, &held) == 0 &&
-	    fstatat(b->engine->root, path, &found, 0) == 0 &&
-	    held.st_ino == found.st_ino && held.st_dev == found.st_dev;
-}
-
 /* Ends the newest generation at *seen and goes on in the next. Whoever finds
  * it half done completes it. */
 static enum engine_status seal(struct append *a, struct mark *m)
@@ -47,7 +34,7 @@ static enum engine_status seal(struct append *a, struct mark *m)
 		if (engine_mark_write(b, g, m) < 0)
 			return engine_fail_errno(b, "writing the mark");
 	}
-	s = engine_generation_create(b, a->seen->generation + 1, a->seen);
+	s = engine_generation_next(b, a->seen);
 	if (s == ENGINE_OK)
 		s = engine_read_marked(b, a->seen, a->on_frame, a->arg);
 	if (s == ENGINE_OK)
@@ -69,7 +56,7 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 	if (s != ENGINE_OK)
 		return s;
 	if (b->newest == 0) {
-		if (!directory_is_live(b))
+		if (!engine_directory_is_live(b))
 			return engine_fail(
 			    b, ENGINE_GONE, "the account was removed");
 		*a->seen = (struct engine_pos){
@@ -85,6 +72,8 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 		if (s == ENGINE_OK && engine_mark_read(b, g, m) < 0)
 			s = engine_fail(b, ENGINE_CORRUPT, "no durable mark");
 	}
+	if (m->state == STATE_LINKED) /* reading has synced the directory */
+		m->state = 0;
 	if (s == ENGINE_OK &&
 	    (m->state == STATE_SEALING ||
 		a->seen->length >= b->engine->seal_frames ||
@@ -301,7 +290,7 @@ static enum engine_status append_locked(struct append *a)
 	if (b->newest == 0) {
 		struct engine_pos none = {0};
 
-		s = engine_generation_create(b, 1, &none);
+		s = engine_generation_next(b, &none);
 	}
 	if (s == ENGINE_OK)
 		s = write_frame(a, &m, &in, &f);
@@ -318,23 +307,57 @@ static enum engine_status append_locked(struct append *a)
 	return ENGINE_OK;
 }
 
+/* Does something with the box locked. */
+static enum engine_status locked(struct append *a,
+    enum engine_status (*work)(struct append *a), int64_t deadline)
+{
+	enum engine_status s = engine_box_prepare(a->b);
+
+	if (s == ENGINE_OK)
+		s = engine_lock(a->b, deadline);
+	if (s != ENGINE_OK)
+		return s;
+	s = work(a);
+	/* Who removed the account died before it renamed the directory. */
+	if (s == ENGINE_GONE && a->b->newest != 0 &&
+	    a->b->mark.state == STATE_REMOVED && engine_directory_is_live(a->b))
+		engine_remove_locked(a->b);
+	engine_unlock(a->b);
+	if (s == ENGINE_GONE)
+		engine_lost(a->b);
+	/* Who does not want to know the end cannot decide there. */
+	return s == ENGINE_STOPPED
+	    ? engine_fail(a->b, ENGINE_REFUSED, "stopped before the end")
+	    : s;
+}
+
 enum engine_status engine_append(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, engine_decide *decide, void *arg,
     int64_t deadline)
 {
 	struct append a = {b, seen, on_frame, decide, arg};
-	enum engine_status s = engine_box_prepare(b);
 
-	if (s == ENGINE_OK)
-		s = engine_lock(b, deadline);
-	if (s != ENGINE_OK)
-		return s;
-	s = append_locked(&a);
-	engine_unlock(b);
-	if (s == ENGINE_GONE)
-		engine_detach(b);
-	/* Who does not want to know the end cannot decide there. */
-	return s == ENGINE_STOPPED
-	    ? engine_fail(b, ENGINE_REFUSED, "stopped before the end")
+	return locked(&a, append_locked, deadline);
+}
+
+static enum engine_status seal_locked(struct append *a)
+{
+	struct mark m;
+	enum engine_status s = catch_up(a, &m);
+
+	return s == ENGINE_OK && a->b->newest != 0 &&
+		a->seen->length > FRAMES_AT
+	    ? seal(a, &m)
+	    : s;
+}
+
+enum engine_status engine_seal(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, void *arg, int64_t deadline)
+{
+	struct append a = {b, seen, on_frame, NULL, arg};
+	enum engine_status s = engine_attach(b);
+
+	return s == ENGINE_OK && b->newest != 0
+	    ? locked(&a, seal_locked, deadline)
 	    : s;
 }

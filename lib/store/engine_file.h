@@ -2,11 +2,12 @@
 /*
  * Inside the engine of local files. doc/store.md describes the format.
  *
- * engine_file.c opens boxes and their generations, engine_name.c knows what
- * directories are called and engine_list.c what is in them. engine_frame.c
- * knows how frames look, engine_read.c reads them, engine_append.c writes
- * them. engine_object.c has bodies, blobs and snapshots, engine_look.c what
- * checks ask for.
+ * engine_file.c opens boxes, engine_name.c knows what directories are called,
+ * engine_list.c what is in them and engine_generation.c how the files of the
+ * log are made. engine_frame.c knows how frames look, engine_read.c reads
+ * them, engine_append.c writes them. engine_object.c has bodies, blobs and
+ * snapshots, engine_erase.c takes them away, engine_look.c has what checks ask
+ * for.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -35,6 +36,8 @@
 /* States of a generation, in its mark; numbers that no bit flip makes. */
 #define STATE_SEALING UINT64_C(0x53454c414553534f)
 #define STATE_REMOVED UINT64_C(0x52454d4f56454421)
+/* Its name may not be durable: who reads it syncs the directory first. */
+#define STATE_LINKED UINT64_C(0x4c494e4b45442121)
 
 struct mark {
 	uint64_t at; /* where durable frames end; 0: the mark is damaged */
@@ -42,11 +45,17 @@ struct mark {
 	uint64_t holder_pid, holder_start; /* 0: released in good order */
 };
 
+/* Beside the mark of a sealed generation, and at the end of a snapshot: a
+ * number that is another one each time that bytes were erased. */
+#define ERASED_AT     (MARK_AT + 64u)
+#define ERASED_OCTETS 8u
+
 struct generation {
 	uint64_t number; /* 0: free */
 	int fd;
 	struct engine_pos previous; /* where the one before ended */
 	uint64_t begins;            /* where the log is read from nothing */
+	bool anew;                  /* it was begun anew here */
 	uint64_t used;              /* for choosing which to close */
 	/* Written so far, by zeroes at least; 0: not known. */
 	uint64_t filled_frames, filled_bodies;
@@ -134,12 +143,38 @@ int engine_lowest(struct engine_box *b, char kind, uint64_t *out);
 /* Opens what exists on disk. ENGINE_OK with dir < 0: nothing does. */
 enum engine_status engine_attach(struct engine_box *b);
 void engine_detach(struct engine_box *b);
+/* After ENGINE_GONE: the next call looks for the account, or for its log,
+ * anew. */
+void engine_lost(struct engine_box *b);
+/* The directory that we hold is still the account's: it may have been
+ * removed, and made again. */
+bool engine_directory_is_live(const struct engine_box *b);
+uint64_t engine_random(void); /* never 0 */
+
+/* ---- engine_generation.c ---- */
 /* The generation, open. ENGINE_GONE when its file is not there. */
 enum engine_status engine_generation(
     struct engine_box *b, uint64_t number, struct generation **out);
-/* Creates g.N exclusively, unless it is already there; durable. */
-enum engine_status engine_generation_create(
-    struct engine_box *b, uint64_t number, const struct engine_pos *previous);
+/* Closes it, should it be open. */
+void engine_generation_forget(struct engine_box *b, uint64_t number);
+/* Where its first frame stands. */
+struct engine_pos engine_generation_start(const struct generation *g);
+/* Writes what belongs behind the header and says in *m where it ends. */
+typedef int engine_fill(void *arg, struct generation *g, struct mark *m);
+/*
+ * Makes the file of *g (number, previous, begins, anew), which fill may
+ * complete, visible as a whole and durable. ENGINE_UNKNOWN: it is visible,
+ * but perhaps not durable.
+ */
+enum engine_status engine_generation_make(
+    struct engine_box *b, struct generation *g, engine_fill *fill, void *arg);
+/* Makes the one behind *previous, empty, unless it is there already. */
+enum engine_status engine_generation_next(
+    struct engine_box *b, const struct engine_pos *previous);
+/* Makes the name of a generation durable. -1 and errno. */
+int engine_generation_sync_name(struct engine_box *b, uint64_t number);
+/* fsync of a directory below `at`. -1 and errno. */
+int engine_sync_dir(struct engine_box *b, int at, const char *path);
 
 int engine_mark_read(
     struct engine_box *b, const struct generation *g, struct mark *out);
@@ -166,10 +201,29 @@ enum engine_status engine_frame_tell(struct engine_box *b,
     const struct generation *g, struct engine_pos *seen, const struct frame *f,
     engine_on_frame *on_frame, void *arg);
 
-/* engine_object.c: deletes an account's directory after it was renamed; any
- * other name is left alone. */
+/* ---- engine_object.c ---- */
+void engine_blob_name(const unsigned char id[16], char out[64]);
+void engine_snapshot_name(uint64_t number, char out[64]);
+/* With the lock held: marks the account as removed, renames its directory
+ * and deletes it. */
+enum engine_status engine_remove_locked(struct engine_box *b);
+/* Deletes an account's directory after it was renamed; any other name is left
+ * alone. */
 void engine_finish_removal(
     struct engine *e, const char *shard, const char *name);
+/* Closes what engine_get and engine_snapshot_get keep open. */
+void engine_object_forget(struct engine_box *b);
+
+/* ---- engine_erase.c ---- */
+struct engine_range {
+	uint64_t start, end;
+};
+/*
+ * Zeroes over the ranges, which rise, synced; then their space is given back.
+ * erased_at: offset of the number that tells of erasures. -1 and errno.
+ */
+int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
+    const struct engine_range *ranges, size_t count);
 
 /* engine_read.c: without looking behind the mark. */
 enum engine_status engine_read_marked(struct engine_box *b,

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int io_open(int dir, const char *path, int flags, mode_t mode)
@@ -28,6 +30,35 @@ static int io_unlink(int dir, const char *path)
 	return unlinkat(dir, path, 0);
 }
 
+static int io_rename(int dir, const char *from, const char *to)
+{
+	return renameat(dir, from, dir, to);
+}
+
+static int io_punch(int fd, off_t at, off_t len)
+{
+	return fallocate(
+	    fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len);
+}
+
+static int io_allocate(int fd, off_t at, off_t len)
+{
+	int error = posix_fallocate(fd, at, len);
+
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
+static int io_room(int fd, uint64_t *octets)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return -1;
+	*octets = (uint64_t)st.f_bavail * st.f_frsize;
+	return 0;
+}
+
 static int io_lock(int fd, off_t byte, bool on)
 {
 	struct flock lock = {
@@ -45,10 +76,15 @@ const struct engine_io engine_io_system = {
     .mkdir = io_mkdir,
     .link = io_link,
     .unlink = io_unlink,
+    .rename = io_rename,
     .pread = pread,
     .pwritev = pwritev,
     .fdatasync = fdatasync,
     .fsync = fsync,
+    .truncate = ftruncate,
+    .punch = io_punch,
+    .allocate = io_allocate,
+    .room = io_room,
     .lock = io_lock,
 };
 

@@ -17,10 +17,19 @@ struct engine_io {
 	int (*mkdir)(int dir, const char *path, mode_t mode);
 	int (*link)(int dir, const char *from, const char *to);
 	int (*unlink)(int dir, const char *path);
+	int (*rename)(int dir, const char *from, const char *to);
 	ssize_t (*pread)(int fd, void *p, size_t len, off_t at);
 	ssize_t (*pwritev)(int fd, const struct iovec *v, int count, off_t at);
 	int (*fdatasync)(int fd);
 	int (*fsync)(int fd);
+	int (*truncate)(int fd, off_t length);
+	/* Gives the blocks of a range back; it reads as zeroes, the file keeps
+	 * its length (fallocate). */
+	int (*punch)(int fd, off_t at, off_t len);
+	/* Makes sure of blocks for a range (posix_fallocate). */
+	int (*allocate)(int fd, off_t at, off_t len);
+	/* Octets that the file system still has for us. */
+	int (*room)(int fd, uint64_t *octets);
 	/* Takes or gives one byte of a lock file, exclusively, for this open
 	 * file description (F_OFD_SETLK); EAGAIN when another has it. */
 	int (*lock)(int fd, off_t byte, bool on);

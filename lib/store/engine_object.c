@@ -15,7 +15,7 @@
 #include "core/memory.h"
 #include "store/engine_file.h"
 
-static void blob_name(const unsigned char id[16], char out[64])
+void engine_blob_name(const unsigned char id[16], char out[64])
 {
 	size_t len = (size_t)snprintf(out, 64, BLOBS "/");
 
@@ -23,19 +23,30 @@ static void blob_name(const unsigned char id[16], char out[64])
 		len += (size_t)snprintf(out + len, 64 - len, "%02x", id[i]);
 }
 
-static void snapshot_name(uint64_t number, char out[64])
+void engine_snapshot_name(uint64_t number, char out[64])
 {
 	snprintf(out, 64, "s.%llu", (unsigned long long)number);
+}
+
+void engine_object_forget(struct engine_box *b)
+{
+	file_close(&b->object_fd);
+	b->object[0] = '\0';
 }
 
 /* Opens an immutable file for reading; the last one stays open. */
 static enum engine_status object_open(struct engine_box *b, const char *name)
 {
+	enum engine_status s;
+
 	if (b->object_fd >= 0 && strcmp(b->object, name) == 0)
 		return ENGINE_OK;
 	file_close(&b->object_fd);
-	if (b->dir < 0)
-		return engine_fail(b, ENGINE_GONE, "nothing on disk");
+	s = engine_attach(b);
+	if (s != ENGINE_OK || b->dir < 0)
+		return s != ENGINE_OK
+		    ? s
+		    : engine_fail(b, ENGINE_GONE, "nothing on disk");
 	b->object_fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
 	if (b->object_fd < 0)
 		return errno == ENOENT
@@ -54,15 +65,17 @@ enum engine_status engine_file(struct engine_box *b,
 	if (place->blob) {
 		char name[64];
 
-		blob_name(place->id, name);
+		engine_blob_name(place->id, name);
 		s = object_open(b, name);
 		*fd = b->object_fd;
 		*offset = 0;
 		return s;
 	}
-	if (b->dir < 0)
-		return engine_fail(b, ENGINE_GONE, "nothing on disk");
-	s = engine_generation(b, place->generation, &g);
+	s = engine_attach(b);
+	if (s == ENGINE_OK && b->dir < 0)
+		s = engine_fail(b, ENGINE_GONE, "nothing on disk");
+	if (s == ENGINE_OK)
+		s = engine_generation(b, place->generation, &g);
 	if (s == ENGINE_OK) {
 		*fd = g->fd;
 		*offset = place->offset;
@@ -105,7 +118,7 @@ enum engine_status engine_blob_new(
 		return engine_fail_errno(b, "making the blobs' directory");
 	if (getrandom(id, 16, 0) != 16)
 		return engine_fail(b, ENGINE_DOWN, "no random octets");
-	blob_name(id, name);
+	engine_blob_name(id, name);
 	*fd = b->io->open(
 	    b->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	return *fd < 0 ? engine_fail_errno(b, "creating a blob") : ENGINE_OK;
@@ -119,20 +132,10 @@ enum engine_status engine_blob_write(
 	    : ENGINE_OK;
 }
 
-static int sync_dir(struct engine_box *b, const char *path)
-{
-	int fd = b->io->open(
-	    b->dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	int result = fd < 0 ? -1 : b->io->fsync(fd);
-
-	file_close(&fd);
-	return result;
-}
-
 enum engine_status engine_blob_sync(struct engine_box *b, int fd)
 {
-	if (b->io->fdatasync(fd) < 0 || sync_dir(b, BLOBS) < 0 ||
-	    sync_dir(b, ".") < 0)
+	if (b->io->fdatasync(fd) < 0 || engine_sync_dir(b, b->dir, BLOBS) < 0 ||
+	    engine_sync_dir(b, b->dir, ".") < 0)
 		return engine_fail_errno(b, "sync of a blob");
 	return ENGINE_OK;
 }
@@ -141,7 +144,7 @@ void engine_blob_drop(struct engine_box *b, const unsigned char id[16])
 {
 	char name[64];
 
-	blob_name(id, name);
+	engine_blob_name(id, name);
 	if (b->dir >= 0)
 		b->io->unlink(b->dir, name);
 }
@@ -152,7 +155,7 @@ enum engine_status engine_blob_there(
 	char name[64];
 	int fd;
 
-	blob_name(id, name);
+	engine_blob_name(id, name);
 	fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return errno == ENOENT
@@ -167,6 +170,7 @@ enum engine_status engine_blob_there(
 static enum engine_status write_object(struct engine_box *b, const char *name,
     const struct iovec *parts, size_t count)
 {
+	static char erased[ERASED_OCTETS]; /* nothing so far */
 	struct iovec *v;
 	enum engine_status s = ENGINE_OK;
 	int fd;
@@ -176,8 +180,9 @@ static enum engine_status write_object(struct engine_box *b, const char *name,
 	    b->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return engine_fail_errno(b, "creating a snapshot");
-	v = mem_array(count, sizeof(*v));
+	v = mem_array(count + 1, sizeof(*v));
 	memcpy(v, parts, count * sizeof(*v));
+	v[count++] = (struct iovec){erased, sizeof(erased)};
 	if (engine_io_writev(b->io, fd, v, count, 0) < 0 ||
 	    b->io->fsync(fd) < 0)
 		s = engine_fail_errno(b, "writing a snapshot");
@@ -192,7 +197,7 @@ enum engine_status engine_snapshot_put(struct engine_box *b, uint64_t number,
 	char name[64], temporary[64];
 	enum engine_status s;
 
-	snapshot_name(number, name);
+	engine_snapshot_name(number, name);
 	snprintf(temporary, sizeof(temporary), "new.s.%llu.%d",
 	    (unsigned long long)number, (int)getpid());
 	s = write_object(b, temporary, parts, count);
@@ -201,7 +206,7 @@ enum engine_status engine_snapshot_put(struct engine_box *b, uint64_t number,
 		    ? engine_fail(b, ENGINE_REFUSED, "the number is taken")
 		    : engine_fail_errno(b, "linking a snapshot");
 	b->io->unlink(b->dir, temporary);
-	if (s == ENGINE_OK && sync_dir(b, ".") < 0)
+	if (s == ENGINE_OK && engine_sync_dir(b, b->dir, ".") < 0)
 		s = engine_fail_errno(b, "sync of the directory");
 	return s;
 }
@@ -212,7 +217,7 @@ enum engine_status engine_snapshot_get(
 	char name[64];
 	enum engine_status s;
 
-	snapshot_name(number, name);
+	engine_snapshot_name(number, name);
 	s = object_open(b, name);
 	if (s != ENGINE_OK)
 		return s;
@@ -227,7 +232,7 @@ void engine_snapshot_drop(struct engine_box *b, uint64_t number)
 {
 	char name[64];
 
-	snapshot_name(number, name);
+	engine_snapshot_name(number, name);
 	if (b->dir >= 0)
 		b->io->unlink(b->dir, name);
 }
@@ -258,7 +263,7 @@ void engine_finish_removal(
 }
 
 /* With the lock held: nobody writes, and whoever comes sees the state. */
-static enum engine_status remove_locked(struct engine_box *b)
+enum engine_status engine_remove_locked(struct engine_box *b)
 {
 	struct id unique = id_new();
 	char from[300], to[64], name[48];
@@ -303,7 +308,7 @@ enum engine_status engine_remove(
 		if (s == ENGINE_OK)
 			s = engine_attach(b);
 		if (s == ENGINE_OK)
-			s = remove_locked(b);
+			s = engine_remove_locked(b);
 		engine_unlock(b);
 	}
 	engine_box_close(&b);

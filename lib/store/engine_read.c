@@ -11,44 +11,8 @@
 #include "store/engine_file.h"
 #include "store/le.h"
 
-#define CHECK_TRIES 3   /* reads of a mark that is just being written */
 #define RECOVER_MS  200 /* how long a reader waits to repair a box */
 #define COPY_OCTETS 262144
-
-/* ---- the mark ---- */
-
-int engine_mark_read(
-    struct engine_box *b, const struct generation *g, struct mark *out)
-{
-	unsigned char p[40];
-
-	for (int i = 0; i < CHECK_TRIES; i++) {
-		if (engine_io_read(b->io, g->fd, p, sizeof(p), MARK_AT) < 0)
-			return -1;
-		out->at = get_u64(p);
-		out->state = get_u64(p + 16);
-		out->holder_pid = get_u64(p + 24);
-		out->holder_start = get_u64(p + 32);
-		if (get_u64(p + 8) == ~out->at && out->at >= FRAMES_AT &&
-		    out->at <= MARK_AT && out->at % 8 == 0)
-			return 0;
-	}
-	out->at = 0;
-	return 0;
-}
-
-int engine_mark_write(
-    struct engine_box *b, const struct generation *g, const struct mark *m)
-{
-	unsigned char p[40];
-
-	put_u64(p, m->at);
-	put_u64(p + 8, ~m->at);
-	put_u64(p + 16, m->state);
-	put_u64(p + 24, m->holder_pid);
-	put_u64(p + 32, m->holder_start);
-	return engine_io_write(b->io, g->fd, p, sizeof(p), MARK_AT);
-}
 
 /* ---- the lock ---- */
 
@@ -116,42 +80,24 @@ static bool same_pos(const struct engine_pos *a, const struct engine_pos *b)
 	    a->bodies == b->bodies;
 }
 
-/* From the end of one generation to the start of the next. */
-static enum engine_status step(struct engine_box *b, struct engine_pos *seen,
-    const struct generation *next)
-{
-	if (!same_pos(seen, &next->previous))
-		return engine_fail(
-		    b, ENGINE_CORRUPT, "generations do not follow");
-	seen->generation = next->number;
-	seen->length = FRAMES_AT;
-	seen->bodies = HEAD_SIZE;
-	return ENGINE_OK;
-}
-
 /* A sealed generation: its end stands in the next one's header. */
 static enum engine_status read_sealed(struct engine_box *b,
     struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
 {
 	struct generation *g, *next;
-	enum engine_status s = engine_generation(
-	    b, seen->generation + 1, &next);
-	uint64_t end, number;
+	uint64_t number = seen->generation + 1, end;
+	enum engine_status s = engine_generation(b, number, &next);
 
-	if (s == ENGINE_GONE)
-		return engine_fail(
-		    b, ENGINE_CORRUPT, "a generation is missing");
 	if (s != ENGINE_OK)
 		return s;
-	end = next->previous.length;
-	number = next->number;
+	/* Begun anew behind damage: where this one ended is not known. */
+	end = next->anew && next->previous.generation != seen->generation
+	    ? 0
+	    : next->previous.length;
 	if (end > MARK_AT)
 		return engine_fail(b, ENGINE_CORRUPT, "header: previous");
 	if (seen->length < end) {
 		s = engine_generation(b, seen->generation, &g);
-		if (s == ENGINE_GONE)
-			return engine_fail(
-			    b, ENGINE_CORRUPT, "a generation is missing");
 		if (s == ENGINE_OK)
 			s = read_to(b, g, seen, end, on_frame, arg);
 		if (s == ENGINE_OK)
@@ -159,7 +105,11 @@ static enum engine_status read_sealed(struct engine_box *b,
 		if (s != ENGINE_OK)
 			return s;
 	}
-	return step(b, seen, next);
+	if (!next->anew && !same_pos(seen, &next->previous))
+		return engine_fail(
+		    b, ENGINE_CORRUPT, "generations do not follow");
+	*seen = engine_generation_start(next);
+	return ENGINE_OK;
 }
 
 /* What the state of a fully read generation asks for: go on with the next
@@ -222,6 +172,11 @@ static enum engine_status read_newest(struct engine_box *b,
 	b->mark = m;
 	if (m.state == STATE_REMOVED)
 		return engine_fail(b, ENGINE_GONE, "the account was removed");
+	if (m.state == STATE_LINKED && !b->look_only) {
+		if (engine_generation_sync_name(b, g->number) < 0)
+			return engine_fail_errno(b, "sync of the directory");
+		b->mark.state = m.state = 0;
+	}
 	if (m.at == 0) /* damaged: frames are proven one by one */
 		b->checked = false;
 	if (m.at == 0 && b->look_only)
@@ -231,16 +186,88 @@ static enum engine_status read_newest(struct engine_box *b,
 	return s == ENGINE_OK ? look_ahead(b, &m, again) : s;
 }
 
+/* ---- from generation to generation ---- */
+
+/* The generation from which the log is read when nothing is known: the newest
+ * generation says it, or the newest that still can. */
+static enum engine_status first_read(
+    struct engine_box *b, struct generation **out)
+{
+	uint64_t begins;
+	enum engine_status s = engine_generation(b, b->newest, out);
+
+	for (uint64_t i = b->newest; i > 1 && s == ENGINE_CORRUPT; i--)
+		s = engine_generation(b, i - 1, out);
+	if (s != ENGINE_OK)
+		return s;
+	begins = (*out)->begins;
+	s = engine_generation(b, begins, out);
+	return s == ENGINE_GONE ? engine_fail(b, ENGINE_CORRUPT,
+				      "the log's beginning was dropped, and "
+				      "no snapshot stands for it")
+				: s;
+}
+
+/* Over what cannot be read: the log may have been begun anew behind it. */
+static bool jump(struct engine_box *b, struct engine_pos *seen)
+{
+	struct generation *g;
+	uint64_t newest;
+
+	if (engine_highest(b, 'g', UINT64_MAX, &newest) < 0 ||
+	    newest <= seen->generation ||
+	    engine_generation(b, newest, &g) != ENGINE_OK ||
+	    g->begins <= seen->generation ||
+	    engine_generation(b, g->begins, &g) != ENGINE_OK)
+		return false;
+	b->newest = newest;
+	*seen = engine_generation_start(g);
+	return true;
+}
+
+/* A generation's file is not there. */
+static enum engine_status missing(
+    struct engine_box *b, const struct engine_pos *seen)
+{
+	uint64_t oldest;
+
+	if (!engine_directory_is_live(b))
+		return engine_fail(b, ENGINE_GONE, "the account was removed");
+	if (engine_lowest(b, 'g', &oldest) < 0)
+		return engine_fail_errno(b, "reading the account's directory");
+	return seen->generation < oldest
+	    ? engine_fail(b, ENGINE_GONE, "generations were dropped")
+	    : engine_fail(b, ENGINE_CORRUPT, "a generation is missing");
+}
+
+static enum engine_status read_one(struct engine_box *b,
+    struct engine_pos *seen, engine_on_frame *on_frame, void *arg, bool *again)
+{
+	bool sealed = seen->generation < b->newest;
+	enum engine_status s;
+
+	if (seen->generation > b->newest)
+		return engine_fail(
+		    b, ENGINE_CORRUPT, "the newest generation is lost");
+	s = sealed ? read_sealed(b, seen, on_frame, arg)
+		   : read_newest(b, seen, on_frame, arg, again);
+	if ((s == ENGINE_CORRUPT || (s == ENGINE_GONE && sealed)) &&
+	    jump(b, seen)) {
+		*again = true;
+		return ENGINE_OK;
+	}
+	return s == ENGINE_GONE && sealed ? missing(b, seen) : s;
+}
+
 enum engine_status engine_read_marked(struct engine_box *b,
     struct engine_pos *seen, engine_on_frame *on_frame, void *arg)
 {
-	bool again = true;
+	enum engine_status s = ENGINE_OK;
+	struct generation *g;
 
 	/* A snapshot of another process may stand in a generation that we did
 	 * not know yet. */
 	if (b->newest == 0 || seen->generation > b->newest) {
-		enum engine_status s;
-
 		b->newest = 0;
 		s = engine_attach(b);
 		if (s == ENGINE_OK && b->newest == 0 && seen->modseq != 0)
@@ -248,23 +275,14 @@ enum engine_status engine_read_marked(struct engine_box *b,
 		if (s != ENGINE_OK || b->newest == 0)
 			return s;
 	}
-	if (seen->generation == 0)
-		*seen = (struct engine_pos){
-		    .generation = 1, .length = FRAMES_AT, .bodies = HEAD_SIZE};
-	while (again) {
-		enum engine_status s;
-
-		if (seen->generation > b->newest)
-			return engine_fail(
-			    b, ENGINE_CORRUPT, "the newest generation is lost");
-		if (seen->generation < b->newest)
-			s = read_sealed(b, seen, on_frame, arg);
-		else
-			s = read_newest(b, seen, on_frame, arg, &again);
-		if (s != ENGINE_OK)
-			return s;
+	if (seen->modseq == 0) { /* nothing was read so far */
+		s = first_read(b, &g);
+		if (s == ENGINE_OK)
+			*seen = engine_generation_start(g);
 	}
-	return ENGINE_OK;
+	for (bool again = true; again && s == ENGINE_OK;)
+		s = read_one(b, seen, on_frame, arg, &again);
+	return s;
 }
 
 /* ---- beyond the mark ---- */
@@ -425,6 +443,6 @@ enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
 	    seen->generation != 0)
 		s = first_look(b, seen, on_frame, arg);
 	if (s == ENGINE_GONE)
-		engine_detach(b);
+		engine_lost(b);
 	return s == ENGINE_STOPPED ? ENGINE_OK : s;
 }

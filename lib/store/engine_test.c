@@ -17,8 +17,113 @@
 #include "core/checksum.h"
 #include "core/clock.h"
 #include "store/engine_file.h"
+#include "store/le.h"
 
 #define ACCOUNT STR("user@example.org")
+
+/* ---- calls that fail ---- */
+
+static struct {
+	unsigned calls, syncs; /* so far */
+	unsigned fail_sync;    /* the how manieth sync fails; 0: none */
+	unsigned fail_at;      /* this call fails; 0: none */
+	unsigned stop_at;      /* from this one on nothing is done any more */
+	int error;
+	bool hit;
+} fault;
+
+/* Another call that changes something: does it fail? */
+static bool fails(void)
+{
+	fault.calls++;
+	if (fault.calls != fault.fail_at &&
+	    (fault.stop_at == 0 || fault.calls < fault.stop_at))
+		return false;
+	fault.hit = true;
+	errno = fault.stop_at != 0 ? EIO : fault.error;
+	return true;
+}
+
+static int faulty_open(int dir, const char *path, int flags, mode_t mode)
+{
+	return flags & O_CREAT && fails() ? -1 : openat(dir, path, flags, mode);
+}
+
+static int faulty_mkdir(int dir, const char *path, mode_t mode)
+{
+	return fails() ? -1 : mkdirat(dir, path, mode);
+}
+
+static int faulty_link(int dir, const char *from, const char *to)
+{
+	return fails() ? -1 : linkat(dir, from, dir, to, 0);
+}
+
+static int faulty_unlink(int dir, const char *path)
+{
+	return fails() ? -1 : unlinkat(dir, path, 0);
+}
+
+static int faulty_rename(int dir, const char *from, const char *to)
+{
+	return fails() ? -1 : renameat(dir, from, dir, to);
+}
+
+/* A write that fails has done half of it. */
+static ssize_t faulty_pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+	bool stopped = fault.stop_at != 0 && fault.calls >= fault.stop_at;
+
+	if (!fails())
+		return pwritev(fd, v, n, at);
+	if (!stopped && pwrite(fd, v->iov_base, v->iov_len / 2, at) < 0)
+		errno = EIO;
+	errno = fault.stop_at != 0 ? EIO : fault.error;
+	return -1;
+}
+
+static int faulty_sync(int fd)
+{
+	if (++fault.syncs == fault.fail_sync) {
+		errno = EIO;
+		return -1;
+	}
+	(void)fd; /* the page cache is enough for what runs on */
+	return fails() ? -1 : 0;
+}
+
+static int faulty_truncate(int fd, off_t length)
+{
+	return fails() ? -1 : ftruncate(fd, length);
+}
+
+static int faulty_punch(int fd, off_t at, off_t len)
+{
+	return fails() ? -1 : engine_io_system.punch(fd, at, len);
+}
+
+static int faulty_allocate(int fd, off_t at, off_t len)
+{
+	return fails() ? -1 : engine_io_system.allocate(fd, at, len);
+}
+
+static struct engine_io faulty;
+
+static void make_faulty(void)
+{
+	faulty = engine_io_system;
+	faulty.open = faulty_open;
+	faulty.mkdir = faulty_mkdir;
+	faulty.link = faulty_link;
+	faulty.unlink = faulty_unlink;
+	faulty.rename = faulty_rename;
+	faulty.pwritev = faulty_pwritev;
+	faulty.fdatasync = faulty.fsync = faulty_sync;
+	faulty.truncate = faulty_truncate;
+	faulty.punch = faulty_punch;
+	faulty.allocate = faulty_allocate;
+	memset(&fault, 0, sizeof(fault));
+}
 
 /* ---- a store in a directory of its own ---- */
 
@@ -53,7 +158,8 @@ static int setup(void **state)
 	(void)state;
 	snprintf(root, sizeof(root), "/tmp/engine_test.XXXXXX");
 	assert_non_null(mkdtemp(root));
-	open_engine(NULL);
+	make_faulty();
+	open_engine(&faulty);
 	return 0;
 }
 
@@ -144,6 +250,68 @@ static void assert_log(const char *text)
 	assert_string_equal(r.text, text);
 }
 
+/* Another process that opens the store after this one is gone. */
+static void reopen(void)
+{
+	close_engine();
+	memset(&fault, 0, sizeof(fault));
+	open_engine(&faulty);
+}
+
+/*
+ * Does `work` in a new store that `before` has made, with each of its calls
+ * failing once, with either error, and with all calls from each one on never
+ * done, as if the process had died there. `after` looks at what a new process
+ * finds.
+ */
+static void each_call_fails(void (*before)(void),
+    enum engine_status (*work)(void), void (*after)(enum engine_status s))
+{
+	static const int errors[] = {EIO, ENOSPC, 0};
+
+	for (size_t how = 0; how < 3; how++) {
+		bool hit = true;
+
+		for (unsigned n = 1; hit; n++) {
+			enum engine_status s;
+
+			teardown(NULL);
+			setup(NULL);
+			before();
+			memset(&fault, 0, sizeof(fault));
+			fault.error = errors[how];
+			fault.fail_at = errors[how] != 0 ? n : 0;
+			fault.stop_at = errors[how] != 0 ? 0 : n;
+			s = work();
+			hit = fault.hit;
+			assert_true(hit || s == ENGINE_OK);
+			reopen();
+			after(s);
+		}
+	}
+}
+
+static void new_blob(const char *text, unsigned char id[16])
+{
+	int fd;
+
+	assert_ok(engine_blob_new(box, id, &fd));
+	assert_ok(engine_blob_write(box, fd, text, strlen(text), 0));
+	assert_ok(engine_blob_sync(box, fd));
+	close(fd);
+}
+
+static void put_snapshot(uint64_t number, const char *text)
+{
+	union {
+		const char *from;
+		void *to;
+	} base = {.from = text};
+	struct iovec part = {base.to, strlen(text)};
+
+	assert_ok(engine_snapshot_put(box, number, &part, 1));
+}
+
 /* ---- reading ---- */
 
 static void a_reader_may_have_enough(void **state)
@@ -166,6 +334,413 @@ static void a_reader_may_have_enough(void **state)
 	assert_ok(append(&r, "d"));
 	assert_string_equal(r.text, "a b c d ");
 	assert_log("a b c d ");
+}
+
+/* ---- sealing ---- */
+
+static uint64_t newest(void)
+{
+	uint64_t oldest, first, last;
+
+	assert_ok(engine_generations(box, &oldest, &first, &last));
+	return last;
+}
+
+static enum engine_status seal(void)
+{
+	struct reader r = {0};
+
+	return engine_seal(box, &r.seen, on_frame, &r, deadline_in(1000));
+}
+
+static void sealing_ends_a_generation(void **state)
+{
+	struct reader w = {0}, r = {0};
+	struct engine_box *other;
+
+	(void)state;
+	assert_ok(seal());
+	assert_int_equal(newest(), 0);
+	assert_ok(append(&w, "a"));
+	assert_ok(read_on(&r));
+	assert_ok(engine_box_open(engine, ACCOUNT, &other));
+	assert_ok(engine_seal(other, &r.seen, on_frame, &r, deadline_in(1000)));
+	assert_int_equal(r.seen.generation, 2);
+	assert_int_equal(newest(), 2);
+	assert_ok(seal()); /* nothing is in it */
+	assert_int_equal(newest(), 2);
+	assert_ok(append(&w, "b"));
+	assert_int_equal(w.seen.generation, 2);
+	assert_log("a b ");
+	engine_box_close(&other);
+}
+
+static void two_frames(void)
+{
+	struct reader w = {0};
+
+	assert_ok(append(&w, "a"));
+	assert_ok(append(&w, "b"));
+}
+
+static void still_writable(const char *text)
+{
+	struct reader w = {0};
+	char more[100];
+
+	assert_log(text);
+	assert_ok(append(&w, "z"));
+	snprintf(more, sizeof(more), "%sz ", text);
+	assert_string_equal(w.text, more);
+	assert_log(more);
+}
+
+static void after_sealing(enum engine_status s)
+{
+	assert_in_range(newest(), s == ENGINE_OK ? 2 : 1, 2);
+	still_writable("a b ");
+	if (s == ENGINE_OK)
+		assert_int_equal(newest(), 2);
+}
+
+static void sealing_may_fail(void **state)
+{
+	(void)state;
+	each_call_fails(two_frames, seal, after_sealing);
+}
+
+/* The name of a generation was linked and not synced: nobody says that a
+ * frame in it is durable before it is. */
+static void a_name_is_synced_by_the_next(void **state)
+{
+	struct reader w = {0}, r = {0};
+
+	(void)state;
+	append(&w, "a");
+	fault.syncs = 0;
+	fault.fail_sync = 2; /* of the directory */
+	assert_int_equal(seal(), ENGINE_DOWN);
+	assert_int_equal(newest(), 2);
+	fault.syncs = fault.fail_sync = 0;
+	assert_ok(append(&w, "b"));
+	assert_int_equal(fault.syncs, 2);
+	assert_ok(append(&w, "c"));
+	assert_int_equal(fault.syncs, 3);
+	assert_ok(read_on(&r));
+	assert_int_equal(fault.syncs, 3);
+}
+
+/* ---- erasing ---- */
+
+struct stored {
+	struct engine_place place;
+	const char *text;
+};
+static struct stored stored[4];
+
+static void store_body(unsigned i, struct reader *w, const char *text)
+{
+	w->body = text;
+	assert_ok(append(w, "m"));
+	stored[i] = (struct stored){{.generation = w->generation,
+					.offset = w->body_at,
+					.length = strlen(text),
+					.crc = crc32c(0, text, strlen(text))},
+	    text};
+	w->body = NULL;
+}
+
+static void store_blob(unsigned i, const char *text)
+{
+	stored[i] = (struct stored){{.blob = true,
+					.length = strlen(text),
+					.crc = crc32c(0, text, strlen(text))},
+	    text};
+	new_blob(text, stored[i].place.id);
+}
+
+static enum engine_status get(unsigned i)
+{
+	char p[64] = "";
+	enum engine_status s = engine_get(
+	    box, &stored[i].place, 0, p, stored[i].place.length);
+
+	if (s == ENGINE_OK)
+		assert_string_equal(p, stored[i].text);
+	return s;
+}
+
+/* Three bodies in a sealed generation, a blob, and a frame behind. */
+static void bodies_and_a_blob(void)
+{
+	struct reader w = {0};
+
+	store_body(0, &w, "the first");
+	store_body(1, &w, "the second one");
+	store_body(2, &w, "the third");
+	store_blob(3, "a blob");
+	assert_ok(seal());
+	assert_ok(append(&w, "end"));
+}
+
+static enum engine_status erase_second_and_blob(void)
+{
+	struct engine_place places[] = {stored[1].place, stored[3].place};
+
+	return engine_erase(box, places, 2);
+}
+
+static void after_erasing(enum engine_status s)
+{
+	assert_ok(get(0));
+	assert_ok(get(2));
+	if (s == ENGINE_OK) {
+		assert_int_equal(get(1), ENGINE_CORRUPT);
+		assert_int_equal(get(3), ENGINE_GONE);
+	}
+	assert_ok(erase_second_and_blob());
+	assert_ok(erase_second_and_blob());
+	assert_int_equal(get(1), ENGINE_CORRUPT);
+	assert_int_equal(get(3), ENGINE_GONE);
+	assert_ok(get(0));
+	assert_ok(get(2));
+	still_writable("m m m end ");
+}
+
+static void erasing_may_fail(void **state)
+{
+	(void)state;
+	each_call_fails(
+	    bodies_and_a_blob, erase_second_and_blob, after_erasing);
+}
+
+static void erased_bytes_are_gone(void **state)
+{
+	static const char zeroes[14];
+	struct engine_place places[4];
+	struct engine_place place;
+	uint64_t offset;
+	char p[14];
+	int fd;
+
+	(void)state;
+	bodies_and_a_blob();
+	for (unsigned i = 0; i < 4; i++)
+		places[i] = stored[3 - i].place; /* in any order */
+	place = stored[1].place;
+	assert_ok(engine_file(box, &place, &fd, &offset));
+	assert_int_equal(pread(fd, p, 14, (off_t)offset), 14);
+	assert_memory_equal(p, "the second one", 14);
+	fault.syncs = 0;
+	assert_ok(engine_erase(box, places, 4));
+	/* The directory, the zeroes, the holes, the blobs' directory. */
+	assert_int_equal(fault.syncs, 4);
+	assert_int_equal(pread(fd, p, 14, (off_t)offset), 14);
+	assert_memory_equal(p, zeroes, 14);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(get(i), ENGINE_CORRUPT);
+	assert_log("m m m end ");
+}
+
+static void what_lies_between_stays(void **state)
+{
+	struct engine_place places[2];
+
+	(void)state;
+	bodies_and_a_blob();
+	places[0] = stored[2].place;
+	places[1] = stored[0].place;
+	assert_ok(engine_erase(box, places, 2));
+	assert_int_equal(get(0), ENGINE_CORRUPT);
+	assert_ok(get(1));
+	assert_int_equal(get(2), ENGINE_CORRUPT);
+	assert_ok(get(3));
+}
+
+static int no_punch(int fd, off_t at, off_t len)
+{
+	(void)fd, (void)at, (void)len;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static void zeroes_stay_where_nothing_can_be_punched(void **state)
+{
+	(void)state;
+	bodies_and_a_blob();
+	faulty.punch = no_punch;
+	assert_ok(erase_second_and_blob());
+	assert_int_equal(get(1), ENGINE_CORRUPT);
+}
+
+static void only_sealed_bodies_are_erased(void **state)
+{
+	struct reader w = {0};
+	struct engine_place bad;
+
+	(void)state;
+	store_body(0, &w, "of the newest generation");
+	assert_int_equal(
+	    engine_erase(box, &stored[0].place, 1), ENGINE_REFUSED);
+	assert_ok(get(0));
+	assert_ok(seal());
+	bad = stored[0].place;
+	bad.offset = FRAMES_AT;
+	assert_int_equal(engine_erase(box, &bad, 1), ENGINE_CORRUPT);
+	assert_ok(engine_erase(box, &stored[0].place, 1));
+	/* Beyond the end nothing is written. */
+	bad = stored[0].place;
+	bad.length = UINT64_MAX - bad.offset;
+	assert_ok(engine_erase(box, &bad, 1));
+	still_writable("m ");
+}
+
+/* After a power loss the mark may be an older one. */
+static void an_erased_body_is_no_torn_frame(void **state)
+{
+	unsigned char mark[16];
+	uint64_t at = FRAMES_AT;
+	int fd;
+
+	(void)state;
+	bodies_and_a_blob();
+	assert_ok(erase_second_and_blob());
+	fd = openat(engine_box_directory(box), "g.1", O_RDWR | O_CLOEXEC);
+	put_u64(mark, at);
+	put_u64(mark + 8, ~at);
+	assert_int_equal(pwrite(fd, mark, 16, MARK_AT), 16);
+	close(fd);
+	reopen();
+	still_writable("m m m end ");
+}
+
+static void snapshots_are_erased_in_part(void **state)
+{
+	char p[10];
+
+	(void)state;
+	assert_ok(engine_snapshot_erase(box, 1, 0, 10)); /* no account */
+	two_frames();
+	assert_ok(engine_snapshot_erase(box, 1, 0, 10)); /* no such one */
+	put_snapshot(1, "one two three");
+	assert_ok(engine_snapshot_erase(box, 1, 4, 3));
+	assert_ok(engine_snapshot_get(box, 1, 0, p, 10));
+	assert_memory_equal(p, "one \0\0\0 th", 10);
+	assert_ok(engine_snapshot_erase(box, 1, 8, UINT64_MAX));
+	assert_ok(engine_snapshot_get(box, 1, 3, p, 10));
+	assert_memory_equal(p, " \0\0\0 \0\0\0\0\0", 10);
+}
+
+/* ---- dropping ---- */
+
+static void three_generations(void)
+{
+	struct reader w = {0};
+
+	store_body(0, &w, "body");
+	assert_ok(seal());
+	assert_ok(append(&w, "b"));
+	assert_ok(seal());
+	assert_ok(append(&w, "c"));
+}
+
+static void the_oldest_generation_is_dropped(void **state)
+{
+	uint64_t oldest, first, last;
+	struct reader in_first = {.stop = 2}, r = {.stop = 3}, none = {0};
+	struct reader newcomer = {0};
+
+	(void)state;
+	three_generations();
+	assert_ok(read_on(&r));
+	assert_int_equal(r.seen.generation, 3);
+	in_first.stop = 1;
+	assert_ok(read_on(&in_first));
+	assert_int_equal(engine_drop(box, 2), ENGINE_REFUSED);
+	assert_int_equal(engine_drop(box, 3), ENGINE_REFUSED);
+	assert_ok(engine_drop(box, 1));
+	assert_int_equal(engine_drop(box, 1), ENGINE_REFUSED);
+	assert_ok(engine_drop(box, 2));
+	assert_int_equal(engine_drop(box, 3), ENGINE_REFUSED);
+	assert_ok(engine_generations(box, &oldest, &first, &last));
+	assert_int_equal(oldest, 3);
+	assert_int_equal(first, 1);
+	assert_int_equal(last, 3);
+	assert_int_equal(get(0), ENGINE_GONE);
+	assert_ok(engine_erase(box, &stored[0].place, 1)); /* gone already */
+	/* Who knows what was there reads on; who does not is told so. */
+	r.stop = 0;
+	assert_ok(read_on(&r));
+	assert_string_equal(r.text, "m b c ");
+	reopen();
+	assert_int_equal(read_on(&none), ENGINE_CORRUPT);
+	assert_non_null(strstr(engine_why(box), "dropped"));
+	assert_int_equal(append(&newcomer, "d"), ENGINE_CORRUPT);
+	assert_ok(append(&r, "d"));
+}
+
+/* A session that was far back: its state is of no use any more, its lock
+ * is. */
+static void who_was_far_back_begins_again(void **state)
+{
+	struct reader r = {.stop = 2};
+	struct engine_box *other;
+
+	(void)state;
+	three_generations();
+	assert_ok(append(&r, "d") == ENGINE_REFUSED ? ENGINE_OK : ENGINE_DOWN);
+	assert_int_equal(r.seen.generation, 2);
+	reopen();
+	assert_ok(engine_session_lock(box, true));
+	assert_ok(engine_drop(box, 1));
+	assert_ok(engine_drop(box, 2));
+	assert_int_equal(read_on(&r), ENGINE_GONE);
+	assert_ok(engine_box_open(engine, ACCOUNT, &other));
+	assert_int_equal(engine_session_lock(other, true), ENGINE_BUSY);
+	engine_box_close(&other);
+}
+
+static enum engine_status drop_first(void)
+{
+	return engine_drop(box, 1);
+}
+
+static void after_dropping(enum engine_status s)
+{
+	struct reader r = {.seen = {0}};
+	enum engine_status now = read_on(&r);
+
+	if (s == ENGINE_OK)
+		assert_int_equal(now, ENGINE_CORRUPT);
+	else if (now == ENGINE_OK)
+		still_writable("m b c ");
+}
+
+static void dropping_may_fail(void **state)
+{
+	(void)state;
+	each_call_fails(three_generations, drop_first, after_dropping);
+}
+
+/* ---- removing ---- */
+
+static void a_removal_is_completed_by_the_next_writer(void **state)
+{
+	struct reader w = {0}, r = {0}, none = {0};
+	struct generation *g;
+	struct mark m;
+
+	(void)state;
+	append(&w, "a");
+	assert_ok(engine_generation(box, 1, &g));
+	assert_int_equal(engine_mark_read(box, g, &m), 0);
+	m.state = STATE_REMOVED;
+	assert_int_equal(engine_mark_write(box, g, &m), 0);
+	reopen();
+	assert_int_equal(read_on(&r), ENGINE_GONE);
+	assert_int_equal(append(&w, "b"), ENGINE_GONE);
+	assert_ok(append(&none, "c"));
+	assert_log("c ");
 }
 
 /* ---- what is there ---- */
@@ -205,16 +780,6 @@ static void found_blob(
 	f->modified = modified;
 }
 
-static void new_blob(const char *text, unsigned char id[16])
-{
-	int fd;
-
-	assert_ok(engine_blob_new(box, id, &fd));
-	assert_ok(engine_blob_write(box, fd, text, strlen(text), 0));
-	assert_ok(engine_blob_sync(box, fd));
-	close(fd);
-}
-
 static void blobs_are_found(void **state)
 {
 	struct found_blobs f = {0};
@@ -234,17 +799,6 @@ static void blobs_are_found(void **state)
 	assert_int_equal(f.count, 1);
 	assert_memory_equal(f.id, b, 16);
 	assert_in_range(f.modified, clock_seconds() - 60, clock_seconds() + 60);
-}
-
-static void put_snapshot(uint64_t number, const char *text)
-{
-	union {
-		const char *from;
-		void *to;
-	} base = {.from = text};
-	struct iovec part = {base.to, strlen(text)};
-
-	assert_ok(engine_snapshot_put(box, number, &part, 1));
 }
 
 static void a_box_has_a_size(void **state)
@@ -348,6 +902,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(a_reader_may_have_enough),
+	    T(sealing_ends_a_generation),
+	    T(sealing_may_fail),
+	    T(a_name_is_synced_by_the_next),
+	    T(erasing_may_fail),
+	    T(erased_bytes_are_gone),
+	    T(what_lies_between_stays),
+	    T(zeroes_stay_where_nothing_can_be_punched),
+	    T(only_sealed_bodies_are_erased),
+	    T(an_erased_body_is_no_torn_frame),
+	    T(snapshots_are_erased_in_part),
+	    T(the_oldest_generation_is_dropped),
+	    T(who_was_far_back_begins_again),
+	    T(dropping_may_fail),
+	    T(a_removal_is_completed_by_the_next_writer),
 	    T(generations_are_named),
 	    T(blobs_are_found),
 	    T(a_box_has_a_size),
