@@ -10,20 +10,21 @@
 
 /* ---- sets of messages ---- */
 
-uint64_t message_identity(
-    const struct message *m, const struct message_place *place)
+uint64_t place_identity(const struct message_place *place)
 {
-	unsigned char where[25];
+	unsigned char where[17];
 	uint64_t hash;
 
-	if (place->email_id != 0)
-		return place->email_id;
 	where[0] = (place->kind & PLACE_BLOB) != 0;
 	put_u64(where + 1, place->a);
 	put_u64(where + 9, place->b);
-	put_u64(where + 17, m->size);
 	hash = hash64(0, where, sizeof(where));
 	return hash == 0 ? 1 : hash;
+}
+
+uint64_t message_identity(const struct message_place *place)
+{
+	return place->email_id != 0 ? place->email_id : place_identity(place);
 }
 
 /* Where it is, or would be. */
@@ -100,8 +101,8 @@ static enum store_result know(struct box *b, struct target *t)
 
 		if (place == NULL)
 			return STORE_CORRUPT;
-		identities_add(
-		    &t->there, message_identity(&t->f->messages[i], place));
+		identities_add(&t->there, message_identity(place));
+		identities_add(&t->there, place_identity(place));
 	}
 	return r;
 }
@@ -163,11 +164,11 @@ uint64_t change_carry_keywords(struct change *c,
 
 enum store_result target_put(struct change *c, struct target *t,
     const struct mailbox_info *from, const struct message *m,
-    const struct message_place *place, uint64_t *count)
+    const struct message_place *place, uint64_t identity, uint64_t *count)
 {
 	struct record r = {.type = RECORD_MESSAGE};
 
-	if (!identities_add(&t->there, message_identity(m, place)))
+	if (!identities_add(&t->there, identity))
 		return STORE_OK;
 	if (t->next >= UINT32_MAX - 1)
 		return box_fail(c->b, STORE_LIMIT, "the uids are used up");

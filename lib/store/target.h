@@ -15,8 +15,10 @@ struct identities {
 	size_t count, capacity;
 };
 /* The same for all copies of a message. Never 0. */
-uint64_t message_identity(
-    const struct message *m, const struct message_place *place);
+uint64_t message_identity(const struct message_place *place);
+/* Of the bytes alone: two copies of a message may differ, when one of them is
+ * damaged. Never 0. */
+uint64_t place_identity(const struct message_place *place);
 /* False: it was there. */
 bool identities_add(struct identities *set, uint64_t identity);
 bool identities_has(const struct identities *set, uint64_t identity);
@@ -40,10 +42,11 @@ enum store_result target_find(struct change *c, struct targets *all,
     uint32_t id, struct str name, struct target **out);
 /* Adds a message as it is but for uid, modseq, \Deleted and the time when it
  * came; its keywords are those of `from`. A keyword for which the mailbox has
- * no room is left off. *count rises unless the message is there. */
+ * no room is left off. identity: of the message or of its place; if that is
+ * there, nothing is done, else *count rises. */
 enum store_result target_put(struct change *c, struct target *t,
     const struct mailbox_info *from, const struct message *m,
-    const struct message_place *place, uint64_t *count);
+    const struct message_place *place, uint64_t identity, uint64_t *count);
 void targets_free(struct targets *all);
 
 /* The bits of a message's keywords in another mailbox; what finds no room is

@@ -175,8 +175,8 @@ static bool is_chosen(
 static int by_message(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
-	uint64_t i = message_identity(&x->e.m, &x->e.place);
-	uint64_t k = message_identity(&y->e.m, &y->e.place);
+	uint64_t i = message_identity(&x->e.place);
+	uint64_t k = message_identity(&y->e.place);
 
 	if (i != k)
 		return i < k ? -1 : 1;
@@ -198,9 +198,8 @@ static size_t sort(struct row *rows, size_t count)
 	qsort(rows, count, sizeof(*rows), by_message);
 	for (size_t i = 0; i < count; i++)
 		if (kept == 0 ||
-		    message_identity(&rows[i].e.m, &rows[i].e.place) !=
-			message_identity(
-			    &rows[kept - 1].e.m, &rows[kept - 1].e.place))
+		    message_identity(&rows[i].e.place) !=
+			message_identity(&rows[kept - 1].e.place))
 			rows[kept++] = rows[i];
 	qsort(rows, kept, sizeof(*rows), by_uid);
 	return kept;
@@ -215,8 +214,8 @@ static enum store_result bring(
 	enum store_result r = target_find(c, all, from->id, from->name, &t);
 
 	for (size_t i = 0; i < count && r == STORE_OK; i++)
-		r = target_put(
-		    c, t, from, &rows[i].e.m, &rows[i].e.place, &u->count);
+		r = target_put(c, t, from, &rows[i].e.m, &rows[i].e.place,
+		    message_identity(&rows[i].e.place), &u->count);
 	return r;
 }
 

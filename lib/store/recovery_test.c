@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Looking back, undeleting, restoring: compared with pictures of the box that
+ * were taken at the time.
+ */
+#include "store/testing.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "core/checksum.h"
+#include "store/picture.h"
+#include "store/recovery.h"
+
+static struct box *box;
+static struct arena arena;
+
+static int start(void **state)
+{
+	int result = setup(state);
+
+	arena = arena_new(64 << 20);
+	assert_int_equal(open_box(&box), STORE_OK);
+	return result;
+}
+
+static int stop(void **state)
+{
+	box_close(&box);
+	arena_free(&arena);
+	return teardown(state);
+}
+
+/* ---- steps ---- */
+
+static uint32_t append(
+    const char *mailbox, const char *text, uint32_t flags, const char *word)
+{
+	struct str keyword = str_from(word);
+	struct store_body *body = store_body_new(box);
+	struct append_item item = {.body = body,
+	    .flags = flags,
+	    .keywords = &keyword,
+	    .keyword_count = word != NULL,
+	    .internal_date = 1700000000};
+	uint32_t uidvalidity;
+
+	store_body_add(body, text, strlen(text));
+	assert_int_equal(
+	    box_append(box, str_from(mailbox), &item, 1, &uidvalidity),
+	    STORE_OK);
+	store_body_free(&body);
+	return item.uid;
+}
+
+static uint32_t id_of(const char *mailbox)
+{
+	const struct mailbox_info *info = box_find(box, str_from(mailbox));
+
+	assert_non_null(info);
+	return info->id;
+}
+
+static void remove_uid(const char *mailbox, uint32_t uid)
+{
+	struct uid_set set = {&uid, 1};
+
+	assert_int_equal(box_remove(box, id_of(mailbox), set), STORE_OK);
+}
+
+static void flag(const char *mailbox, uint32_t uid, uint32_t flags)
+{
+	struct uid_set set = {&uid, 1};
+
+	assert_int_equal(box_store(box, id_of(mailbox), set, FLAGS_SET, flags,
+			     NULL, 0, 0, NULL, NULL, NULL),
+	    STORE_OK);
+}
+
+static void move(const char *from, uint32_t uid, const char *to)
+{
+	struct uid_set set = {&uid, 1};
+
+	assert_int_equal(box_copy(box, id_of(from), set, str_from(to), true,
+			     &arena, NULL, NULL, NULL),
+	    STORE_OK);
+}
+
+/* "uid:flags:keywords:text" of each message. */
+static const char *rows(const char *mailbox)
+{
+	return picture_rows(box, str_from(mailbox), &arena);
+}
+
+static uint64_t undelete(const char *mailbox, int64_t since, uint32_t uid)
+{
+	struct undelete_choice choice = {.mailbox = str_from(mailbox),
+	    .since = since,
+	    .uids = uid == 0 ? NULL : &uid,
+	    .uid_count = 1};
+	uint64_t count;
+
+	assert_int_equal(box_undelete(box, &choice, &count), STORE_OK);
+	return count;
+}
+
+/* Everything that was read until now comes from a snapshot from now on. */
+static void snapshot(void)
+{
+	assert_int_equal(snapshot_take(box, false), STORE_OK);
+}
+
+/* What erasing does to bytes. */
+static void overwrite(const struct engine_place *place)
+{
+	char *zeroes = calloc(1, place->length);
+	uint64_t offset;
+	int fd;
+
+	assert_int_equal(
+	    engine_file(box->engine, place, &fd, &offset), ENGINE_OK);
+	assert_int_equal(
+	    pwrite(fd, zeroes, place->length, (off_t)offset), place->length);
+	free(zeroes);
+}
+
+/* ---- undelete ---- */
+
+static void expunged_messages_come_back(void **state)
+{
+	struct expunged_message *list;
+	size_t count;
+
+	(void)state;
+	append("INBOX", "one", FLAG_SEEN, "word");
+	append("INBOX", "two", 0, NULL);
+	append("INBOX", "Subject: three\r\n\r\n", FLAG_DELETED, "other");
+	remove_uid("INBOX", 1);
+	snapshot();
+	remove_uid("INBOX", 3);
+	assert_int_equal(box_expunged(box, &arena, &list, &count), STORE_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(list[0].m.uid, 1);
+	assert_int_equal(list[1].m.uid, 3);
+	assert_int_equal(list[1].m.flags, FLAG_DELETED);
+	assert_true(str_eq(list[1].mailbox_name, STR("INBOX")));
+	assert_non_null(
+	    memmem(list[1].envelope.p, list[1].envelope.len, "\"three\"", 7));
+	assert_int_equal(undelete("INBOX", 0, 3), 1);
+	assert_string_equal(
+	    rows("INBOX"), "2:0::two 4:0:other:Subject: three\r\n\r\n");
+	assert_int_equal(undelete("", 0, 0), 1);
+	assert_string_equal(rows("INBOX"),
+	    "2:0::two 4:0:other:Subject: three\r\n\r\n 5:1:word:one");
+	assert_int_equal(undelete("", 0, 0), 0);
+	/* Once more away: it is not doubled by what was there before. */
+	flag("INBOX", 5, FLAG_FLAGGED);
+	remove_uid("INBOX", 5);
+	assert_int_equal(undelete("INBOX", 0, 0), 1);
+	assert_string_equal(rows("INBOX"),
+	    "2:0::two 4:0:other:Subject: three\r\n\r\n 6:4::one");
+}
+
+static void what_moved_comes_back_where_it_was(void **state)
+{
+	(void)state;
+	append("INBOX", "one", 0, "word");
+	move("INBOX", 1, "Trash");
+	remove_uid("Trash", 1);
+	assert_int_equal(undelete("Trash", 0, 0), 1);
+	assert_string_equal(rows("Trash"), "2:0:word:one");
+	assert_int_equal(undelete("", 0, 0), 1);
+	assert_string_equal(rows("INBOX"), "2:0:word:one");
+}
+
+static void deleted_mailboxes_come_back(void **state)
+{
+	uint32_t old;
+
+	(void)state;
+	box_create(box, STR("a/b"), USE_ARCHIVE);
+	append("a/b", "one", 0, "x");
+	append("a/b", "two", FLAG_SEEN, "y");
+	append("a/b", "three", 0, NULL);
+	remove_uid("a/b", 3);
+	old = id_of("a/b");
+	box_delete(box, STR("a/b"));
+	box_delete(box, STR("a"));
+	snapshot();
+	assert_int_equal(undelete("a/b", 0, 0), 3);
+	assert_string_equal(rows("a/b"), "1:0:x:one 2:1:y:two 3:0::three");
+	assert_true(id_of("a/b") != old);
+	assert_non_null(box_find(box, STR("a")));
+	assert_int_equal(undelete("a/b", 0, 0), 0);
+	/* Another one of this name, which has its own keywords. */
+	box_delete(box, STR("a/b"));
+	box_create(box, STR("a/b"), USE_NONE);
+	append("a/b", "four", 0, "z");
+	assert_int_equal(undelete("", 0, 0), 3);
+	assert_string_equal(
+	    rows("a/b"), "1:0:z:four 2:0:x:one 3:1:y:two 4:0::three");
+}
+
+static void a_choice_is_kept(void **state)
+{
+	struct undelete_choice choice = {.mailbox = STR("nowhere")};
+	uint64_t count;
+
+	(void)state;
+	assert_int_equal(undelete("", 0, 0), 0);
+	append("INBOX", "one", 0, NULL);
+	append("Junk", "two", 0, NULL);
+	assert_int_equal(box_undelete(box, &choice, &count), STORE_NO_MAILBOX);
+	remove_uid("INBOX", 1);
+	clock_step(100);
+	remove_uid("Junk", 1);
+	assert_int_equal(undelete("Junk", clock_seconds() + 1, 0), 0);
+	assert_int_equal(undelete("", clock_seconds() - 50, 0), 1);
+	assert_string_equal(rows("INBOX"), "");
+	assert_string_equal(rows("Junk"), "2:0::two");
+	box_set_quota(box, 1, 1); /* nobody asks */
+	assert_int_equal(undelete("inbox", 0, 1), 1);
+	clock_step(-100);
+}
+
+static enum store_result decide_horizon(struct change *c)
+{
+	struct record r = {.type = RECORD_HORIZON};
+
+	r.horizon.modseq = c->modseq - 1;
+	change_put(c, &r);
+	return STORE_OK;
+}
+
+static void beyond_the_horizon_nothing_comes_back(void **state)
+{
+	struct change c = {.decide = decide_horizon};
+	struct expunged_message *list;
+	size_t count;
+
+	(void)state;
+	append("INBOX", "one", 0, NULL);
+	append("INBOX", "two", 0, NULL);
+	remove_uid("INBOX", 1);
+	assert_int_equal(box_change(box, &c), STORE_OK);
+	remove_uid("INBOX", 2);
+	assert_int_equal(box_expunged(box, &arena, &list, &count), STORE_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(undelete("", 0, 0), 1);
+	assert_string_equal(rows("INBOX"), "3:0::two");
+}
+
+/* ---- as it was ---- */
+
+static struct box *at_modseq(uint64_t modseq)
+{
+	struct box *then;
+
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, 0, modseq, &then), STORE_OK);
+	return then;
+}
+
+static uint64_t now_modseq(void)
+{
+	return box->state.pos.modseq;
+}
+
+static void a_box_as_it_was(void **state)
+{
+	const char *before;
+	struct box *then;
+	uint64_t modseq, time_us;
+	struct view *v;
+
+	(void)state;
+	assert_int_equal(box_open_at(store, ACCOUNT, 0, 1, &then), STORE_GONE);
+	append("INBOX", "one", 0, "word");
+	append("INBOX", "two", FLAG_SEEN, NULL);
+	modseq = now_modseq();
+	time_us = clock_us();
+	before = picture(box, true, &arena);
+	clock_step(10);
+	remove_uid("INBOX", 1);
+	box_create(box, STR("later"), USE_NONE);
+	for (int i = 0; i < 2; i++) {
+		then = at_modseq(modseq);
+		assert_string_equal(picture(then, true, &arena), before);
+		assert_int_equal(then->state.pos.modseq, modseq);
+		box_close(&then);
+		assert_int_equal(
+		    box_open_at(store, ACCOUNT, (int64_t)time_us, 0, &then),
+		    STORE_OK);
+		assert_int_equal(box_refresh(then), STORE_OK);
+		assert_string_equal(picture(then, true, &arena), before);
+		assert_int_equal(box_maintain(then), STORE_OK);
+		assert_int_equal(
+		    box_create(then, STR("x"), USE_NONE), STORE_ERROR);
+		assert_int_equal(view_open(then, 1, &v), STORE_OK);
+		assert_int_equal(view_sync(v, true, NULL), STORE_OK);
+		assert_int_equal(view_count(v), 2);
+		view_close(&v);
+		box_close(&then);
+		snapshot(); /* and from behind it */
+	}
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, (int64_t)time_us - 60000000, 0, &then),
+	    STORE_GONE);
+	then = at_modseq(UINT64_MAX);
+	assert_string_equal(
+	    picture(then, true, &arena), picture(box, true, &arena));
+	box_close(&then);
+	clock_step(-10);
+}
+
+/* A clock that steps back makes nothing come before what it follows. */
+static void time_runs_backwards(void **state)
+{
+	struct box *then;
+	int64_t time_us;
+
+	(void)state;
+	append("INBOX", "one", 0, NULL);
+	clock_step(1000);
+	append("INBOX", "two", 0, NULL);
+	clock_step(-1000);
+	time_us = (int64_t)clock_us() + 1;
+	append("INBOX", "three", 0, NULL);
+	snapshot();
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, time_us + 900000, 0, &then), STORE_OK);
+	assert_string_equal(
+	    picture_rows(then, STR("INBOX"), &arena), "1:0::one");
+	box_close(&then);
+}
+
+static void what_was_erased_is_gone(void **state)
+{
+	struct buf text = buf_new(1000);
+	struct engine_place place;
+	struct box *then;
+	struct view *v;
+	uint64_t modseq;
+
+	(void)state;
+	append("INBOX", "a message of some length", 0, NULL);
+	modseq = now_modseq();
+	place = place_of_bytes(folder_place(box, box->state.folders[1], 0),
+	    box->state.folders[1]->messages);
+	remove_uid("INBOX", 1);
+	then = at_modseq(modseq);
+	assert_int_equal(view_open(then, 1, &v), STORE_OK);
+	assert_int_equal(view_read(v, 1, 2, 3, &text), STORE_OK);
+	overwrite(&place);
+	for (uint64_t at = 0; at < 10; at += 5) {
+		buf_clear(&text);
+		assert_int_equal(view_read(v, 1, at, 5, &text), STORE_GONE);
+		assert_int_equal(text.len, 0);
+	}
+	assert_int_equal(view_read(v, 1, 0, 1000, &text), STORE_GONE);
+	view_close(&v);
+	box_close(&then);
+	buf_free(&text);
+}
+
+/* ---- restore ---- */
+
+static struct restore_result restore(struct box *from, const char *mailbox)
+{
+	struct restore_choice choice = {.mailbox = str_from(mailbox)};
+	struct restore_result out;
+	enum store_result r = box_restore(box, from, &choice, &out);
+
+	if (r != STORE_OK)
+		fail_msg("%s: %s", store_result_name(r), store_why(box));
+	return out;
+}
+
+static void a_mailbox_is_made_anew(void **state)
+{
+	struct restore_result out;
+	uint32_t uidvalidity, id;
+	uint64_t modseq, before;
+	struct box *then;
+	struct view *v;
+
+	(void)state;
+	append("INBOX", "one", 0, "first");
+	append("INBOX", "two", FLAG_SEEN, "second");
+	append("INBOX", "three", 0, NULL);
+	remove_uid("INBOX", 2);
+	append("Sent", "untouched", 0, NULL);
+	modseq = now_modseq();
+	id = id_of("INBOX");
+	uidvalidity = box_find_id(box, id)->uidvalidity;
+	move("INBOX", 1, "Trash");
+	flag("INBOX", 3, FLAG_FLAGGED);
+	append("INBOX", "four", 0, "third");
+	remove_uid("INBOX", 3);
+	append("INBOX", "five", FLAG_SEEN, "first");
+	assert_int_equal(view_open(box, id, &v), STORE_OK);
+	before = now_modseq();
+	then = at_modseq(modseq);
+	out = restore(then, "INBOX");
+	assert_int_equal(out.mailboxes, 1);
+	assert_int_equal(out.messages, 2);
+	assert_int_equal(out.lost, 0);
+	assert_int_equal(out.copied_octets, 0);
+	assert_string_equal(rows("INBOX"),
+	    "1:0:first:one 3:0::three 4:0:third:four 5:1:first:five");
+	assert_string_equal(rows("Trash"), "1:0:first:one");
+	assert_true(box_find(box, STR("INBOX"))->uidvalidity > uidvalidity);
+	assert_true(id_of("INBOX") != id);
+	assert_true(now_modseq() >= before + EPOCH_STEP);
+	assert_int_equal(
+	    box_find(box, STR("INBOX"))->highest_modseq, now_modseq());
+	assert_int_equal(view_sync(v, true, NULL), STORE_GONE);
+	view_close(&v);
+	/* Nothing differs any more. */
+	before = now_modseq();
+	out = restore(then, "INBOX");
+	assert_int_equal(out.mailboxes, 0);
+	out = restore(then, "Sent");
+	assert_int_equal(out.mailboxes, 0);
+	assert_int_equal(now_modseq(), before);
+	/* What the operator did can be undone. */
+	assert_int_equal(undelete("INBOX", 0, 0), 1);
+	box_close(&then);
+}
+
+static void everything_is_restored(void **state)
+{
+	struct restore_result out;
+	uint64_t modseq, later;
+	const char *before;
+	struct box *then;
+
+	(void)state;
+	box_create(box, STR("a/b"), USE_ARCHIVE);
+	box_create(box, STR("a-b"), USE_NONE);
+	box_subscribe(box, STR("a/b"), true);
+	box_subscribe(box, STR("gone"), true);
+	append("a/b", "one", 0, NULL);
+	append("a-b", "two", 0, NULL);
+	append("INBOX", "three", 0, NULL);
+	box_delete(box, STR("a")); /* a level from now on */
+	modseq = now_modseq();
+	before = picture(box, false, &arena);
+	box_rename(box, STR("a/b"), STR("c/d"));
+	box_delete(box, STR("a"));
+	box_delete(box, STR("a-b"));
+	box_subscribe(box, STR("gone"), false);
+	box_subscribe(box, STR("INBOX"), false);
+	box_subscribe(box, STR("late"), true);
+	remove_uid("INBOX", 1);
+	snapshot();
+	box_delete(box, STR("c/d"));
+	box_delete(box, STR("c"));
+	then = at_modseq(modseq);
+	out = restore(then, "");
+	assert_int_equal(out.mailboxes, 4);
+	assert_int_equal(out.messages, 3);
+	assert_string_equal(picture(box, false, &arena), before);
+	later = now_modseq();
+	out = restore(then, "");
+	assert_int_equal(now_modseq(), later);
+	/* A mailbox that was not there then stays, and is subscribed. */
+	box_create(box, STR("new"), USE_NONE);
+	append("new", "four", 0, NULL);
+	box_subscribe(box, STR("new"), true);
+	out = restore(then, "");
+	assert_int_equal(out.mailboxes, 0);
+	assert_string_equal(rows("new"), "1:0::four");
+	assert_true(box_find(box, STR("new"))->subscribed);
+	/* The use is taken. */
+	box_delete(box, STR("a/b"));
+	box_create(box, STR("other"), USE_ARCHIVE);
+	restore(then, "a/b");
+	assert_int_equal(box_find(box, STR("a/b"))->use, USE_NONE);
+	box_close(&then);
+}
+
+/* Of another life of the name: what is in it stays, behind. */
+static void another_mailbox_of_that_name(void **state)
+{
+	uint64_t modseq;
+	struct box *then;
+
+	(void)state;
+	box_create(box, STR("a"), USE_NONE);
+	append("a", "one", 0, NULL);
+	append("a", "two", 0, NULL);
+	append("a", "three", 0, NULL);
+	modseq = now_modseq();
+	move("a", 2, "Trash");
+	box_delete(box, STR("a"));
+	box_create(box, STR("a"), USE_NONE);
+	append("a", "four", 0, NULL);
+	move("Trash", 1, "a");
+	append("a", "five", 0, NULL);
+	then = at_modseq(modseq);
+	restore(then, "a");
+	assert_string_equal(
+	    rows("a"), "1:0::one 2:0::two 3:0::three 4:0::four 5:0::five");
+	assert_int_equal(restore(then, "a").mailboxes, 0);
+	box_close(&then);
+}
+
+static void single_messages(void **state)
+{
+	struct restore_choice choice = {.mailbox = STR("INBOX"), .uid = 2};
+	struct restore_result out;
+	uint64_t modseq, before;
+	struct box *then;
+
+	(void)state;
+	append("INBOX", "Message-ID: <a@x>\r\n\r\n", 0, NULL);
+	append("INBOX", "two", FLAG_DELETED | FLAG_SEEN, "word");
+	append("Junk", "Message-ID: <a@x>\r\nX: y\r\n\r\n", 0, NULL);
+	modseq = now_modseq();
+	before = box_find(box, STR("INBOX"))->uidvalidity;
+	then = at_modseq(modseq);
+	assert_int_equal(box_restore(box, then, &choice, &out), STORE_OK);
+	assert_int_equal(out.messages, 0);
+	remove_uid("INBOX", 1);
+	remove_uid("INBOX", 2);
+	remove_uid("Junk", 1);
+	assert_int_equal(box_restore(box, then, &choice, &out), STORE_OK);
+	assert_int_equal(out.messages, 1);
+	assert_string_equal(rows("INBOX"), "3:1:word:two");
+	choice.uid = 7;
+	assert_int_equal(box_restore(box, then, &choice, &out), STORE_GONE);
+	choice.mailbox = STR("other");
+	assert_int_equal(
+	    box_restore(box, then, &choice, &out), STORE_NO_MAILBOX);
+	choice = (struct restore_choice){.message_id = STR("<a@x>")};
+	assert_int_equal(box_restore(box, then, &choice, &out), STORE_OK);
+	assert_int_equal(out.messages, 2);
+	assert_string_equal(
+	    rows("INBOX"), "3:1:word:two 4:0::Message-ID: <a@x>\r\n\r\n");
+	assert_int_equal(box_find(box, STR("Junk"))->messages, 1);
+	assert_int_equal(box_find(box, STR("INBOX"))->uidvalidity, before);
+	box_close(&then);
+}
+
+/* What is about to be erased is not named again. */
+static void a_restore_respects_the_horizon(void **state)
+{
+	struct change c = {.decide = decide_horizon};
+	struct restore_result out;
+	uint64_t modseq;
+	struct box *then;
+
+	(void)state;
+	append("INBOX", "one", 0, NULL);
+	append("INBOX", "two", 0, NULL);
+	append("INBOX", "three", 0, NULL);
+	modseq = now_modseq();
+	move("INBOX", 2, "Trash");
+	remove_uid("INBOX", 1);
+	assert_int_equal(box_change(box, &c), STORE_OK);
+	remove_uid("INBOX", 3);
+	then = at_modseq(modseq);
+	out = restore(then, "INBOX");
+	assert_int_equal(out.lost, 1);
+	assert_int_equal(out.messages, 2);
+	assert_string_equal(rows("INBOX"), "2:0::two 3:0::three");
+	box_close(&then);
+}
+
+#define R(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    R(expunged_messages_come_back),
+	    R(what_moved_comes_back_where_it_was),
+	    R(deleted_mailboxes_come_back),
+	    R(a_choice_is_kept),
+	    R(beyond_the_horizon_nothing_comes_back),
+	    R(a_box_as_it_was),
+	    R(time_runs_backwards),
+	    R(what_was_erased_is_gone),
+	    R(a_mailbox_is_made_anew),
+	    R(everything_is_restored),
+	    R(another_mailbox_of_that_name),
+	    R(single_messages),
+	    R(a_restore_respects_the_horizon),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
