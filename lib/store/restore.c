@@ -446,7 +446,9 @@ enum store_result box_restore(struct box *b, struct box *from,
 		r = choose(&p, mailbox);
 	for (int i = 0; i < TRIES && r == STORE_OK; i++) {
 		r = attempt(&p);
-		if (r != STORE_BUSY || !p.again)
+		/* Corrupt: another process took a snapshot, and dropped the
+		 * one that we read from. */
+		if ((r != STORE_BUSY || !p.again) && r != STORE_CORRUPT)
 			break;
 		r = i + 1 < TRIES ? STORE_OK : r;
 	}

@@ -10,6 +10,8 @@
 #include "store/recovery.h"
 #include "store/target.h"
 
+#define TRIES 3
+
 /* ---- what can be brought back ---- */
 
 struct row {
@@ -271,11 +273,16 @@ enum store_result box_undelete(
 		return box_fail(b, STORE_BAD_NAME, "not a mailbox name");
 	if (b->state.virtual)
 		return STORE_OK;
-	r = box_refresh(b);
-	if (r == STORE_OK)
-		r = box_load_all(b);
-	if (r == STORE_OK)
-		r = box_change(b, &c);
+	r = STORE_CORRUPT;
+	/* Another process may take a snapshot, and drop the one that we read
+	 * from, until we have the lock. */
+	for (int i = 0; i < TRIES && r == STORE_CORRUPT; i++) {
+		r = box_refresh(b);
+		if (r == STORE_OK)
+			r = box_load_all(b);
+		if (r == STORE_OK)
+			r = box_change(b, &c);
+	}
 	if (r == STORE_OK)
 		*count = u.count;
 	return r;
