@@ -252,6 +252,7 @@ static int start(void)
 	if (store == NULL)
 		log_fatal("mail_store_directory %s: %s", root, why);
 	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
+	store_set_undelete(store, house->mail_undelete_time / 1000);
 	if (confine(root) < 0)
 		return -1;
 	policy.pace = keep_pace;

@@ -37,6 +37,7 @@ static int before_jail(void)
 		return -1;
 	}
 	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
+	store_set_undelete(store, house->mail_undelete_time / 1000);
 	return 0;
 }
 

@@ -197,14 +197,16 @@ static int start(void)
 
 	snprintf(notify, sizeof(notify), "%s/notify", house->run_directory);
 	store = store_open(house->mail_store_directory, notify, &why);
-	if (store == NULL)
+	if (store == NULL) {
 		log_error("%s: %s", house->mail_store_directory, why);
-	else
-		store_set_queue_lifetime(store, house->maximal_queue_lifetime);
+		return -1;
+	}
+	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
+	store_set_undelete(store, house->mail_undelete_time / 1000);
 	if (!confine_possible())
 		log_warning("the kernel has no Landlock: only the store's "
 			    "own care keeps users' sessions apart");
-	return store != NULL ? 0 : -1;
+	return 0;
 }
 
 int main(int argc, char **argv)

@@ -20,6 +20,7 @@
 #include "net/tls.h"
 #include "posthouse/check_certificate.h"
 #include "posthouse/posthouse.h"
+#include "store/store_conf.h"
 
 #define REPORT_MAX (1u << 20)
 
@@ -188,6 +189,24 @@ static void check_certificates(struct check *c)
 	buf_free(&seen);
 }
 
+/* ---- lists ---------------------------------------------------------------- */
+
+/* What is text to the table, and more to keeper. */
+static void check_store(struct check *c)
+{
+	struct upkeep_policy policy;
+	struct store_conf conf;
+	const char *why;
+
+	if (conf_fill(c->config->conf, store_params, &conf, &c->problems) < 0)
+		return;
+	if (store_conf_policy(&conf, c->config->house.mail_undelete_time,
+		&policy, &why) < 0)
+		buf_printf(&c->problems, "mailbox_expire: %s\n", why);
+	else
+		free((void *)(uintptr_t)policy.expiries);
+}
+
 /* ---- the report ---------------------------------------------------------- */
 
 static void json_lines(struct json *j, const char *name, struct str lines)
@@ -245,6 +264,7 @@ int cmd_check(struct posthouse *p, int argc, char **argv)
 		check_directory(&c, h->mail_store_directory, 077, "vmail");
 		check_directory(&c, h->log_directory, 02, NULL);
 		check_certificates(&c);
+		check_store(&c);
 	}
 	status = report(p, &c);
 	config_free(&c.config);

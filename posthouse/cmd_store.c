@@ -209,6 +209,7 @@ static int open_store(struct store_command *c)
 		return -1;
 	}
 	store_set_queue_lifetime(c->store, house->maximal_queue_lifetime);
+	store_set_undelete(c->store, house->mail_undelete_time / 1000);
 	return 0;
 }
 
