@@ -220,6 +220,15 @@ enum store_result snapshot_load_base(struct box *b);
 bool box_is_cut(struct box *b);
 /* The messages of a folder, from the snapshot and what came since. */
 enum store_result folder_load(struct box *b, struct folder *f);
+/*
+ * What pending records touch of a folder that is not loaded, in *part (to be
+ * emptied with folder_unload, also in failure; its names are f's): the segments
+ * with messages that change, the last ones while they have less than `least`
+ * rows and are to be joined with new messages, and vanished uids when there
+ * are new ones. The others are marked left_out. f stays as it is.
+ */
+enum store_result folder_load_changed(
+    struct box *b, const struct folder *f, uint32_t least, struct folder *part);
 /* What stands beside struct message, for the message at a position. NULL
  * when it cannot be read. */
 const struct message_place *folder_place(

@@ -27,9 +27,11 @@ struct segment {
 	uint32_t count;       /* of rows in the snapshot's M */
 	uint32_t rows;        /* of D, I, C and K: more when there is an R */
 	uint64_t last_modseq; /* of U and V: of the last row */
+	uint32_t uid;         /* of M: no row has a lower one */
 	struct column columns[COLUMNS];
 	struct message_place *places; /* column I, or NULL: not read yet */
 	bool flagged;                 /* M differs from the snapshot's */
+	bool left_out;                /* by folder_load_changed */
 };
 
 /* An expunged message whose place may not have been read yet. */

@@ -187,7 +187,7 @@ static void put_segment(struct buf *out, const struct record_segment *r)
 	add_u32(out, r->count);
 	add_u64(out, r->modseq);
 	add_u32(out, there);
-	add_u32(out, 0);
+	add_u32(out, r->uid);
 	for (uint32_t i = 0; i < COLUMNS; i++) {
 		const struct column *c = &r->columns[i];
 
@@ -467,7 +467,7 @@ static void take_segment(struct cursor *c, struct record_segment *r)
 	r->count = take_u32(c);
 	r->modseq = take_u64(c);
 	there = take_u32(c);
-	take_u32(c);
+	r->uid = take_u32(c);
 	for (uint32_t i = 0; i < there && !c->bad; i++) {
 		uint32_t kind = take_u32(c);
 		struct column column;

@@ -196,6 +196,7 @@ struct record_segment {
 	uint32_t mailbox; /* 0: of the box (X) */
 	uint32_t count;   /* of rows */
 	uint64_t modseq;  /* U, V: of the last row */
+	uint32_t uid;     /* M: no row has a lower one */
 	struct column columns[COLUMNS];
 	int64_t newest; /* X: the latest time in it */
 };

@@ -93,6 +93,7 @@ static int put_new(
 
 	r.segment.mailbox = f->info.id;
 	r.segment.count = (uint32_t)count;
+	r.segment.uid = f->messages[at].uid;
 	columns_m_d(
 	    w, f->messages + at, count, &columns[COLUMN_M], &columns[COLUMN_D]);
 	if (column_i(w, f, at, count, &columns[COLUMN_I]) < 0)
@@ -110,6 +111,7 @@ static void put_untouched(
 	r.segment.mailbox = f->info.id;
 	r.segment.count = s->count;
 	r.segment.modseq = s->last_modseq;
+	r.segment.uid = s->uid;
 	memcpy(r.segment.columns, s->columns, sizeof(s->columns));
 	put_segment(w, &r);
 }
@@ -153,7 +155,7 @@ static struct run run_at(
 
 static bool small(const struct snapshot_writer *w, const struct run *r)
 {
-	return r->s == NULL || r->s->rows < least_rows(w);
+	return r->s == NULL || (r->s->rows < least_rows(w) && !r->s->left_out);
 }
 
 /* Small ones that follow each other at least halve in size. */
@@ -187,6 +189,10 @@ static void put_kept(
 {
 	struct segment s = *run->s;
 
+	if (s.left_out) {
+		put_untouched(w, f, &s);
+		return;
+	}
 	if (s.flagged || run->count != s.count)
 		columns_m_d(w, f->messages + run->at, run->count,
 		    &s.columns[COLUMN_M], NULL);
@@ -216,22 +222,49 @@ static int put_run(
 	return 0;
 }
 
+struct runs {
+	struct run *p;
+	size_t count, room;
+};
+
+static void runs_add(struct runs *runs, struct run run)
+{
+	if (runs->count == runs->room) {
+		runs->room = runs->room * 2 + 16;
+		runs->p = mem_resize(runs->p, runs->room, sizeof(*runs->p));
+	}
+	runs->p[runs->count++] = run;
+}
+
+/* All segments that were left out before the one of this number. */
+static size_t runs_left_out(
+    struct runs *runs, const struct folder *f, size_t from, size_t number)
+{
+	for (; from < number && from < f->segment_count; from++)
+		if (f->segments[from].left_out &&
+		    f->segments[from].columns[COLUMN_M].snapshot != 0)
+			runs_add(runs, (struct run){.s = &f->segments[from]});
+	return from;
+}
+
 static int put_messages(struct snapshot_writer *w, struct folder *f)
 {
-	struct run *runs = NULL;
-	size_t count = 0, room = 0;
+	struct runs runs = {0};
+	size_t number = 0;
 	int result = 0;
 
-	for (size_t at = 0; at < f->count; at += runs[count++].count) {
-		if (count == room) {
-			room = room * 2 + 16;
-			runs = mem_resize(runs, room, sizeof(*runs));
-		}
-		runs[count] = run_at(w, f, at);
+	for (size_t at = 0; at < f->count;) {
+		struct run run = run_at(w, f, at);
+
+		number = runs_left_out(&runs, f, number, segment_number(f, at));
+		runs_add(&runs, run);
+		at += run.count;
 	}
-	for (size_t i = join(w, runs, count); i < count && result == 0; i++)
-		result = put_run(w, f, &runs[i]);
-	free(runs);
+	runs_left_out(&runs, f, number, NO_SEGMENT);
+	for (size_t i = join(w, runs.p, runs.count);
+	     i < runs.count && result == 0; i++)
+		result = put_run(w, f, &runs.p[i]);
+	free(runs.p);
 	return result;
 }
 
@@ -317,9 +350,10 @@ static void put_vanished(struct snapshot_writer *w, const struct folder *f)
 	const struct segment **segments;
 	struct rows rows;
 
-	/* The rows of all segments were loaded first. */
+	/* The rows of all segments were loaded first, or none. */
 	for (size_t i = 0; i < f->segment_count; i++)
-		if (f->segments[i].columns[COLUMN_V].snapshot != 0)
+		if (f->segments[i].columns[COLUMN_V].snapshot != 0 &&
+		    !f->segments[i].left_out)
 			in_snapshot += f->segments[i].count;
 	segments = segments_with(f, COLUMN_V, f->vanish_floor, &count);
 	kept = stay(w, segments, count, f->vanished_count - in_snapshot);
@@ -450,27 +484,46 @@ static bool untouched(const struct snapshot_writer *w, const struct folder *f)
 	return true;
 }
 
-enum store_result snapshot_put_folder(
-    struct snapshot_writer *w, struct folder *f)
+static enum store_result put_loaded(struct snapshot_writer *w, struct folder *f)
 {
 	enum store_result r;
 
-	if (untouched(w, f)) {
-		put_summary(w, f);
-		for (size_t i = 0; i < f->segment_count; i++)
-			if (f->segments[i].columns[COLUMN_U].snapshot == 0 ||
-			    f->segments[i].last_modseq > w->b->state.erased)
-				put_untouched(w, f, &f->segments[i]);
-		return STORE_OK;
-	}
-	r = folder_load(w->b, f);
-	if (r != STORE_OK)
-		return r;
 	forget_vanished(f);
 	put_summary(w, f);
 	put_vanished(w, f);
 	r = put_gone(w, f);
 	if (r == STORE_OK && put_messages(w, f) < 0)
 		r = box_fail(w->b, STORE_CORRUPT, "the older snapshot");
+	return r;
+}
+
+static void put_all_untouched(struct snapshot_writer *w, const struct folder *f)
+{
+	put_summary(w, f);
+	for (size_t i = 0; i < f->segment_count; i++)
+		if (f->segments[i].columns[COLUMN_U].snapshot == 0 ||
+		    f->segments[i].last_modseq > w->b->state.erased)
+			put_untouched(w, f, &f->segments[i]);
+}
+
+enum store_result snapshot_put_folder(
+    struct snapshot_writer *w, struct folder *f)
+{
+	enum store_result r;
+	struct folder part;
+
+	if (untouched(w, f)) {
+		put_all_untouched(w, f);
+		return STORE_OK;
+	}
+	if (f->loaded || w->clean) {
+		r = folder_load(w->b, f);
+		return r == STORE_OK ? put_loaded(w, f) : r;
+	}
+	/* However large it is, only what changed is read. */
+	r = folder_load_changed(w->b, f, least_rows(w), &part);
+	if (r == STORE_OK)
+		r = put_loaded(w, &part);
+	folder_unload(&part);
 	return r;
 }

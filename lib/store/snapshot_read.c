@@ -151,11 +151,30 @@ static void add_segment(
 
 	*segments = mem_resize(*segments, *count + 1, sizeof(**segments));
 	added = &(*segments)[(*count)++];
-	*added = (struct segment){
-	    .count = r->count, .rows = r->count, .last_modseq = r->modseq};
+	*added = (struct segment){.count = r->count,
+	    .rows = r->count,
+	    .last_modseq = r->modseq,
+	    .uid = r->uid};
 	memcpy(added->columns, r->columns, sizeof(added->columns));
 	if (r->columns[COLUMN_R].snapshot != 0)
 		added->rows = r->columns[COLUMN_I].length / PLACE_OCTETS;
+}
+
+static bool has_messages(const struct segment *s)
+{
+	return s->columns[COLUMN_M].snapshot != 0;
+}
+
+/* Those with messages stand behind the others, by uid. */
+static bool follows(const struct folder *f, const struct record_segment *r)
+{
+	const struct segment *last;
+
+	if (f->segment_count == 0)
+		return true;
+	last = &f->segments[f->segment_count - 1];
+	return !has_messages(last) ||
+	    (r->columns[COLUMN_M].snapshot != 0 && r->uid > last->uid);
 }
 
 static struct folder *alive_or_dead(const struct state *s, uint32_t id)
@@ -179,7 +198,7 @@ static int take_segment(struct state *s, const struct record_segment *r)
 		return -1;
 	f->loaded = false;
 	/* Rows are addressed in 18 + 13 bits. */
-	if (f->segment_count >= WHERE_FRESH / SEGMENT_ROWS)
+	if (f->segment_count >= WHERE_FRESH / SEGMENT_ROWS || !follows(f, r))
 		return -1;
 	add_segment(&f->segments, &f->segment_count, r);
 	return 0;
@@ -427,6 +446,126 @@ enum store_result folder_load(struct box *b, struct folder *f)
 	buf_free(&f->pending);
 	f->loaded = true;
 	return STORE_OK;
+}
+
+/* ---- a part of a folder ---- */
+
+/* Segments in which uids of the range may be; those with messages begin at
+ * `begin`. */
+static void include_range(
+    struct folder *part, size_t begin, uint32_t first, uint32_t last)
+{
+	size_t low = begin, high = part->segment_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (part->segments[middle].uid <= first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low > begin)
+		low--;
+	for (; low < part->segment_count && part->segments[low].uid <= last;
+	     low++)
+		part->segments[low].left_out = false;
+}
+
+static void include_changed(
+    struct folder *part, uint32_t count, const char *ranges)
+{
+	size_t begin = 0;
+
+	while (begin < part->segment_count &&
+	    !has_messages(&part->segments[begin]))
+		begin++;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t first, last;
+
+		range_get(ranges, i, &first, &last);
+		include_range(part, begin, first, last);
+	}
+}
+
+static void include_vanished(struct folder *part)
+{
+	for (size_t i = 0; i < part->segment_count; i++)
+		part->segments[i].left_out &=
+		    part->segments[i].columns[COLUMN_V].snapshot == 0;
+}
+
+/* What is pending touches: marked in part; how many messages are new. */
+static size_t include_touched(struct folder *part, struct str pending)
+{
+	size_t fresh = 0;
+	struct record r;
+
+	while (record_next(&pending, &r, NULL) == 1)
+		switch (r.type) {
+		case RECORD_FLAGS:
+			include_changed(part, r.flags.count, r.flags.ranges);
+			break;
+		case RECORD_EXPUNGE:
+			include_changed(
+			    part, r.expunge.count, r.expunge.ranges);
+			include_vanished(part);
+			break;
+		default:
+			fresh++;
+		}
+	return fresh;
+}
+
+/* The last segments that new messages will be joined with. */
+static void include_small(struct folder *part, size_t fresh, uint32_t least)
+{
+	for (size_t i = part->segment_count; i-- > 0 && fresh > 0;) {
+		struct segment *s = &part->segments[i];
+
+		if (!has_messages(s) || s->rows >= least ||
+		    s->count > 2 * fresh)
+			break;
+		s->left_out = false;
+		fresh += s->count;
+	}
+}
+
+enum store_result folder_load_changed(
+    struct box *b, const struct folder *f, uint32_t least, struct folder *part)
+{
+	struct str rest = buf_str(&f->pending);
+	enum store_result result = STORE_OK;
+	uint64_t left_out = 0;
+	struct record r;
+
+	*part = (struct folder){.info = f->info,
+	    .version = f->version,
+	    .dead_modseq = f->dead_modseq,
+	    .dead_time = f->dead_time,
+	    .vanish_floor = f->vanish_floor,
+	    .segment_count = f->segment_count};
+	part->segments = mem_array(f->segment_count, sizeof(*part->segments));
+	for (size_t i = 0; i < f->segment_count; i++) {
+		part->segments[i] = f->segments[i];
+		part->segments[i].places = NULL;
+		part->segments[i].left_out = true;
+	}
+	include_small(part, include_touched(part, rest), least);
+	for (size_t i = 0; i < f->segment_count && result == STORE_OK; i++)
+		if (!part->segments[i].left_out)
+			result = load_segment(b, part, i);
+		else if (has_messages(&part->segments[i]))
+			left_out += part->segments[i].count;
+	while (result == STORE_OK && record_next(&rest, &r, NULL) == 1)
+		if (folder_apply(part, &r) < 0)
+			result = box_fail(
+			    b, STORE_CORRUPT, "records make no sense");
+	if (result == STORE_OK && part->count + left_out != f->info.messages)
+		result = box_fail(
+		    b, STORE_CORRUPT, "a snapshot's count of messages");
+	folder_forget_erased(part, b->state.erased);
+	return result;
 }
 
 const struct message_place *folder_place_at(
