@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "store/box.h"
+#include "store/seeded.h"
 
 #define DELIVER_RETRIES 3
 
@@ -197,10 +198,11 @@ static enum store_result decide_deliver(struct change *c)
 	d->again = s->epoch != d->looked;
 	if (d->again)
 		return STORE_BUSY;
-	if (deliveries_fresh(&s->deliveries, d->id))
+	if (!seeded("delivery-id-ignored") &&
+	    deliveries_fresh(&s->deliveries, d->id))
 		return STORE_DUPLICATE;
 	r = change_quota(c, d->body->len * d->count, d->count);
-	if (r != STORE_OK)
+	if (r != STORE_OK && !seeded("quota-before-the-lock"))
 		return r;
 	r = body_place(d->body, c);
 	mailboxes = mem_array(d->count, sizeof(*mailboxes));
@@ -224,9 +226,10 @@ static enum store_result deliver_once(
 
 	d->again = false;
 	d->looked = b->state.epoch;
-	if (r == STORE_OK && found)
+	if (r == STORE_OK && found && !seeded("delivery-id-ignored"))
 		return STORE_DUPLICATE;
-	if (r == STORE_OK && d->body->fd >= 0)
+	if (r == STORE_OK &&
+	    (d->body->fd >= 0 || seeded("quota-before-the-lock")))
 		r = likely(b, d->body->len * d->count, d->count);
 	if (r == STORE_OK)
 		r = body_ready(d->body);
@@ -251,7 +254,8 @@ enum store_result box_deliver(struct box *b, struct str delivery_id,
 	/* The state turned out to be another one under the lock. */
 	for (int i = 0; i < DELIVER_RETRIES && d.again; i++)
 		r = deliver_once(b, &c, since);
-	if (r == STORE_OK || r == STORE_UNKNOWN)
+	if (r == STORE_OK ||
+	    (r == STORE_UNKNOWN && !seeded("blob-dropped-in-doubt")))
 		body->kept = true;
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Opening a store and a box, bringing it up to date, changing it. */
 #include "store/box.h"
+#include "store/seeded.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -428,7 +429,8 @@ static enum store_result define(
 
 	for (size_t i = 0; i < c->keyword_count; i++)
 		next += c->keywords[i].mailbox == f->info.id;
-	if (next >= MAILBOX_KEYWORDS_MAX)
+	if (next >=
+	    MAILBOX_KEYWORDS_MAX + (size_t)seeded("sixty-five-keywords"))
 		return box_fail(c->b, STORE_LIMIT,
 		    "a mailbox has at most %d keywords", MAILBOX_KEYWORDS_MAX);
 	*index = (uint32_t)next;
@@ -472,6 +474,8 @@ static int decide(
 	b->state.pos = *end;
 	buf_clear(&b->heads);
 	c->modseq = end->modseq + (c->new_epoch ? EPOCH_STEP : 1);
+	if (seeded("modseq-does-not-rise"))
+		c->modseq = end->modseq;
 	c->generation = frame->generation;
 	c->at = frame->body_offset;
 	c->body_count = c->keyword_count = c->mailbox_count = 0;
@@ -484,6 +488,8 @@ static int decide(
 		c->refused = box_fail(b, STORE_LIMIT, "too much at once");
 	if (c->refused != STORE_OK || c->records == 0)
 		return -1;
+	if (seeded("notified-before-sync") && b->store->notify != NULL)
+		notify_send(b->store->notify, str_from(b->account), c->modseq);
 	frame->heads = buf_str(&b->heads);
 	frame->count = c->records;
 	frame->bodies = c->bodies;

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "store/box.h"
+#include "store/seeded.h"
 
 #define FLAGS_ALL                                                              \
 	(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT)
@@ -241,6 +242,9 @@ enum store_result box_store(struct box *b, uint32_t mailbox, struct uid_set set,
 	if (modified != NULL)
 		*modified = (struct uid_set){NULL, 0};
 	warm(b, mailbox);
+	if (seeded("unchangedsince-before-the-lock") &&
+	    box_find_id(b, mailbox)->highest_modseq <= unchanged_since)
+		s.unchanged_since = 0;
 	r = box_change(b, &c);
 	if (r == STORE_OK && modseq != NULL)
 		*modseq = c.records > 0 ? s.modseq : b->state.pos.modseq;
@@ -442,7 +446,7 @@ static enum store_result copy_positions(struct change *c, struct folder *from,
 		x->from_uids[i] = from->messages[at[i]].uid;
 		x->to_uids[i] = to->info.uidnext + (uint32_t)i;
 	}
-	if (x->move && count > 0)
+	if (x->move && count > 0 && !seeded("move-copies"))
 		change_expunge(c, from, x->from_uids, count);
 	return STORE_OK;
 }

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "store/engine_file.h"
+#include "store/seeded.h"
 
 struct append {
 	struct engine_box *b;
@@ -65,7 +66,8 @@ static enum engine_status catch_up(struct append *a, struct mark *m)
 	}
 	*m = b->mark; /* nobody writes it while we hold the lock */
 	if ((!b->checked || b->doubtful || m->holder_pid != 0 ||
-		m->at != a->seen->length)) {
+		m->at != a->seen->length) &&
+	    !seeded("unfinished-frame-ignored")) {
 		s = engine_recover(b, a->seen, a->on_frame, a->arg);
 		if (s == ENGINE_OK)
 			s = engine_generation(b, a->seen->generation, &g);
@@ -250,12 +252,21 @@ static enum engine_status write_frame(struct append *a, struct mark *m,
 		s = engine_fail_errno(b, "writing bodies");
 	} else if (write_head(b, g, a->seen, f) < 0) {
 		s = engine_fail_errno(b, "writing a frame");
-		if (take_back(b, g, a->seen) < 0)
+		if (!seeded("refused-frame-left") &&
+		    take_back(b, g, a->seen) < 0)
 			s = ENGINE_UNKNOWN;
 	}
-	if (s == ENGINE_OK && b->io->fdatasync(g->fd) < 0) {
+	if (s == ENGINE_OK && seeded("mark-before-sync")) {
+		m->at += f->length;
+		engine_mark_write(b, g, m);
+		m->at -= f->length;
+	}
+	if (seeded("unlocked-before-sync"))
+		engine_unlock(b);
+	if (s == ENGINE_OK && !seeded("no-sync") &&
+	    b->io->fdatasync(g->fd) < 0) {
 		engine_fail_errno(b, "sync");
-		s = ENGINE_UNKNOWN;
+		s = seeded("failed-sync-believed") ? ENGINE_OK : ENGINE_UNKNOWN;
 	}
 	if (s == ENGINE_UNKNOWN) {
 		b->doubtful = true; /* and the holder stays: look there */
@@ -284,7 +295,10 @@ static enum engine_status append_locked(struct append *a)
 	in.generation = a->seen->generation;
 	in.body_offset = a->seen->bodies;
 	if (a->decide(a->arg, a->seen, &in) != 0)
-		return ENGINE_REFUSED;
+		return seeded("refusal-syncs") && b->newest != 0 &&
+			b->io->fdatasync(b->generations[0].fd) < 0
+		    ? ENGINE_UNKNOWN
+		    : ENGINE_REFUSED;
 	if (in.heads.len > HEADS_MAX)
 		return engine_fail(b, ENGINE_DOWN, "too many records");
 	if (b->newest == 0) {

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "store/engine_file.h"
 #include "store/le.h"
+#include "store/seeded.h"
 
 #define CHECK_TRIES 3 /* reads of a mark that is just being written */
 
@@ -97,10 +98,12 @@ static enum engine_status header_check(struct engine_box *b,
 {
 	if (memcmp(p + AT_MAGIC, header_magic, sizeof(header_magic)) != 0)
 		return engine_fail(b, ENGINE_CORRUPT, "header: magic");
-	if (get_u32(p + AT_CRC) != crc32c(0, p, AT_CRC))
+	if (get_u32(p + AT_CRC) != crc32c(0, p, AT_CRC) &&
+	    !seeded("header-unchecked"))
 		return engine_fail(b, ENGINE_CORRUPT, "header: checksum");
 	if (get_u32(p + AT_VERSION) != ENGINE_VERSION ||
-	    get_u32(p + AT_FLAGS) & ~FLAG_ANEW ||
+	    (get_u32(p + AT_FLAGS) & ~FLAG_ANEW &&
+		!seeded("header-flags-ignored")) ||
 	    get_u32(p + AT_FRAMES) != FRAMES_AT ||
 	    get_u32(p + AT_MARK) != MARK_AT ||
 	    get_u32(p + AT_BODIES) != HEAD_SIZE)
@@ -222,9 +225,11 @@ int engine_sync_dir(struct engine_box *b, int at, const char *path)
 /* The first one makes the directories durable too. */
 int engine_generation_sync_name(struct engine_box *b, uint64_t number)
 {
+	if (seeded("directory-not-synced"))
+		return 0;
 	if (engine_sync_dir(b, b->dir, ".") < 0)
 		return -1;
-	if (number > 1)
+	if (number > 1 || seeded("directories-above-not-synced"))
 		return 0;
 	return engine_sync_dir(b, b->engine->root, b->shard) < 0 ||
 		engine_sync_dir(b, b->engine->root, ".") < 0
@@ -239,6 +244,8 @@ static int write_file(struct engine_box *b, const char *name,
 	unsigned char header[FRAMES_AT];
 	struct mark m = {.at = FRAMES_AT, .state = STATE_LINKED};
 
+	if (seeded("name-taken-for-durable"))
+		m.state = 0;
 	b->io->unlink(b->dir, name); /* of a dead process with our number */
 	g->fd = b->io->open(
 	    b->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

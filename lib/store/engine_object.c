@@ -14,6 +14,7 @@
 #include "core/id.h"
 #include "core/memory.h"
 #include "store/engine_file.h"
+#include "store/seeded.h"
 
 void engine_blob_name(const unsigned char id[16], char out[64])
 {
@@ -99,7 +100,7 @@ enum engine_status engine_get(struct engine_box *b,
 		    ? engine_fail(b, ENGINE_CORRUPT, "a body ends early")
 		    : engine_fail_errno(b, "reading a body");
 	if (offset == 0 && len == place->length &&
-	    crc32c(0, p, len) != place->crc)
+	    crc32c(0, p, len) != place->crc && !seeded("body-unchecked"))
 		return engine_fail(b, ENGINE_CORRUPT, "a body's checksum");
 	return ENGINE_OK;
 }
@@ -134,8 +135,10 @@ enum engine_status engine_blob_write(
 
 enum engine_status engine_blob_sync(struct engine_box *b, int fd)
 {
-	if (b->io->fdatasync(fd) < 0 || engine_sync_dir(b, b->dir, BLOBS) < 0 ||
-	    engine_sync_dir(b, b->dir, ".") < 0)
+	if (b->io->fdatasync(fd) < 0 ||
+	    (!seeded("blob-directory-not-synced") &&
+		(engine_sync_dir(b, b->dir, BLOBS) < 0 ||
+		    engine_sync_dir(b, b->dir, ".") < 0)))
 		return engine_fail_errno(b, "sync of a blob");
 	return ENGINE_OK;
 }
@@ -200,6 +203,8 @@ enum engine_status engine_snapshot_put(struct engine_box *b, uint64_t number,
 	engine_snapshot_name(number, name);
 	snprintf(temporary, sizeof(temporary), "new.s.%llu.%d",
 	    (unsigned long long)number, (int)getpid());
+	if (seeded("snapshot-number-again"))
+		b->io->unlink(b->dir, name);
 	s = write_object(b, temporary, parts, count);
 	if (s == ENGINE_OK && b->io->link(b->dir, temporary, name) < 0)
 		s = errno == EEXIST
@@ -324,7 +329,7 @@ enum engine_status engine_session_lock(struct engine_box *b, bool on)
 	s = engine_box_prepare(b);
 	if (s != ENGINE_OK)
 		return s;
-	if (b->io->lock(b->lock_fd, 1, on) < 0)
+	if (!seeded("session-not-locked") && b->io->lock(b->lock_fd, 1, on) < 0)
 		return errno == EAGAIN || errno == EACCES
 		    ? engine_fail(b, ENGINE_BUSY, "another session has it")
 		    : engine_fail_errno(b, "locking the session");

@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "store/engine_file.h"
 #include "store/le.h"
+#include "store/seeded.h"
 
 #define RECOVER_MS  200 /* how long a reader waits to repair a box */
 #define COPY_OCTETS 262144
@@ -20,12 +21,12 @@ enum engine_status engine_lock(struct engine_box *b, int64_t deadline)
 {
 	long wait_us = 100;
 
-	while (b->io->lock(b->lock_fd, 0, true) < 0) {
+	while (!seeded("not-locked") && b->io->lock(b->lock_fd, 0, true) < 0) {
 		struct timespec pause = {0, wait_us * 1000};
 
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return engine_fail_errno(b, "locking the box");
-		if (clock_ms() >= deadline)
+		if (clock_ms() >= deadline && !seeded("waits-for-ever"))
 			return engine_fail(
 			    b, ENGINE_BUSY, "another process holds the box");
 		nanosleep(&pause, NULL);
@@ -63,6 +64,8 @@ static enum engine_status read_to(struct engine_box *b,
 		int bad = engine_frame_parse(b, seen,
 		    p + (seen->length - start), limit - seen->length, &f, &why);
 
+		if (bad != 0 && seeded("beyond-the-mark"))
+			break;
 		if (bad != 0)
 			s = engine_fail(
 			    b, bad == -2 ? ENGINE_NEWER : ENGINE_CORRUPT, why);
@@ -121,7 +124,7 @@ static enum engine_status look_ahead(
 	enum engine_status s;
 
 	*again = false;
-	if (m->state != STATE_SEALING)
+	if (m->state != STATE_SEALING || seeded("sealed-goes-on"))
 		return ENGINE_OK;
 	s = engine_generation(b, b->newest + 1, &next);
 	if (s == ENGINE_GONE)
@@ -170,7 +173,9 @@ static enum engine_status read_newest(struct engine_box *b,
 	if (engine_mark_read(b, g, &m) < 0)
 		return engine_fail(b, ENGINE_CORRUPT, "no durable mark");
 	b->mark = m;
-	if (m.state == STATE_REMOVED)
+	if (seeded("beyond-the-mark"))
+		m.at = MARK_AT;
+	if (m.state == STATE_REMOVED && !seeded("removed-goes-on"))
 		return engine_fail(b, ENGINE_GONE, "the account was removed");
 	if (m.state == STATE_LINKED && !b->look_only) {
 		if (engine_generation_sync_name(b, g->number) < 0)
@@ -309,7 +314,8 @@ static int rewrite_bodies(struct engine_box *b, const struct generation *g,
 		at += len;
 	}
 	free(p);
-	if (!write && result == 0 && crc != f->body_crc)
+	if (!write && result == 0 && crc != f->body_crc &&
+	    !seeded("bodies-unchecked"))
 		result = -1;
 	return result;
 }
@@ -318,8 +324,9 @@ static enum engine_status adopt(struct engine_box *b,
     const struct generation *g, const unsigned char *p, const struct frame *f,
     uint64_t at, struct mark *m)
 {
-	if (rewrite_bodies(b, g, f, true) < 0 ||
-	    engine_io_write(b->io, g->fd, p, f->length, at) < 0 ||
+	if ((!seeded("clean-pages-believed") &&
+		(rewrite_bodies(b, g, f, true) < 0 ||
+		    engine_io_write(b->io, g->fd, p, f->length, at) < 0)) ||
 	    b->io->fdatasync(g->fd) < 0)
 		return engine_fail_errno(b, "completing a frame");
 	m->at = at + f->length;
@@ -334,7 +341,7 @@ static enum engine_status wipe(struct engine_box *b, const struct generation *g,
 {
 	while (len > 0 && p[len - 1] == 0)
 		len--;
-	if (len == 0)
+	if (len == 0 || seeded("torn-tail-left"))
 		return ENGINE_OK;
 	memset(p, 0, len);
 	if (engine_io_write(b->io, g->fd, p, len, at) < 0)
@@ -356,6 +363,11 @@ static enum engine_status recover_tail(struct engine_box *b,
 		int bad = engine_frame_parse(
 		    b, seen, p + done, MARK_AT - seen->length, &f, &why);
 
+		for (size_t at = done; bad == -1 && seeded("search-forward") &&
+		     at < done + 65536 && start + at < MARK_AT;
+		     at += 8)
+			bad = engine_frame_parse(
+			    b, seen, p + at, MARK_AT - start - at, &f, &why);
 		if (bad == -2)
 			return engine_fail(b, ENGINE_NEWER, why);
 		if (bad != 0 || rewrite_bodies(b, g, &f, false) < 0)

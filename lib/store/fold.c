@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/fold.h"
+#include "store/seeded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -629,7 +630,8 @@ static int fold_flags(struct state *s, const struct record *r, struct str whole)
 	uint64_t deleted = f->info.deleted + (uint64_t)c->deleted;
 	if (unseen > f->info.messages || deleted > f->info.messages)
 		return bad(s, "flags: counts");
-	f->info.unseen = unseen;
+	if (!seeded("unseen-forgotten"))
+		f->info.unseen = unseen;
 	f->info.deleted = deleted;
 	changed_at(f, c->modseq);
 	return messages_change(s, f, r, whole);
@@ -652,7 +654,8 @@ static int fold_expunge(
 	f->info.deleted -= c->deleted;
 	changed_at(f, c->modseq);
 	s->usage.messages -= c->messages;
-	s->usage.octets -= c->octets;
+	if (!seeded("quota-delta-forgotten"))
+		s->usage.octets -= c->octets;
 	gone_now(s, c->modseq, c->time);
 	return messages_change(s, f, r, whole);
 }
@@ -771,6 +774,8 @@ int state_fold(
 	uint32_t count = 0;
 	int next;
 
+	if (s->base != 0 && seeded("frames-after-snapshot-skipped"))
+		return 0;
 	if (s->virtual) { /* the first frame says all of it itself */
 		folders_clear(s);
 		s->virtual = false;

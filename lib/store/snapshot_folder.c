@@ -10,6 +10,7 @@
 #include "core/memory.h"
 #include "store/le.h"
 #include "store/snapshot.h"
+#include "store/seeded.h"
 
 #define NO_SEGMENT UINT32_MAX
 
@@ -464,6 +465,10 @@ static void put_summary(struct snapshot_writer *w, const struct folder *f)
 	    .dead_time = f->dead_time,
 	    .name = f->info.name,
 	};
+	if (seeded("vanished-floor-not-raised"))
+		r.summary.vanish_floor = 0;
+	if (seeded("uidnext-from-the-last") && f->count > 0)
+		r.summary.uidnext = f->messages[f->count - 1].uid + 1;
 	snapshot_put(w, &r);
 	for (uint32_t i = 0; i < f->info.keyword_count; i++) {
 		r = (struct record){.type = RECORD_KEYWORD};
