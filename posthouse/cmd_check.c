@@ -200,8 +200,8 @@ static void check_store(struct check *c)
 
 	if (conf_fill(c->config->conf, store_params, &conf, &c->problems) < 0)
 		return;
-	if (store_conf_policy(&conf, c->config->house.mail_undelete_time,
-		&policy, &why) < 0)
+	if (store_conf_policy(
+		&conf, c->config->house.mail_undelete_time, &policy, &why) < 0)
 		buf_printf(&c->problems, "mailbox_expire: %s\n", why);
 	else
 		free((void *)(uintptr_t)policy.expiries);

@@ -33,14 +33,14 @@ enum {
 
 struct option_row {
 	const char *name;
-	unsigned bit;
 	size_t offset; /* in struct store_options */
+	unsigned bit;
 	bool has_value;
 };
 
 /* clang-format off */
 #define O(name, bit, member, value) \
-	{name, bit, offsetof(struct store_options, member), value}
+	{name, offsetof(struct store_options, member), bit, value}
 static const struct option_row options[] = {
 	O("--all",           ALL,           all,           false),
 	O("--deep",          DEEP,          deep,          false),
