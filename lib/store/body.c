@@ -156,34 +156,34 @@ static uint64_t hash_id(struct str header, struct str name)
 	return id.len == 0 ? 0 : hash64(0, id.p, id.len);
 }
 
-static void parse(struct store_body *body, struct str message)
+void message_parse(
+    struct str message, struct buf *cache, struct message_place *p)
 {
 	struct arena arena = arena_new(PARSE_ARENA);
-	struct message_place *p = &body->place;
 	struct str header;
 	struct mime_part *root = mime_parse(message, &arena);
 
 	p->header_len = (uint32_t)header_length(message);
 	header = str_sub(message, 0, p->header_len);
-	buf_clear(&body->cache);
-	mime_envelope(header, &body->cache);
-	p->envelope_len = (uint32_t)body->cache.len;
+	buf_clear(cache);
+	mime_envelope(header, cache);
+	p->envelope_len = (uint32_t)cache->len;
 	if (root != NULL)
-		mime_bodystructure(root, message, true, &body->cache);
-	p->structure_len = (uint32_t)(body->cache.len - p->envelope_len);
+		mime_bodystructure(root, message, true, cache);
+	p->structure_len = (uint32_t)(cache->len - p->envelope_len);
 	if (root != NULL)
-		mime_bodystructure(root, message, false, &body->cache);
-	p->body_len = (uint32_t)(body->cache.len - p->envelope_len -
+		mime_bodystructure(root, message, false, cache);
+	p->body_len = (uint32_t)(cache->len - p->envelope_len -
 	    p->structure_len);
-	sort_keys_put(header, &body->cache);
-	p->keys_len = (uint32_t)(body->cache.len - p->envelope_len -
+	sort_keys_put(header, cache);
+	p->keys_len = (uint32_t)(cache->len - p->envelope_len -
 	    p->structure_len - p->body_len);
-	if (body->cache.overflow) { /* readers then say so themselves */
-		buf_clear(&body->cache);
+	if (cache->overflow) { /* readers then say so themselves */
+		buf_clear(cache);
 		p->envelope_len = p->structure_len = p->body_len = 0;
 		p->keys_len = 0;
 	}
-	p->cache_crc = crc32c(0, body->cache.p, body->cache.len);
+	p->cache_crc = crc32c(0, cache->p, cache->len);
 	p->message_id = hash_id(header, STR("Message-ID"));
 	p->reference = hash_id(header, STR("In-Reply-To"));
 	if (p->reference == 0)
@@ -248,7 +248,8 @@ static enum store_result ready_blob(struct store_body *body)
 		    strerror(errno));
 	} else {
 		body->place.stored = body->len;
-		parse(body, str_of(all, body->len));
+		message_parse(
+		    str_of(all, body->len), &body->cache, &body->place);
 		if (compress(body, str_of(all, body->len)))
 			r = replace_blob(body);
 	}
@@ -265,7 +266,7 @@ static enum store_result ready_blob(struct store_body *body)
 
 static enum store_result ready_inline(struct store_body *body)
 {
-	parse(body, buf_str(&body->bytes));
+	message_parse(buf_str(&body->bytes), &body->cache, &body->place);
 	compress(body, buf_str(&body->bytes));
 	return STORE_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "store/content.h"
 
 static const char *const result_names[] = {"ok", "duplicate", "no mailbox",
     "exists", "bad name", "over quota", "limit", "gone", "busy", "unknown",
@@ -325,6 +326,7 @@ void box_close(struct box **b)
 	if (*b == NULL)
 		return;
 	state_clear(&(*b)->state);
+	content_forget(*b);
 	engine_box_close(&(*b)->engine);
 	chunk_free(&(*b)->chunk);
 	buf_free(&(*b)->heads);

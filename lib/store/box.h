@@ -93,6 +93,7 @@ struct box {
 	bool without_snapshots; /* one was bad: the log is folded instead */
 	unsigned views;
 	struct chunk chunk;
+	struct content *contents[2]; /* of C, of K: read last (content.h) */
 	bool frozen; /* box_open_at: as it was, not to be changed */
 	uint64_t until_time, until_modseq; /* where folding stops; 0: nowhere */
 	char why[200];
@@ -121,6 +122,11 @@ struct engine_place place_of_bytes(
 /* ENVELOPE, BODYSTRUCTURE, BODY and sort keys, one behind the other. */
 struct engine_place place_of_cache(const struct message_place *p);
 
+/* What is worth knowing about a message for good: ENVELOPE, BODYSTRUCTURE, BODY
+ * and sort keys into *cache, which is cleared first; their lengths, the
+ * header's, and hashes into *p. */
+void message_parse(
+    struct str message, struct buf *cache, struct message_place *p);
 /* Before the lock: sync the blob, parse, cache. */
 enum store_result body_ready(struct store_body *body);
 /* Puts it into the frame being decided and completes body->place.

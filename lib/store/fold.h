@@ -32,6 +32,7 @@ struct segment {
 	struct message_place *places; /* column I, or NULL: not read yet */
 	bool flagged;                 /* M differs from the snapshot's */
 	bool left_out;                /* by folder_load_changed */
+	bool bad_content;             /* C or K cannot be read */
 };
 
 /* An expunged message whose place may not have been read yet. */

@@ -277,6 +277,9 @@ struct message_cache {
 };
 enum store_result view_cache(struct view *v, uint32_t seq, struct arena *arena,
     struct message_cache *out);
+/* The sort keys (mail/sort_keys.h), likewise; empty: there are none. */
+enum store_result view_sort_keys(
+    struct view *v, uint32_t seq, struct arena *arena, struct str *out);
 
 /*
  * Bytes [offset, offset+len) of a message, appended to out; clipped to its

@@ -24,6 +24,7 @@ struct snapshot_writer {
 	uint64_t refs[SNAPSHOT_REFS_MAX]; /* older ones pointed into */
 	size_t ref_count;
 	uint64_t before, base, candidate; /* as in the header */
+	size_t content;                   /* octets of C and K, uncompressed */
 	/* Segments with rows that are gone are written anew, so that nothing
 	 * of the newest snapshot holds what shall be erased. */
 	bool clean;

@@ -8,8 +8,8 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "store/content.h"
 #include "store/le.h"
-#include "store/snapshot.h"
 #include "store/seeded.h"
 
 #define NO_SEGMENT UINT32_MAX
@@ -99,6 +99,10 @@ static int put_new(
 	    w, f->messages + at, count, &columns[COLUMN_M], &columns[COLUMN_D]);
 	if (column_i(w, f, at, count, &columns[COLUMN_I]) < 0)
 		return -1;
+	/* Smaller ones are written too often. */
+	if (f->dead_modseq == 0 && count >= least_rows(w))
+		content_put(w, f, at, count, (uint32_t)count,
+		    &columns[COLUMN_C], &columns[COLUMN_K]);
 	put_segment(w, &r);
 	return 0;
 }
@@ -114,6 +118,10 @@ static void put_untouched(
 	r.segment.modseq = s->last_modseq;
 	r.segment.uid = s->uid;
 	memcpy(r.segment.columns, s->columns, sizeof(s->columns));
+	/* Nobody looks at it any more, and it is to be erased. */
+	if (f->dead_modseq != 0)
+		r.segment.columns[COLUMN_C] = r.segment.columns[COLUMN_K] =
+		    (struct column){0};
 	put_segment(w, &r);
 }
 
@@ -133,11 +141,21 @@ static uint32_t segment_number(const struct folder *f, size_t at)
 	return where & WHERE_FRESH ? NO_SEGMENT : where / SEGMENT_ROWS;
 }
 
-/* With so many rows left it can be kept. */
-static bool may_stay(
-    const struct snapshot_writer *w, const struct segment *s, size_t left)
+/* With so many rows left its C or K holds content of messages that are
+ * gone. */
+static bool is_unclean(
+    const struct folder *f, const struct segment *s, size_t left)
 {
-	return left * 2 >= s->rows && (!w->clean || left == s->rows);
+	return f->dead_modseq == 0 && left != s->rows &&
+	    (s->columns[COLUMN_C].snapshot != 0 ||
+		s->columns[COLUMN_K].snapshot != 0);
+}
+
+/* With so many rows left it can be kept. */
+static bool may_stay(const struct snapshot_writer *w, const struct folder *f,
+    const struct segment *s, size_t left)
+{
+	return left * 2 >= s->rows && !(w->clean && is_unclean(f, s, left));
 }
 
 static struct run run_at(
@@ -149,7 +167,8 @@ static struct run run_at(
 	while (at + r.count < f->count &&
 	    segment_number(f, at + r.count) == number)
 		r.count++;
-	if (number != NO_SEGMENT && may_stay(w, &f->segments[number], r.count))
+	if (number != NO_SEGMENT &&
+	    may_stay(w, f, &f->segments[number], r.count))
 		r.s = &f->segments[number];
 	return r;
 }
@@ -185,8 +204,18 @@ static size_t join(
 	return first;
 }
 
+/* It should have a C, and has none, or one that cannot be read; and it can
+ * have it now. */
+static bool lacks_content(const struct snapshot_writer *w,
+    const struct folder *f, const struct segment *s)
+{
+	return f->dead_modseq == 0 && s->rows >= least_rows(w) &&
+	    s->columns[COLUMN_I].snapshot != 0 && w->content < CONTENT_BUDGET &&
+	    (s->columns[COLUMN_C].snapshot == 0 || s->bad_content);
+}
+
 static void put_kept(
-    struct snapshot_writer *w, const struct folder *f, const struct run *run)
+    struct snapshot_writer *w, struct folder *f, const struct run *run)
 {
 	struct segment s = *run->s;
 
@@ -200,6 +229,9 @@ static void put_kept(
 	if (run->count != s.count)
 		s.columns[COLUMN_R] = column_r(
 		    w, f->where + run->at, run->count);
+	if (lacks_content(w, f, &s))
+		content_put(w, f, run->at, run->count, s.rows,
+		    &s.columns[COLUMN_C], &s.columns[COLUMN_K]);
 	s.count = (uint32_t)run->count;
 	put_untouched(w, f, &s);
 }
@@ -478,15 +510,17 @@ static void put_summary(struct snapshot_writer *w, const struct folder *f)
 	}
 }
 
-/* What the older snapshot has of a folder can be pointed at as a whole. */
-static bool untouched(const struct snapshot_writer *w, const struct folder *f)
+/* Segments that nothing touched are not as they should be. */
+static bool needs_work(const struct snapshot_writer *w, const struct folder *f)
 {
-	if (f->loaded || f->pending.len > 0)
-		return false;
-	for (size_t i = 0; w->clean && i < f->segment_count; i++)
-		if (f->segments[i].count != f->segments[i].rows)
-			return false;
-	return true;
+	for (size_t i = 0; i < f->segment_count; i++) {
+		const struct segment *s = &f->segments[i];
+
+		if (lacks_content(w, f, s) ||
+		    (w->clean && is_unclean(f, s, s->count)))
+			return true;
+	}
+	return false;
 }
 
 static enum store_result put_loaded(struct snapshot_writer *w, struct folder *f)
@@ -517,13 +551,13 @@ enum store_result snapshot_put_folder(
 	enum store_result r;
 	struct folder part;
 
-	if (untouched(w, f)) {
-		put_all_untouched(w, f);
-		return STORE_OK;
-	}
-	if (f->loaded || w->clean) {
+	if (f->loaded || needs_work(w, f)) {
 		r = folder_load(w->b, f);
 		return r == STORE_OK ? put_loaded(w, f) : r;
+	}
+	if (f->pending.len == 0) {
+		put_all_untouched(w, f);
+		return STORE_OK;
 	}
 	/* However large it is, only what changed is read. */
 	r = folder_load_changed(w->b, f, least_rows(w), &part);

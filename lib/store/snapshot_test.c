@@ -820,6 +820,205 @@ static void a_damaged_column_costs_no_mail(void **state)
 	}
 }
 
+/* ---- content: C and K ---- */
+
+/* What view_cache and view_sort_keys say of all messages, as text. */
+static void contents(struct box *b, struct buf *out)
+{
+	struct view *v;
+
+	buf_clear(out);
+	assert_int_equal(view_open(b, 1, &v), STORE_OK);
+	for (uint32_t i = 1; i <= view_count(v); i++) {
+		struct arena arena = arena_new(1 << 20);
+		struct message_cache c;
+		struct str keys;
+
+		assert_int_equal(view_cache(v, i, &arena, &c), STORE_OK);
+		assert_int_equal(view_sort_keys(v, i, &arena, &keys), STORE_OK);
+		assert_true(c.envelope.len > 0 && keys.len > 0);
+		buf_add(out, c.envelope);
+		buf_add(out, c.bodystructure);
+		buf_add(out, c.body);
+		buf_add(out, keys);
+		buf_add_text(out, "\n");
+		arena_free(&arena);
+	}
+	view_close(&v);
+	assert_false(out->overflow);
+}
+
+/* The same as in the generations. */
+static void assert_contents(struct box *b)
+{
+	struct buf with = buf_new(1 << 26), without = buf_new(1 << 26);
+	struct box *other = opened();
+
+	assert_int_equal(box_reload(other, true), STORE_OK);
+	contents(b, &with);
+	contents(other, &without);
+	assert_int_equal(with.len, without.len);
+	assert_true(with.len > 0);
+	assert_memory_equal(with.p, without.p, with.len);
+	box_close(&other);
+	buf_free(&with);
+	buf_free(&without);
+}
+
+/* Reads of files. */
+static unsigned reads;
+
+static ssize_t counted_pread(int fd, void *p, size_t len, off_t at)
+{
+	reads++;
+	return pread(fd, p, len, at);
+}
+
+static void envelopes_come_from_columns(void **state)
+{
+	struct buf text = buf_new(1 << 26);
+	struct written w;
+	struct box *b;
+
+	(void)state;
+	store->segment_rows = 1000;
+	b = opened();
+	fill(b, 1, 1300);
+	take(b, false);
+	w = written(b, newest(b));
+	/* Of the first 1,000; the others will be written again. */
+	assert_true(w.columns[COLUMN_C] > 0 && w.columns[COLUMN_K] > 0);
+	assert_true(w.columns[COLUMN_C] < 1000 * 100);
+	assert_contents(b);
+	box_close(&b);
+	/* A few reads to open, of M and D; C and K; I of the other segment,
+	 * and its messages. */
+	b = opened();
+	test_io.pread = counted_pread;
+	reads = 0;
+	contents(b, &text);
+	assert_true(reads < 700);
+	expunge(b, 1, 2);
+	expunge(b, 1, 777);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_int_equal(w.columns[COLUMN_C], 0);
+	assert_int_equal(w.columns[COLUMN_R], 998 * 4);
+	assert_contents(b);
+	/* A clean one has nothing of the two. */
+	take(b, true);
+	w = written(b, newest(b));
+	assert_true(w.columns[COLUMN_C] > 0);
+	assert_contents(b);
+	box_close(&b);
+	buf_free(&text);
+}
+
+static void a_long_envelope_is_left_out(void **state)
+{
+	struct buf text = buf_new(1 << 20);
+	struct box *b;
+
+	(void)state;
+	store->segment_rows = 16;
+	b = opened();
+	fill(b, 1, 7);
+	buf_add_text(&text, "Subject: long\r\nTo: ");
+	for (unsigned i = 0; i < 1000; i++)
+		buf_printf(&text, "user%u@example.org,\r\n ", i);
+	buf_add_text(&text, "a@b\r\n\r\nbody\r\n");
+	assert_int_equal(deliver_text(b, "long", text.p, text.len), STORE_OK);
+	fill(b, 9, 16);
+	take(b, false);
+	assert_true(written(b, newest(b)).columns[COLUMN_C] < 4096);
+	assert_contents(b);
+	box_close(&b);
+	buf_free(&text);
+}
+
+static void damaged_content_is_read_elsewhere(void **state)
+{
+	struct box *b;
+	struct written w;
+
+	(void)state;
+	store->segment_rows = 64;
+	for (unsigned i = 0; i < 40; i++) {
+		b = opened();
+		if (i == 0)
+			fill(b, 1, 70);
+		/* What a segment lacks, the next snapshot writes. */
+		flag(b, i + 1);
+		take(b, false);
+		damage(b, i % 2 ? COLUMN_C : COLUMN_K, 1);
+		box_close(&b);
+		b = opened();
+		assert_contents(b);
+		take(b, false);
+		assert_contents(b);
+		box_close(&b);
+	}
+	b = opened();
+	damage(b, COLUMN_C, 1);
+	assert_int_equal(box_folder(b, 1, &(struct folder *){NULL}), STORE_OK);
+	b->views++; /* so that the state stays */
+	assert_contents(b);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_true(w.columns[COLUMN_C] > 0);
+	b->views--;
+	box_close(&b);
+}
+
+/* Overwrites the caches of all messages in the generations. */
+static void damage_caches(struct box *b)
+{
+	struct folder *f;
+
+	assert_int_equal(box_folder(b, 1, &f), STORE_OK);
+	for (size_t i = 0; i < f->count; i++) {
+		const struct message_place *p = folder_place(b, f, i);
+		char name[32];
+
+		snprintf(name, sizeof(name), "g.%llu",
+		    (unsigned long long)p->cache_generation);
+		flip(b, name, p->cache_offset + below(p->envelope_len));
+	}
+}
+
+static void a_lost_cache_is_computed(void **state)
+{
+	struct buf before = buf_new(1 << 20), after = buf_new(1 << 20);
+	struct box *b = opened();
+	struct written w;
+
+	(void)state;
+	store->segment_rows = 16;
+	fill(b, 1, 20);
+	contents(b, &before);
+	take(b, false);
+	damage_caches(b);
+	contents(b, &after);
+	assert_memory_equal(before.p, after.p, before.len);
+	damage(b, COLUMN_C, 1);
+	damage(b, COLUMN_K, 1);
+	box_close(&b);
+	b = opened();
+	contents(b, &after);
+	assert_int_equal(before.len, after.len);
+	assert_memory_equal(before.p, after.p, before.len);
+	/* Nor does it keep a snapshot from being taken. */
+	expunge(b, 1, 1);
+	take(b, true);
+	w = written(b, newest(b));
+	assert_true(w.columns[COLUMN_I] > 0);
+	assert_int_equal(w.columns[COLUMN_K], 0);
+	contents(b, &after);
+	box_close(&b);
+	buf_free(&before);
+	buf_free(&after);
+}
+
 /* With the log's start dropped the base is what is begun with. */
 static void a_cut_log_needs_the_base(void **state)
 {
@@ -867,6 +1066,10 @@ int main(void)
 	    F(a_base_covers_the_undelete_window),
 	    F(one_generation_keeps_two),
 	    F(a_damaged_column_costs_no_mail),
+	    F(envelopes_come_from_columns),
+	    F(a_long_envelope_is_left_out),
+	    F(damaged_content_is_read_elsewhere),
+	    F(a_lost_cache_is_computed),
 	    F(a_cut_log_needs_the_base),
 	};
 

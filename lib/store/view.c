@@ -10,6 +10,7 @@
 #include "core/checksum.h"
 #include "core/memory.h"
 #include "store/body_zstd.h"
+#include "store/content.h"
 
 #define VERIFY_PIECE 262144u
 
@@ -71,7 +72,8 @@ void view_close(struct view **v)
 {
 	if (*v == NULL)
 		return;
-	(*v)->b->views--;
+	if (--(*v)->b->views == 0)
+		content_forget((*v)->b);
 	free((*v)->rows);
 	free(*v);
 	*v = NULL;
@@ -231,24 +233,34 @@ enum store_result view_vanished(struct view *v, uint64_t modseq,
 
 /* ---- bytes ---- */
 
+/* The folder of a message, and its position; STORE_GONE when it was
+ * expunged. */
+static enum store_result position_of(
+    struct view *v, uint32_t seq, struct folder **f, size_t *at)
+{
+	const struct message *row = view_message(v, seq);
+	uint32_t uid = row == NULL ? 0 : row->uid;
+	enum store_result r = folder(v, f);
+
+	if (r != STORE_OK)
+		return r;
+	*at = folder_search(*f, uid);
+	if (row == NULL || *at >= (*f)->count || (*f)->messages[*at].uid != uid)
+		return box_fail(v->b, STORE_GONE, "the message was expunged");
+	return STORE_OK;
+}
+
 /* Where a message's bytes are; STORE_GONE when it was expunged. */
 static enum store_result place_of(struct view *v, uint32_t seq,
     const struct message_place **place, const struct message **m)
 {
-	const struct message *row = view_message(v, seq);
-	uint32_t uid = row == NULL ? 0 : row->uid;
-
 	for (int attempt = 0; attempt < 3; attempt++) {
 		struct folder *f;
 		size_t at;
-		enum store_result r = folder(v, &f);
+		enum store_result r = position_of(v, seq, &f, &at);
 
 		if (r != STORE_OK)
 			return r;
-		at = folder_search(f, uid);
-		if (row == NULL || at >= f->count || f->messages[at].uid != uid)
-			return box_fail(
-			    v->b, STORE_GONE, "the message was expunged");
 		*m = &f->messages[at];
 		*place = folder_place(v->b, f, at);
 		if (*place != NULL)
@@ -402,45 +414,146 @@ enum store_result view_header_len(struct view *v, uint32_t seq, uint64_t *len)
 	return r;
 }
 
+/* ---- what was computed of a message when it came ---- */
+
+enum part { ENVELOPE, STRUCTURE, BODY, KEYS, PARTS };
+
 /* What is said of a message whose structure passed every limit. */
 static enum store_result opaque(
-    const struct message *m, struct arena *arena, struct message_cache *out)
+    const struct message *m, struct arena *arena, struct str parts[PARTS])
 {
 	char text[160];
 	int len = snprintf(text, sizeof(text),
 	    "(\"TEXT\" \"PLAIN\" NIL NIL NIL \"8BIT\" %llu 0)",
 	    (unsigned long long)m->size);
 
-	out->envelope = STR("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
-	out->body = arena_copy(arena, str_of(text, (size_t)len));
-	out->bodystructure = out->body;
-	return out->body.p == NULL ? STORE_ERROR : STORE_OK;
+	parts[ENVELOPE] = STR("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+	parts[BODY] = arena_copy(arena, str_of(text, (size_t)len));
+	parts[STRUCTURE] = parts[BODY];
+	parts[KEYS] = STR_EMPTY;
+	return parts[BODY].p == NULL ? STORE_ERROR : STORE_OK;
 }
 
-enum store_result view_cache(struct view *v, uint32_t seq, struct arena *arena,
-    struct message_cache *out)
+static bool is_opaque(const struct message_place *p)
+{
+	return p->envelope_len == 0 || p->structure_len == 0 ||
+	    p->body_len == 0 || place_of_cache(p).length > CACHE_MAX;
+}
+
+static void cut(
+    const struct message_place *p, const char *bytes, struct str parts[PARTS])
+{
+	const uint32_t len[PARTS] = {
+	    p->envelope_len, p->structure_len, p->body_len, p->keys_len};
+
+	for (size_t i = 0; i < PARTS; i++) {
+		parts[i] = str_of(bytes, len[i]);
+		bytes += len[i];
+	}
+}
+
+/* From the bytes of the message itself. */
+static enum store_result computed(struct box *b, const struct message *m,
+    const struct message_place *p, struct arena *arena, struct str parts[PARTS])
+{
+	struct buf message = buf_new(m->size + 1), cache = buf_new(CACHE_MAX);
+	enum store_result r = place_read(b, m, p, 0, m->size, &message);
+	struct message_place made = {0};
+	struct str all;
+
+	if (r == STORE_OK)
+		message_parse(buf_str(&message), &cache, &made);
+	buf_free(&message);
+	all = arena_copy(arena, buf_str(&cache));
+	buf_free(&cache);
+	if (r != STORE_OK)
+		return r;
+	if (all.p == NULL)
+		return box_fail(b, STORE_ERROR, "out of memory");
+	if (is_opaque(&made))
+		return opaque(m, arena, parts);
+	cut(&made, all.p, parts);
+	return STORE_OK;
+}
+
+/* From the generation; what cannot be read there is computed. */
+static enum store_result from_place(
+    struct view *v, uint32_t seq, struct arena *arena, struct str parts[PARTS])
 {
 	const struct message_place *p;
 	const struct message *m;
 	struct engine_place place;
-	size_t len;
 	char *bytes;
 	enum store_result r = place_of(v, seq, &p, &m);
 
 	if (r != STORE_OK)
 		return r;
+	if (is_opaque(p))
+		return opaque(m, arena, parts);
 	place = place_of_cache(p);
-	len = (size_t)place.length;
-	if (p->envelope_len == 0 || p->structure_len == 0 || p->body_len == 0 ||
-	    len > CACHE_MAX)
-		return opaque(m, arena, out);
-	bytes = arena_alloc(arena, len);
+	bytes = arena_alloc(arena, place.length);
 	if (bytes == NULL)
 		return box_fail(v->b, STORE_ERROR, "out of memory");
-	r = box_status(v->b, engine_get(v->b->engine, &place, 0, bytes, len));
-	out->envelope = str_of(bytes, p->envelope_len);
-	out->bodystructure = str_of(bytes + p->envelope_len, p->structure_len);
-	out->body = str_of(
-	    bytes + p->envelope_len + p->structure_len, p->body_len);
+	r = box_status(
+	    v->b, engine_get(v->b->engine, &place, 0, bytes, place.length));
+	cut(p, bytes, parts);
+	if (r == STORE_CORRUPT || r == STORE_GONE)
+		r = computed(v->b, m, p, arena, parts);
+	return r == STORE_CORRUPT || r == STORE_GONE ? look_again(v, seq, r)
+						     : r;
+}
+
+/* From a column of the message's segment. */
+static bool from_column(struct view *v, uint32_t seq, enum column_kind kind,
+    struct arena *arena, struct str parts[PARTS])
+{
+	size_t first = kind == COLUMN_K ? KEYS : ENVELOPE, at;
+	size_t last = kind == COLUMN_K ? KEYS : BODY;
+	const struct column *c;
+	struct segment *s;
+	struct folder *f;
+	int found;
+
+	if (position_of(v, seq, &f, &at) != STORE_OK ||
+	    f->where[at] & WHERE_FRESH)
+		return false;
+	s = &f->segments[f->where[at] / SEGMENT_ROWS];
+	c = &s->columns[kind];
+	if (c->snapshot == 0 || s->bad_content)
+		return false;
+	found = content_row(
+	    v->b, kind, c, f->where[at] % SEGMENT_ROWS, parts + first);
+	s->bad_content = found < 0;
+	for (size_t i = first; i <= last && found > 0; i++) {
+		parts[i] = arena_copy(arena, parts[i]);
+		if (parts[i].p == NULL)
+			found = 0;
+	}
+	return found > 0;
+}
+
+enum store_result view_cache(struct view *v, uint32_t seq, struct arena *arena,
+    struct message_cache *out)
+{
+	struct str parts[PARTS] = {STR_EMPTY};
+	enum store_result r = STORE_OK;
+
+	if (!from_column(v, seq, COLUMN_C, arena, parts))
+		r = from_place(v, seq, arena, parts);
+	out->envelope = parts[ENVELOPE];
+	out->bodystructure = parts[STRUCTURE];
+	out->body = parts[BODY];
+	return r;
+}
+
+enum store_result view_sort_keys(
+    struct view *v, uint32_t seq, struct arena *arena, struct str *out)
+{
+	struct str parts[PARTS] = {STR_EMPTY};
+	enum store_result r = STORE_OK;
+
+	if (!from_column(v, seq, COLUMN_K, arena, parts))
+		r = from_place(v, seq, arena, parts);
+	*out = parts[KEYS];
 	return r;
 }
