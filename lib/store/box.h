@@ -224,6 +224,8 @@ enum store_result snapshot_load(struct box *b);
 enum store_result snapshot_load_base(struct box *b);
 /* The log cannot be read from its start any more. */
 bool box_is_cut(struct box *b);
+/* This one, into an empty state; untidy when it cannot be read. */
+enum store_result snapshot_load_one(struct box *b, uint64_t number);
 /* The messages of a folder, from the snapshot and what came since. */
 enum store_result folder_load(struct box *b, struct folder *f);
 /*

@@ -41,6 +41,7 @@ struct store_finding {
 };
 struct check_result {
 	uint64_t frames, records, messages, octets, snapshots, findings;
+	char why[160]; /* when the result is not STORE_OK */
 };
 /*
  * Proves every invariant of doc/store.md for one box, without the lock and

@@ -241,7 +241,7 @@ static int take_record(struct state *s, const struct record *r)
 	}
 }
 
-static enum store_result load_one(struct box *b, uint64_t number)
+enum store_result snapshot_load_one(struct box *b, uint64_t number)
 {
 	struct snapshot_header h;
 	struct buf summary;
@@ -285,7 +285,7 @@ enum store_result snapshot_load(struct box *b)
 			return box_status(b, s);
 		if (number == 0)
 			return STORE_OK;
-		r = load_one(b, number);
+		r = snapshot_load_one(b, number);
 		if (r == STORE_OK)
 			return STORE_OK;
 		state_clear(&b->state);
@@ -300,7 +300,7 @@ enum store_result snapshot_load_base(struct box *b)
 
 	if (!box_is_cut(b))
 		return STORE_OK; /* the log has it all */
-	if (number != 0 && load_one(b, number) == STORE_OK)
+	if (number != 0 && snapshot_load_one(b, number) == STORE_OK)
 		return STORE_OK;
 	state_clear(&b->state);
 	return snapshot_load(b);
