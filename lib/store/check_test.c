@@ -136,10 +136,10 @@ static uint32_t some_mailbox(struct box *b, struct str *name)
 {
 	const struct mailbox_info *info;
 
-	do
-		info = box_find(b, str_from(names[below(ARRAY_LEN(names))]));
-	while (info == NULL || !info->selectable);
-	*name = info->name;
+	do {
+		*name = str_from(names[below(ARRAY_LEN(names))]);
+		info = box_find(b, *name);
+	} while (info == NULL || !info->selectable);
 	return info->id;
 }
 
