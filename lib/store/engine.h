@@ -151,14 +151,31 @@ enum engine_status engine_seal(struct engine_box *b, struct engine_pos *seen,
 
 /*
  * Begins the log anew: a generation whose first frame is what decide gives,
- * visible as a whole or not at all. Who reads from the start begins there;
- * who was further back continues there, whatever stood between. Bodies before
- * it stay. decide gets the end of the log as far as it could be read: with
- * damaged set, a log that cannot be read to its end is no hindrance.
+ * visible as a whole or not at all; then as engine_append. Who reads from the
+ * start begins there. Who was further back reads what stands between as far as
+ * it can be read, and then this frame: it must say everything. Bodies before
+ * it stay where they are, until their generations are dropped.
+ *
+ * decide gets the end of the log as far as it could be read; end->modseq is
+ * then the highest that stands in any frame that can be read at all. With
+ * damaged set, a log that cannot be read to its end is no hindrance; without,
+ * it is ENGINE_CORRUPT. Never over what a newer version wrote.
  */
 enum engine_status engine_restart(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, engine_decide *decide, void *arg, bool damaged,
     int64_t deadline);
+
+/*
+ * For repair: every frame that proves itself, in order, also behind damage,
+ * from *from on (all zero: from the oldest that exists, also before a
+ * beginning anew). Nothing is written and no lock taken. A frame whose records
+ * make no sense to on_frame (1) counts as damage. What stands between
+ * info->at and the info->after of the frame before could not be read;
+ * *skipped: octets of frames that could not. ENGINE_NEWER, ENGINE_DOWN.
+ */
+enum engine_status engine_salvage(struct engine_box *b,
+    const struct engine_pos *from, engine_on_frame *on_frame, void *arg,
+    uint64_t *skipped);
 
 /* The oldest generation that exists, the one from which the log is read when
  * nothing is known yet (1, or where it was begun anew), and the newest. All 0

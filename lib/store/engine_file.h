@@ -5,9 +5,9 @@
  * engine_file.c opens boxes, engine_name.c knows what directories are called,
  * engine_list.c what is in them and engine_generation.c how the files of the
  * log are made. engine_frame.c knows how frames look, engine_read.c reads
- * them, engine_append.c writes them. engine_object.c has bodies, blobs and
- * snapshots, engine_erase.c takes them away, engine_look.c has what checks ask
- * for.
+ * them, engine_write.c and engine_append.c write them, engine_restart.c begins
+ * anew. engine_object.c has bodies, blobs and snapshots, engine_erase.c takes
+ * them away, engine_look.c has what checks ask for.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -55,7 +55,6 @@ struct generation {
 	int fd;
 	struct engine_pos previous; /* where the one before ended */
 	uint64_t begins;            /* where the log is read from nothing */
-	bool anew;                  /* it was begun anew here */
 	uint64_t used;              /* for choosing which to close */
 	/* Written so far, by zeroes at least; 0: not known. */
 	uint64_t filled_frames, filled_bodies;
@@ -162,7 +161,7 @@ struct engine_pos engine_generation_start(const struct generation *g);
 /* Writes what belongs behind the header and says in *m where it ends. */
 typedef int engine_fill(void *arg, struct generation *g, struct mark *m);
 /*
- * Makes the file of *g (number, previous, begins, anew), which fill may
+ * Makes the file of *g (number, previous, begins), which fill may
  * complete, visible as a whole and durable. ENGINE_UNKNOWN: it is visible,
  * but perhaps not durable.
  */
@@ -190,6 +189,10 @@ int engine_mark_write(
 int engine_frame_parse(const struct engine_box *b,
     const struct engine_pos *seen, const unsigned char *p, size_t len,
     struct frame *out, const char **why);
+/* The frame that stands at p in this generation, whatever it follows. Returns
+ * as engine_frame_parse. */
+int engine_frame_alone(const struct engine_box *b, uint64_t generation,
+    const unsigned char *p, size_t len, struct frame *out, const char **why);
 /* Builds the frame; f->heads are its records unless FRAME_EXTERN. Sets
  * f->length and f->chain. */
 void engine_frame_build(const struct engine_box *b,
@@ -225,6 +228,34 @@ struct engine_range {
 int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
     const struct engine_range *ranges, size_t count);
 
+/* ---- engine_write.c: -1 and errno ---- */
+/* What a frame that follows seen says of itself. */
+void engine_frame_begin(struct engine_box *b, const struct engine_pos *seen,
+    const struct engine_frame *in, struct frame *f);
+/* Bodies, and behind them records that are too many for the head. */
+int engine_write_bodies(struct engine_box *b, struct generation *g,
+    const struct engine_pos *seen, const struct engine_frame *in,
+    struct frame *f);
+/* The head, with some zeroes behind it. */
+int engine_write_head(struct engine_box *b, struct generation *g,
+    const struct engine_pos *seen, struct frame *f);
+
+/* ---- engine_append.c ---- */
+struct engine_work {
+	struct engine_box *b;
+	struct engine_pos *seen;
+	engine_on_frame *on_frame;
+	engine_decide *decide;
+	void *arg;
+	bool damaged; /* engine_restart */
+};
+/* Does something with the box locked. */
+enum engine_status engine_locked(struct engine_work *a,
+    enum engine_status (*work)(struct engine_work *a), int64_t deadline);
+/* With the lock held: brings *seen to the end of the log, which is then whole,
+ * and gives the mark of the newest generation. */
+enum engine_status engine_to_end(struct engine_work *a, struct mark *m);
+
 /* engine_read.c: without looking behind the mark. */
 enum engine_status engine_read_marked(struct engine_box *b,
     struct engine_pos *seen, engine_on_frame *on_frame, void *arg);
@@ -232,6 +263,9 @@ enum engine_status engine_read_marked(struct engine_box *b,
  * behind it durable, and zeroes what is torn. */
 enum engine_status engine_recover(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, void *arg);
+/* The bodies of a frame are what its checksum says. */
+bool engine_bodies_hold(
+    struct engine_box *b, const struct generation *g, const struct frame *f);
 enum engine_status engine_lock(struct engine_box *b, int64_t deadline);
 void engine_unlock(struct engine_box *b);
 

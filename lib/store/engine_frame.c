@@ -42,13 +42,10 @@ static size_t frame_octets(size_t heads)
 }
 
 /* What the numbers of a frame with a good CRC must satisfy. */
-static const char *implausible(
-    const struct engine_pos *seen, const struct frame *f)
+static const char *implausible(const struct frame *f)
 {
-	if (f->body_start != seen->bodies || f->body_end < f->body_start)
+	if (f->body_start < HEAD_SIZE || f->body_end < f->body_start)
 		return "frame: bodies out of order";
-	if (f->modseq <= seen->modseq)
-		return "frame: modification sequence does not rise";
 	if (!(f->flags & FRAME_EXTERN))
 		return frame_octets(f->heads_len) == f->length
 		    ? NULL
@@ -61,9 +58,8 @@ static const char *implausible(
 	return NULL;
 }
 
-int engine_frame_parse(const struct engine_box *b,
-    const struct engine_pos *seen, const unsigned char *p, size_t len,
-    struct frame *out, const char **why)
+int engine_frame_alone(const struct engine_box *b, uint64_t generation,
+    const unsigned char *p, size_t len, struct frame *out, const char **why)
 {
 	struct frame f = {0};
 
@@ -75,7 +71,7 @@ int engine_frame_parse(const struct engine_box *b,
 		return -1;
 	*why = "frame: checksum";
 	if (get_u32(p + AT_CRC) !=
-		crc32c(crc_seed(b, seen->generation), p + AT_COUNT,
+		crc32c(crc_seed(b, generation), p + AT_COUNT,
 		    f.length - AT_COUNT) &&
 	    !seeded("frame-unchecked"))
 		return -1;
@@ -94,18 +90,32 @@ int engine_frame_parse(const struct engine_box *b,
 		*why = "frame: flags of a newer version";
 		return -2;
 	}
-	*why = "frame: chain";
-	if (f.chain !=
-		hash64(seen->chain, p + AT_COUNT, f.length - AT_COUNT - 8) &&
-	    !seeded("frame-unchecked"))
-		return -1;
-	*why = implausible(seen, &f);
+	*why = implausible(&f);
 	if (*why != NULL)
 		return -1;
 	if (!(f.flags & FRAME_EXTERN))
 		f.heads = str_of(p + FRAME_FIXED, f.heads_len);
 	*out = f;
 	return 0;
+}
+
+int engine_frame_parse(const struct engine_box *b,
+    const struct engine_pos *seen, const unsigned char *p, size_t len,
+    struct frame *out, const char **why)
+{
+	int bad = engine_frame_alone(b, seen->generation, p, len, out, why);
+
+	if (bad != 0)
+		return bad;
+	if (out->chain !=
+		hash64(seen->chain, p + AT_COUNT, out->length - AT_COUNT - 8) &&
+	    !seeded("frame-unchecked"))
+		*why = "frame: chain";
+	else if (out->body_start != seen->bodies)
+		*why = "frame: bodies out of order";
+	else if (out->modseq <= seen->modseq)
+		*why = "frame: modification sequence does not rise";
+	return *why == NULL ? 0 : -1;
 }
 
 void engine_frame_build(const struct engine_box *b,

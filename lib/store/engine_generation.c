@@ -16,8 +16,6 @@
 
 static const char header_magic[8] = "PHSTORE1";
 
-#define FLAG_ANEW 1u /* the log was begun anew with this generation */
-
 /* clang-format off */
 #define AT_MAGIC       0
 #define AT_VERSION     8
@@ -77,7 +75,6 @@ static void header_build(const struct engine_box *b, const struct generation *g,
 	memset(p, 0, FRAMES_AT);
 	memcpy(p + AT_MAGIC, header_magic, sizeof(header_magic));
 	put_u32(p + AT_VERSION, ENGINE_VERSION);
-	put_u32(p + AT_FLAGS, g->anew ? FLAG_ANEW : 0);
 	put_u64(p + AT_INCARNATION, b->incarnation);
 	put_u64(p + AT_GENERATION, g->number);
 	put_u64(p + AT_PREVIOUS, g->previous.generation);
@@ -102,8 +99,7 @@ static enum engine_status header_check(struct engine_box *b,
 	    !seeded("header-unchecked"))
 		return engine_fail(b, ENGINE_CORRUPT, "header: checksum");
 	if (get_u32(p + AT_VERSION) != ENGINE_VERSION ||
-	    (get_u32(p + AT_FLAGS) & ~FLAG_ANEW &&
-		!seeded("header-flags-ignored")) ||
+	    (get_u32(p + AT_FLAGS) != 0 && !seeded("header-flags-ignored")) ||
 	    get_u32(p + AT_FRAMES) != FRAMES_AT ||
 	    get_u32(p + AT_MARK) != MARK_AT ||
 	    get_u32(p + AT_BODIES) != HEAD_SIZE)
@@ -122,9 +118,7 @@ static enum engine_status header_check(struct engine_box *b,
 	g->previous.modseq = get_u64(p + AT_PREVIOUS + 24);
 	g->previous.bodies = get_u64(p + AT_PREVIOUS + 32);
 	g->begins = get_u64(p + AT_BEGINS);
-	g->anew = get_u32(p + AT_FLAGS) & FLAG_ANEW;
-	if (g->begins == 0 || g->begins > g->number ||
-	    (g->anew && g->begins != g->number))
+	if (g->begins == 0 || g->begins > g->number)
 		return engine_fail(b, ENGINE_CORRUPT, "header: beginning");
 	return ENGINE_OK;
 }

@@ -77,9 +77,16 @@ enum engine_status engine_file(struct engine_box *b,
 		s = engine_fail(b, ENGINE_GONE, "nothing on disk");
 	if (s == ENGINE_OK)
 		s = engine_generation(b, place->generation, &g);
-	if (s == ENGINE_OK) {
+	*offset = place->offset;
+	if (s == ENGINE_OK)
 		*fd = g->fd;
-		*offset = place->offset;
+	if (s == ENGINE_CORRUPT) { /* a bad header spoils no body */
+		char name[64];
+
+		snprintf(name, sizeof(name), "g.%llu",
+		    (unsigned long long)place->generation);
+		s = object_open(b, name);
+		*fd = b->object_fd;
 	}
 	return s;
 }

@@ -93,10 +93,7 @@ static enum engine_status read_sealed(struct engine_box *b,
 
 	if (s != ENGINE_OK)
 		return s;
-	/* Begun anew behind damage: where this one ended is not known. */
-	end = next->anew && next->previous.generation != seen->generation
-	    ? 0
-	    : next->previous.length;
+	end = next->previous.length;
 	if (end > MARK_AT)
 		return engine_fail(b, ENGINE_CORRUPT, "header: previous");
 	if (seen->length < end) {
@@ -108,7 +105,7 @@ static enum engine_status read_sealed(struct engine_box *b,
 		if (s != ENGINE_OK)
 			return s;
 	}
-	if (!next->anew && !same_pos(seen, &next->previous))
+	if (!same_pos(seen, &next->previous))
 		return engine_fail(
 		    b, ENGINE_CORRUPT, "generations do not follow");
 	*seen = engine_generation_start(next);
@@ -320,6 +317,12 @@ static int rewrite_bodies(struct engine_box *b, const struct generation *g,
 	return result;
 }
 
+bool engine_bodies_hold(
+    struct engine_box *b, const struct generation *g, const struct frame *f)
+{
+	return rewrite_bodies(b, g, f, false) == 0;
+}
+
 static enum engine_status adopt(struct engine_box *b,
     const struct generation *g, const unsigned char *p, const struct frame *f,
     uint64_t at, struct mark *m)
@@ -370,7 +373,7 @@ static enum engine_status recover_tail(struct engine_box *b,
 			    b, seen, p + at, MARK_AT - start - at, &f, &why);
 		if (bad == -2)
 			return engine_fail(b, ENGINE_NEWER, why);
-		if (bad != 0 || rewrite_bodies(b, g, &f, false) < 0)
+		if (bad != 0 || !engine_bodies_hold(b, g, &f))
 			return wipe(b, g, p + done, MARK_AT - seen->length,
 			    seen->length);
 		s = adopt(b, g, p + done, &f, seen->length, m);

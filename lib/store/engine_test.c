@@ -722,6 +722,258 @@ static void dropping_may_fail(void **state)
 	each_call_fails(three_generations, drop_first, after_dropping);
 }
 
+/* ---- beginning anew ---- */
+
+static enum engine_status restart(struct reader *r, bool damaged)
+{
+	r->word = "R";
+	return engine_restart(
+	    box, &r->seen, on_frame, decide, r, damaged, deadline_in(1000));
+}
+
+static void the_log_begins_anew(void **state)
+{
+	struct reader w = {0}, behind = {.stop = 2}, none = {0};
+	uint64_t oldest, first, last;
+	struct engine_box *other;
+
+	(void)state;
+	store_body(0, &w, "body");
+	append(&w, "b");
+	assert_ok(read_on(&behind));
+	assert_ok(engine_box_open(engine, ACCOUNT, &other));
+	assert_ok(engine_read(other, &none.seen, on_frame, &none));
+	store_body(1, &w, "in the old generation");
+	w.body = "in the new one";
+	assert_ok(restart(&w, false));
+	w.body = NULL;
+	assert_string_equal(w.text, "m b m R ");
+	assert_int_equal(w.seen.generation, 2);
+	assert_int_equal(w.seen.modseq, 4);
+	assert_ok(engine_generations(box, &oldest, &first, &last));
+	assert_int_equal(oldest, 1);
+	assert_int_equal(first, 2);
+	assert_int_equal(last, 2);
+	assert_log("R ");
+	/* Others are told what they lack, and then this. */
+	behind.stop = 0;
+	assert_ok(read_on(&behind));
+	assert_string_equal(behind.text, "m b m R ");
+	assert_memory_equal(&behind.seen, &w.seen, sizeof(w.seen));
+	none.word = "c";
+	assert_ok(engine_append(
+	    other, &none.seen, on_frame, decide, &none, deadline_in(1000)));
+	assert_string_equal(none.text, "m b m R c ");
+	assert_ok(get(0));
+	assert_ok(get(1));
+	assert_ok(seal());
+	assert_ok(append(&w, "d"));
+	assert_log("R c d ");
+	assert_ok(restart(&w, false));
+	assert_log("R ");
+	assert_ok(engine_drop(box, 1));
+	assert_ok(engine_drop(box, 2));
+	assert_ok(engine_drop(box, 3));
+	still_writable("R ");
+	engine_box_close(&other);
+}
+
+static void a_restart_may_be_refused(void **state)
+{
+	struct reader w = {0};
+
+	(void)state;
+	append(&w, "a");
+	w.refuse = true;
+	assert_int_equal(restart(&w, false), ENGINE_REFUSED);
+	assert_int_equal(newest(), 1);
+	w.refuse = false;
+	w.modseq = 1000;
+	assert_ok(restart(&w, false));
+	assert_int_equal(w.seen.modseq, 1000);
+	still_writable("R ");
+}
+
+static void an_empty_log_begins_too(void **state)
+{
+	struct reader w = {0};
+
+	(void)state;
+	assert_ok(restart(&w, false));
+	assert_int_equal(w.seen.generation, 1);
+	assert_int_equal(w.seen.modseq, 1);
+	still_writable("R ");
+}
+
+static void spoil(const char *name, uint64_t at, unsigned len)
+{
+	int fd = openat(engine_box_directory(box), name, O_RDWR | O_CLOEXEC);
+
+	for (unsigned i = 0; i < len; i++)
+		assert_int_equal(pwrite(fd, "\x55", 1, (off_t)(at + i)), 1);
+	close(fd);
+}
+
+/* Wherever the damage is: nobody gets past it, a restart does, and everybody
+ * goes on behind it. */
+static void damage_is_left_behind(void **state)
+{
+	static const struct damage {
+		const char *name;
+		uint64_t at;
+	} damages[] = {{"g.1", FRAMES_AT + 40}, {"g.2", FRAMES_AT + 8},
+	    {"g.3", FRAMES_AT + 60}, {"g.2", 30}, {"g.3", 30}, {"g.3", 0},
+	    {"g.1", 30}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		struct reader r = {0}, old = {0}, w = {0};
+		struct engine_box *other;
+
+		teardown(NULL);
+		setup(NULL);
+		three_generations();
+		assert_ok(engine_box_open(engine, ACCOUNT, &other));
+		assert_ok(engine_read(other, &old.seen, on_frame, &old));
+		spoil(damages[i].name, damages[i].at, 16);
+		engine_box_close(&box);
+		assert_ok(engine_box_open(engine, ACCOUNT, &box));
+		assert_int_equal(append(&w, "x"), ENGINE_CORRUPT);
+		assert_int_equal(restart(&w, false), ENGINE_CORRUPT);
+		assert_ok(restart(&w, true));
+		/* As much as can be known of what was there. */
+		assert_int_equal(
+		    w.seen.modseq, damages[i].at != FRAMES_AT + 60 ? 4 : 3);
+		assert_int_equal(w.seen.generation, 4);
+		assert_log("R ");
+		assert_ok(get(0));
+		assert_ok(read_on(&r));
+		old.word = "y";
+		assert_ok(engine_append(other, &old.seen, on_frame, decide,
+		    &old, deadline_in(1000)));
+		assert_string_equal(old.text, "m b c R y ");
+		still_writable("R y ");
+		engine_box_close(&other);
+	}
+}
+
+static void who_was_before_the_damage_jumps(void **state)
+{
+	struct reader r = {.stop = 2}, w = {0};
+
+	(void)state;
+	three_generations();
+	assert_ok(read_on(&r));
+	spoil("g.2", FRAMES_AT + 8, 16);
+	assert_ok(restart(&w, true));
+	r.stop = 0;
+	assert_ok(read_on(&r));
+	assert_string_equal(r.text, "m R ");
+	assert_memory_equal(&r.seen, &w.seen, sizeof(r.seen));
+}
+
+/* Where the log begins is known although the newest generation cannot say
+ * it. */
+static void a_lost_header_hides_no_beginning(void **state)
+{
+	struct reader w = {0}, r = {0};
+
+	(void)state;
+	two_frames();
+	assert_ok(restart(&w, false));
+	assert_ok(seal());
+	append(&w, "c");
+	spoil("g.3", 30, 4);
+	reopen();
+	assert_int_equal(read_on(&r), ENGINE_CORRUPT);
+	assert_int_equal(r.seen.generation, 2);
+}
+
+static void the_damaged_mark_of_a_restarted_log(void **state)
+{
+	struct reader w = {0};
+
+	(void)state;
+	two_frames();
+	assert_ok(restart(&w, false));
+	spoil("g.2", MARK_AT, 16);
+	reopen();
+	still_writable("R ");
+}
+
+static enum engine_status do_restart(void)
+{
+	struct reader r = {.body = "some body"};
+
+	return restart(&r, false);
+}
+
+static void after_restarting(enum engine_status s)
+{
+	struct reader r = {0};
+
+	assert_ok(read_on(&r));
+	if (s == ENGINE_OK || strcmp(r.text, "R ") == 0)
+		still_writable("R ");
+	else
+		still_writable("a b ");
+}
+
+static void restarting_may_fail(void **state)
+{
+	(void)state;
+	each_call_fails(two_frames, do_restart, after_restarting);
+}
+
+static void a_restart_that_is_not_durable_is_not_said_to_be(void **state)
+{
+	struct reader w = {0}, r = {0};
+
+	(void)state;
+	append(&w, "a");
+	fault.syncs = 0;
+	fault.fail_sync = 2;
+	assert_int_equal(restart(&w, false), ENGINE_UNKNOWN);
+	reopen();
+	assert_ok(read_on(&r));
+	assert_string_equal(r.text, "R ");
+	assert_int_equal(fault.syncs, 1);
+}
+
+static void what_can_be_read_is_salvaged(void **state)
+{
+	struct engine_pos none = {0};
+	struct reader w = {0}, r = {0};
+	char p[FRAME_LEAST + 8];
+	uint64_t skipped;
+	int fd;
+
+	(void)state;
+	append(&w, "a");
+	none = w.seen;
+	append(&w, "b");
+	append(&w, "c");
+	assert_ok(seal());
+	append(&w, "d");
+	append(&w, "e");
+	spoil("g.1", none.length + 20, 4);
+	assert_ok(engine_salvage(box, &none, on_frame, &r, &skipped));
+	assert_string_equal(r.text, "c d e ");
+	assert_int_equal(skipped, FRAME_LEAST + 8);
+	/* A frame is told once, wherever it stands. */
+	fd = openat(engine_box_directory(box), "g.1", O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(fd, p, sizeof(p), FRAMES_AT), sizeof(p));
+	assert_int_equal(
+	    pwrite(fd, p, sizeof(p), (off_t)none.length), sizeof(p));
+	close(fd);
+	none = (struct engine_pos){0};
+	r = (struct reader){0};
+	spoil("g.2", 30, 4);
+	reopen();
+	assert_ok(engine_salvage(box, &none, on_frame, &r, &skipped));
+	assert_string_equal(r.text, "a c d e ");
+}
+
 /* ---- removing ---- */
 
 static void a_removal_is_completed_by_the_next_writer(void **state)
@@ -915,6 +1167,16 @@ int main(void)
 	    T(the_oldest_generation_is_dropped),
 	    T(who_was_far_back_begins_again),
 	    T(dropping_may_fail),
+	    T(the_log_begins_anew),
+	    T(a_restart_may_be_refused),
+	    T(an_empty_log_begins_too),
+	    T(damage_is_left_behind),
+	    T(who_was_before_the_damage_jumps),
+	    T(a_lost_header_hides_no_beginning),
+	    T(the_damaged_mark_of_a_restarted_log),
+	    T(restarting_may_fail),
+	    T(a_restart_that_is_not_durable_is_not_said_to_be),
+	    T(what_can_be_read_is_salvaged),
 	    T(a_removal_is_completed_by_the_next_writer),
 	    T(generations_are_named),
 	    T(blobs_are_found),

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: ISC */
+/* A log that is damaged: what can still be read of it, and how it begins
+ * anew. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+#include "store/engine_file.h"
+#include "store/le.h"
+
+static void file_name(uint64_t number, char out[32])
+{
+	snprintf(out, 32, "g.%llu", (unsigned long long)number);
+}
+
+/* ---- what can still be read ---- */
+
+struct salvage {
+	struct engine_box *b;
+	struct engine_pos seen;
+	engine_on_frame *on_frame;
+	void *arg;
+	bool unmarked; /* in this generation nobody says what is durable */
+	uint64_t skipped;
+};
+
+/* How far frames of a generation may stand: up to where its successor says
+ * that it ended, or its mark. Else anywhere. */
+static uint64_t limit_of(struct salvage *v, struct generation *g)
+{
+	struct generation *next;
+	struct mark m;
+
+	v->unmarked = false;
+	if (engine_generation(v->b, g->number + 1, &next) == ENGINE_OK)
+		return next->previous.generation == g->number &&
+			next->previous.length <= MARK_AT
+		    ? next->previous.length
+		    : MARK_AT;
+	if (engine_mark_read(v->b, g, &m) == 0 && m.at != 0)
+		return m.at;
+	v->unmarked = true;
+	return MARK_AT;
+}
+
+/* The frame at p, if it proves itself; its length, or 0. */
+static uint32_t salvage_frame(struct salvage *v, const struct generation *g,
+    const unsigned char *p, size_t len, enum engine_status *s)
+{
+	const char *why;
+	struct frame f;
+
+	*s = ENGINE_OK;
+	if (engine_frame_alone(v->b, g->number, p, len, &f, &why) != 0 ||
+	    f.modseq <= v->seen.modseq ||
+	    (v->unmarked && !engine_bodies_hold(v->b, g, &f)))
+		return 0;
+	*s = engine_frame_tell(v->b, g, &v->seen, &f, v->on_frame, v->arg);
+	if (*s != ENGINE_CORRUPT)
+		return f.length;
+	*s = ENGINE_OK;
+	return 0;
+}
+
+static enum engine_status salvage_area(struct salvage *v,
+    const struct generation *g, const unsigned char *p, uint64_t at,
+    uint64_t limit)
+{
+	static const char zeroes[8];
+	uint64_t good = at, written = at; /* ends of what is or was something */
+	enum engine_status s = ENGINE_OK;
+
+	while (s == ENGINE_OK && at + 8 <= limit) {
+		uint32_t len;
+
+		v->seen.generation = g->number;
+		v->seen.length = at;
+		len = salvage_frame(v, g, p + at, limit - at, &s);
+		if (len != 0) {
+			v->skipped += at - good;
+			good = at + len;
+		} else if (memcmp(p + at, zeroes, 8) != 0) {
+			written = at + 8;
+		}
+		at += len == 0 ? 8 : len;
+	}
+	if (written > good)
+		v->skipped += written - good;
+	return s;
+}
+
+static enum engine_status salvage_generation(
+    struct salvage *v, struct generation *g, uint64_t start)
+{
+	unsigned char *p = mem_alloc(MARK_AT);
+	enum engine_status s;
+
+	s = engine_io_read_some(v->b->io, g->fd, p, MARK_AT, 0) < 0
+	    ? engine_fail_errno(v->b, "reading frames")
+	    : salvage_area(v, g, p, start, limit_of(v, g));
+	free(p);
+	return s;
+}
+
+/* Not engine_generation: the header may be what is damaged. */
+static enum engine_status salvage_file(
+    struct salvage *v, uint64_t number, uint64_t start)
+{
+	struct generation g = {.number = number};
+	enum engine_status s;
+	char name[32];
+
+	file_name(number, name);
+	g.fd = v->b->io->open(v->b->dir, name, O_RDONLY | O_CLOEXEC, 0);
+	if (g.fd < 0)
+		return errno == ENOENT
+		    ? ENGINE_OK
+		    : engine_fail_errno(v->b, "opening a generation");
+	s = salvage_generation(v, &g, start);
+	file_close(&g.fd);
+	return s;
+}
+
+static enum engine_status salvage(
+    struct salvage *v, const struct engine_pos *from)
+{
+	uint64_t oldest, newest, first, start = FRAMES_AT;
+	enum engine_status s = engine_generations(
+	    v->b, &oldest, &first, &newest);
+
+	if (s != ENGINE_OK || newest == 0)
+		return s;
+	v->seen = *from;
+	if (from->generation >= oldest) {
+		oldest = from->generation;
+		start = from->length;
+	}
+	for (uint64_t i = oldest; i <= newest && s == ENGINE_OK; i++) {
+		s = salvage_file(v, i, start);
+		start = FRAMES_AT;
+	}
+	return s == ENGINE_STOPPED ? ENGINE_OK : s;
+}
+
+enum engine_status engine_salvage(struct engine_box *b,
+    const struct engine_pos *from, engine_on_frame *on_frame, void *arg,
+    uint64_t *skipped)
+{
+	struct salvage v = {.b = b, .on_frame = on_frame, .arg = arg};
+	enum engine_status s = salvage(&v, from);
+
+	*skipped = v.skipped;
+	return s;
+}
+
+/* ---- beginning anew ---- */
+
+static int note_modseq(
+    void *arg, struct str heads, const struct engine_frame_info *info)
+{
+	uint64_t *modseq = arg;
+
+	(void)heads;
+	if (info->after.modseq > *modseq)
+		*modseq = info->after.modseq;
+	return 0;
+}
+
+/* The modification sequence of the new frame must lie above all that anybody
+ * may have seen. */
+static enum engine_status highest_modseq(
+    struct engine_box *b, uint64_t newest, uint64_t *modseq)
+{
+	struct engine_pos none = {0};
+	struct generation *g;
+	uint64_t skipped;
+
+	for (uint64_t i = newest; i > 0; i--)
+		if (engine_generation(b, i, &g) == ENGINE_OK) {
+			if (g->previous.modseq > *modseq)
+				*modseq = g->previous.modseq;
+			break;
+		}
+	return engine_salvage(b, &none, note_modseq, modseq, &skipped);
+}
+
+struct restart {
+	struct engine_work *a;
+	struct engine_pos end;
+	struct engine_frame in;
+	struct frame f;
+	struct engine_pos start; /* of the new generation */
+};
+
+static int write_first_frame(void *arg, struct generation *g, struct mark *m)
+{
+	struct restart *r = arg;
+	struct engine_box *b = r->a->b;
+
+	r->f = (struct frame){0};
+	r->start = engine_generation_start(g);
+	engine_frame_begin(b, &r->start, &r->in, &r->f);
+	if (engine_write_bodies(b, g, &r->start, &r->in, &r->f) < 0 ||
+	    engine_write_head(b, g, &r->start, &r->f) < 0)
+		return -1;
+	m->at += r->f.length;
+	return 0;
+}
+
+/* Who has the last generation open goes on in the new one. */
+static enum engine_status end_last(struct engine_box *b, uint64_t number)
+{
+	struct generation g = {.number = number};
+	struct mark m = {0};
+	enum engine_status s = ENGINE_OK;
+	char name[32];
+
+	file_name(number, name);
+	g.fd = b->io->open(b->dir, name, O_RDWR | O_CLOEXEC, 0);
+	if (g.fd < 0)
+		return engine_fail_errno(b, "opening a generation");
+	if (engine_mark_read(b, &g, &m) == 0 && m.state == STATE_REMOVED)
+		s = engine_fail(b, ENGINE_GONE, "the account was removed");
+	m.state = STATE_SEALING;
+	m.holder_pid = m.holder_start = 0;
+	if (s == ENGINE_OK && engine_mark_write(b, &g, &m) < 0)
+		s = engine_fail_errno(b, "writing the mark");
+	file_close(&g.fd);
+	return s;
+}
+
+/* Where the log ends, as far as it can be read, and its newest generation. */
+static enum engine_status find_end(struct restart *r, uint64_t *newest)
+{
+	struct engine_box *b = r->a->b;
+	struct mark m;
+	enum engine_status s = engine_to_end(r->a, &m);
+
+	r->end = *r->a->seen;
+	*newest = b->newest;
+	if (s != ENGINE_CORRUPT || !r->a->damaged)
+		return s;
+	if (engine_highest(b, 'g', UINT64_MAX, newest) < 0)
+		return engine_fail_errno(b, "reading the account's directory");
+	return highest_modseq(b, *newest, &r->end.modseq);
+}
+
+/* decide says what it is about to begin with. */
+static enum engine_status begin_anew(struct restart *r, uint64_t newest)
+{
+	struct engine_work *a = r->a;
+	struct generation g = {.fd = -1,
+	    .number = newest + 1,
+	    .begins = newest + 1,
+	    .previous = r->end};
+	enum engine_status s = ENGINE_OK;
+
+	r->in.generation = g.number;
+	r->in.body_offset = HEAD_SIZE;
+	if (a->decide(a->arg, &r->end, &r->in) != 0)
+		return ENGINE_REFUSED;
+	if (r->in.heads.len > HEADS_MAX)
+		return engine_fail(a->b, ENGINE_DOWN, "too many records");
+	if (newest != 0)
+		s = end_last(a->b, newest);
+	return s == ENGINE_OK
+	    ? engine_generation_make(a->b, &g, write_first_frame, r)
+	    : s;
+}
+
+static enum engine_status restart_locked(struct engine_work *a)
+{
+	struct restart r = {.a = a};
+	uint64_t newest;
+	enum engine_status s = find_end(&r, &newest);
+
+	if (newest == 0)
+		r.end = (struct engine_pos){0};
+	if (s == ENGINE_OK)
+		s = begin_anew(&r, newest);
+	if (s != ENGINE_OK)
+		return s;
+	struct engine_frame_info info = {r.start,
+	    engine_frame_after(&r.start, &r.f), r.f.time_us, r.f.count};
+	if (a->on_frame(a->arg, r.in.heads, &info) != 0)
+		return engine_fail(
+		    a->b, ENGINE_UNKNOWN, "the new records make no sense");
+	*a->seen = info.after;
+	a->b->checked = true;
+	a->b->doubtful = false;
+	return ENGINE_OK;
+}
+
+enum engine_status engine_restart(struct engine_box *b, struct engine_pos *seen,
+    engine_on_frame *on_frame, engine_decide *decide, void *arg, bool damaged,
+    int64_t deadline)
+{
+	struct engine_work a = {b, seen, on_frame, decide, arg, damaged};
+
+	return engine_locked(&a, restart_locked, deadline);
+}
