@@ -52,6 +52,13 @@ void snapshot_drop_others(struct snapshot_writer *w);
 enum store_result snapshot_base(struct box *b, struct engine_pos *at);
 /* The base's number, as the newest snapshot has it; 0: none. */
 uint64_t snapshot_base_number(struct box *b);
+/*
+ * After snapshot_take(b, true): overwrites the content (C and K) that other
+ * snapshots hold, but for what the newest points at. Idempotent.
+ */
+enum store_result snapshot_scrub(struct box *b);
+/* The same for one that was written, but will never be announced. */
+void snapshot_scrub_own(struct snapshot_writer *w);
 /* Reads all of a snapshot against its checksums, but for C and K. */
 enum store_result snapshot_verify(
     struct box *b, uint64_t number, struct snapshot_header *h);

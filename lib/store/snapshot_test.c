@@ -6,8 +6,8 @@
  */
 #include "store/testing.h"
 
+#include "store/content.h"
 #include "store/le.h"
-#include "store/snapshot.h"
 
 /* Nothing here has to outlive the machine. */
 static int no_sync(int fd)
@@ -1019,6 +1019,149 @@ static void a_lost_cache_is_computed(void **state)
 	buf_free(&after);
 }
 
+/* Whether the octets of a text stand in any snapshot: there they would be
+ * compressed, so the columns are looked into. */
+static bool content_has(struct box *b, uint64_t number, const char *text)
+{
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+	struct str rest;
+	bool found = false;
+
+	if (!exists(b, number))
+		return false;
+	assert_int_equal(snapshot_summary(b, number, &h, &summary), STORE_OK);
+	rest = buf_str(&summary);
+	while (record_next(&rest, &r, NULL) == 1) {
+		const struct column *c = &r.segment.columns[COLUMN_C];
+
+		if (r.type != RECORD_SEGMENT || c->snapshot == 0)
+			continue;
+		for (uint32_t row = 0;; row++) {
+			struct str parts[3];
+			int got = content_row(b, COLUMN_C, c, row, parts);
+
+			if (got < 0)
+				break;
+			found = found ||
+			    (got > 0 &&
+				memmem(parts[0].p, parts[0].len, text,
+				    strlen(text)) != NULL);
+		}
+	}
+	content_forget(b);
+	buf_free(&summary);
+	return found;
+}
+
+static void older_snapshots_lose_their_content(void **state)
+{
+	struct box *b;
+	struct snapshot_header h;
+
+	(void)state;
+	store->segment_rows = 16;
+	engine_set_seal(store->engine, 8192, 1 << 20);
+	store_set_undelete(store, 2 * DAY);
+	b = opened();
+	for (unsigned day = 0; day < 6; day++)
+		a_day(b, day);
+	fill(b, 100, 100);
+	assert_int_equal(
+	    deliver_text(b, "x", "Subject: xyzzy\r\n\r\n", 18), STORE_OK);
+	fill(b, 101, 120);
+	take(b, false);
+	take(b, false);
+	assert_true(content_has(b, newest(b), "xyzzy"));
+	expunge(b, 1, 62);
+	assert_int_equal(snapshot_scrub(b), STORE_OK);
+	assert_true(content_has(b, newest(b), "xyzzy"));
+	take(b, true);
+	assert_false(content_has(b, newest(b), "xyzzy"));
+	assert_true(content_has(b, newest(b) - 1, "xyzzy"));
+	assert_int_equal(snapshot_scrub(b), STORE_OK);
+	assert_int_equal(snapshot_scrub(b), STORE_OK);
+	for (uint64_t i = 1; i <= newest(b); i++)
+		assert_false(content_has(b, i, "xyzzy"));
+	/* The others are as they were, and the newest has all it had. */
+	assert_contents(b);
+	assert_same_as_log();
+	assert_int_equal(snapshot_header_read(b, newest(b), &h), STORE_OK);
+	assert_true(h.base != 0);
+	assert_int_equal(snapshot_verify(b, h.base, &h), STORE_OK);
+	box_close(&b);
+	clock_step(-6 * DAY);
+}
+
+static void a_snapshot_without_summary_is_scrubbed(void **state)
+{
+	struct snapshot_header h;
+	struct box *b;
+	char name[32];
+
+	(void)state;
+	store->segment_rows = 16;
+	b = opened();
+	fill(b, 1, 16);
+	fill(b, 17, 24);
+	take(b, false);
+	expunge(b, 1, 20);
+	take(b, true);
+	/* M, D, I and C of the first rows still stand in s.1. */
+	assert_int_equal(snapshot_header_read(b, 1, &h), STORE_OK);
+	snprintf(name, sizeof(name), "s.1");
+	flip(b, name, h.summary_offset);
+	assert_int_equal(snapshot_scrub(b), STORE_OK);
+	assert_int_equal(snapshot_verify(b, newest(b), &h), STORE_OK);
+	assert_contents(b);
+	assert_same_as_log();
+	box_close(&b);
+}
+
+/* Announced by another process first: its own content goes. */
+static enum store_result decide_other(struct change *c)
+{
+	struct record r = {.type = RECORD_SNAPSHOT};
+
+	r.snapshot = (struct record_snapshot){77, c->b->state.pos};
+	change_put(c, &r);
+	return STORE_OK;
+}
+
+static struct box *other_box;
+
+static ssize_t announce_first(int fd, const struct iovec *v, int n, off_t at)
+{
+	struct change c = {.decide = decide_other};
+
+	test_io.pwritev = pwritev;
+	if (n > 1)
+		assert_int_equal(box_change(other_box, &c), STORE_OK);
+	return pwritev(fd, v, n, at);
+}
+
+static void a_lost_race_leaves_no_content(void **state)
+{
+	struct snapshot_header h;
+	struct box *b;
+
+	(void)state;
+	store->segment_rows = 16;
+	b = opened();
+	other_box = opened();
+	fill(b, 1, 16);
+	assert_int_equal(box_refresh(other_box), STORE_OK);
+	test_io.pwritev = announce_first;
+	take(b, false);
+	assert_int_equal(newest(b), 77);
+	assert_int_equal(snapshot_header_read(b, 1, &h), STORE_OK);
+	assert_int_equal(snapshot_verify(b, 1, &h), STORE_OK);
+	assert_false(content_has(b, 1, "1"));
+	box_close(&b);
+	box_close(&other_box);
+}
+
 /* With the log's start dropped the base is what is begun with. */
 static void a_cut_log_needs_the_base(void **state)
 {
@@ -1070,6 +1213,9 @@ int main(void)
 	    F(a_long_envelope_is_left_out),
 	    F(damaged_content_is_read_elsewhere),
 	    F(a_lost_cache_is_computed),
+	    F(older_snapshots_lose_their_content),
+	    F(a_snapshot_without_summary_is_scrubbed),
+	    F(a_lost_race_leaves_no_content),
 	    F(a_cut_log_needs_the_base),
 	};
 

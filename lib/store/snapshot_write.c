@@ -175,6 +175,8 @@ static enum store_result take(struct snapshot_writer *w)
 	r = box_change(b, &c);
 	if (r == STORE_OK)
 		snapshot_drop_others(w);
+	else if (r == STORE_EXISTS)
+		snapshot_scrub_own(w);
 	return r;
 }
 
