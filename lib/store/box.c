@@ -26,6 +26,7 @@ struct store *store_open_with(struct engine *e, const char *notify_dir)
 
 	s->engine = e;
 	s->segment_rows = SEGMENT_ROWS;
+	s->erase_at_once = ERASE_AT_ONCE;
 	s->undelete = UNDELETE_DEFAULT;
 	store_set_queue_lifetime(s, QUEUE_LIFETIME_MS);
 	if (notify_dir != NULL)
@@ -203,6 +204,13 @@ enum store_result box_lighten(struct box *b)
 	return box_reload(b, false);
 }
 
+enum store_result box_seal(struct box *b)
+{
+	return box_status(b,
+	    engine_seal(b->engine, &b->state.pos, on_frame, b,
+		deadline_in(LOCK_WAIT_MS)));
+}
+
 enum store_result box_refresh(struct box *b)
 {
 	enum store_result r;
@@ -251,21 +259,19 @@ enum store_result box_folder(
 	return STORE_CORRUPT;
 }
 
-static bool snapshot_is_due(const struct box *b)
+bool box_snapshot_due(const struct box *b, uint64_t octets)
 {
-	return !b->state.virtual &&
-	    (b->frames_octets >= b->snapshot_due || b->without_snapshots);
+	return !b->state.virtual && !b->frozen &&
+	    (b->frames_octets >= octets || b->without_snapshots);
 }
 
 enum store_result box_maintain(struct box *b)
 {
 	/* A keeper that was told is given time. */
-	bool left_to_it = b->told_octets != 0 &&
-	    b->frames_octets < b->snapshot_due + 2 * (uint64_t)SNAPSHOT_DUE;
+	uint64_t octets = b->told_octets == 0 ? b->snapshot_due
+					      : SNAPSHOT_OVERDUE;
 
-	if (b->frozen || !snapshot_is_due(b) || left_to_it)
-		return STORE_OK;
-	return snapshot_take(b, false);
+	return box_snapshot_due(b, octets) ? snapshot_take(b, false) : STORE_OK;
 }
 
 /* Sessions of a change; the keeper once when the box has become due, and again
@@ -276,7 +282,7 @@ static void tell(struct box *b, uint64_t modseq)
 	struct str account = str_from(b->account);
 
 	notify_send(n, account, modseq);
-	if (!snapshot_is_due(b) ||
+	if (!box_snapshot_due(b, b->snapshot_due) ||
 	    (b->told_octets != 0 &&
 		b->frames_octets < b->told_octets + SNAPSHOT_DUE / 2))
 		return;

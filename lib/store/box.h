@@ -20,9 +20,12 @@
 #define SNAPSHOT_DUE                                                           \
 	65536u /* octets of frames behind the last one, and up
                            * to three times as many */
+/* A keeper that was told is not waited for any longer. */
+#define SNAPSHOT_OVERDUE  (8 * (uint64_t)SNAPSHOT_DUE)
 #define QUEUE_LIFETIME_MS 432000000   /* until somebody says another */
 #define DELIVERY_SLACK    (7 * 86400) /* seconds: ids outlive the queue */
 #define HELD_VIEWED       1048576u    /* octets held while somebody looks */
+#define ERASE_AT_ONCE     131072u     /* places that are looked at together */
 #define VANISHED_KEPT     (7 * 86400) /* seconds */
 #define CACHE_MAX         ((size_t)4 << 20)
 #define EPOCH_STEP        (UINT64_C(1) << 32) /* of modseq */
@@ -32,6 +35,7 @@ struct store {
 	struct notify *notify;
 	uint64_t compress_from; /* octets of a message, 0: never */
 	uint32_t segment_rows;  /* of new segments; tests lower it */
+	uint32_t erase_at_once; /* places; likewise */
 	int64_t undelete; /* seconds that expunged mail can be brought back */
 	int64_t delivery_kept; /* seconds */
 };
@@ -276,6 +280,10 @@ enum store_result box_reload(struct box *b, bool without_snapshots);
  * small, however long the box is open.
  */
 enum store_result box_lighten(struct box *b);
+/* Ends the newest generation: its bytes can be erased then. */
+enum store_result box_seal(struct box *b);
+/* So much lies behind the last snapshot, or it could not be read. */
+bool box_snapshot_due(const struct box *b, uint64_t octets);
 /* Writes, verifies, announces; drops those that are not kept (snapshot.h).
  * clean: nothing in it may hold bytes of messages that are gone. */
 enum store_result snapshot_take(struct box *b, bool clean);
