@@ -147,14 +147,23 @@ static int take_arguments(
 
 /* ---- who does it ---- */
 
-static int ids(struct store_command *c, unsigned *uid, unsigned *gid)
+/* Whose the directory is; before the first start it is root's. */
+static int owner(struct store_command *c, unsigned *uid, unsigned *gid)
 {
+	const char *root = c->p->house.mail_store_directory;
 	char why[160];
+	struct stat st;
 
 	*uid = geteuid();
 	*gid = getegid();
-	if (*uid != 0 ||
-	    role_ids(&c->p->house, "vmail", uid, gid, why, sizeof(why)) == 0)
+	if (*uid != 0)
+		return 0;
+	if (stat(root, &st) == 0 && st.st_uid != 0) {
+		*uid = st.st_uid;
+		*gid = st.st_gid;
+		return 0;
+	}
+	if (role_ids(&c->p->house, "vmail", uid, gid, why, sizeof(why)) == 0)
 		return 0;
 	store_fail(c, EX_CONFIG, "%s", why);
 	return -1;
@@ -217,7 +226,7 @@ static void run(struct store_command *c, const struct verb_row *verb)
 {
 	unsigned uid, gid;
 
-	if (read_conf(c) < 0 || ids(c, &uid, &gid) < 0)
+	if (read_conf(c) < 0 || owner(c, &uid, &gid) < 0)
 		return;
 	if (verb->run == store_backup_verb &&
 	    store_backup_prepare(c, uid, gid) < 0)
