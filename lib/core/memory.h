@@ -15,6 +15,9 @@ void *mem_alloc(size_t size);
 void *mem_array(size_t count, size_t size);
 /* realloc(3) for count things of size octets; new memory is not zeroed. */
 void *mem_resize(void *p, size_t count, size_t size);
+/* Like mem_array but not zeroed; large ones ask for large pages, which takes
+ * most of the time out of their first use. For free() and mem_resize(). */
+void *mem_large(size_t count, size_t size);
 
 #define NEW(type) ((type *)mem_alloc(sizeof(type)))
 

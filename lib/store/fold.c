@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 
+#define RESERVE_MAX 16777216u /* messages: a wrong count costs no more */
 #define PENDING_MAX ((size_t)1 << 30)
 
 /* clang-format off */
@@ -43,9 +44,15 @@ static void segments_free(struct segment *segments, size_t count)
 	free(segments);
 }
 
+/* Before the messages change: views keep what they have. */
+static void own_messages(struct folder *f)
+{
+	f->messages = rows_own(&f->lent, f->messages, f->count, f->room);
+}
+
 void folder_unload(struct folder *f)
 {
-	free(f->messages);
+	rows_release(&f->lent, f->messages);
 	free(f->where);
 	free(f->fresh);
 	free(f->vanished);
@@ -257,6 +264,17 @@ struct message *folder_message(const struct folder *f, uint32_t uid)
 							   : NULL;
 }
 
+void folder_reserve(struct folder *f, uint64_t count)
+{
+	if (count <= f->room || f->count > 0 || count > RESERVE_MAX)
+		return;
+	rows_release(&f->lent, f->messages);
+	free(f->where);
+	f->room = (size_t)count;
+	f->messages = mem_large(f->room, sizeof(*f->messages));
+	f->where = mem_large(f->room, sizeof(*f->where));
+}
+
 void folder_push(struct folder *f, const struct message *m, uint32_t where)
 {
 	if (f->count == f->room) {
@@ -373,6 +391,7 @@ static int apply_expunge(struct folder *f, const struct record_expunge *r)
 int folder_apply(struct folder *f, const struct record *r)
 {
 	f->version++;
+	own_messages(f);
 	switch (r->type) {
 	case RECORD_MESSAGE:
 		return apply_message(f, &r->message);

@@ -12,6 +12,7 @@
 
 #include "core/table.h"
 #include "store/deliveries.h"
+#include "store/rows.h"
 
 #define WHERE_FRESH  0x80000000u /* else segment << 13 | row */
 #define SEGMENT_ROWS 8192u
@@ -49,6 +50,7 @@ struct folder {
 	bool loaded;
 	/* When loaded: messages by uid, and where the rest of each stands. */
 	struct message *messages;
+	struct lent_rows *lent; /* NULL: the messages are ours alone */
 	uint32_t *where;
 	size_t count, room;
 	struct message_place *fresh; /* of messages beyond the snapshot */
@@ -123,6 +125,8 @@ struct folder *folder_new(
 struct folder *folder_new_dead(struct state *s, uint32_t id, struct str name,
     uint64_t modseq, int64_t time, const char **why);
 void folder_unload(struct folder *f);
+/* Room for so many messages at once; a hint. */
+void folder_reserve(struct folder *f, uint64_t count);
 /* Adds a message at the end, with `where` as it is. */
 void folder_push(struct folder *f, const struct message *m, uint32_t where);
 void folder_vanish(struct folder *f, const struct vanished *v);

@@ -308,26 +308,40 @@ enum store_result snapshot_load_base(struct box *b)
 
 /* ---- columns ---- */
 
+/* Reads a column into space, which is emptied first. */
+static enum store_result column_into(
+    struct box *b, const struct column *c, struct buf *space)
+{
+	enum engine_status s;
+	char *p;
+
+	buf_clear(space);
+	p = buf_room(space, c->length);
+	if (p == NULL)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's column");
+	s = engine_snapshot_get(
+	    b->engine, c->snapshot, c->offset, p, c->length);
+	if (s != ENGINE_OK)
+		return box_status(b, s);
+	if (crc32c(0, p, c->length) != c->crc && !seeded("column-unchecked"))
+		return box_fail(
+		    b, STORE_CORRUPT, "a snapshot's column: checksum");
+	buf_added(space, c->length);
+	return STORE_OK;
+}
+
 enum store_result column_get(
     struct box *b, const struct column *c, unsigned char **out, size_t *len)
 {
-	unsigned char *p;
-	enum engine_status s;
+	struct buf space = buf_new((size_t)c->length + 1);
+	enum store_result r = column_into(b, c, &space);
 
-	p = mem_resize(NULL, c->length + 1u, 1);
-	s = engine_snapshot_get(
-	    b->engine, c->snapshot, c->offset, p, c->length);
-	if (s != ENGINE_OK) {
-		free(p);
-		return box_status(b, s);
+	if (r != STORE_OK) {
+		buf_free(&space);
+		return r;
 	}
-	if (crc32c(0, p, c->length) != c->crc && !seeded("column-unchecked")) {
-		free(p);
-		return box_fail(
-		    b, STORE_CORRUPT, "a snapshot's column: checksum");
-	}
-	*out = p;
-	*len = c->length;
+	*out = (unsigned char *)space.p;
+	*len = space.len;
 	return STORE_OK;
 }
 
@@ -392,29 +406,58 @@ static enum store_result load_vanished(
 	return STORE_OK;
 }
 
+/* Room for the columns of one segment after the other. */
+struct columns {
+	struct buf m, d, numbers;
+};
+
+static enum store_result rows_into(struct box *b, const struct column *c,
+    uint32_t rows, uint32_t octets, struct buf *space)
+{
+	if (c->snapshot == 0 || c->length != rows * octets)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's column");
+	return column_into(b, c, space);
+}
+
 static enum store_result load_segment(
-    struct box *b, struct folder *f, size_t number)
+    struct box *b, struct folder *f, size_t number, struct columns *space)
 {
 	const struct segment *s = &f->segments[number];
-	unsigned char *m = NULL, *d = NULL, *numbers = NULL;
+	bool thinned = s->columns[COLUMN_R].snapshot != 0;
 	enum store_result r;
 
 	if (s->columns[COLUMN_V].snapshot != 0)
 		return load_vanished(b, f, s);
 	if (s->columns[COLUMN_U].snapshot != 0)
 		return STORE_OK; /* folder_each_expunged reads it */
-	r = column_read(b, &s->columns[COLUMN_M], s->count, M_OCTETS, &m);
+	r = rows_into(b, &s->columns[COLUMN_M], s->count, M_OCTETS, &space->m);
 	if (r == STORE_OK)
-		r = column_read(
-		    b, &s->columns[COLUMN_D], s->rows, D_OCTETS, &d);
-	if (r == STORE_OK && s->columns[COLUMN_R].snapshot != 0)
-		r = column_read(
-		    b, &s->columns[COLUMN_R], s->count, R_OCTETS, &numbers);
-	if (r == STORE_OK && load_rows(f, number, m, d, numbers) < 0)
+		r = rows_into(
+		    b, &s->columns[COLUMN_D], s->rows, D_OCTETS, &space->d);
+	if (r == STORE_OK && thinned)
+		r = rows_into(b, &s->columns[COLUMN_R], s->count, R_OCTETS,
+		    &space->numbers);
+	if (r == STORE_OK &&
+	    load_rows(f, number, (const unsigned char *)space->m.p,
+		(const unsigned char *)space->d.p,
+		thinned ? (const unsigned char *)space->numbers.p : NULL) < 0)
 		r = box_fail(b, STORE_CORRUPT, "a snapshot's rows");
-	free(m);
-	free(d);
-	free(numbers);
+	return r;
+}
+
+/* All but those that are left out. */
+static enum store_result load_segments(struct box *b, struct folder *f)
+{
+	struct columns space = {buf_new(SEGMENT_ROWS * M_OCTETS),
+	    buf_new(SEGMENT_ROWS * D_OCTETS), buf_new(SEGMENT_ROWS * R_OCTETS)};
+	enum store_result r = STORE_OK;
+
+	for (size_t i = 0; i < f->segment_count && r == STORE_OK; i++)
+		if (!f->segments[i].left_out)
+			r = load_segment(b, f, i, &space);
+	buf_free(&space.m);
+	buf_free(&space.d);
+	buf_free(&space.numbers);
 	return r;
 }
 
@@ -427,13 +470,13 @@ enum store_result folder_load(struct box *b, struct folder *f)
 {
 	struct record r;
 	struct str rest = buf_str(&f->pending);
-	enum store_result result = STORE_OK;
+	enum store_result result;
 
 	if (f->loaded)
 		return STORE_OK;
 	forget_messages(f);
-	for (size_t i = 0; i < f->segment_count && result == STORE_OK; i++)
-		result = load_segment(b, f, i);
+	folder_reserve(f, f->info.messages);
+	result = load_segments(b, f);
 	while (result == STORE_OK && record_next(&rest, &r, NULL) == 1)
 		if (folder_apply(f, &r) < 0)
 			result = box_fail(
@@ -539,7 +582,7 @@ enum store_result folder_load_changed(
     struct box *b, const struct folder *f, uint32_t least, struct folder *part)
 {
 	struct str rest = buf_str(&f->pending);
-	enum store_result result = STORE_OK;
+	enum store_result result;
 	uint64_t left_out = 0;
 	struct record r;
 
@@ -556,11 +599,11 @@ enum store_result folder_load_changed(
 		part->segments[i].left_out = true;
 	}
 	include_small(part, include_touched(part, rest), least);
-	for (size_t i = 0; i < f->segment_count && result == STORE_OK; i++)
-		if (!part->segments[i].left_out)
-			result = load_segment(b, part, i);
-		else if (has_messages(&part->segments[i]))
+	for (size_t i = 0; i < f->segment_count; i++)
+		if (part->segments[i].left_out &&
+		    has_messages(&part->segments[i]))
 			left_out += part->segments[i].count;
+	result = load_segments(b, part);
 	while (result == STORE_OK && record_next(&rest, &r, NULL) == 1)
 		if (folder_apply(part, &r) < 0)
 			result = box_fail(

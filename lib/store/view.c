@@ -18,6 +18,7 @@ struct view {
 	struct box *b;
 	uint32_t mailbox, uidvalidity;
 	struct message *rows;
+	struct lent_rows *lent; /* NULL: the rows are ours alone */
 	uint32_t count, room;
 	uint64_t version; /* of the folder when it was last compared */
 	bool waiting;     /* expunges not told yet */
@@ -58,10 +59,9 @@ enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out)
 	v->b = b;
 	v->mailbox = mailbox;
 	v->uidvalidity = f->info.uidvalidity;
-	reserve(v, f->count);
-	if (f->count > 0)
-		memcpy(v->rows, f->messages, f->count * sizeof(*v->rows));
-	v->count = (uint32_t)f->count;
+	v->lent = rows_lend(&f->lent, f->messages);
+	v->rows = f->messages;
+	v->count = v->room = (uint32_t)f->count;
 	v->version = f->version;
 	b->views++;
 	*out = v;
@@ -74,7 +74,7 @@ void view_close(struct view **v)
 		return;
 	if (--(*v)->b->views == 0)
 		content_forget((*v)->b);
-	free((*v)->rows);
+	rows_release(&(*v)->lent, (*v)->rows);
 	free(*v);
 	*v = NULL;
 }
@@ -193,6 +193,7 @@ enum store_result view_sync(
 		return r;
 	if (f->version == v->version && !(v->waiting && allow_expunge))
 		return STORE_OK;
+	v->rows = rows_own(&v->lent, v->rows, v->count, v->count);
 	if (allow_expunge)
 		sync_expunged(v, f, events);
 	sync_flags(v, f, events);
