@@ -227,6 +227,9 @@ enum engine_status engine_snapshot_get(struct engine_box *b, uint64_t number,
 /* The highest number not above most, 0 when there is none. */
 enum engine_status engine_snapshot_newest(
     struct engine_box *b, uint64_t most, uint64_t *number);
+/* Every one that exists, in no order; found may drop it. */
+enum engine_status engine_snapshots(
+    struct engine_box *b, void (*found)(void *arg, uint64_t number), void *arg);
 void engine_snapshot_drop(struct engine_box *b, uint64_t number);
 /* Overwrites a range of a snapshot that nobody points at any more, as
  * engine_erase does. No snapshot of this number: ENGINE_OK. */

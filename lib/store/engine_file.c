@@ -95,7 +95,7 @@ enum engine_status engine_box_open(
 
 	b->engine = e;
 	b->io = e->io;
-	b->dir = b->lock_fd = b->object_fd = -1;
+	b->dir = b->lock_fd = -1;
 	b->writer = engine_random();
 	b->pid = (uint64_t)getpid();
 	b->started = clock_us();
@@ -112,10 +112,9 @@ void engine_detach(struct engine_box *b)
 			file_close(&b->generations[i].fd);
 			b->generations[i].number = 0;
 		}
-	file_close(&b->object_fd);
+	engine_object_forget(b);
 	file_close(&b->lock_fd);
 	file_close(&b->dir);
-	b->object[0] = '\0';
 	b->incarnation = b->newest = 0;
 	b->checked = b->session = b->doubtful = false;
 }

@@ -68,7 +68,15 @@ struct frame {
 	struct str heads; /* inline */
 };
 
+/* An immutable file that was read and stays open. */
+struct object {
+	char name[64]; /* "": none */
+	int fd;
+	uint64_t used; /* as of a generation */
+};
+
 #define GENERATIONS_OPEN 6
+#define SNAPSHOTS_OPEN   6
 
 struct engine {
 	const struct engine_io *io;
@@ -93,8 +101,8 @@ struct engine_box {
 	bool look_only;   /* engine_look_only */
 	struct mark mark; /* of the newest generation when it was last read */
 	uint64_t writer, sequence, pid, started;
-	int object_fd; /* the blob or snapshot last read */
-	char object[64];
+	/* The blob or generation, then the snapshots last read. */
+	struct object objects[1 + SNAPSHOTS_OPEN];
 	char why[160];
 };
 

@@ -99,6 +99,33 @@ enum engine_status engine_snapshot_newest(
 	return s;
 }
 
+struct each_snapshot {
+	void (*found)(void *arg, uint64_t number);
+	void *arg;
+};
+
+static void note_snapshot(void *arg, int dir, const char *name)
+{
+	const struct each_snapshot *each = arg;
+	uint64_t number = engine_number(name, 's');
+
+	(void)dir;
+	if (number != 0)
+		each->found(each->arg, number);
+}
+
+enum engine_status engine_snapshots(
+    struct engine_box *b, void (*found)(void *arg, uint64_t number), void *arg)
+{
+	struct each_snapshot each = {found, arg};
+	enum engine_status s = engine_attach(b);
+
+	if (s == ENGINE_OK && b->dir >= 0 &&
+	    engine_list(b->dir, ".", note_snapshot, &each) < 0)
+		s = engine_fail_errno(b, "reading the account's directory");
+	return s;
+}
+
 enum engine_status engine_generations(struct engine_box *b, uint64_t *oldest,
     uint64_t *first_read, uint64_t *newest)
 {

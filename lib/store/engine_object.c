@@ -31,29 +31,55 @@ void engine_snapshot_name(uint64_t number, char out[64])
 
 void engine_object_forget(struct engine_box *b)
 {
-	file_close(&b->object_fd);
-	b->object[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(b->objects); i++)
+		if (b->objects[i].name[0] != '\0') {
+			file_close(&b->objects[i].fd);
+			b->objects[i].name[0] = '\0';
+		}
 }
 
-/* Opens an immutable file for reading; the last one stays open. */
-static enum engine_status object_open(struct engine_box *b, const char *name)
+/* Where a file is kept open: what is not a snapshot may be large, and is one
+ * at a time. */
+static struct object *object_place(struct engine_box *b, const char *name)
 {
-	enum engine_status s;
+	struct object *oldest = &b->objects[1];
 
-	if (b->object_fd >= 0 && strcmp(b->object, name) == 0)
+	if (name[0] != 's')
+		return &b->objects[0];
+	for (size_t i = 1; i < ARRAY_LEN(b->objects); i++) {
+		if (strcmp(b->objects[i].name, name) == 0)
+			return &b->objects[i];
+		if (b->objects[i].used < oldest->used)
+			oldest = &b->objects[i];
+	}
+	return oldest;
+}
+
+/* Opens an immutable file for reading; the descriptor is borrowed. */
+static enum engine_status object_open(
+    struct engine_box *b, const char *name, int *fd)
+{
+	struct object *o = object_place(b, name);
+	enum engine_status s = ENGINE_OK;
+
+	o->used = ++b->clock;
+	*fd = o->fd;
+	if (strcmp(o->name, name) == 0)
 		return ENGINE_OK;
-	file_close(&b->object_fd);
 	s = engine_attach(b);
 	if (s != ENGINE_OK || b->dir < 0)
 		return s != ENGINE_OK
 		    ? s
 		    : engine_fail(b, ENGINE_GONE, "nothing on disk");
-	b->object_fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
-	if (b->object_fd < 0)
+	*fd = b->io->open(b->dir, name, O_RDONLY | O_CLOEXEC, 0);
+	if (*fd < 0)
 		return errno == ENOENT
 		    ? engine_fail(b, ENGINE_GONE, "a file is missing")
 		    : engine_fail_errno(b, "opening a file");
-	snprintf(b->object, sizeof(b->object), "%s", name);
+	if (o->name[0] != '\0')
+		file_close(&o->fd);
+	o->fd = *fd;
+	snprintf(o->name, sizeof(o->name), "%s", name);
 	return ENGINE_OK;
 }
 
@@ -67,8 +93,7 @@ enum engine_status engine_file(struct engine_box *b,
 		char name[64];
 
 		engine_blob_name(place->id, name);
-		s = object_open(b, name);
-		*fd = b->object_fd;
+		s = object_open(b, name, fd);
 		*offset = 0;
 		return s;
 	}
@@ -85,8 +110,7 @@ enum engine_status engine_file(struct engine_box *b,
 
 		snprintf(name, sizeof(name), "g.%llu",
 		    (unsigned long long)place->generation);
-		s = object_open(b, name);
-		*fd = b->object_fd;
+		s = object_open(b, name, fd);
 	}
 	return s;
 }
@@ -228,12 +252,13 @@ enum engine_status engine_snapshot_get(
 {
 	char name[64];
 	enum engine_status s;
+	int fd;
 
 	engine_snapshot_name(number, name);
-	s = object_open(b, name);
+	s = object_open(b, name, &fd);
 	if (s != ENGINE_OK)
 		return s;
-	if (engine_io_read(b->io, b->object_fd, p, len, offset) < 0)
+	if (engine_io_read(b->io, fd, p, len, offset) < 0)
 		return errno == EIO
 		    ? engine_fail(b, ENGINE_CORRUPT, "a snapshot ends early")
 		    : engine_fail_errno(b, "reading a snapshot");
