@@ -14,15 +14,13 @@
 
 #include "store/box.h"
 
-#define SNAPSHOT_REFS_MAX 4096
-
 struct snapshot_writer {
 	struct box *b;
 	uint64_t number;
 	struct buf data;    /* columns; data[0] stands behind the header */
 	struct buf summary; /* records */
-	uint64_t refs[SNAPSHOT_REFS_MAX]; /* older ones pointed into */
-	size_t ref_count;
+	uint64_t *refs;     /* older ones pointed into; some repeat */
+	size_t ref_count, ref_room;
 	uint64_t before, base, candidate; /* as in the header */
 	size_t content;                   /* octets of C and K, uncompressed */
 	/* Segments with rows that are gone are written anew, so that nothing

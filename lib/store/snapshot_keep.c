@@ -70,25 +70,31 @@ static void keep(struct snapshot_writer *w, uint64_t number)
 	buf_free(&summary);
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+
+	return *left < *right ? -1 : *left > *right;
+}
+
+static void drop_unless_kept(void *arg, uint64_t number)
+{
+	const struct snapshot_writer *w = arg;
+
+	if (number < w->number &&
+	    bsearch(&number, w->refs, w->ref_count, sizeof(*w->refs),
+		compare_numbers) == NULL)
+		engine_snapshot_drop(w->b->engine, number);
+}
+
 void snapshot_drop_others(struct snapshot_writer *w)
 {
-	uint64_t number = w->number;
-
-	snapshot_refer(w, w->number);
 	keep(w, w->before);
 	keep(w, w->base);
 	keep(w, w->candidate);
-	while (w->ref_count < SNAPSHOT_REFS_MAX && number > 1 &&
-	    engine_snapshot_newest(w->b->engine, number - 1, &number) ==
-		ENGINE_OK &&
-	    number != 0) {
-		bool needed = false;
-
-		for (size_t i = 0; i < w->ref_count; i++)
-			needed = needed || w->refs[i] == number;
-		if (!needed)
-			engine_snapshot_drop(w->b->engine, number);
-	}
+	if (w->ref_count > 0)
+		qsort(w->refs, w->ref_count, sizeof(*w->refs), compare_numbers);
+	engine_snapshots(w->b->engine, drop_unless_kept, w);
 }
 
 /* Everything but the columns that may have been scrubbed. */

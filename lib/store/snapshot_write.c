@@ -20,11 +20,14 @@
 
 void snapshot_refer(struct snapshot_writer *w, uint64_t snapshot)
 {
-	for (size_t i = 0; i < w->ref_count; i++)
-		if (w->refs[i] == snapshot)
-			return;
-	if (snapshot != 0 && w->ref_count < SNAPSHOT_REFS_MAX)
-		w->refs[w->ref_count++] = snapshot;
+	if (snapshot == 0 ||
+	    (w->ref_count > 0 && w->refs[w->ref_count - 1] == snapshot))
+		return;
+	if (w->ref_count == w->ref_room) {
+		w->ref_room = w->ref_room * 2 + 64;
+		w->refs = mem_resize(w->refs, w->ref_room, sizeof(*w->refs));
+	}
+	w->refs[w->ref_count++] = snapshot;
 }
 
 void snapshot_put(struct snapshot_writer *w, const struct record *r)
@@ -211,6 +214,7 @@ static enum store_result take_once(struct box *b, bool clean)
 	r = take(&w);
 	buf_free(&w.data);
 	buf_free(&w.summary);
+	free(w.refs);
 	return r;
 }
 
