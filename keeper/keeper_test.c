@@ -130,10 +130,10 @@ static void octets_in_a_second(void **state)
 
 	(void)state;
 	pace_init(&p, 0, 100, 0);
-	assert_false(pace_measure(&p, 200, 999, &rate));
-	assert_true(pace_measure(&p, 300, 2000, &rate));
+	assert_false(pace_measure(&p, 200, 4999, &rate));
+	assert_true(pace_measure(&p, 1100, 10000, &rate));
 	assert_int_equal(rate, 100);
-	assert_true(pace_measure(&p, 300, 3000, &rate));
+	assert_true(pace_measure(&p, 1100, 15000, &rate));
 	assert_int_equal(rate, 0);
 	assert_int_equal(pace_parse("rchar: 30\nwchar: 12\nsyscr: 1\n"
 				    "read_bytes: 4096\n"),

@@ -32,7 +32,6 @@
 
 #define DUE_MOST      100000
 #define HINTS_AT_ONCE 256
-#define GAUGE_MS      1000
 #define LOOK_MS       60000 /* the longest rest */
 #define RESERVE_MS    60000 /* between two looks at the reserve */
 #define NICE          10
@@ -69,8 +68,8 @@ static bool gauge(void)
 	uint64_t per_second;
 
 	if (pace_measure(&pace, spent(), clock_ms(), &per_second)) {
-		/* Of the account itself a few hundred octets are read. */
-		shown = per_second < 4096 ? 0 : per_second;
+		/* The account itself is a few hundred octets. */
+		shown = per_second < 1024 ? 0 : per_second;
 		daemon_gauge("octets_per_second", shown);
 	}
 	return shown == 0;
@@ -82,11 +81,13 @@ static int keep_pace(void *arg)
 	int64_t wait;
 
 	(void)arg;
-	gauge();
 	do {
+		gauge();
 		wait = pace_wait(&pace, spent(), clock_ms());
-		if (daemon_rest(
-			-1, deadline_in(wait < GAUGE_MS ? wait : GAUGE_MS)) < 0)
+		if (daemon_rest(-1,
+			deadline_in(
+			    wait < PACE_MEASURE_MS ? wait : PACE_MEASURE_MS)) <
+		    0)
 			return -1;
 	} while (wait > 0);
 	return 0;
@@ -178,8 +179,8 @@ static int rest(void)
 {
 	int64_t next = next_work();
 
-	if (!gauge() && deadline_left(next) > GAUGE_MS)
-		next = deadline_in(GAUGE_MS);
+	if (!gauge() && deadline_left(next) > PACE_MEASURE_MS)
+		next = deadline_in(PACE_MEASURE_MS);
 	return daemon_rest(hints, next);
 }
 

@@ -49,7 +49,7 @@ bool pace_measure(
 {
 	int64_t passed = now - p->measured_since;
 
-	if (passed < 1000)
+	if (passed < PACE_MEASURE_MS)
 		return false;
 	*per_second = (spent - p->measured_spent) * 1000 / (uint64_t)passed;
 	p->measured_since = now;

@@ -15,7 +15,7 @@ struct pace {
 	    credit; /* octets that may be spent now; below 0: too many were */
 	int64_t since;  /* ms: credit was reckoned */
 	uint64_t spent; /* octets in all, as last seen */
-	/* The last second that was measured. */
+	/* When pace_measure last said something. */
 	int64_t measured_since; /* ms */
 	uint64_t measured_spent;
 };
@@ -24,8 +24,9 @@ struct pace {
 void pace_init(struct pace *p, uint64_t rate, uint64_t spent, int64_t now);
 /* Milliseconds to wait before the next octet; 0: go on. */
 int64_t pace_wait(struct pace *p, uint64_t spent, int64_t now);
-/* Once a second or more has passed since the last: octets in a second. False
+/* Octets in a second since the last time, PACE_MEASURE_MS ago or more. False
  * when it is too early. */
+#define PACE_MEASURE_MS 5000
 bool pace_measure(
     struct pace *p, uint64_t spent, int64_t now, uint64_t *per_second);
 
