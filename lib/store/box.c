@@ -27,6 +27,7 @@ struct store *store_open_with(struct engine *e, const char *notify_dir)
 	s->engine = e;
 	s->segment_rows = SEGMENT_ROWS;
 	s->erase_at_once = ERASE_AT_ONCE;
+	s->lock_wait_ms = LOCK_WAIT_MS;
 	s->undelete = UNDELETE_DEFAULT;
 	store_set_queue_lifetime(s, QUEUE_LIFETIME_MS);
 	if (notify_dir != NULL)
@@ -343,7 +344,8 @@ void box_close(struct box **b)
 
 enum store_result store_remove_account(struct store *s, struct str account)
 {
-	switch (engine_remove(s->engine, account, deadline_in(LOCK_WAIT_MS))) {
+	switch (
+	    engine_remove(s->engine, account, deadline_in(s->lock_wait_ms))) {
 	case ENGINE_OK:
 		return STORE_OK;
 	case ENGINE_BUSY:
@@ -513,7 +515,7 @@ static enum store_result change_once(struct box *b, struct change *c)
 
 	b->change = c;
 	s = engine_append(b->engine, &b->state.pos, on_frame, decide, b,
-	    deadline_in(LOCK_WAIT_MS));
+	    deadline_in(b->store->lock_wait_ms));
 	b->change = NULL;
 	if (b->heads.capacity > 1u << 20)
 		buf_free(&b->heads);

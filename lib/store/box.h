@@ -36,6 +36,7 @@ struct store {
 	uint64_t compress_from; /* octets of a message, 0: never */
 	uint32_t segment_rows;  /* of new segments; tests lower it */
 	uint32_t erase_at_once; /* places; likewise */
+	int64_t lock_wait_ms;   /* likewise */
 	int64_t undelete; /* seconds that expunged mail can be brought back */
 	int64_t delivery_kept; /* seconds */
 };

@@ -321,8 +321,8 @@ enum engine_status engine_remove_locked(struct engine_box *b)
 	snprintf(from, sizeof(from), "%s/%s", b->shard, b->name);
 	snprintf(name, sizeof(name), REMOVED "%s", unique.text);
 	snprintf(to, sizeof(to), "%s/%s", b->shard, name);
-	if (renameat(b->engine->root, from, b->engine->root, to) < 0 ||
-	    file_sync_dir_at(b->engine->root, b->shard) < 0)
+	if (b->io->rename(b->engine->root, from, to) < 0 ||
+	    engine_sync_dir(b, b->engine->root, b->shard) < 0)
 		return engine_fail_errno(b, "removing the account");
 	engine_finish_removal(b->engine, b->shard, name);
 	return ENGINE_OK;

@@ -64,6 +64,8 @@ static enum store_result put_box(struct snapshot_writer *w)
 	r.box = (struct record_box){s->next_mailbox, s->last_uidvalidity,
 	    s->usage.octets, s->usage.messages, s->horizon, s->erased,
 	    s->gone_last, s->gone_since};
+	if (seeded("mailbox-id-again"))
+		r.box.next_mailbox = (uint32_t)s->folder_count + 1;
 	snapshot_put(w, &r);
 	for (size_t i = 0; i < s->folder_count && result == STORE_OK; i++)
 		result = snapshot_put_folder(w, s->folders[i]);

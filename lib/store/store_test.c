@@ -1,64 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 /* What a box promises: mailboxes, messages, quota, views, exactly once. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "store/testing_base.h"
 
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "core/clock.h"
-#include "store/box.h"
-
-static char root[64];
-static struct store *store;
 static struct box *box;
 static struct arena arena;
 
-static int unlink_one(
-    const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
 static int setup(void **state)
 {
-	const char *why;
-
-	(void)state;
-	snprintf(root, sizeof(root), "/tmp/store_test.XXXXXX");
-	assert_non_null(mkdtemp(root));
 	arena = arena_new(1 << 20);
-	store = store_open(root, NULL, &why);
-	assert_non_null(store);
-	assert_int_equal(
-	    box_open(store, STR("user@example.org"), DEADLINE_NEVER, &box),
-	    STORE_OK);
+	setup_base(state);
+	box = opened_box();
 	return 0;
 }
 
-static int teardown(void **state)
+static int clear(void **state)
 {
-	(void)state;
 	box_close(&box);
-	store_close(&store);
 	arena_free(&arena);
-	return nftw(root, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+	return teardown(state);
 }
 
 static struct box *another(void)
 {
-	struct box *b;
-
-	assert_int_equal(
-	    box_open(store, STR("user@example.org"), DEADLINE_NEVER, &b),
-	    STORE_OK);
-	return b;
+	return opened_box();
 }
 
 static uint32_t append(struct box *b, const char *mailbox, const char *text,
@@ -130,9 +94,9 @@ static void a_new_account_has_nothing_on_disk(void **state)
 	assert_int_equal(box_mailboxes(box, &list), 5);
 	assert_non_null(box_find(box, STR("inbox")));
 	assert_int_equal(box_find(box, STR("Sent"))->use, USE_SENT);
-	assert_int_equal(box_directory(box), -1);
+	assert_int_equal(engine_incarnation(box->engine), 0);
 	append(box, "INBOX", "Subject: a\r\n\r\nb\r\n", 0, NULL);
-	assert_true(box_directory(box) >= 0);
+	assert_int_not_equal(engine_incarnation(box->engine), 0);
 	assert_int_equal(box_mailboxes(box, &list), 5);
 	assert_int_equal(box_find(box, STR("INBOX"))->messages, 1);
 	assert_string_equal(rows(box, "INBOX"), "1:0");
@@ -598,6 +562,233 @@ static void writers_wake_listeners(void **state)
 	store_close(&telling);
 }
 
+/* ---- decided under the lock, whatever the handle knew ---- */
+
+static void an_old_view_decides_nothing(void **state)
+{
+	uint32_t uid = append(box, "INBOX", "12345", 0, NULL);
+	struct uid_set set = {&uid, 1}, modified;
+	struct box *late = another();
+	uint64_t known = box_find_id(late, 1)->highest_modseq;
+
+	(void)state;
+	/* STORE with UNCHANGEDSINCE: somebody was faster. */
+	assert_int_equal(box_store(box, 1, set, FLAGS_ADD, FLAG_SEEN, NULL, 0,
+			     0, NULL, NULL, NULL),
+	    STORE_OK);
+	assert_int_equal(box_store(late, 1, set, FLAGS_SET, FLAG_DRAFT, NULL, 0,
+			     known, &arena, &modified, NULL),
+	    STORE_OK);
+	assert_int_equal(modified.count, 1);
+	assert_string_equal(rows(late, "INBOX"), "1:1");
+	/* Quota: somebody else used it up. */
+	box_set_quota(late, 14, 0);
+	append(box, "INBOX", "67890", 0, NULL);
+	assert_int_equal(
+	    deliver(late, "q", "12345", "INBOX", false), STORE_OVER_QUOTA);
+	assert_int_equal(deliver(late, "q", "1234", "INBOX", false), STORE_OK);
+	/* A mailbox that is gone. */
+	assert_int_equal(box_create(box, STR("m"), USE_NONE), STORE_OK);
+	assert_int_equal(box_refresh(late), STORE_OK);
+	assert_int_equal(box_delete(box, STR("m")), STORE_OK);
+	assert_int_equal(box_store(late, box_find(late, STR("m"))->id, set,
+			     FLAGS_SET, 0, NULL, 0, 0, NULL, NULL, NULL),
+	    STORE_GONE);
+	assert_int_equal(box_create(late, STR("m"), USE_NONE), STORE_OK);
+	assert_int_equal(box_create(box, STR("m"), USE_NONE), STORE_EXISTS);
+	box_close(&late);
+}
+
+/* A refusal leaves everything as it was. */
+static void what_is_refused_changes_nothing(void **state)
+{
+	struct buf before = buf_new(1 << 20), after = buf_new(1 << 20);
+	struct deliver_item items[2] = {
+	    {.mailbox = STR("INBOX")}, {.mailbox = STR("Sent")}};
+	uint32_t uids[] = {1, 2}, uidvalidity;
+	struct uid_set set = {uids, 2}, from, to;
+	struct store_body *body = store_body_new(box);
+
+	(void)state;
+	append(box, "INBOX", "12345", FLAG_DELETED, "k");
+	append(box, "INBOX", "12345", 0, NULL);
+	store_body_add(body, "123456", 6);
+	dump_box(box, &before);
+	box_set_quota(box, 20, 0);
+	assert_int_equal(
+	    box_deliver(box, STR("d"), 0, body, 0, items, 2), STORE_OVER_QUOTA);
+	box_set_quota(box, 0, 3);
+	assert_int_equal(box_copy(box, 1, set, STR("Sent"), false, &arena,
+			     &from, &to, &uidvalidity),
+	    STORE_OVER_QUOTA);
+	assert_int_equal(box_copy(box, 1, set, STR("None"), true, &arena, &from,
+			     &to, &uidvalidity),
+	    STORE_NO_MAILBOX);
+	box_set_quota(box, 0, 0);
+	assert_int_equal(
+	    box_rename(box, STR("Sent"), STR("Trash")), STORE_EXISTS);
+	assert_int_equal(box_delete(box, STR("None")), STORE_NO_MAILBOX);
+	dump_box(box, &after);
+	assert_string_equal(buf_text(&after), buf_text(&before));
+	/* It was no success: the same id is stored later. */
+	assert_int_equal(
+	    box_deliver(box, STR("d"), 0, body, 0, items, 2), STORE_OK);
+	assert_int_equal(
+	    box_deliver(box, STR("d"), 0, body, 0, items, 2), STORE_DUPLICATE);
+	store_body_free(&body);
+	buf_free(&before);
+	buf_free(&after);
+}
+
+static void reopen(bool with_snapshot)
+{
+	if (with_snapshot)
+		assert_int_equal(snapshot_take(box, false), STORE_OK);
+	box_close(&box);
+	box = another();
+}
+
+static void uids_are_never_given_twice(void **state)
+{
+	uint32_t uid;
+	uint64_t modseq = 0;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 8; i++) {
+		struct uid_set set = {&uid, 1};
+
+		uid = append(box, "INBOX", "x", 0, NULL);
+		assert_int_equal(uid, i);
+		assert_int_equal(box_remove(box, 1, set), STORE_OK);
+		reopen(i % 2);
+		assert_true(box_find_id(box, 1)->highest_modseq > modseq);
+		modseq = box_find_id(box, 1)->highest_modseq;
+	}
+}
+
+static void ids_of_mailboxes_are_never_given_twice(void **state)
+{
+	uint32_t id = 0, uidvalidity = 0;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		const struct mailbox_info *info;
+
+		assert_int_equal(box_create(box, STR("m"), USE_NONE), STORE_OK);
+		info = box_find(box, STR("m"));
+		assert_true(info->id > id);
+		assert_true(info->uidvalidity > uidvalidity);
+		id = info->id;
+		uidvalidity = info->uidvalidity;
+		assert_int_equal(box_delete(box, STR("m")), STORE_OK);
+		reopen(i % 2);
+	}
+}
+
+/* Exact for a week; below that floor it is said to be incomplete. */
+static void vanished_uids_have_a_floor(void **state)
+{
+	uint32_t uid[3];
+	uint64_t first, second;
+	struct uid_set set = {uid, 1}, gone;
+	struct view *v;
+	bool complete;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		uid[i] = append(box, "INBOX", "x", 0, NULL);
+	first = box_find_id(box, 1)->highest_modseq;
+	box_remove(box, 1, set);
+	second = box_find_id(box, 1)->highest_modseq;
+	clock_step(VANISHED_KEPT - 3600);
+	set.uids = uid + 1;
+	box_remove(box, 1, set);
+	reopen(true);
+	view_open(box, 1, &v);
+	assert_int_equal(
+	    view_vanished(v, first, &arena, &gone, &complete), STORE_OK);
+	assert_true(complete);
+	assert_int_equal(gone.count, 2);
+	view_close(&v);
+	clock_step(2 * 3600);
+	append(box, "INBOX", "x", 0, NULL);
+	reopen(true);
+	view_open(box, 1, &v);
+	assert_int_equal(
+	    view_vanished(v, first, &arena, &gone, &complete), STORE_OK);
+	assert_false(complete);
+	assert_int_equal(
+	    view_vanished(v, second, &arena, &gone, &complete), STORE_OK);
+	assert_true(complete);
+	assert_int_equal(gone.count, 1);
+	assert_int_equal(gone.uids[0], uid[1]);
+	view_close(&v);
+}
+
+/* Bytes that are gone are a message that was expunged. */
+static void what_another_expunged_is_gone(void **state)
+{
+	uint32_t uid = append(box, "INBOX", "Subject: a\r\n\r\nb", 0, NULL);
+	struct uid_set set = {&uid, 1};
+	struct box *b = another();
+	struct buf text = buf_new(1 << 20);
+	struct message_cache cache;
+	struct view *v;
+
+	(void)state;
+	view_open(b, 1, &v);
+	assert_int_equal(box_remove(box, 1, set), STORE_OK);
+	/* Not noticed yet: as it was. */
+	assert_int_equal(view_read(v, 1, 0, UINT64_MAX, &text), STORE_OK);
+	assert_string_equal(buf_text(&text), "Subject: a\r\n\r\nb");
+	assert_int_equal(box_refresh(b), STORE_OK);
+	assert_int_equal(view_read(v, 1, 0, UINT64_MAX, &text), STORE_GONE);
+	assert_int_equal(view_cache(v, 1, &arena, &cache), STORE_GONE);
+	assert_int_equal(view_count(v), 1); /* until the session looks */
+	assert_int_equal(view_sync(v, true, NULL), STORE_OK);
+	assert_int_equal(view_count(v), 0);
+	view_close(&v);
+	buf_free(&text);
+	box_close(&b);
+}
+
+/* More than any socket holds, and nobody reads. */
+#define UNHEARD 600
+
+static void all_notifications_may_be_lost(void **state)
+{
+	struct store *telling;
+	struct box *b, *session = another();
+	const char *why;
+	struct view *v;
+	char id[16];
+	int fd;
+
+	(void)state;
+	telling = store_open(root, root, &why);
+	assert_non_null(telling);
+	assert_int_equal(
+	    box_open(telling, ACCOUNT, DEADLINE_NEVER, &b), STORE_OK);
+	fd = notify_listen(root, "login");
+	assert_true(fd >= 0);
+	append(b, "INBOX", "x", 0, NULL);
+	box_refresh(session);
+	view_open(session, 1, &v);
+	for (int i = 0; i < UNHEARD; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		assert_int_equal(deliver_id(b, id), STORE_OK);
+	}
+	/* Who looks sees everything. */
+	assert_int_equal(box_refresh(session), STORE_OK);
+	assert_int_equal(view_sync(v, true, NULL), STORE_OK);
+	assert_int_equal(view_count(v), UNHEARD + 1);
+	view_close(&v);
+	close(fd);
+	box_close(&session);
+	box_close(&b);
+	store_close(&telling);
+}
+
 static void accounts_keep_apart(void **state)
 {
 	static const char *const accounts[] = {
@@ -622,7 +813,7 @@ static void accounts_keep_apart(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, clear)
 	const struct CMUnitTest tests[] = {
 	    T(a_new_account_has_nothing_on_disk),
 	    T(another_handle_sees_it),
@@ -640,8 +831,15 @@ int main(void)
 	    T(a_removed_account_begins_anew),
 	    T(a_snapshot_keeps_everything),
 	    T(writers_wake_listeners),
+	    T(an_old_view_decides_nothing),
+	    T(what_is_refused_changes_nothing),
+	    T(uids_are_never_given_twice),
+	    T(ids_of_mailboxes_are_never_given_twice),
+	    T(vanished_uids_have_a_floor),
+	    T(what_another_expunged_is_gone),
+	    T(all_notifications_may_be_lost),
 	    T(accounts_keep_apart),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }
