@@ -21,6 +21,10 @@ static enum engine_status seal(struct engine_work *a, struct mark *m)
 			return engine_fail_errno(b, "writing the mark");
 	}
 	s = engine_generation_next(b, a->seen);
+	for (uint64_t octets = RESERVE_SEAL;
+	     s == ENGINE_NO_SPACE && engine_reserve_spend(b->engine, octets);
+	     octets *= 2)
+		s = engine_generation_next(b, a->seen);
 	if (s == ENGINE_OK)
 		s = engine_read_marked(b, a->seen, a->on_frame, a->arg);
 	if (s == ENGINE_OK)
@@ -83,17 +87,20 @@ static enum engine_status catch_up(struct engine_work *a, struct mark *m)
 static int take_back(struct engine_box *b, const struct generation *g,
     const struct engine_pos *seen)
 {
-	int saved = errno;
 	static const char zeroes[8];
-	int result = engine_io_write(b->io, g->fd, zeroes, 8, seen->length);
+	char there[8];
+	ssize_t n = engine_io_read_some(
+	    b->io, g->fd, there, sizeof(there), seen->length);
 
-	if (result == 0) /* nor by the one after a power loss */
-		result = b->io->fdatasync(g->fd);
-	errno = saved;
-	return result;
+	/* On a full disk there may be no block to write zeroes to. */
+	if (n >= 0 && memcmp(there, zeroes, (size_t)n) == 0)
+		return 0;
+	if (engine_io_write(b->io, g->fd, zeroes, 8, seen->length) < 0)
+		return -1;
+	return b->io->fdatasync(g->fd); /* nor after a power loss */
 }
 
-static enum engine_status write_frame(struct engine_work *a, struct mark *m,
+static enum engine_status write_once(struct engine_work *a, struct mark *m,
     const struct engine_frame *in, struct frame *f)
 {
 	struct engine_box *b = a->b;
@@ -137,6 +144,20 @@ static enum engine_status write_frame(struct engine_work *a, struct mark *m,
 	m->holder_pid = m->holder_start = 0;
 	if (engine_mark_write(b, g, m) < 0)
 		b->doubtful = true; /* a lower bound all the same */
+	return s;
+}
+
+static enum engine_status write_frame(struct engine_work *a, struct mark *m,
+    const struct engine_frame *in, struct frame *f)
+{
+	enum engine_status s = write_once(a, m, in, f);
+
+	for (uint64_t octets = RESERVE_FRAME; s == ENGINE_NO_SPACE &&
+	     in->may_use_reserve && engine_reserve_spend(a->b->engine, octets);
+	     octets *= 2) {
+		*f = (struct frame){0};
+		s = write_once(a, m, in, f);
+	}
 	return s;
 }
 

@@ -68,6 +68,8 @@ struct engine *engine_file_open(
 	e = NEW(struct engine);
 	e->root = fd;
 	e->io = io == NULL ? &engine_io_system : io;
+	e->reserve = -1;
+	engine_reserve_open(e);
 	e->seal_frames = SEAL_FRAMES;
 	e->seal_bodies = SEAL_BODIES;
 	return e;
@@ -83,6 +85,7 @@ void engine_close(struct engine **e)
 {
 	if (*e == NULL)
 		return;
+	file_close(&(*e)->reserve);
 	file_close(&(*e)->root);
 	free(*e);
 	*e = NULL;

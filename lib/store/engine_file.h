@@ -7,7 +7,8 @@
  * log are made. engine_frame.c knows how frames look, engine_read.c reads
  * them, engine_write.c and engine_append.c write them, engine_restart.c begins
  * anew. engine_object.c has bodies, blobs and snapshots, engine_erase.c takes
- * them away, engine_look.c has what checks ask for.
+ * them away, engine_look.c has what checks ask for, engine_reserve.c the
+ * reserve for full disks.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -81,6 +82,7 @@ struct object {
 struct engine {
 	const struct engine_io *io;
 	int root;
+	int reserve; /* -1: none */
 	uint64_t seal_frames, seal_bodies;
 };
 
@@ -235,6 +237,13 @@ struct engine_range {
  */
 int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
     const struct engine_range *ranges, size_t count);
+
+/* ---- engine_reserve.c ---- */
+#define RESERVE_FRAME 262144u /* what is tried first, then twice as much */
+#define RESERVE_SEAL  65536u
+void engine_reserve_open(struct engine *e);
+/* Gives so much of it back to the file system; false when nothing is left. */
+bool engine_reserve_spend(struct engine *e, uint64_t octets);
 
 /* ---- engine_write.c: -1 and errno ---- */
 /* What a frame that follows seen says of itself. */

@@ -267,9 +267,14 @@ static enum engine_status begin_anew(struct restart *r, uint64_t newest)
 		return engine_fail(a->b, ENGINE_DOWN, "too many records");
 	if (newest != 0)
 		s = end_last(a->b, newest);
-	return s == ENGINE_OK
-	    ? engine_generation_make(a->b, &g, write_first_frame, r)
-	    : s;
+	if (s == ENGINE_OK)
+		s = engine_generation_make(a->b, &g, write_first_frame, r);
+	for (uint64_t octets = RESERVE_FRAME;
+	     s == ENGINE_NO_SPACE && r->in.may_use_reserve &&
+	     engine_reserve_spend(a->b->engine, octets);
+	     octets *= 2)
+		s = engine_generation_make(a->b, &g, write_first_frame, r);
+	return s;
 }
 
 static enum engine_status restart_locked(struct engine_work *a)

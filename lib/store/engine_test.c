@@ -69,11 +69,38 @@ static int faulty_rename(int dir, const char *from, const char *to)
 	return fails() ? -1 : renameat(dir, from, dir, to);
 }
 
+/* A disk with so much room; only what the tests of the reserve need. */
+static struct {
+	bool small;
+	int64_t left;
+} disk;
+
+/* What overwrites costs nothing. */
+static bool is_full(int fd, const struct iovec *v, int n, off_t at)
+{
+	int64_t octets = 0;
+	struct stat st;
+
+	for (int i = 0; i < n; i++)
+		octets += (int64_t)v[i].iov_len;
+	if (!disk.small || octets < 100 || fstat(fd, &st) < 0 ||
+	    (at >= HEAD_SIZE && at + octets <= st.st_size))
+		return false;
+	if (octets > disk.left) {
+		errno = ENOSPC;
+		return true;
+	}
+	disk.left -= octets;
+	return false;
+}
+
 /* A write that fails has done half of it. */
 static ssize_t faulty_pwritev(int fd, const struct iovec *v, int n, off_t at)
 {
 	bool stopped = fault.stop_at != 0 && fault.calls >= fault.stop_at;
 
+	if (is_full(fd, v, n, at))
+		return -1;
 	if (!fails())
 		return pwritev(fd, v, n, at);
 	if (!stopped && pwrite(fd, v->iov_base, v->iov_len / 2, at) < 0)
@@ -94,7 +121,20 @@ static int faulty_sync(int fd)
 
 static int faulty_truncate(int fd, off_t length)
 {
-	return fails() ? -1 : ftruncate(fd, length);
+	struct stat st;
+
+	if (fails())
+		return -1;
+	if (fstat(fd, &st) == 0)
+		disk.left += st.st_size - length;
+	return ftruncate(fd, length);
+}
+
+static int faulty_room(int fd, uint64_t *octets)
+{
+	(void)fd;
+	*octets = (uint64_t)disk.left;
+	return 0;
 }
 
 static int faulty_punch(int fd, off_t at, off_t len)
@@ -104,7 +144,18 @@ static int faulty_punch(int fd, off_t at, off_t len)
 
 static int faulty_allocate(int fd, off_t at, off_t len)
 {
-	return fails() ? -1 : engine_io_system.allocate(fd, at, len);
+	if (disk.small && len > disk.left) {
+		errno = ENOSPC;
+		return -1;
+	}
+	if (fails()) { /* with some of it done */
+		assert_int_equal(
+		    engine_io_system.allocate(fd, at, len / 2), 0);
+		errno = fault.error;
+		return -1;
+	}
+	disk.left -= len;
+	return engine_io_system.allocate(fd, at, len);
 }
 
 static struct engine_io faulty;
@@ -122,7 +173,9 @@ static void make_faulty(void)
 	faulty.truncate = faulty_truncate;
 	faulty.punch = faulty_punch;
 	faulty.allocate = faulty_allocate;
+	faulty.room = faulty_room;
 	memset(&fault, 0, sizeof(fault));
+	memset(&disk, 0, sizeof(disk));
 }
 
 /* ---- a store in a directory of its own ---- */
@@ -974,6 +1027,169 @@ static void what_can_be_read_is_salvaged(void **state)
 	assert_string_equal(r.text, "a c d e ");
 }
 
+/* ---- a full disk ---- */
+
+#define MIB (1u << 20)
+
+static uint64_t reserve(uint64_t octets)
+{
+	uint64_t have;
+
+	assert_ok(engine_reserve(engine, octets, &have));
+	return have;
+}
+
+static uint64_t reserved(void)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/reserve", root);
+	if (stat(path, &st) < 0)
+		return 0;
+	assert_true((uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size);
+	return (uint64_t)st.st_size;
+}
+
+static void the_reserve_never_fills_the_disk(void **state)
+{
+	(void)state;
+	assert_int_equal(reserve(0), 0);
+	disk.small = true;
+	disk.left = 16 * MIB;
+	assert_int_equal(reserve(5 * MIB), 5 * MIB);
+	assert_int_equal(reserved(), 5 * MIB);
+	assert_int_equal(disk.left, 11 * MIB);
+	assert_int_equal(reserve(10 * MIB), 6 * MIB); /* 10 stay free */
+	assert_int_equal(reserve(10 * MIB), 6 * MIB);
+	disk.left = 3 * MIB;
+	assert_int_equal(reserve(10 * MIB), 6 * MIB);
+	disk.left = 100 * MIB;
+	assert_int_equal(reserve(10 * MIB), 10 * MIB);
+	assert_int_equal(reserve(2 * MIB), 2 * MIB);
+	assert_int_equal(reserved(), 2 * MIB);
+	assert_int_equal(disk.left, 104 * MIB);
+}
+
+/* The room that was said to be there is not. */
+static void the_reserve_takes_what_it_gets(void **state)
+{
+	(void)state;
+	fault.error = ENOSPC;
+	fault.fail_at = 4; /* open, twice 4 MiB, and then no more */
+	disk.left = 1000 * MIB;
+	assert_int_equal(reserve(64 * MIB), 8 * MIB);
+	assert_int_equal(reserved(), 8 * MIB);
+	assert_int_equal(reserve(64 * MIB), 64 * MIB);
+}
+
+static void only_what_frees_space_spends_the_reserve(void **state)
+{
+	static char large[700000];
+	struct reader w = {0};
+	const char *body;
+
+	(void)state;
+	append(&w, "a");
+	disk.left = 1000 * MIB;
+	reserve(4 * MIB);
+	disk.small = true;
+	disk.left = 50;
+	w.body = "a message that is of a certain length, so that it needs some "
+		 "room on the disk of this test, which has none";
+	fault.syncs = 0;
+	assert_int_equal(append(&w, "b"), ENGINE_NO_SPACE);
+	assert_int_equal(fault.syncs, 0);
+	body = w.body;
+	w.body = NULL; /* the head alone finds no block */
+	assert_int_equal(append(&w, "b"), ENGINE_NO_SPACE);
+	assert_int_equal(fault.syncs, 0);
+	assert_int_equal(reserved(), 4 * MIB);
+	w.body = body;
+	w.frees = true;
+	assert_ok(append(&w, "c"));
+	/* The file system's, the frame's. */
+	assert_int_equal(fault.syncs, 2);
+	assert_int_equal(reserved(), 4 * MIB - 262144);
+	fault.syncs = 0;
+	assert_ok(append(&w, "d"));
+	assert_int_equal(fault.syncs, 1);
+	assert_int_equal(reserved(), 4 * MIB - 262144);
+	/* Bodies count too: in steps, twice as much each time. */
+	memset(large, 'x', sizeof(large) - 1);
+	w.body = large;
+	disk.left = 0;
+	assert_ok(append(&w, "e"));
+	assert_int_equal(reserved(), 4 * MIB - 4 * 262144);
+	assert_log("a c d e ");
+	w.refuse = true;
+	fault.syncs = 0;
+	disk.left = 0;
+	assert_int_equal(append(&w, "f"), ENGINE_REFUSED);
+	assert_int_equal(fault.syncs, 0);
+	w.refuse = false;
+	/* And when all of it is spent: no more. */
+	for (int i = 0; i < 9; i++) {
+		disk.left = 0;
+		if (append(&w, "g") != ENGINE_OK)
+			break;
+	}
+	assert_int_equal(reserved(), 0);
+	assert_int_equal(append(&w, "h"), ENGINE_NO_SPACE);
+	disk.left = 10 * MIB;
+	assert_int_equal(reserve(4 * MIB), 4 * MIB);
+	disk.left = 0;
+	assert_ok(append(&w, "h"));
+	/* All of them prove themselves. */
+	spoil("g.1", MARK_AT, 16);
+	reopen();
+	assert_log(w.text);
+}
+
+static void a_full_disk_can_be_sealed_and_begun_anew(void **state)
+{
+	struct reader w = {0};
+
+	(void)state;
+	append(&w, "a");
+	disk.left = 1000 * MIB;
+	reserve(MIB);
+	reopen(); /* the reserve is open, whoever can still open it */
+	disk.small = true;
+	disk.left = 0;
+	assert_ok(seal());
+	assert_int_equal(newest(), 2);
+	assert_int_equal(reserved(), MIB - 65536);
+	disk.left = 0;
+	assert_int_equal(restart(&w, false), ENGINE_NO_SPACE);
+	w.frees = true;
+	assert_ok(restart(&w, false));
+	assert_int_equal(reserved(), MIB - 65536 - 262144);
+	assert_log("R ");
+}
+
+static void nobody_spends_the_reserve_twice(void **state)
+{
+	struct engine *other;
+	struct reader w = {.frees = true};
+	const char *why;
+
+	(void)state;
+	append(&w, "a");
+	disk.left = 1000 * MIB;
+	reserve(MIB);
+	other = engine_file_open(root, &faulty, &why);
+	assert_int_equal(faulty.lock(other->reserve, 0, true), 0);
+	disk.small = true;
+	disk.left = 50;
+	w.body = "a message that is of a certain length, so that it needs some "
+		 "room on the disk of this test, which has none";
+	assert_int_equal(append(&w, "b"), ENGINE_NO_SPACE);
+	assert_int_equal(reserved(), MIB);
+	engine_close(&other);
+	assert_ok(append(&w, "b"));
+}
+
 /* ---- removing ---- */
 
 static void a_removal_is_completed_by_the_next_writer(void **state)
@@ -1177,6 +1393,11 @@ int main(void)
 	    T(restarting_may_fail),
 	    T(a_restart_that_is_not_durable_is_not_said_to_be),
 	    T(what_can_be_read_is_salvaged),
+	    T(the_reserve_never_fills_the_disk),
+	    T(the_reserve_takes_what_it_gets),
+	    T(only_what_frees_space_spends_the_reserve),
+	    T(a_full_disk_can_be_sealed_and_begun_anew),
+	    T(nobody_spends_the_reserve_twice),
 	    T(a_removal_is_completed_by_the_next_writer),
 	    T(generations_are_named),
 	    T(blobs_are_found),
