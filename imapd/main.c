@@ -22,6 +22,7 @@
 #include "core/log.h"
 #include "daemon/confine.h"
 #include "daemon/daemon.h"
+#include "daemon/house_store.h"
 #include "ipc/trace.h"
 
 #include "imapd/admit.h"
@@ -38,14 +39,12 @@ static int start(void)
 	const struct house_conf *house = daemon_house();
 
 	snprintf(notify, sizeof(notify), "%s/notify", house->run_directory);
-	store = store_open(house->mail_store_directory, notify, &why);
+	store = house_store_open(house, true, &why);
 	if (store == NULL) {
 		log_error("cannot open the store %s: %s",
 		    house->mail_store_directory, why);
 		return -1;
 	}
-	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
-	store_set_undelete(store, house->mail_undelete_time / 1000);
 	if (!confine_possible())
 		log_warning("the kernel has no Landlock: only the store's "
 			    "own care keeps users' sessions apart");

@@ -22,6 +22,7 @@
 #include "core/log.h"
 #include "daemon/confine.h"
 #include "daemon/daemon.h"
+#include "daemon/house_store.h"
 #include "store/notify.h"
 #include "store/store_conf.h"
 
@@ -249,11 +250,9 @@ static int start(void)
 	const char *root = house->mail_store_directory, *why;
 
 	step_back();
-	store = store_open(root, notify_dir, &why);
+	store = house_store_open(house, true, &why);
 	if (store == NULL)
 		log_fatal("mail_store_directory %s: %s", root, why);
-	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
-	store_set_undelete(store, house->mail_undelete_time / 1000);
 	if (confine(root) < 0)
 		return -1;
 	policy.pace = keep_pace;

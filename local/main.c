@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "daemon/daemon.h"
+#include "daemon/house_store.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -26,18 +27,14 @@ static struct request request;
 static int before_jail(void)
 {
 	const struct house_conf *house = daemon_house();
-	char notify[4096];
 	const char *why;
 
-	snprintf(notify, sizeof(notify), "%s/notify", house->run_directory);
-	store = store_open(house->mail_store_directory, notify, &why);
+	store = house_store_open(house, true, &why);
 	if (store == NULL) {
 		log_error("mail_store_directory %s: %s",
 		    house->mail_store_directory, why);
 		return -1;
 	}
-	store_set_queue_lifetime(store, house->maximal_queue_lifetime);
-	store_set_undelete(store, house->mail_undelete_time / 1000);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "daemon/house_store.h"
 #include "daemon/roles.h"
 #include "posthouse/store_command.h"
 
@@ -200,7 +201,6 @@ static int open_store(struct store_command *c)
 {
 	const struct house_conf *house = &c->p->house;
 	const char *why = "", *root = house->mail_store_directory;
-	char *notify;
 
 	if (access(root, R_OK | W_OK | X_OK) < 0) {
 		store_fail(c, errno == ENOENT ? EX_NOINPUT : EX_NOPERM,
@@ -209,16 +209,11 @@ static int open_store(struct store_command *c)
 				    : "; only root and its owner may");
 		return -1;
 	}
-	if (asprintf(&notify, "%s/notify", house->run_directory) < 0)
-		notify = NULL;
-	c->store = store_open(root, notify, &why);
-	free(notify);
+	c->store = house_store_open(house, true, &why);
 	if (c->store == NULL) {
 		store_fail(c, EX_IOERR, "%s: %s", root, why);
 		return -1;
 	}
-	store_set_queue_lifetime(c->store, house->maximal_queue_lifetime);
-	store_set_undelete(c->store, house->mail_undelete_time / 1000);
 	return 0;
 }
 

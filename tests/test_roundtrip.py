@@ -13,9 +13,11 @@ import pytest
 from house import House, wait_until
 
 
-@pytest.fixture(scope="module")
-def house():
-    with House(domain="round.test", users=3) as h:
+@pytest.fixture(scope="module", params=["0", "1k"])
+def house(request):
+    """Bodies as they are, and compressed ones."""
+    with House(domain="round.test", users=3, settings={
+            "mail_compress_minimum_size": request.param}) as h:
         yield h
 
 

@@ -59,6 +59,10 @@ const struct conf_param house_params[] = {
 	  "For how long mail that was expunged, and mailboxes that were "
 	  "deleted, can be brought back (posthouse store undelete); then the "
 	  "octets are overwritten. 0 erases as soon as keeper gets to it."),
+	P(SIZE, mail_compress_minimum_size, "0", 0, INT64_MAX,
+	  "Messages of so many octets and more are stored compressed, by zstd, "
+	  "where that saves an eighth; 0: none. What is stored already stays "
+	  "as it is and can always be read."),
 	P(INT,  debug_level, "0", 0, 1,
 	  "1 writes debug lines to the log."),
 	CONF_END

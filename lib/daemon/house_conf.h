@@ -36,9 +36,10 @@ struct house_conf {
 	const char *inet_interfaces;
 	uint64_t message_size_limit; /* octets */
 	const char *dns_servers;
-	int64_t maximal_queue_lifetime; /* ms */
-	int64_t mail_undelete_time;     /* ms */
-	int debug_level;                /* 0 or 1 */
+	int64_t maximal_queue_lifetime;      /* ms */
+	int64_t mail_undelete_time;          /* ms */
+	uint64_t mail_compress_minimum_size; /* octets */
+	int debug_level;                     /* 0 or 1 */
 };
 
 extern const struct conf_param house_params[];
