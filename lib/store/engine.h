@@ -165,18 +165,6 @@ enum engine_status engine_restart(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, engine_decide *decide, void *arg, bool damaged,
     int64_t deadline);
 
-/*
- * For repair: every frame that proves itself, in order, also behind damage,
- * from *from on (all zero: from the oldest that exists, also before a
- * beginning anew). Nothing is written and no lock taken. A frame whose records
- * make no sense to on_frame (1) counts as damage. What stands between
- * info->at and the info->after of the frame before could not be read;
- * *skipped: octets of frames that could not. ENGINE_NEWER, ENGINE_DOWN.
- */
-enum engine_status engine_salvage(struct engine_box *b,
-    const struct engine_pos *from, engine_on_frame *on_frame, void *arg,
-    uint64_t *skipped);
-
 /* The oldest generation that exists, the one from which the log is read when
  * nothing is known yet (1, or where it was begun anew), and the newest. All 0
  * when nothing is on disk. */
@@ -256,6 +244,33 @@ enum engine_status engine_leftovers(struct engine_box *b,
     void (*found)(void *arg, const char *name, int64_t modified), void *arg);
 /* Removes one of them. ENGINE_REFUSED: it may be somebody else's. */
 enum engine_status engine_leftover_drop(struct engine_box *b, const char *name);
+
+/* ---- what a damaged log still says: for repair ---- */
+struct engine_salvage {
+	/* A frame whose checksum holds. gap: something before it is missing;
+	 * info->at.bodies is where its bodies begin. */
+	void (*frame)(void *arg, struct str heads,
+	    const struct engine_frame_info *info, bool gap);
+	/* Octets of the log that make no sense, or something that is not
+	 * there (0 octets), at an offset of a generation. */
+	void (*lost)(void *arg, uint64_t generation, uint64_t offset,
+	    uint64_t octets, const char *what);
+	void *arg;
+};
+/*
+ * Reads what can be read from *from on, to the end of the log, and moves
+ * *from, so that a second call gives what came since. All zero: from the
+ * oldest generation that there is. Frames come in order. Takes no lock and
+ * writes nothing.
+ */
+enum engine_status engine_salvage(struct engine_box *b, struct engine_pos *from,
+    const struct engine_salvage *to);
+/* Without a good header nothing of a generation can be used: writes it anew,
+ * as the log around it shows, and keeps what stood there in a file. */
+enum engine_status engine_mend_headers(struct engine_box *b, int64_t deadline,
+    void (*mended)(void *arg, uint64_t generation), void *arg);
+/* Keeps a generation although it may be dropped, under another name. */
+enum engine_status engine_set_aside(struct engine_box *b, uint64_t generation);
 
 /* ---- the store as a whole ---- */
 /* What an account has on disk. */

@@ -7,8 +7,8 @@
  * log are made. engine_frame.c knows how frames look, engine_read.c reads
  * them, engine_write.c and engine_append.c write them, engine_restart.c begins
  * anew. engine_object.c has bodies, blobs and snapshots, engine_erase.c takes
- * them away, engine_look.c has what checks ask for, engine_reserve.c the
- * reserve for full disks.
+ * them away, engine_look.c has what checks ask for, engine_salvage.c what
+ * repair asks for, engine_reserve.c the reserve for full disks.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -31,6 +31,8 @@
 #define BLOBS "b" /* their directory in the account's */
 #define ACCOUNT_FILE                                                           \
 	"account" /* its name, where the directory's ends in a hash */
+
+#define DAMAGED "damaged." /* what repair keeps: a generation, or its header */
 
 #define FRAME_EXTERN 1u /* the records stand in the body area */
 
@@ -185,6 +187,11 @@ int engine_generation_sync_name(struct engine_box *b, uint64_t number);
 /* fsync of a directory below `at`. -1 and errno. */
 int engine_sync_dir(struct engine_box *b, int at, const char *path);
 
+/* Writes the header of a generation that is open; what a header says that may
+ * be damaged. */
+int engine_header_write(struct engine_box *b, const struct generation *g);
+uint64_t engine_header_incarnation(const unsigned char header[FRAMES_AT]);
+
 int engine_mark_read(
     struct engine_box *b, const struct generation *g, struct mark *out);
 int engine_mark_write(
@@ -203,6 +210,12 @@ int engine_frame_parse(const struct engine_box *b,
  * as engine_frame_parse. */
 int engine_frame_alone(const struct engine_box *b, uint64_t generation,
     const unsigned char *p, size_t len, struct frame *out, const char **why);
+/* Its chain goes on from there. */
+bool engine_frame_follows(const struct engine_pos *seen, const unsigned char *p,
+    const struct frame *f);
+/* The records of a FRAME_EXTERN frame, in memory that the caller frees. */
+enum engine_status engine_frame_heads(struct engine_box *b,
+    const struct generation *g, const struct frame *f, char **out);
 /* Builds the frame; f->heads are its records unless FRAME_EXTERN. Sets
  * f->length and f->chain. */
 void engine_frame_build(const struct engine_box *b,

@@ -99,6 +99,13 @@ int engine_frame_alone(const struct engine_box *b, uint64_t generation,
 	return 0;
 }
 
+bool engine_frame_follows(const struct engine_pos *seen, const unsigned char *p,
+    const struct frame *f)
+{
+	return f->chain ==
+	    hash64(seen->chain, p + AT_COUNT, f->length - AT_COUNT - 8);
+}
+
 int engine_frame_parse(const struct engine_box *b,
     const struct engine_pos *seen, const unsigned char *p, size_t len,
     struct frame *out, const char **why)
@@ -107,9 +114,7 @@ int engine_frame_parse(const struct engine_box *b,
 
 	if (bad != 0)
 		return bad;
-	if (out->chain !=
-		hash64(seen->chain, p + AT_COUNT, out->length - AT_COUNT - 8) &&
-	    !seeded("frame-unchecked"))
+	if (!engine_frame_follows(seen, p, out) && !seeded("frame-unchecked"))
 		*why = "frame: chain";
 	else if (out->body_start != seen->bodies)
 		*why = "frame: bodies out of order";
@@ -164,8 +169,7 @@ struct engine_pos engine_frame_after(
 	};
 }
 
-/* The records of a FRAME_EXTERN frame, in memory that the caller frees. */
-static enum engine_status fetch_heads(struct engine_box *b,
+enum engine_status engine_frame_heads(struct engine_box *b,
     const struct generation *g, const struct frame *f, char **out)
 {
 	char *p = malloc(f->heads_len + 1u);
@@ -196,7 +200,7 @@ enum engine_status engine_frame_tell(struct engine_box *b,
 	int result;
 
 	if (f->flags & FRAME_EXTERN) {
-		enum engine_status s = fetch_heads(b, g, f, &fetched);
+		enum engine_status s = engine_frame_heads(b, g, f, &fetched);
 
 		if (s != ENGINE_OK)
 			return s;

@@ -90,6 +90,19 @@ static void header_build(const struct engine_box *b, const struct generation *g,
 	put_u32(p + AT_CRC, crc32c(0, p, AT_CRC));
 }
 
+int engine_header_write(struct engine_box *b, const struct generation *g)
+{
+	unsigned char header[FRAMES_AT];
+
+	header_build(b, g, header);
+	return engine_io_write(b->io, g->fd, header, sizeof(header), 0);
+}
+
+uint64_t engine_header_incarnation(const unsigned char header[FRAMES_AT])
+{
+	return get_u64(header + AT_INCARNATION);
+}
+
 static enum engine_status header_check(struct engine_box *b,
     const unsigned char p[FRAMES_AT], struct generation *g)
 {

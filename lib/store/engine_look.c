@@ -69,7 +69,8 @@ static void tell_leftover(void *arg, int dir, const char *name)
 		     : engine_number(name, 'g') != 0 ||
 		    engine_number(name, 's') != 0 ||
 		    strcmp(name, "lock") == 0 || strcmp(name, BLOBS) == 0 ||
-		    strcmp(name, ACCOUNT_FILE) == 0)
+		    strcmp(name, ACCOUNT_FILE) == 0 ||
+		    str_starts(str_from(name), STR(DAMAGED)))
 		return;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return; /* gone meanwhile */

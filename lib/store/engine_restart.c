@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A log that is damaged: what can still be read of it, and how it begins
- * anew. */
+/* How a log begins anew, also one that cannot be read to its end. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,157 +16,15 @@ static void file_name(uint64_t number, char out[32])
 	snprintf(out, 32, "g.%llu", (unsigned long long)number);
 }
 
-/* ---- what can still be read ---- */
-
-struct salvage {
-	struct engine_box *b;
-	struct engine_pos seen;
-	engine_on_frame *on_frame;
-	void *arg;
-	bool unmarked; /* in this generation nobody says what is durable */
-	uint64_t skipped;
-};
-
-/* How far frames of a generation may stand: up to where its successor says
- * that it ended, or its mark. Else anywhere. */
-static uint64_t limit_of(struct salvage *v, struct generation *g)
-{
-	struct generation *next;
-	struct mark m;
-
-	v->unmarked = false;
-	if (engine_generation(v->b, g->number + 1, &next) == ENGINE_OK)
-		return next->previous.generation == g->number &&
-			next->previous.length <= MARK_AT
-		    ? next->previous.length
-		    : MARK_AT;
-	if (engine_mark_read(v->b, g, &m) == 0 && m.at != 0)
-		return m.at;
-	v->unmarked = true;
-	return MARK_AT;
-}
-
-/* The frame at p, if it proves itself; its length, or 0. */
-static uint32_t salvage_frame(struct salvage *v, const struct generation *g,
-    const unsigned char *p, size_t len, enum engine_status *s)
-{
-	const char *why;
-	struct frame f;
-
-	*s = ENGINE_OK;
-	if (engine_frame_alone(v->b, g->number, p, len, &f, &why) != 0 ||
-	    f.modseq <= v->seen.modseq ||
-	    (v->unmarked && !engine_bodies_hold(v->b, g, &f)))
-		return 0;
-	*s = engine_frame_tell(v->b, g, &v->seen, &f, v->on_frame, v->arg);
-	if (*s != ENGINE_CORRUPT)
-		return f.length;
-	*s = ENGINE_OK;
-	return 0;
-}
-
-static enum engine_status salvage_area(struct salvage *v,
-    const struct generation *g, const unsigned char *p, uint64_t at,
-    uint64_t limit)
-{
-	static const char zeroes[8];
-	uint64_t good = at, written = at; /* ends of what is or was something */
-	enum engine_status s = ENGINE_OK;
-
-	while (s == ENGINE_OK && at + 8 <= limit) {
-		uint32_t len;
-
-		v->seen.generation = g->number;
-		v->seen.length = at;
-		len = salvage_frame(v, g, p + at, limit - at, &s);
-		if (len != 0) {
-			v->skipped += at - good;
-			good = at + len;
-		} else if (memcmp(p + at, zeroes, 8) != 0) {
-			written = at + 8;
-		}
-		at += len == 0 ? 8 : len;
-	}
-	if (written > good)
-		v->skipped += written - good;
-	return s;
-}
-
-static enum engine_status salvage_generation(
-    struct salvage *v, struct generation *g, uint64_t start)
-{
-	unsigned char *p = mem_alloc(MARK_AT);
-	enum engine_status s;
-
-	s = engine_io_read_some(v->b->io, g->fd, p, MARK_AT, 0) < 0
-	    ? engine_fail_errno(v->b, "reading frames")
-	    : salvage_area(v, g, p, start, limit_of(v, g));
-	free(p);
-	return s;
-}
-
-/* Not engine_generation: the header may be what is damaged. */
-static enum engine_status salvage_file(
-    struct salvage *v, uint64_t number, uint64_t start)
-{
-	struct generation g = {.number = number};
-	enum engine_status s;
-	char name[32];
-
-	file_name(number, name);
-	g.fd = v->b->io->open(v->b->dir, name, O_RDONLY | O_CLOEXEC, 0);
-	if (g.fd < 0)
-		return errno == ENOENT
-		    ? ENGINE_OK
-		    : engine_fail_errno(v->b, "opening a generation");
-	s = salvage_generation(v, &g, start);
-	file_close(&g.fd);
-	return s;
-}
-
-static enum engine_status salvage(
-    struct salvage *v, const struct engine_pos *from)
-{
-	uint64_t oldest, newest, first, start = FRAMES_AT;
-	enum engine_status s = engine_generations(
-	    v->b, &oldest, &first, &newest);
-
-	if (s != ENGINE_OK || newest == 0)
-		return s;
-	v->seen = *from;
-	if (from->generation >= oldest) {
-		oldest = from->generation;
-		start = from->length;
-	}
-	for (uint64_t i = oldest; i <= newest && s == ENGINE_OK; i++) {
-		s = salvage_file(v, i, start);
-		start = FRAMES_AT;
-	}
-	return s == ENGINE_STOPPED ? ENGINE_OK : s;
-}
-
-enum engine_status engine_salvage(struct engine_box *b,
-    const struct engine_pos *from, engine_on_frame *on_frame, void *arg,
-    uint64_t *skipped)
-{
-	struct salvage v = {.b = b, .on_frame = on_frame, .arg = arg};
-	enum engine_status s = salvage(&v, from);
-
-	*skipped = v.skipped;
-	return s;
-}
-
-/* ---- beginning anew ---- */
-
-static int note_modseq(
-    void *arg, struct str heads, const struct engine_frame_info *info)
+static void note_modseq(
+    void *arg, struct str heads, const struct engine_frame_info *info, bool gap)
 {
 	uint64_t *modseq = arg;
 
 	(void)heads;
+	(void)gap;
 	if (info->after.modseq > *modseq)
 		*modseq = info->after.modseq;
-	return 0;
 }
 
 /* The modification sequence of the new frame must lie above all that anybody
@@ -175,9 +32,9 @@ static int note_modseq(
 static enum engine_status highest_modseq(
     struct engine_box *b, uint64_t newest, uint64_t *modseq)
 {
+	struct engine_salvage to = {.frame = note_modseq, .arg = modseq};
 	struct engine_pos none = {0};
 	struct generation *g;
-	uint64_t skipped;
 
 	for (uint64_t i = newest; i > 0; i--)
 		if (engine_generation(b, i, &g) == ENGINE_OK) {
@@ -185,7 +42,7 @@ static enum engine_status highest_modseq(
 				*modseq = g->previous.modseq;
 			break;
 		}
-	return engine_salvage(b, &none, note_modseq, modseq, &skipped);
+	return engine_salvage(b, &none, &to);
 }
 
 struct restart {

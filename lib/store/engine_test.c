@@ -993,12 +993,34 @@ static void a_restart_that_is_not_durable_is_not_said_to_be(void **state)
 	assert_int_equal(fault.syncs, 1);
 }
 
+/* Frames of which it is told that something before them is missing have a
+ * question mark. */
+static void on_salvaged(
+    void *arg, struct str heads, const struct engine_frame_info *info, bool gap)
+{
+	struct reader *r = arg;
+
+	if (gap)
+		snprintf(r->text + strlen(r->text),
+		    sizeof(r->text) - strlen(r->text), "?");
+	on_frame(r, heads, info);
+}
+
+static uint64_t skipped;
+
+static void on_lost(void *arg, uint64_t generation, uint64_t offset,
+    uint64_t octets, const char *what)
+{
+	(void)arg, (void)generation, (void)offset, (void)what;
+	skipped += octets;
+}
+
 static void what_can_be_read_is_salvaged(void **state)
 {
-	struct engine_pos none = {0};
+	struct engine_pos none = {0}, from;
 	struct reader w = {0}, r = {0};
+	struct engine_salvage to = {on_salvaged, on_lost, &r};
 	char p[FRAME_LEAST + 8];
-	uint64_t skipped;
 	int fd;
 
 	(void)state;
@@ -1010,8 +1032,14 @@ static void what_can_be_read_is_salvaged(void **state)
 	append(&w, "d");
 	append(&w, "e");
 	spoil("g.1", none.length + 20, 4);
-	assert_ok(engine_salvage(box, &none, on_frame, &r, &skipped));
-	assert_string_equal(r.text, "c d e ");
+	skipped = 0;
+	from = none;
+	assert_ok(engine_salvage(box, &from, &to));
+	assert_string_equal(r.text, "?c d e ");
+	/* From where it ended: only what comes later. */
+	append(&w, "f");
+	assert_ok(engine_salvage(box, &from, &to));
+	assert_string_equal(r.text, "?c d e f ");
 	assert_int_equal(skipped, FRAME_LEAST + 8);
 	/* A frame is told once, wherever it stands. */
 	fd = openat(engine_box_directory(box), "g.1", O_RDWR | O_CLOEXEC);
@@ -1019,12 +1047,12 @@ static void what_can_be_read_is_salvaged(void **state)
 	assert_int_equal(
 	    pwrite(fd, p, sizeof(p), (off_t)none.length), sizeof(p));
 	close(fd);
-	none = (struct engine_pos){0};
+	from = (struct engine_pos){0};
 	r = (struct reader){0};
 	spoil("g.2", 30, 4);
 	reopen();
-	assert_ok(engine_salvage(box, &none, on_frame, &r, &skipped));
-	assert_string_equal(r.text, "a c d e ");
+	assert_ok(engine_salvage(box, &from, &to));
+	assert_string_equal(r.text, "a ?c d e f ");
 }
 
 /* ---- a full disk ---- */

@@ -17,16 +17,13 @@
 
 /* ---- finding ---- */
 
-/* The same for the same bytes. In our own log the checksum may have been
- * written anew, when a message was found damaged: it stays the message. */
-static uint64_t key_of(const struct restore *p, const struct message *m,
-    const struct message_place *place)
+static uint64_t key_of(
+    const struct message *m, const struct message_place *place)
 {
-	unsigned char key[24];
+	unsigned char key[16];
 
 	put_u64(key, message_identity(place));
 	put_u64(key + 8, m->size);
-	put_u64(key + 16, p->ours ? 0 : place->crc);
 	return hash64(0, key, sizeof(key));
 }
 
@@ -37,7 +34,7 @@ static size_t *slot_of(const struct restore *p, uint64_t key)
 		size_t *slot = &p->hash[at & (p->capacity - 1)];
 		const struct wanted *w = &p->list[*slot == 0 ? 0 : *slot - 1];
 
-		if (*slot == 0 || key_of(p, &w->m, &w->then) == key)
+		if (*slot == 0 || key_of(&w->m, &w->then) == key)
 			return slot;
 	}
 }
@@ -49,8 +46,8 @@ static void hash_grow(struct restore *p)
 	p->hash = mem_array(p->capacity, sizeof(*p->hash));
 	for (size_t i = 0; i < p->count; i++)
 		if (p->list[i].head == i)
-			*slot_of(p,
-			    key_of(p, &p->list[i].m, &p->list[i].then)) = i + 1;
+			*slot_of(
+			    p, key_of(&p->list[i].m, &p->list[i].then)) = i + 1;
 }
 
 void restore_want(struct restore *p, const struct message *m,
@@ -66,7 +63,7 @@ void restore_want(struct restore *p, const struct message *m,
 	    .m = *m, .then = *place, .head = p->count};
 	if (2 * (p->count + 1) > p->capacity)
 		hash_grow(p);
-	slot = slot_of(p, key_of(p, m, place));
+	slot = slot_of(p, key_of(m, place));
 	if (*slot == 0)
 		*slot = p->count + 1;
 	p->list[p->count++].head = *slot - 1;
@@ -77,6 +74,38 @@ static bool same_place(
 {
 	return ((a->kind ^ b->kind) & PLACE_BLOB) == 0 && a->a == b->a &&
 	    a->b == b->b;
+}
+
+/* The same octets as in the other store, however each stores them. */
+static bool same_content(struct restore *p, const struct wanted *w,
+    const struct message *m, const struct message_place *place)
+{
+	struct buf a = buf_new(PIECE), b = buf_new(PIECE);
+	bool same = true;
+
+	for (uint64_t at = 0; at < m->size && same; at += PIECE) {
+		buf_clear(&a);
+		buf_clear(&b);
+		same = place_read(p->from, &w->m, &w->then, at, PIECE, &a) ==
+			STORE_OK &&
+		    place_read(p->b, m, place, at, PIECE, &b) == STORE_OK &&
+		    str_eq(buf_str(&a), buf_str(&b));
+	}
+	buf_free(&a);
+	buf_free(&b);
+	return same;
+}
+
+/* What stands here is as good as what the other store has: a message that was
+ * found damaged here, and got a new checksum, is not. */
+static bool is_source(struct restore *p, const struct wanted *w,
+    const struct message *m, const struct message_place *place)
+{
+	if (place_verify(p->b, m, place) != STORE_OK)
+		return false;
+	return (place->crc == w->then.crc && place->stored == w->then.stored) ||
+	    same_content(p, w, m, place) ||
+	    place_verify(p->from, &w->m, &w->then) == STORE_CORRUPT;
 }
 
 struct finder {
@@ -90,14 +119,13 @@ static void meet(struct finder *f, const struct message *m,
     const struct message_place *place)
 {
 	struct restore *p = f->p;
-	size_t slot = *slot_of(p, key_of(p, m, place));
+	size_t slot = *slot_of(p, key_of(m, place));
 	struct wanted *w = slot == 0 ? NULL : &p->list[slot - 1];
 
 	if (w == NULL || w->found)
 		return;
 	if (!p->ours && !(w->good && same_place(&w->now, place))) {
-		if (!f->read || w->good ||
-		    place_verify(p->b, m, place) != STORE_OK)
+		if (!f->read || w->good || !is_source(p, w, m, place))
 			return;
 		w->good = true;
 	}
@@ -166,19 +194,18 @@ static enum store_result fetch(
     struct restore *p, const struct wanted *w, struct store_body *body)
 {
 	struct buf piece = buf_new(PIECE);
-	enum store_result r = STORE_OK;
+	enum store_result r = place_verify(p->from, &w->m, &w->then);
 
 	for (uint64_t at = 0; at < w->m.size && r == STORE_OK; at += PIECE) {
 		buf_clear(&piece);
 		r = place_read(p->from, &w->m, &w->then, at, PIECE, &piece);
-		if (r != STORE_OK)
-			box_note(p->b, "%s", store_why(p->from));
-		else if (store_body_add(body, piece.p, piece.len) < 0)
-			r = body_ready(body);
+		if (r == STORE_OK &&
+		    store_body_add(body, piece.p, piece.len) < 0)
+			break; /* body_ready says why */
 	}
 	buf_free(&piece);
-	if (r == STORE_OK && body->crc != w->then.crc)
-		r = STORE_CORRUPT;
+	if (r != STORE_OK)
+		box_note(p->b, "%s", store_why(p->from));
 	return r == STORE_OK ? body_ready(body) : r;
 }
 
