@@ -357,6 +357,20 @@ static enum store_result ensure_snapshots(
 	    : STORE_OK;
 }
 
+/* What older snapshots hold of it. Others may take newer ones meanwhile and
+ * drop the one that we go by: then theirs, which follow it, will do. */
+static enum store_result scrub(struct box *b)
+{
+	enum store_result r = STORE_GONE;
+
+	for (int i = 0; i < TRIES && r == STORE_GONE; i++) {
+		r = box_refresh(b);
+		if (r == STORE_OK)
+			r = snapshot_scrub(b);
+	}
+	return r == STORE_GONE ? STORE_BUSY : r;
+}
+
 /* ---- the pass ---- */
 
 static enum store_result erase_bytes(struct box *b, const struct due *d,
@@ -404,6 +418,8 @@ static enum store_result erase_up_to(struct box *b, const struct due *d,
 		r = upkeep_pace(policy);
 	if (r == STORE_OK)
 		r = erase_bytes(b, d, horizon, policy, out);
+	if (r == STORE_OK && !seeded("erase-unscrubbed"))
+		r = scrub(b);
 	if (r == STORE_OK && !seeded("erase-leftovers"))
 		r = sweep_leftovers(b, leftover_age(policy));
 	if (r == STORE_OK)
@@ -439,7 +455,7 @@ enum store_result box_erase(struct box *b, const struct upkeep_policy *policy,
 		    out, upkeep_after(d.kept_time, policy->undelete + 1));
 	else if (r == STORE_OK)
 		upkeep_next(out, erase_due(b, policy));
-	return r;
+	return upkeep_end(r);
 }
 
 /* ---- dropping generations ---- */
@@ -535,10 +551,10 @@ enum store_result box_drop_generations(struct box *b,
 	if (r != STORE_OK || b->state.virtual)
 		return r;
 	r = unread(b, &o.enough, &end);
-	if (r != STORE_OK || o.enough >= end)
-		return r;
-	r = box_each_named(b, &scan);
-	if (r != STORE_OK || o.named <= o.enough)
-		return r;
-	return drop_before(b, o.enough, o.named < end ? o.named : end, out);
+	if (r == STORE_OK && o.enough < end)
+		r = box_each_named(b, &scan);
+	if (r == STORE_OK && o.enough < end && o.named > o.enough)
+		r = drop_before(
+		    b, o.enough, o.named < end ? o.named : end, out);
+	return upkeep_end(r);
 }

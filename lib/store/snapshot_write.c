@@ -175,6 +175,10 @@ static enum store_result take(struct snapshot_writer *w)
 	r = put_box(w);
 	if (r == STORE_OK)
 		r = write_out(w);
+	/* Erasure overwrites what it finds unannounced: another one was. */
+	if (r == STORE_ERROR && box_refresh(b) == STORE_OK &&
+	    b->state.snapshot.number != a.before)
+		return STORE_EXISTS;
 	if (r != STORE_OK)
 		return r;
 	r = box_change(b, &c);

@@ -172,5 +172,5 @@ enum store_result box_sweep(struct box *b, const struct upkeep_policy *policy,
 		r = drop_orphans(b, &o);
 	out->orphans += o.dropped;
 	free(o.all);
-	return r;
+	return upkeep_end(r);
 }

@@ -35,7 +35,7 @@ static enum store_result snapshot_when_due(
 		return STORE_OK;
 	r = snapshot_take(b, false);
 	out->snapshots += r == STORE_OK;
-	return r;
+	return upkeep_end(r);
 }
 
 static enum store_result erase_when_due(struct box *b,

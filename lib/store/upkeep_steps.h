@@ -8,6 +8,12 @@
 
 /* Between two steps: STORE_BUSY when upkeep is to end. */
 enum store_result upkeep_pace(const struct upkeep_policy *policy);
+/* What a step says in the end. Others who drop snapshots while we read them are
+ * no trouble: another time. */
+static inline enum store_result upkeep_end(enum store_result r)
+{
+	return r == STORE_GONE ? STORE_BUSY : r;
+}
 /* There will be something to do at a time, in seconds since 1970. */
 void upkeep_next(struct upkeep_result *out, int64_t when);
 /* `since` and `age` seconds, or 0 when that is never. */
