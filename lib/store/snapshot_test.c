@@ -867,10 +867,12 @@ static void assert_contents(struct box *b)
 
 /* Reads of files. */
 static unsigned reads;
+static uint64_t read_octets;
 
 static ssize_t counted_pread(int fd, void *p, size_t len, off_t at)
 {
 	reads++;
+	read_octets += len;
 	return pread(fd, p, len, at);
 }
 
@@ -1162,6 +1164,80 @@ static void a_lost_race_leaves_no_content(void **state)
 	box_close(&other_box);
 }
 
+/* ---- what it costs ---- */
+
+static void copy_all(struct box *b, uint32_t count)
+{
+	uint32_t *uids = calloc(count, sizeof(*uids)), uidvalidity;
+	struct uid_set set = {uids, count};
+
+	assert_non_null(uids);
+	for (uint32_t i = 0; i < count; i++)
+		uids[i] = i + 1;
+	assert_int_equal(box_copy(b, 1, set, STR("INBOX"), false, NULL, NULL,
+			     NULL, &uidvalidity),
+	    STORE_OK);
+	free(uids);
+}
+
+static void maintain(struct box *b, uint64_t *octets, unsigned *snapshots)
+{
+	uint64_t before = newest(b);
+
+	assert_int_equal(box_maintain(b), STORE_OK);
+	if (newest(b) == before)
+		return;
+	*octets += written(b, newest(b)).all;
+	++*snapshots;
+}
+
+/* In octets, for a mailbox of 100,000. */
+static void a_large_mailbox_costs_little(void **state)
+{
+	struct box *b = opened();
+	uint64_t octets = 0;
+	unsigned snapshots = 0;
+	struct written w;
+
+	(void)state;
+	fill(b, 1, 1000);
+	for (uint32_t count = 1000; count < 64000; count *= 2)
+		copy_all(b, count);
+	copy_all(b, 36000);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_true(w.columns[COLUMN_I] == 100000 * PLACE_OCTETS);
+	assert_true(w.all < 100000 * 300);
+	/* Opening reads the summary alone, and 10 KiB of it. */
+	box_close(&b);
+	test_io.pread = counted_pread;
+	reads = 0;
+	read_octets = 0;
+	b = opened();
+	assert_true(reads <= 10 && read_octets < 16384);
+	assert_false(state_folder(&b->state, 1)->loaded);
+	assert_null(state_folder(&b->state, 1)->messages);
+	/* M and R of one segment. */
+	expunge(b, 1, 50000);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_true(w.all < SEGMENT_ROWS * (M_OCTETS + 4) + 16384);
+	flag(b, 50001);
+	take(b, false);
+	w = written(b, newest(b));
+	assert_true(w.all < SEGMENT_ROWS * M_OCTETS + 16384);
+	b->snapshot_due = 2 * SNAPSHOT_DUE;
+	for (unsigned i = 2001; i <= 6000; i++) {
+		fill(b, i, i);
+		maintain(b, &octets, &snapshots);
+	}
+	print_message("%llu octets in %u snapshots for 4,000 deliveries\n",
+	    (unsigned long long)octets, snapshots);
+	assert_true(snapshots >= 5);
+	assert_true(octets / 4 < 600 << 10);
+	box_close(&b);
+}
+
 /* With the log's start dropped the base is what is begun with. */
 static void a_cut_log_needs_the_base(void **state)
 {
@@ -1216,8 +1292,9 @@ int main(void)
 	    F(older_snapshots_lose_their_content),
 	    F(a_snapshot_without_summary_is_scrubbed),
 	    F(a_lost_race_leaves_no_content),
+	    F(a_large_mailbox_costs_little),
 	    F(a_cut_log_needs_the_base),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }
