@@ -190,12 +190,15 @@ static enum store_result take(struct snapshot_writer *w)
 }
 
 /* A state that began with a snapshot which is not the newest any more may
- * point at files that are gone. */
+ * point at files that are gone; one that began with none would write all of it
+ * again. */
 static enum store_result rebase(struct box *b)
 {
-	if (b->state.base == 0 || b->state.base >= b->state.snapshot.number)
-		return STORE_OK;
-	if (b->without_snapshots && b->state.base == snapshot_base_number(b))
+	uint64_t base = b->state.base;
+
+	if (base >= b->state.snapshot.number ||
+	    (b->without_snapshots &&
+		(base == 0 || base == snapshot_base_number(b))))
 		return STORE_OK;
 	return box_reload(b, b->without_snapshots);
 }
