@@ -124,6 +124,18 @@ def test_its_place(house):
         assert int(fields["CapEff"], 16) == 0
 
 
+def test_the_reserve(house):
+    reserve = os.path.join(house.dir, "store", "reserve")
+    wait_until(lambda: counter(house, "reserve_octets") == 16 << 20)
+    st = os.stat(reserve)
+    assert st.st_size == st.st_blocks * 512 == 16 << 20
+    assert st.st_uid == os.stat(os.path.dirname(reserve)).st_uid
+    house.set("store_reserve_size", "1M")
+    house.posthouse("reload")
+    wait_until(lambda: counter(house, "reserve_octets") == 1 << 20)
+    assert os.stat(reserve).st_size == 1 << 20
+
+
 # ---- time ----
 
 def test_old_mail_expires(quick):

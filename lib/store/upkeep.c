@@ -117,8 +117,5 @@ enum store_result store_scan(struct store *s, unsigned shard,
 enum store_result store_reserve(
     struct store *s, uint64_t octets, uint64_t *have)
 {
-	(void)s;
-	(void)octets;
-	(void)have;
-	return STORE_ERROR;
+	return plain_result(engine_reserve(s->engine, octets, have));
 }
