@@ -154,6 +154,7 @@ static enum store_result start(struct box *b)
 	chunk_free(&b->chunk);
 	b->state.deliveries.oldest = clock_seconds() - b->store->delivery_kept;
 	b->frames_octets = b->told_octets = b->held_octets = 0;
+	b->summary_octets = 0;
 	r = b->without_snapshots ? snapshot_load_base(b) : snapshot_load(b);
 	b->last_snapshot = b->state.snapshot.number;
 	if (r == STORE_OK && b->state.pos.generation == 0)
@@ -263,7 +264,8 @@ enum store_result box_folder(
 bool box_snapshot_due(const struct box *b, uint64_t octets)
 {
 	return !b->state.virtual && !b->frozen &&
-	    (b->frames_octets >= octets || b->without_snapshots);
+	    (b->frames_octets >= octets + b->summary_octets ||
+		b->without_snapshots);
 }
 
 enum store_result box_maintain(struct box *b)

@@ -89,7 +89,9 @@ struct box {
 	struct buf heads;       /* of the change being decided */
 	struct change *change;
 	uint64_t frames_octets; /* folded since the last snapshot */
-	uint64_t snapshot_due;  /* how many ask for the next one */
+	uint64_t snapshot_due;  /* how many ask for the next one, and as many
+	                         * again as the last one's summary has: */
+	uint64_t summary_octets;
 	uint64_t last_snapshot; /* its number */
 	uint64_t held_octets;   /* folded since the one that we began with */
 	uint64_t lightened;     /* the newest one that box_lighten went for */
@@ -283,7 +285,8 @@ enum store_result box_reload(struct box *b, bool without_snapshots);
 enum store_result box_lighten(struct box *b);
 /* Ends the newest generation: its bytes can be erased then. */
 enum store_result box_seal(struct box *b);
-/* So much lies behind the last snapshot, or it could not be read. */
+/* So much, and as much as its summary has, lies behind the last snapshot; or it
+ * could not be read. */
 bool box_snapshot_due(const struct box *b, uint64_t octets);
 /* Writes, verifies, announces; drops those that are not kept (snapshot.h).
  * clean: nothing in it may hold bytes of messages that are gone. */

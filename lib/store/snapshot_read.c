@@ -268,6 +268,7 @@ enum store_result snapshot_load_one(struct box *b, uint64_t number)
 	b->state.pos = h.at;
 	b->state.time_us = h.time_us;
 	b->state.base = number;
+	b->summary_octets = h.summary_len;
 	b->state.snapshot = (struct record_snapshot){number, h.at};
 	return STORE_OK;
 }
