@@ -50,15 +50,30 @@ static int status_of(enum store_result r)
 	}
 }
 
+/* Why it cannot be opened, where that is what fails. */
+static void ask_why(
+    struct store_command *c, struct str account, char *out, size_t size)
+{
+	struct box *b = NULL;
+
+	if (box_open(c->store, account, deadline_in(OPEN_MS), &b) != STORE_OK &&
+	    b != NULL)
+		snprintf(out, size, "%s", store_why(b));
+	box_close(&b);
+}
+
 void store_fail_box(struct store_command *c, struct str account,
     const struct box *b, enum store_result r)
 {
-	const char *why = b != NULL ? store_why(b) : "";
 	const char *etc = c->p->config_directory;
-	char name[600];
+	char name[600], why[200] = "";
 
+	if (b != NULL)
+		snprintf(why, sizeof(why), "%s", store_why(b));
+	else
+		ask_why(c, account, why, sizeof(why));
 	if (why[0] == '\0')
-		why = store_result_name(r);
+		snprintf(why, sizeof(why), "%s", store_result_name(r));
 	store_text(account, name, sizeof(name));
 	if (r == STORE_CORRUPT)
 		store_fail(c, status_of(r),
