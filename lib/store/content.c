@@ -169,11 +169,12 @@ static void raw_block(struct making *m, const struct block *block)
 			buf_add_bytes(&m->raw, p, sizeof(p));
 		}
 	for (uint32_t row = 0; row < block->all; row++) {
-		const struct cached *c = &block->rows[block->of[row] - 1];
+		const struct cached *c;
 		size_t skip = 0, len = 0;
 
 		if (block->of[row] == 0)
 			continue;
+		c = &block->rows[block->of[row] - 1];
 		for (unsigned i = 0; i < m->first; i++)
 			skip += c->len[i];
 		for (unsigned i = m->first; i < m->first + m->parts; i++)
