@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: ISC */
 /* Writing a frame: lock, catch up, decide, write, sync, release. */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "store/engine_file.h"
 #include "store/seeded.h"
+
+/* Behind the last body stand zeroes that were filled ahead, and what a writer
+ * left that died: bytes that no frame names and nobody would ever erase. */
+static void cut_tail(
+    struct engine_box *b, const struct generation *g, uint64_t end)
+{
+	struct stat st;
+
+	if (fstat(g->fd, &st) == 0 && (uint64_t)st.st_size > end)
+		b->io->truncate(g->fd, (off_t)end);
+}
 
 /* Ends the newest generation at *seen and goes on in the next. Whoever finds
  * it half done completes it. */
@@ -25,6 +37,8 @@ static enum engine_status seal(struct engine_work *a, struct mark *m)
 	     s == ENGINE_NO_SPACE && engine_reserve_spend(b->engine, octets);
 	     octets *= 2)
 		s = engine_generation_next(b, a->seen);
+	if (s == ENGINE_OK && !seeded("sealed-with-tail"))
+		cut_tail(b, g, a->seen->bodies);
 	if (s == ENGINE_OK)
 		s = engine_read_marked(b, a->seen, a->on_frame, a->arg);
 	if (s == ENGINE_OK)
