@@ -67,7 +67,7 @@ static void finish(struct store_command *c)
 		json_u64(j, "messages", total.messages);
 		json_u64(j, "octets", total.octets);
 		json_u64(j, "damaged_accounts", total.damaged);
-		json_u64(j, "findings", total.serious);
+		json_u64(j, "serious", total.serious);
 		json_u64(j, "leftovers", total.leftovers);
 		json_bool(j, "deep", c->given.deep);
 		json_end(j);
@@ -97,7 +97,7 @@ void store_check_verb(struct store_command *c)
 		return;
 	}
 	json_object(&c->json, NULL);
-	json_array(&c->json, "list");
+	json_array(&c->json, "findings");
 	store_each(c, 0, c->given.all ? check_one : check_named);
 	finish(c);
 }

@@ -45,7 +45,7 @@ static void repair(struct store_command *c, struct str account)
 	findings_open(&f, c, account);
 	f.tried = true; /* it is about to change: no handle of ours meanwhile */
 	json_object(&c->json, NULL);
-	json_array(&c->json, "list");
+	json_array(&c->json, "findings");
 	r = box_repair(c->store, account, findings_take, &f, &result);
 	json_end(&c->json);
 	if (r != STORE_OK)
