@@ -430,7 +430,10 @@ static enum engine_status first_look(struct engine_box *b,
 	if (s != ENGINE_OK)
 		return s;
 	b->doubtful = true;
+	/* A mark before what a snapshot has would take it back from whoever
+	 * reads the log instead. */
 	if (engine_mark_read(b, g, &m) == 0 && m.at != 0 &&
+	    (m.at >= seen->length || seeded("stale-mark-left")) &&
 	    (seen->length >= MARK_AT - sizeof(p) ||
 		(engine_io_read(b->io, g->fd, p, sizeof(p), seen->length) ==
 			0 &&

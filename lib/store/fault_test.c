@@ -135,6 +135,28 @@ static void a_failed_sync_is_found_on_opening(void **state)
 	assert_int_equal(opened(), 3);
 }
 
+/* The caller lets go of the body, and its blob stays all the same. */
+static void a_blob_stays_while_its_frame_is_in_doubt(void **state)
+{
+	size_t len = INLINE_MAX * 2;
+	char *large = malloc(len);
+	struct box *b;
+
+	(void)state;
+	memset(large, 'x', len);
+	memcpy(large, "Subject: 2\r\n", 12);
+	fill(1);
+	open_box(&b);
+	io.fail_sync =
+	    4; /* the blob, its directory, the account's; the frame */
+	io.error = EIO;
+	assert_int_equal(deliver_text(b, "2", large, len), STORE_UNKNOWN);
+	assert_int_equal(io.fail_sync, 0);
+	box_close(&b);
+	assert_int_equal(opened(), 2);
+	free(large);
+}
+
 /* Each write of a delivery in turn: no space, nothing to be seen of it. */
 static void a_full_disk_leaves_nothing(void **state)
 {
@@ -401,6 +423,7 @@ int main(void)
 	    T(a_delivery_is_one_sync),
 	    T(a_failed_sync_is_unknown_and_then_known),
 	    T(a_failed_sync_is_found_on_opening),
+	    T(a_blob_stays_while_its_frame_is_in_doubt),
 	    T(a_full_disk_leaves_nothing),
 	    T(a_refused_frame_stays_refused),
 	    T(the_last_frame_is_cut_at_every_byte),

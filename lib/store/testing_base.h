@@ -161,7 +161,7 @@ SHARED enum store_result deliver_id(struct box *b, const char *id)
 	return deliver_text(b, id, text, (size_t)len);
 }
 
-/* ---- everything that a box shows, as text ---- */
+/* ---- what a box shows, as text; the log and any snapshot say the same ---- */
 
 SHARED void dump_line(struct buf *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -201,10 +201,7 @@ SHARED void dump_message(struct view *v, uint32_t seq, struct buf *out)
 SHARED void dump_mailbox(struct box *b, uint32_t id, struct buf *out)
 {
 	const struct mailbox_info *info = box_find_id(b, id);
-	struct arena arena = arena_new(8 << 20);
-	struct uid_set vanished;
 	struct view *v = NULL;
-	bool complete;
 
 	dump_line(out, "%.*s %s %u %u %llu %llu %llu %llu %llu %d %d %d",
 	    (int)info->name.len, info->name.p, info->mailbox_id,
@@ -222,12 +219,7 @@ SHARED void dump_mailbox(struct box *b, uint32_t id, struct buf *out)
 		fail_msg("a mailbox cannot be opened: %s", store_why(b));
 	for (uint32_t i = 1; v != NULL && i <= view_count(v); i++)
 		dump_message(v, i, out);
-	if (v != NULL &&
-	    view_vanished(v, 0, &arena, &vanished, &complete) == STORE_OK)
-		for (size_t i = 0; i < vanished.count; i++)
-			dump_line(out, "  -%u\n", vanished.uids[i]);
 	view_close(&v);
-	arena_free(&arena);
 }
 
 /* Appends it to out; b is refreshed before. Opens views: in a box without a
