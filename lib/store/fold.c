@@ -112,12 +112,50 @@ struct folder *state_folder_named(const struct state *s, struct str name)
 	    : NULL;
 }
 
+/* Where the folder stands, or the free place where it would. */
+static size_t place_of_id(const struct state *s, uint32_t id)
+{
+	size_t at = id * (size_t)2654435761u;
+
+	while (s->by_id[at & (s->by_id_room - 1)] != NULL &&
+	    s->by_id[at & (s->by_id_room - 1)]->info.id != id)
+		at++;
+	return at & (s->by_id_room - 1);
+}
+
 struct folder *state_folder(const struct state *s, uint32_t id)
 {
-	for (size_t i = 0; i < s->folder_count; i++)
-		if (s->folders[i]->info.id == id)
-			return s->folders[i];
-	return NULL;
+	return s->by_id_room == 0 ? NULL : s->by_id[place_of_id(s, id)];
+}
+
+static void by_id_add(struct state *s, struct folder *f)
+{
+	if (s->folder_count * 2 >= s->by_id_room) {
+		s->by_id_room = s->by_id_room == 0 ? 32 : s->by_id_room * 2;
+		free(s->by_id);
+		s->by_id = mem_array(s->by_id_room, sizeof(*s->by_id));
+		for (size_t i = 0; i < s->folder_count; i++)
+			s->by_id[place_of_id(s, s->folders[i]->info.id)] =
+			    s->folders[i];
+	}
+	s->by_id[place_of_id(s, f->info.id)] = f;
+}
+
+/* Those that stand behind it may have wanted its place. */
+static void by_id_remove(struct state *s, const struct folder *f)
+{
+	size_t at = place_of_id(s, f->info.id);
+	struct folder *other;
+
+	s->by_id[at] = NULL;
+	for (;;) {
+		at = (at + 1) & (s->by_id_room - 1);
+		other = s->by_id[at];
+		if (other == NULL)
+			return;
+		s->by_id[at] = NULL;
+		s->by_id[place_of_id(s, other->info.id)] = other;
+	}
 }
 
 struct folder *state_dead(const struct state *s, uint32_t id)
@@ -128,23 +166,29 @@ struct folder *state_dead(const struct state *s, uint32_t id)
 	return NULL;
 }
 
-static void list_rebuild(struct state *s)
+const struct mailbox_info **state_list(struct state *s)
 {
-	s->list = mem_resize(s->list, s->folder_room + 1, sizeof(*s->list));
-	for (size_t i = 0; i < s->folder_count; i++)
-		s->list[i] = &s->folders[i]->info;
+	if (s->list_stale || s->list == NULL) {
+		s->list = mem_resize(
+		    s->list, s->folder_count + 1, sizeof(*s->list));
+		for (size_t i = 0; i < s->folder_count; i++)
+			s->list[i] = &s->folders[i]->info;
+		s->list_stale = false;
+	}
+	return s->list;
 }
 
 static void folder_insert(struct state *s, struct folder *f)
 {
 	size_t at = place_of_name(s, f->info.name);
 
+	by_id_add(s, f);
 	GROW(s->folders, s->folder_count, s->folder_room);
 	memmove(s->folders + at + 1, s->folders + at,
 	    (s->folder_count - at) * sizeof(*s->folders));
 	s->folders[at] = f;
 	s->folder_count++;
-	list_rebuild(s);
+	s->list_stale = true;
 }
 
 static void folder_take_out(struct state *s, const struct folder *f)
@@ -154,7 +198,8 @@ static void folder_take_out(struct state *s, const struct folder *f)
 	s->folder_count--;
 	memmove(s->folders + at, s->folders + at + 1,
 	    (s->folder_count - at) * sizeof(*s->folders));
-	list_rebuild(s);
+	by_id_remove(s, f);
+	s->list_stale = true;
 }
 
 /* By modseq; those of one frame in its order. */
@@ -433,7 +478,10 @@ static void folders_clear(struct state *s)
 {
 	for (size_t i = 0; i < s->folder_count; i++)
 		folder_free(s->folders[i]);
-	s->folder_count = 0;
+	s->folder_count = s->by_id_room = 0;
+	free(s->by_id);
+	s->by_id = NULL;
+	s->list_stale = true;
 	for (size_t i = 0; i < s->dead_count; i++)
 		folder_free(s->dead[i]);
 	s->dead_count = 0;

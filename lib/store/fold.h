@@ -82,8 +82,11 @@ struct state {
 	struct box_usage usage;
 	struct folder **folders; /* by name */
 	size_t folder_count, folder_room;
-	const struct mailbox_info **list; /* the same, for callers */
-	struct folder **dead;             /* deleted, not erased; by modseq */
+	const struct mailbox_info **list; /* the same (state_list) */
+	bool list_stale;
+	struct folder **by_id; /* the same, hashed; a power of two of them */
+	size_t by_id_room;
+	struct folder **dead; /* deleted, not erased; by modseq */
 	size_t dead_count, dead_room;
 	/* Expunges up to here cannot be undone; up to here they are erased. */
 	uint64_t horizon, erased;
@@ -137,6 +140,8 @@ int folder_keyword(struct folder *f, uint32_t index, struct str name);
  * messages, or had some that are not erased. */
 bool folder_remains(const struct state *s, const struct folder *f);
 
+/* All that are alive, by name; valid until there is another. */
+const struct mailbox_info **state_list(struct state *s);
 struct folder *state_folder(const struct state *s, uint32_t id);
 /* A deleted one that is not erased. */
 struct folder *state_dead(const struct state *s, uint32_t id);

@@ -88,7 +88,7 @@ static enum store_result normal(
 
 size_t box_mailboxes(struct box *b, const struct mailbox_info *const **out)
 {
-	*out = b->state.list;
+	*out = state_list(&b->state);
 	return b->state.folder_count;
 }
 

@@ -381,6 +381,51 @@ static void mailboxes_come_and_go(void **state)
 	assert_true(str_eq(subscribed[5], STR("not/there")));
 }
 
+/* By name and by id, however many came and went. */
+static void assert_found(struct box *b, unsigned from, unsigned to)
+{
+	const struct mailbox_info *const *list;
+	size_t count = box_mailboxes(b, &list);
+
+	for (unsigned i = from; i < to; i++) {
+		const struct mailbox_info *info;
+		char name[32];
+
+		snprintf(name, sizeof(name), "Many/%u", i);
+		info = box_find(b, str_from(name));
+		assert_int_equal(info != NULL, i % 3 != 0);
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_ptr_equal(box_find_id(b, list[i]->id), list[i]);
+}
+
+static void many_mailboxes_come_and_go(void **state)
+{
+	uint32_t last = 0;
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "Many/%u", i);
+		assert_int_equal(
+		    box_create(box, str_from(name), USE_NONE), STORE_OK);
+		last = box_find(box, str_from(name))->id;
+		if (i % 3 != 0)
+			continue;
+		assert_int_equal(box_delete(box, str_from(name)), STORE_OK);
+		assert_null(box_find_id(box, last));
+		assert_found(box, 0, i);
+	}
+	snprintf(name, sizeof(name), "Many/%u", 100);
+	assert_int_equal(
+	    box_rename(box, str_from(name), STR("Many/200")), STORE_OK);
+	assert_int_equal(
+	    box_rename(box, STR("Many/200"), str_from(name)), STORE_OK);
+	assert_found(box, 0, 200);
+	assert_int_equal(box_reload(box, true), STORE_OK);
+	assert_found(box, 0, 200);
+}
+
 static void renaming_inbox_moves_its_messages(void **state)
 {
 	struct view *v;
@@ -824,6 +869,7 @@ int main(void)
 	    T(flags_change_and_tell_the_view),
 	    T(copy_and_move),
 	    T(mailboxes_come_and_go),
+	    T(many_mailboxes_come_and_go),
 	    T(renaming_inbox_moves_its_messages),
 	    T(uidvalidity_rises),
 	    T(sixty_four_keywords),
