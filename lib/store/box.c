@@ -511,13 +511,25 @@ static int decide(
 	return 0;
 }
 
+/* For a restart: what was read of the old log was read otherwise. */
+static int ignore_frame(
+    void *arg, struct str heads, const struct engine_frame_info *info)
+{
+	(void)arg, (void)heads, (void)info;
+	return 0;
+}
+
 static enum store_result change_once(struct box *b, struct change *c)
 {
+	int64_t deadline = deadline_in(b->store->lock_wait_ms);
+	struct engine_pos seen = b->state.pos;
 	enum engine_status s;
 
 	b->change = c;
-	s = engine_append(b->engine, &b->state.pos, on_frame, decide, b,
-	    deadline_in(b->store->lock_wait_ms));
+	s = c->restart ? engine_restart(b->engine, &seen, ignore_frame, decide,
+			     b, true, deadline)
+		       : engine_append(b->engine, &b->state.pos, on_frame,
+			     decide, b, deadline);
 	b->change = NULL;
 	if (b->heads.capacity > 1u << 20)
 		buf_free(&b->heads);
@@ -537,7 +549,7 @@ enum store_result box_change(struct box *b, struct change *c)
 	c->refused = STORE_OK;
 	c->arena = arena_new((size_t)64 << 20);
 	r = change_once(b, c);
-	if (r == STORE_GONE && c->refused != STORE_GONE) {
+	if (r == STORE_GONE && c->refused != STORE_GONE && !c->restart) {
 		/* Removed while we waited: the account begins anew. */
 		r = start(b);
 		if (r == STORE_OK)

@@ -53,6 +53,9 @@ struct change {
 	uint32_t records;
 	bool frees;     /* removes: may spend the reserve of a full disk */
 	bool new_epoch; /* the frame's modseq jumps by 2^32 */
+	/* It begins the log anew, and must say everything; the state is not
+	 * brought up to date, neither before nor afterwards. */
+	bool restart;
 	struct iovec *bodies;
 	size_t body_count, body_room;
 	/* Keywords defined in this very frame. */

@@ -333,6 +333,10 @@ static uint64_t bodies_end(struct check *c, uint64_t generation)
 		return c->seen.bodies;
 	if (generation > c->seen.generation)
 		return 0;
+	/* Behind it the log was begun anew, perhaps because it could not be
+	 * read to its end. */
+	if (generation + 1 == c->first)
+		return UINT64_MAX;
 	if (engine_previous(c->other->engine, generation + 1, &end) !=
 		ENGINE_OK ||
 	    end.generation != generation)

@@ -791,7 +791,7 @@ static int fold_uidnext(struct state *s, const struct record_uidnext *r)
 	return 0;
 }
 
-static int fold_one(struct state *s, const struct record *r, struct str whole)
+int state_fold_one(struct state *s, const struct record *r, struct str whole)
 {
 	switch (r->type) {
 	case RECORD_MAILBOX:
@@ -854,7 +854,7 @@ int state_fold(
 			s->why = "the log is begun anew within a frame";
 			return 1;
 		}
-		if (fold_one(s, &r, whole) < 0)
+		if (state_fold_one(s, &r, whole) < 0)
 			return 1;
 		count++;
 	}

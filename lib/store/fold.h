@@ -120,6 +120,9 @@ uint32_t state_default_put(
 int state_fold(
     struct state *s, struct str heads, const struct engine_frame_info *info);
 
+/* One record of a frame; whole: its octets. -1 and s->why. */
+int state_fold_one(struct state *s, const struct record *r, struct str whole);
+
 /* Applies one record to a loaded folder's messages. -1: no sense. */
 int folder_apply(struct folder *f, const struct record *r);
 struct folder *folder_new(

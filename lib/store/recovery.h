@@ -122,6 +122,7 @@ struct repair_result {
 	uint64_t skipped_octets; /* of frames that could not be read */
 	uint64_t damaged; /* messages whose bytes fail their checksum: kept,
 	                   * with the keyword $Damaged */
+	uint64_t dropped; /* messages of which nothing is there any more */
 	bool restarted;   /* the log was begun anew, with a new epoch */
 };
 /*

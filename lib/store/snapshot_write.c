@@ -219,6 +219,9 @@ static enum store_result take_once(struct box *b, bool clean)
 		    b, engine_snapshot_newest(b->engine, UINT64_MAX, &newest));
 	if (r != STORE_OK || b->state.virtual)
 		return r;
+	/* Never one that was used, though somebody may have deleted it. */
+	if (newest < b->state.snapshot.number)
+		newest = b->state.snapshot.number;
 	w.number = newest + 1;
 	r = take(&w);
 	buf_free(&w.data);

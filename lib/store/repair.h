@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Inside lib/store: repair.
+ *
+ * repair.c puts the steps together, repair_fold.c takes what the log still
+ * says, repair_bytes.c looks at every message, repair_restate.c writes all of
+ * it as the beginning of a new log.
+ */
+#ifndef STORE_REPAIR_H
+#define STORE_REPAIR_H
+
+#include "core/table.h"
+#include "store/box.h"
+#include "store/recovery.h"
+
+#define KEYWORD_DAMAGED STR("$Damaged")
+
+/* What was found out about the bytes of a message, and of all its copies. */
+struct verdict {
+	enum { BYTES_GOOD, BYTES_DAMAGED, BYTES_MISSING } content;
+	uint32_t crc; /* damaged, and all there: as they are */
+	/* Stored anew: what could be read of them, the rest blank. */
+	struct store_body *body;
+	/* Their cache is stored anew; it makes sense with these lengths. */
+	bool reparsed;
+	struct buf cache;
+	struct message_place lengths;
+	/* Where that is in the frame that is being decided. */
+	uint64_t decided; /* its modseq, 0: nowhere yet */
+	struct message_place place;
+};
+
+struct repair {
+	struct store *store;
+	struct str account;
+	void (*found)(void *arg, const struct store_finding *f);
+	void *arg;
+	struct repair_result *out;
+	struct box
+	    *b; /* its state is what could be read; counts mean nothing */
+	struct engine_pos pos; /* up to here the log was read */
+	uint64_t modseq;       /* the highest that was seen */
+	/* Something is missing in the log, so any mailbox may lack anything;
+	 * or in these mailboxes only. */
+	bool gap;
+	uint32_t *doubtful;
+	size_t doubtful_count;
+	bool newer;                /* records that we do not know */
+	struct table verdicts;     /* by place; good ones are not freed */
+	bool looked;               /* once, at everything */
+	enum store_result trouble; /* while looking at messages */
+};
+
+/* ---- repair.c ---- */
+void repair_found(struct repair *p, enum finding_kind kind, const char *file,
+    uint64_t offset, uint32_t mailbox, uint32_t uid, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
+/* ---- repair_fold.c ---- */
+/* For engine_salvage: p is the argument. */
+void repair_frame(void *arg, struct str heads,
+    const struct engine_frame_info *info, bool gap);
+void repair_lost(void *arg, uint64_t generation, uint64_t offset,
+    uint64_t octets, const char *what);
+/* The mailbox needs a new UIDVALIDITY. */
+bool repair_is_doubtful(const struct repair *p, uint32_t mailbox);
+/* A mailbox of this name, which nobody has; made with a new id. */
+struct folder *repair_make_folder(
+    struct repair *p, uint32_t id, struct str name);
+
+/* ---- repair_bytes.c ---- */
+/* Reads every message that is there or is not erased yet, which was not read
+ * before. */
+enum store_result repair_look(struct repair *p);
+/* What is known of a message that was looked at. */
+struct verdict *repair_verdict(
+    const struct repair *p, const struct message_place *place);
+void repair_forget(struct repair *p);
+
+/* ---- repair_restate.c ---- */
+/* Begins the log anew with everything. */
+enum store_result repair_restate(struct repair *p);
+
+#endif
