@@ -70,7 +70,7 @@ static int zero(struct engine_box *b, int fd, const struct engine_range *r)
 }
 
 int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
-    const struct engine_range *ranges, size_t count)
+    uint64_t tell, const struct engine_range *ranges, size_t count)
 {
 	unsigned char number[ERASED_OCTETS];
 	int punched = 0;
@@ -78,7 +78,7 @@ int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
 	for (size_t i = 0; i < count; i++)
 		if (zero(b, fd, &ranges[i]) < 0)
 			return -1;
-	put_u64(number, engine_random());
+	put_u64(number, tell);
 	if (engine_io_write(b->io, fd, number, sizeof(number), erased_at) < 0 ||
 	    b->io->fdatasync(fd) < 0)
 		return -1;
@@ -147,7 +147,7 @@ static enum engine_status erase_generation(
 		    : engine_fail_errno(b, "opening a generation");
 	ranges = mem_array(count, sizeof(*ranges));
 	if (fstat(fd, &st) < 0 ||
-	    engine_erase_ranges(b, fd, ERASED_AT, ranges,
+	    engine_erase_ranges(b, fd, ERASED_AT, engine_random(), ranges,
 		join(places, count, (uint64_t)st.st_size, ranges)) < 0)
 		s = engine_fail_errno(b, "erasing");
 	free(ranges);
@@ -262,7 +262,8 @@ enum engine_status engine_snapshot_erase(
 	    : (uint64_t)st.st_size - ERASED_OCTETS;
 	if (r.end > size || r.end < offset)
 		r.end = size;
-	if (r.start < r.end && engine_erase_ranges(b, fd, size, &r, 1) < 0)
+	if (r.start < r.end &&
+	    engine_erase_ranges(b, fd, size, engine_random(), &r, 1) < 0)
 		s = engine_fail_errno(b, "erasing");
 	file_close(&fd);
 	return s;

@@ -8,7 +8,7 @@
  * them, engine_write.c and engine_append.c write them, engine_restart.c begins
  * anew. engine_object.c has bodies, blobs and snapshots, engine_erase.c takes
  * them away, engine_look.c has what checks ask for, engine_salvage.c what
- * repair asks for, engine_reserve.c the reserve for full disks.
+ * repair asks for, engine_reserve.c the reserve for full disks, engine_copy.c copies a box.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
@@ -246,10 +246,11 @@ struct engine_range {
 };
 /*
  * Zeroes over the ranges, which rise, synced; then their space is given back.
- * erased_at: offset of the number that tells of erasures. -1 and errno.
+ * erased_at: offset of the number that tells of erasures, tell: what it
+ * becomes. -1 and errno.
  */
 int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
-    const struct engine_range *ranges, size_t count);
+    uint64_t tell, const struct engine_range *ranges, size_t count);
 
 /* ---- engine_reserve.c ---- */
 #define RESERVE_FRAME 262144u /* what is tried first, then twice as much */
