@@ -21,6 +21,7 @@ struct verdict {
 	uint32_t crc; /* damaged, and all there: as they are */
 	/* Stored anew: what could be read of them, the rest blank. */
 	struct store_body *body;
+	bool cached; /* what was computed of the whole message is good */
 	/* Their cache is stored anew; it makes sense with these lengths. */
 	bool reparsed;
 	struct buf cache;

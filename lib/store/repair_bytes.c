@@ -190,8 +190,6 @@ static enum store_result store_again(struct repair *p, struct verdict *v,
 	v->body = store_body_new(p->b);
 	store_body_add(v->body, content, size);
 	r = body_ready(v->body);
-	/* What is known of the whole message is better than what the rest
-	 * says. */
 	v->body->place.message_id = place->message_id;
 	v->body->place.reference = place->reference;
 	return r;
@@ -210,9 +208,12 @@ static enum store_result examine(struct repair *p, struct verdict *v,
 	if (place_erased(p->b, m, place))
 		return STORE_OK;
 	stored = read_all(p->b, where, &missing);
-	if (place->kind & PLACE_ZSTD)
-		content = unpack(stored, where.length, m->size, &missing);
-	if (missing < m->size) {
+	if (missing < where.length) {
+		/* What is compressed may tell nothing any more, and yet there
+		 * is a message whose subject is known. */
+		if (place->kind & PLACE_ZSTD)
+			content = unpack(
+			    stored, where.length, m->size, &missing);
 		v->content = BYTES_DAMAGED;
 		v->crc = crc32c(0, stored, where.length);
 		if (content != NULL || missing > 0)
@@ -281,6 +282,7 @@ static struct verdict *look_at(struct repair *p, const struct message *m,
 	if (r == STORE_OK && cached)
 		return &good;
 	v = NEW(struct verdict);
+	v->cached = cached;
 	if (r == STORE_CORRUPT || r == STORE_GONE)
 		r = examine(p, v, m, place);
 	if (r == STORE_OK && !cached)

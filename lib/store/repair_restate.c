@@ -39,6 +39,19 @@ struct rows {
 
 /* ---- the messages of a mailbox ---- */
 
+static void take_cache(
+    struct message_place *to, const struct message_place *from)
+{
+	to->cache_generation = from->cache_generation;
+	to->cache_offset = from->cache_offset;
+	to->cache_crc = from->cache_crc;
+	to->header_len = from->header_len;
+	to->envelope_len = from->envelope_len;
+	to->structure_len = from->structure_len;
+	to->body_len = from->body_len;
+	to->keys_len = from->keys_len;
+}
+
 /* Puts what is stored anew into the frame, once for all copies. */
 static enum store_result settle(
     struct change *c, struct verdict *v, const struct message_place *before)
@@ -51,18 +64,15 @@ static enum store_result settle(
 	if (v->body != NULL) {
 		r = body_place(v->body, c);
 		v->place = v->body->place;
+		if (v->cached)
+			take_cache(&v->place, before);
 		return r;
 	}
 	v->place = *before;
 	if (v->content == BYTES_DAMAGED)
 		v->place.crc = v->crc;
 	if (v->reparsed) {
-		v->place.header_len = v->lengths.header_len;
-		v->place.envelope_len = v->lengths.envelope_len;
-		v->place.structure_len = v->lengths.structure_len;
-		v->place.body_len = v->lengths.body_len;
-		v->place.keys_len = v->lengths.keys_len;
-		v->place.cache_crc = v->lengths.cache_crc;
+		take_cache(&v->place, &v->lengths);
 		v->place.cache_generation = c->generation;
 		v->place.cache_offset = change_body(
 		    c, v->cache.p, v->cache.len);
