@@ -401,14 +401,18 @@ static int on_frame(
     void *arg, struct str heads, const struct engine_frame_info *info)
 {
 	struct check *c = arg;
+	/* Where the log was cut, the first one may stand anywhere. */
+	bool begins = c->out.frames == 0
+	    ? info->at.chain == 0
+	    : info->at.generation != c->behind.generation;
 	int result;
 
 	c->frame = info;
 	c->out.frames++;
-	if (c->bodies_at == 0 || info->at.bodies < c->bodies_at)
+	if (begins) {
 		c->bodies_at = info->at.bodies;
-	if (c->frames_at == 0 || info->at.length < c->frames_at)
 		c->frames_at = info->at.length;
+	}
 	c->log->state.incarnation = engine_incarnation(c->log->engine);
 	result = fold_frame(c, heads, info);
 	c->senseless = result == 1;

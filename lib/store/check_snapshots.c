@@ -602,8 +602,10 @@ static bool same_pos(const struct check *c, const struct engine_pos *a,
 
 	return a->chain == log->chain &&
 	    (here || a->generation > log->generation) &&
-	    a->length == (here ? log->length : c->frames_at) &&
-	    a->bodies == (here ? log->bodies : c->bodies_at);
+	    (here ? a->length == log->length && a->bodies == log->bodies
+		  : c->frames_at == 0 ||
+			(a->length == c->frames_at &&
+			    a->bodies == c->bodies_at));
 }
 
 static void arrive_at(

@@ -244,6 +244,9 @@ enum engine_status engine_leftovers(struct engine_box *b,
     void (*found)(void *arg, const char *name, int64_t modified), void *arg);
 /* Removes one of them. ENGINE_REFUSED: it may be somebody else's. */
 enum engine_status engine_leftover_drop(struct engine_box *b, const char *name);
+/* What was dropped so far, by whomever, does not come back with a power
+ * loss. */
+enum engine_status engine_sync_drops(struct engine_box *b);
 
 /* ---- what a damaged log still says: for repair ---- */
 struct engine_salvage {

@@ -269,6 +269,18 @@ enum engine_status engine_snapshot_erase(
 	return s;
 }
 
+enum engine_status engine_sync_drops(struct engine_box *b)
+{
+	enum engine_status s = engine_attach(b);
+
+	if (s != ENGINE_OK || b->dir < 0)
+		return s;
+	if (engine_sync_dir(b, b->dir, ".") < 0 ||
+	    (engine_sync_dir(b, b->dir, BLOBS) < 0 && errno != ENOENT))
+		return engine_fail_errno(b, "sync of the directory");
+	return ENGINE_OK;
+}
+
 /* ---- whole generations ---- */
 
 enum engine_status engine_drop(struct engine_box *b, uint64_t generation)

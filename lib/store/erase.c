@@ -422,6 +422,9 @@ static enum store_result erase_up_to(struct box *b, const struct due *d,
 		r = scrub(b);
 	if (r == STORE_OK && !seeded("erase-leftovers"))
 		r = sweep_leftovers(b, leftover_age(policy));
+	/* Snapshots too that were dropped, perhaps by others. */
+	if (r == STORE_OK && !seeded("erased-unsynced"))
+		r = box_status(b, engine_sync_drops(b->engine));
 	if (r == STORE_OK)
 		r = upkeep_pace(policy);
 	return r == STORE_OK ? mark(b, RECORD_ERASED, horizon, gone_since) : r;
