@@ -489,6 +489,54 @@ static void a_worker_stays_small(void **state)
 	box_close(&b);
 }
 
+static void count_event(uint32_t seq, const struct message *m, void *arg)
+{
+	unsigned *count = arg;
+
+	(void)seq, (void)m;
+	(*count)++;
+}
+
+static void count_expunged(uint32_t seq, uint32_t uid, void *arg)
+{
+	unsigned *count = arg;
+
+	(void)seq, (void)uid;
+	(*count)++;
+}
+
+/* And so does a session, whose view notices nothing of it. */
+static void a_session_stays_small(void **state)
+{
+	struct box *a = opened(), *b = opened();
+	unsigned events = 0;
+	struct view_events handlers = {count_expunged, count_event, &events};
+	uint64_t epoch;
+	struct view *v;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(deliver_number(a, 1000000 + i), STORE_OK);
+	assert_int_equal(box_refresh(b), STORE_OK);
+	assert_int_equal(
+	    view_open(b, box_find(b, STR("INBOX"))->id, &v), STORE_OK);
+	epoch = b->state.epoch;
+	for (unsigned i = 0; i < 10; i++) {
+		add_ids(a, 20000 * i, 20000, clock_seconds());
+		take(a);
+		assert_int_equal(box_refresh(b), STORE_OK);
+		assert_int_equal(view_sync(v, true, &handlers), STORE_OK);
+		assert_int_equal(view_count(v), 10);
+		assert_true(b->held_octets < 3 * HELD_VIEWED);
+		assert_true(b->state.deliveries.count < 60000);
+	}
+	assert_int_equal(events, 0);
+	assert_true(b->state.epoch > epoch);
+	view_close(&v);
+	box_close(&a);
+	box_close(&b);
+}
+
 /* ---- processes ---- */
 
 #define CHILDREN 4
@@ -561,6 +609,7 @@ int main(void)
 	    D(nothing_is_looked_up_under_the_lock),
 	    D(an_id_that_came_meanwhile_is_seen),
 	    D(a_worker_stays_small),
+	    D(a_session_stays_small),
 	    D(processes_store_each_id_once),
 	};
 

@@ -3,13 +3,14 @@
  * How the mailbox store behaves at size (`make bench-store`):
  *
  *	store_scale accounts N
- *	store_scale large MESSAGES MAILBOXES [nosync]
+ *	store_scale large MESSAGES MAILBOXES [nosync] [burst]
  *
  * accounts: N accounts with one small message each, and as many that were
  * only looked at: what they cost on disk. large: one account filled by
  * deliveries into its mailboxes, with what each costs as it grows; nosync
  * counts syncs but leaves them out, which shows the store's own time. The clock
- * is moved on by a second with each delivery: a million is twelve days of them.
+ * is moved on by a second with each delivery, so that a million is twelve days
+ * of them; with burst it is not.
  *
  * Everything stands below TMPDIR (or /tmp) and is removed at the end.
  */
@@ -32,7 +33,7 @@
 static char root[4096];
 static struct store *store;
 static struct engine_io calls;
-static bool nosync;
+static bool nosync, burst;
 
 /* ---- what the system calls do ---- */
 
@@ -320,7 +321,7 @@ static int large(unsigned messages, unsigned mailboxes)
 
 		if (where > 0)
 			snprintf(name, sizeof(name), "Lists/%u", where);
-		clock_step(1);
+		clock_step(!burst);
 		deliver_one(b, i, name);
 		maintain(b, &s);
 		if (i % each == 0) {
@@ -341,12 +342,16 @@ int main(int argc, char **argv)
 	}
 	if (argc >= 4 && strcmp(argv[1], "large") == 0 && atoi(argv[2]) > 0 &&
 	    atoi(argv[3]) > 0) {
-		nosync = argc > 4 && strcmp(argv[4], "nosync") == 0;
+		for (int i = 4; i < argc; i++) {
+			nosync = nosync || strcmp(argv[i], "nosync") == 0;
+			burst = burst || strcmp(argv[i], "burst") == 0;
+		}
 		begin();
 		return large((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
 	}
 	fprintf(stderr,
 	    "usage: store_scale accounts N\n"
-	    "       store_scale large MESSAGES MAILBOXES [nosync]\n");
+	    "       store_scale large MESSAGES MAILBOXES [nosync] "
+	    "[burst]\n");
 	return 64;
 }
