@@ -195,7 +195,7 @@ static enum store_result decide_deliver(struct change *c)
 	enum store_result r;
 
 	/* Nobody else waits while we read a snapshot. */
-	d->again = s->epoch != d->looked;
+	d->again = s->epoch != d->looked && !seeded("delivery-looked-once");
 	if (d->again)
 		return STORE_BUSY;
 	if (!seeded("delivery-id-ignored") &&

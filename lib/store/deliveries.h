@@ -63,8 +63,8 @@ bool deliveries_fresh(struct deliveries *d, const uint64_t id[2]);
  */
 enum store_result deliveries_find(
     struct box *b, const uint64_t id[2], int64_t since, bool *found);
-/* All that are kept, in no order. The first result that is not STORE_OK, of a
- * read or of visit. */
+/* All that are kept, in no order. The first trouble, of a read or of visit;
+ * then those that can be read were visited all the same. */
 enum store_result deliveries_each(struct box *b,
     enum store_result (*visit)(void *arg, const struct delivery *d), void *arg);
 /* Puts them into a snapshot. */

@@ -386,6 +386,58 @@ static void a_flipped_bit_makes_no_id_new(void **state)
 	close(fd);
 }
 
+static void flip(struct box *b, const struct column *x, uint64_t at)
+{
+	char name[64];
+	unsigned char octet;
+	int fd;
+
+	snprintf(name, sizeof(name), "s.%llu", (unsigned long long)x->snapshot);
+	fd = openat(box_directory(b), name, O_RDWR);
+	assert_int_equal(pread(fd, &octet, 1, (off_t)(x->offset + at)), 1);
+	octet ^= 1;
+	assert_int_equal(pwrite(fd, &octet, 1, (off_t)(x->offset + at)), 1);
+	close(fd);
+}
+
+/* Where the log has lost its beginning, a bad block may be all that there is:
+ * it stays as it is, the others go on. */
+static void a_bad_block_stops_no_snapshot(void **state)
+{
+	struct box *b = opened();
+	uint64_t bad;
+	size_t found = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		add_ids(b, 400 * i, 400, clock_seconds());
+		take(b);
+	}
+	bad = b->state.deliveries.segments[1].column.snapshot;
+	flip(b, &b->state.deliveries.segments[1].column, 100);
+	box_close(&b);
+	b = opened();
+	assert_int_equal(deliveries_each(b, count_one, &found), STORE_CORRUPT);
+	assert_int_equal(found, 1200 - 170);
+	add_ids(b, 1200, 400, clock_seconds());
+	/* As after a reload that could not do without a snapshot. */
+	b->without_snapshots = true;
+	take(b);
+	assert_int_equal(b->state.deliveries.segment_count, 2);
+	assert_int_equal(b->state.deliveries.segments[0].column.snapshot, bad);
+	assert_int_equal(b->state.deliveries.segments[1].rows, 1200);
+	found = 0;
+	assert_int_equal(deliveries_each(b, count_one, &found), STORE_CORRUPT);
+	assert_int_equal(found, 1600 - 170);
+	/* Here the log is whole: it says what the block had. */
+	for (unsigned i = 0; i < 1600; i++)
+		assert_true(has(b, i, 0));
+	assert_true(b->without_snapshots);
+	take(b);
+	assert_int_equal(kept(b), 1600);
+	box_close(&b);
+}
+
 /* Its number of rows says how long a column is. */
 static void a_column_too_short_is_no_snapshot(void **state)
 {
@@ -604,6 +656,7 @@ int main(void)
 	    D(a_snapshot_and_the_log_say_the_same),
 	    D(old_ids_are_forgotten),
 	    D(a_flipped_bit_makes_no_id_new),
+	    D(a_bad_block_stops_no_snapshot),
 	    D(a_column_too_short_is_no_snapshot),
 	    D(a_snapshot_that_went_is_not_missed),
 	    D(nothing_is_looked_up_under_the_lock),
@@ -613,6 +666,5 @@ int main(void)
 	    D(processes_store_each_id_once),
 	};
 
-	return cmocka_run_group_tests_name(
-	    "store/deliveries", tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }

@@ -366,8 +366,10 @@ static enum store_result put_everything(struct repair *p, struct change *c)
 	for (size_t i = 0; i < s->folder_count && result == STORE_OK; i++)
 		result = put_folder(p, c, s->folders[i], &uidvalidity);
 	put_subscriptions(c);
+	/* What cannot be read is forgotten: a message that is delivered once
+	 * more does less harm than a box that takes none. */
 	if (result == STORE_OK)
-		result = deliveries_each(c->b, put_delivery, c);
+		deliveries_each(c->b, put_delivery, c);
 	return result;
 }
 

@@ -557,7 +557,8 @@ static size_t include_touched(struct folder *part, struct str pending)
 		case RECORD_EXPUNGE:
 			include_changed(
 			    part, r.expunge.count, r.expunge.ranges);
-			include_vanished(part);
+			if (!seeded("vanished-left-out"))
+				include_vanished(part);
 			break;
 		default:
 			fresh++;
