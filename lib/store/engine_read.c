@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* Reading frames up to the durable mark, and what to do beyond it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/checksum.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/memory.h"
 #include "store/engine_file.h"
 #include "store/le.h"
@@ -17,7 +20,7 @@
 
 /* ---- the lock ---- */
 
-enum engine_status engine_lock(struct engine_box *b, int64_t deadline)
+static enum engine_status lock_file(struct engine_box *b, int64_t deadline)
 {
 	long wait_us = 100;
 
@@ -33,6 +36,34 @@ enum engine_status engine_lock(struct engine_box *b, int64_t deadline)
 		wait_us = wait_us < 5000 ? wait_us * 2 : 8000;
 	}
 	return ENGINE_OK;
+}
+
+/* Somebody removed the file that we locked: others lock another one. */
+static bool lock_is_stale(const struct engine_box *b)
+{
+	struct stat st;
+
+	return fstat(b->lock_fd, &st) == 0 && st.st_nlink == 0 &&
+	    !seeded("stale-lock-held");
+}
+
+enum engine_status engine_lock(struct engine_box *b, int64_t deadline)
+{
+	enum engine_status s = lock_file(b, deadline);
+
+	while (s == ENGINE_OK && lock_is_stale(b)) {
+		int fd = b->io->open(
+		    b->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd < 0) /* the account was removed; its mark says so */
+			return ENGINE_OK;
+		file_close(&b->lock_fd);
+		b->lock_fd = fd;
+		if (b->session)
+			b->io->lock(fd, 1, true);
+		s = lock_file(b, deadline);
+	}
+	return s;
 }
 
 void engine_unlock(struct engine_box *b)
