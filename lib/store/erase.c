@@ -528,18 +528,14 @@ static enum store_result drop_before(
 static enum store_result unread(struct box *b, uint64_t *oldest, uint64_t *end)
 {
 	uint64_t number = snapshot_base_number(b), first, newest;
-	struct snapshot_header h;
-	enum store_result r;
-
-	*oldest = *end = 0;
-	if (number == 0)
-		return STORE_OK;
-	r = snapshot_header_read(b, number, &h);
-	if (r != STORE_OK)
-		return r;
-	*end = h.at.generation;
-	return box_status(
+	struct snapshot_header h = {0};
+	enum store_result r = box_status(
 	    b, engine_generations(b->engine, oldest, &first, &newest));
+
+	if (r == STORE_OK && number != 0)
+		r = snapshot_header_read(b, number, &h);
+	*end = seeded("drop-unbased") ? newest : h.at.generation;
+	return r;
 }
 
 enum store_result box_drop_generations(struct box *b,
