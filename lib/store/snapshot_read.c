@@ -241,6 +241,24 @@ static int take_record(struct state *s, const struct record *r)
 	}
 }
 
+/* The messages that a mailbox counts stand in segments. */
+static bool counts_fit(const struct state *s)
+{
+	for (size_t i = 0; i < s->folder_count; i++) {
+		const struct folder *f = s->folders[i];
+		uint64_t rows = 0;
+
+		for (size_t k = 0; k < f->segment_count; k++)
+			if (has_messages(&f->segments[k]))
+				rows += f->segments[k].count;
+		if (f->info.messages != rows ||
+		    f->info.unseen > f->info.messages ||
+		    f->info.deleted > f->info.messages)
+			return false;
+	}
+	return true;
+}
+
 enum store_result snapshot_load_one(struct box *b, uint64_t number)
 {
 	struct snapshot_header h;
@@ -259,7 +277,7 @@ enum store_result snapshot_load_one(struct box *b, uint64_t number)
 		while ((next = record_next(&rest, &r, NULL)) == 1)
 			if (take_record(&b->state, &r) < 0)
 				break;
-		if (next != 0)
+		if (next != 0 || !counts_fit(&b->state))
 			result = box_fail(b, STORE_CORRUPT, "a snapshot");
 	}
 	buf_free(&summary);
