@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Opening a box whose g.1 has arbitrary bytes: a result, never an accident.
- * With a first octet of 1 the rest is the records of a frame that is valid
- * otherwise, so that folding meets them too; else it is the file itself.
+ * Opening and checking a box whose g.1 has arbitrary bytes: a result, never an
+ * accident. With a first octet of 1 the rest is the records of a frame that is
+ * valid otherwise, so that folding meets them too; with 3 those of a snapshot;
+ * else it is the file itself.
  *
- * Property: what can be opened has counts that fit its messages.
+ * Properties: what can be opened has counts that fit its messages, or the check
+ * says so; where the check finds no damage all messages can be read.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,9 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/checksum.h"
 #include "core/clock.h"
 #include "store/box.h"
 #include "store/engine_file.h"
+#include "store/recovery.h"
 
 #define ACCOUNT   STR("a@b")
 #define INPUT_MAX 65536
@@ -84,34 +88,88 @@ static void write_file(struct store *s, const uint8_t *data, size_t len)
 	close(fd);
 }
 
-static void check(struct box *b)
+/* A snapshot at the end of the log, whose summary is this. */
+static void write_snapshot(struct store *s, struct str summary)
+{
+	unsigned char header[SNAPSHOT_HEADER];
+	struct snapshot_header h = {.number = 1,
+	    .summary_offset = SNAPSHOT_HEADER,
+	    .summary_len = (uint32_t)summary.len,
+	    .summary_crc = crc32c(0, summary.p, summary.len)};
+	union {
+		const char *from;
+		void *to;
+	} rest = {.from = summary.p};
+	struct iovec parts[2] = {
+	    {header, sizeof(header)}, {rest.to, summary.len}};
+	struct engine_box *b;
+
+	write_frame(s, STR_EMPTY);
+	if (engine_box_open(store_engine(s), ACCOUNT, &b) != ENGINE_OK ||
+	    engine_read(b, &h.at, ignore, NULL) != ENGINE_OK)
+		abort();
+	h.incarnation = engine_incarnation(b);
+	snapshot_header_encode(&h, header);
+	if (engine_snapshot_put(b, 1, parts, 2) != ENGINE_OK)
+		abort();
+	engine_box_close(&b);
+}
+
+/* The counts are those of the mailboxes. */
+static bool fits(struct box *b)
 {
 	const struct mailbox_info *const *list;
 	size_t count = box_mailboxes(b, &list);
 	uint64_t messages = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct arena arena = arena_new(1 << 20);
-		struct buf text = buf_new(1 << 20);
-		struct message_cache cache;
-		struct view *v;
-
 		messages += list[i]->messages;
 		if (list[i]->unseen > list[i]->messages)
-			abort();
-		if (view_open(b, list[i]->id, &v) == STORE_OK) {
-			for (uint32_t k = 1; k <= view_count(v); k++) {
-				view_read(v, k, 0, 1000, &text);
-				view_cache(v, k, &arena, &cache);
-			}
-			view_close(&v);
-		}
-		count = box_mailboxes(b, &list); /* it may have reloaded */
-		buf_free(&text);
-		arena_free(&arena);
+			return false;
 	}
-	if (messages != box_usage(b).messages)
-		abort();
+	return messages == box_usage(b).messages;
+}
+
+/* Whether all of a mailbox could be read. */
+static bool read_all(struct box *b, uint32_t mailbox)
+{
+	struct arena arena = arena_new(1 << 20);
+	struct buf text = buf_new(1 << 20);
+	struct message_cache cache;
+	bool good = true;
+	struct view *v;
+
+	if (view_open(b, mailbox, &v) != STORE_OK)
+		return false;
+	for (uint32_t k = 1; k <= view_count(v); k++) {
+		good = view_read(v, k, 0, 1000, &text) == STORE_OK && good;
+		view_cache(v, k, &arena, &cache);
+	}
+	view_close(&v);
+	buf_free(&text);
+	arena_free(&arena);
+	return good;
+}
+
+static bool look_at(struct box *b)
+{
+	const struct mailbox_info *const *list;
+	size_t count = box_mailboxes(b, &list);
+	bool good = true;
+
+	for (size_t i = 0; i < count; i++) {
+		if (list[i]->selectable)
+			good = read_all(b, list[i]->id) && good;
+		count = box_mailboxes(b, &list); /* it may have reloaded */
+	}
+	return good;
+}
+
+static void found(void *arg, const struct store_finding *f)
+{
+	bool *damage = arg;
+
+	*damage = *damage || f->kind == FINDING_DAMAGE;
 }
 
 static char root[] = "/tmp/box_fuzz.XXXXXX";
@@ -147,6 +205,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct check_result result;
+	bool damage = false, good = false;
+	enum store_result r;
 	struct box *b;
 
 	if (len > INPUT_MAX)
@@ -155,10 +216,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		begin();
 	if (len > 0 && data[0] == 1)
 		write_frame(store, str_of(data + 1, len - 1));
+	else if (len > 0 && data[0] == 3)
+		write_snapshot(store, str_of(data + 1, len - 1));
 	else
 		write_file(store, data, len);
-	if (box_open(store, ACCOUNT, DEADLINE_NEVER, &b) == STORE_OK)
-		check(b);
+	r = box_check(store, ACCOUNT, true, found, &damage, &result);
+	if (box_open(store, ACCOUNT, DEADLINE_NEVER, &b) == STORE_OK) {
+		/* What a whole snapshot says is believed, but not by the
+		 * check. */
+		if (!fits(b) && (data[0] != 3 || result.findings == 0))
+			abort();
+		good = look_at(b);
+	}
+	if (r == STORE_OK && !damage && !good)
+		abort();
 	box_close(&b);
 	if (store_remove_account(store, ACCOUNT) != STORE_OK)
 		abort();

@@ -213,7 +213,13 @@ static enum store_result look_at_all(struct check *c)
 	c->out.messages = c->log->state.usage.messages;
 	c->out.octets = c->log->state.usage.octets;
 	check_bodies(c);
-	return check_files(c);
+	r = check_files(c);
+	/* Some of what was folded stands in the snapshot that folding began
+	 * with. */
+	if (c->finding_count > 0 && c->log->state.base != 0 &&
+	    !check_still_kept(c, c->log->state.base))
+		c->again = true;
+	return r;
 }
 
 static enum store_result check_once(struct check *c)

@@ -5,7 +5,7 @@
  *
  * check.c has the order of things and the findings, check_log.c the frames
  * and their records, check_snapshots.c what snapshots say, check_bodies.c
- * where the bytes of messages are.
+ * where the bytes of messages are, check_content.c copies of them.
  */
 #ifndef STORE_CHECK_H
 #define STORE_CHECK_H
@@ -13,6 +13,7 @@
 #include "store/box.h"
 #include "store/deliveries.h"
 #include "store/recovery.h"
+#include "store/snapshot.h"
 
 #define FINDINGS_MOST 1000 /* kept to be told; more are only counted */
 #define SAME_MOST     20   /* differences told of one snapshot */
@@ -145,6 +146,8 @@ void check_arrive(struct check *c, const struct engine_pos *at);
 /* A snapshot that is there for its own sake, not only for what others point
  * into. */
 bool check_kept(struct box *b, uint64_t number);
+/* Also one that came after the list was made. */
+bool check_exists(struct check *c, uint64_t number);
 /* Makes a snapshot the state of a box, all of it in memory. */
 enum store_result check_load(struct check *c, struct box *b, uint64_t number);
 enum store_result check_load_all(struct box *b);
@@ -156,7 +159,12 @@ void check_snapshots_end(struct check *c);
 /* Messages that ERASED is about to forget. */
 void check_erase(struct check *c, uint64_t modseq);
 void check_bodies(struct check *c);
+bool check_is_erased(const struct check *c, const struct message_place *p);
 enum store_result check_files(struct check *c);
 void check_bodies_clear(struct check *c);
+
+/* ---- check_content.c ---- */
+/* With the bytes known: what snapshots have of them. */
+void check_content(struct check *c);
 
 #endif

@@ -448,6 +448,26 @@ static bool shared(const struct check *c, size_t i)
 	return false;
 }
 
+/* A cache that is that of erased messages only. */
+bool check_is_erased(const struct check *c, const struct message_place *p)
+{
+	size_t low = 0, high = c->bytes_count;
+	struct check_bytes wanted = {
+	    .a = p->cache_generation, .b = p->cache_offset};
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (by_place(&c->bytes[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < c->bytes_count && !c->bytes[low].blob &&
+	    c->bytes[low].a == wanted.a && c->bytes[low].b == wanted.b &&
+	    c->bytes[low].state == BYTES_ERASED && !shared(c, low);
+}
+
 static void check_erased(struct check *c)
 {
 	for (size_t i = 0; i < c->bytes_count; i++) {
@@ -484,6 +504,7 @@ void check_bodies(struct check *c)
 	}
 	read_bytes(c);
 	check_erased(c);
+	check_content(c);
 }
 
 /* ---- blobs, and files that are none of the box's ---- */

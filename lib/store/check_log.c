@@ -540,22 +540,6 @@ static bool begin_with_base(struct check *c)
 	return false;
 }
 
-static void begin(struct check *c)
-{
-	struct check_at at = at_box();
-
-	c->folding = c->first >= c->oldest || begin_with_base(c);
-	c->resumed = c->oldest;
-	if (c->folding)
-		return;
-	c->damaged = true;
-	check_found(c, FINDING_DAMAGE, &at,
-	    "the log's beginning was dropped, and no snapshot says what it "
-	    "said");
-	if (!resume_with(c, c->oldest))
-		c->seen = (struct engine_pos){.generation = c->oldest};
-}
-
 static bool dropped_meanwhile(struct check *c)
 {
 	uint64_t oldest, first, newest;
@@ -563,6 +547,36 @@ static bool dropped_meanwhile(struct check *c)
 	return engine_generations(c->other->engine, &oldest, &first, &newest) ==
 	    ENGINE_OK &&
 	    (oldest != c->oldest || first != c->first);
+}
+
+/* Those that were listed may have been dropped before they were read. */
+static bool snapshots_changed(struct check *c)
+{
+	uint64_t newest, listed = 0;
+
+	for (size_t i = 0; i < c->snapshot_count; i++)
+		if (c->snapshots[i].h.number > listed)
+			listed = c->snapshots[i].h.number;
+	return engine_snapshot_newest(c->other->engine, UINT64_MAX, &newest) ==
+	    ENGINE_OK &&
+	    newest != listed;
+}
+
+static void begin(struct check *c)
+{
+	struct check_at at = at_box();
+
+	c->folding = c->first >= c->oldest || begin_with_base(c);
+	c->resumed = c->oldest;
+	c->again = !c->folding && snapshots_changed(c);
+	if (c->folding || c->again)
+		return;
+	c->damaged = true;
+	check_found(c, FINDING_DAMAGE, &at,
+	    "the log's beginning was dropped, and no snapshot says what it "
+	    "said");
+	if (!resume_with(c, c->oldest))
+		c->seen = (struct engine_pos){.generation = c->oldest};
 }
 
 /* The end of a log behind which nothing folded: the newest snapshot is the
@@ -623,16 +637,16 @@ enum store_result check_log(struct check *c)
 	bool more = true;
 
 	begin(c);
-	while (more) {
+	while (more && !c->again) {
 		s = engine_read(c->log->engine, &c->seen, on_frame, c);
 		more = s == ENGINE_CORRUPT;
-		if (s != ENGINE_OK && !more)
-			return check_fail(c, box_status(c->log, s),
-			    engine_why(c->log->engine));
-		if (more && dropped_meanwhile(c)) {
+		if ((more || s == ENGINE_GONE) && dropped_meanwhile(c)) {
 			c->again = true;
 			return STORE_OK;
 		}
+		if (s != ENGINE_OK && !more)
+			return check_fail(c, box_status(c->log, s),
+			    engine_why(c->log->engine));
 		if (more) {
 			c->damaged = true;
 			if (!c->senseless)
@@ -641,6 +655,8 @@ enum store_result check_log(struct check *c)
 		}
 		c->senseless = false;
 	}
+	if (c->again)
+		return STORE_OK;
 	check_arrive(c, &c->seen);
 	if (!c->folding)
 		end_without_state(c);

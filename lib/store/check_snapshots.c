@@ -19,6 +19,7 @@
 struct columns {
 	struct column_of {
 		struct column column;
+		bool content; /* may have been overwritten */
 		uint32_t mailbox;
 		uint64_t number; /* of the snapshot that needs it */
 	} * list;
@@ -26,29 +27,48 @@ struct columns {
 };
 
 static void add_column(struct columns *all, const struct column *column,
-    uint32_t mailbox, uint64_t number)
+    bool content, uint32_t mailbox, uint64_t number)
 {
 	if (all->count == all->room) {
 		all->room = all->room * 2 + 256;
 		all->list = mem_resize(
 		    all->list, all->room, sizeof(*all->list));
 	}
-	all->list[all->count++] = (struct column_of){*column, mailbox, number};
+	all->list[all->count++] = (struct column_of){
+	    *column, content, mailbox, number};
+}
+
+static bool zeroes(const unsigned char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != 0)
+			return false;
+	return true;
 }
 
 /* NULL when its octets are what the manifest says. */
-static const char *column_trouble(struct box *b, const struct column *column)
+static const char *column_trouble(struct box *b, const struct column_of *one)
 {
-	unsigned char *p = malloc(column->length + 1u);
+	const struct column *column = &one->column;
 	const char *why = NULL;
-	enum engine_status s;
+	enum engine_status s = ENGINE_OK;
+	unsigned char last, *p;
 
-	if (p == NULL)
-		return "too large to be read";
+	/* No room is made for what is not there. */
+	if (column->offset > (uint64_t)INT64_MAX - column->length)
+		return "no place in a file";
+	if (column->length > 0)
+		s = engine_snapshot_get(b->engine, column->snapshot,
+		    column->offset + column->length - 1, &last, 1);
+	if (s != ENGINE_OK)
+		return engine_why(b->engine);
+	p = mem_resize(NULL, column->length + 1u, 1);
 	s = engine_snapshot_get(
 	    b->engine, column->snapshot, column->offset, p, column->length);
 	if (s != ENGINE_OK)
 		why = engine_why(b->engine);
+	else if (one->content && zeroes(p, column->length))
+		why = NULL;
 	else if (crc32c(0, p, column->length) != column->crc)
 		why = "checksum";
 	else if (hash64(0, p, column->length) != column->hash)
@@ -96,7 +116,7 @@ static void check_columns(struct check *c, struct columns *all)
 		struct check_at at;
 
 		if (!again)
-			why = column_trouble(c->other, &one->column);
+			why = column_trouble(c->other, one);
 		if (why == NULL || s == NULL)
 			continue;
 		s->usable = false;
@@ -141,6 +161,7 @@ static void collect(struct check *c, const struct check_snapshot *s,
 		for (size_t i = 0; r.type == RECORD_SEGMENT && i < COLUMNS; i++)
 			if (r.segment.columns[i].snapshot != 0)
 				add_column(all, &r.segment.columns[i],
+				    i == COLUMN_C || i == COLUMN_K,
 				    r.segment.mailbox, s->h.number);
 }
 
@@ -692,8 +713,7 @@ static void check_newest(struct check *c, const struct check_snapshot *s)
 	state_clear(&c->other->state);
 }
 
-/* Also one that came after the list was made. */
-static bool exists(struct check *c, uint64_t number)
+bool check_exists(struct check *c, uint64_t number)
 {
 	uint64_t there;
 
@@ -719,7 +739,7 @@ void check_snapshots_end(struct check *c)
 	}
 	if (c->no_state)
 		return;
-	if (announced->number != 0 && !exists(c, announced->number) &&
+	if (announced->number != 0 && !check_exists(c, announced->number) &&
 	    check_still_announced(c, announced->number))
 		check_found(c, FINDING_DERIVED, &at,
 		    "the announced snapshot is missing");

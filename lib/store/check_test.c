@@ -13,6 +13,7 @@
 #include "store/check.h"
 #include "store/le.h"
 #include "store/snapshot.h"
+#include "store/upkeep.h"
 
 /* Nothing here has to outlive the machine. */
 static int no_sync(int fd)
@@ -21,8 +22,13 @@ static int no_sync(int fd)
 	return 0;
 }
 
+#define UNDELETE 900 /* seconds */
+static int64_t stepped;
+
 static int setup_fast(void **state)
 {
+	clock_step(-stepped);
+	stepped = 0;
 	setup(state);
 	test_io.fsync = test_io.fdatasync = no_sync;
 	return 0;
@@ -76,15 +82,18 @@ static enum store_result check(bool deep)
 	return box_check(store, ACCOUNT, deep, keep, NULL, &checked);
 }
 
-static void assert_healthy(bool deep)
+static void assert_look(enum store_result r)
 {
-	enum store_result r = check(deep);
-
 	if (r != STORE_OK || found_count > 0) {
 		print_findings();
 		fail_msg("check: %s: %s, %zu findings", store_result_name(r),
 		    checked.why, found_count);
 	}
+}
+
+static void assert_healthy(bool deep)
+{
+	assert_look(check(deep));
 }
 
 /* Any of them. -1 and 0: whatever. */
@@ -118,6 +127,7 @@ static void assert_found(bool only, enum finding_kind kind, const char *file,
 /* ---- a box with everything in it ---- */
 
 static pid_t tester;
+static bool with_upkeep;
 
 /* Also in a process beside the tests, which a failure ends. */
 static void must(struct box *b, enum store_result r)
@@ -219,6 +229,19 @@ static void step_names(struct box *b)
 	}
 }
 
+/* Half an hour later everything that is gone is due. */
+static void step_upkeep(struct box *b)
+{
+	struct upkeep_policy policy = {.undelete = UNDELETE, .orphan_age = 60};
+	struct upkeep_result done = {0};
+	enum store_result r;
+
+	clock_step(2 * UNDELETE);
+	stepped += 2 * UNDELETE;
+	r = box_upkeep(b, &policy, &done);
+	must(b, r == STORE_BUSY ? STORE_OK : r);
+}
+
 static void step(struct box *b)
 {
 	struct str name;
@@ -246,6 +269,8 @@ static void step(struct box *b)
 	case 7:
 		if (below(3) == 0)
 			must(b, snapshot_take(b, false));
+		else if (with_upkeep && below(6) == 0)
+			step_upkeep(b);
 		break;
 	default:
 		step_deliver(b);
@@ -259,6 +284,7 @@ static void random_box(unsigned steps)
 	engine_set_seal(store_engine(store), 8192, 512u << 10);
 	store->segment_rows = 16;
 	store_set_compression(store, 2000);
+	store_set_undelete(store, UNDELETE);
 	b = opened_box();
 	for (unsigned i = 0; i < steps; i++)
 		step(b);
@@ -268,6 +294,8 @@ static void random_box(unsigned steps)
 static void a_healthy_box_has_no_findings(void **state)
 {
 	(void)state;
+	begin_chance(4711);
+	with_upkeep = true;
 	for (unsigned round = 0; round < rounds(8, 200); round++) {
 		random_box(40);
 		assert_healthy(false);
@@ -1397,37 +1425,88 @@ static void columns(void **state)
 	box_close(&b);
 }
 
-/* The manifest's hash, with all checksums right. */
-static void a_columns_hash(void **state)
-{
+/* A snapshot's summary, to be changed and put back. */
+struct manifest {
+	uint64_t number;
 	struct snapshot_header h;
 	struct buf summary;
-	unsigned char crc[4], hash[8], *hashed;
+};
+
+static void manifest_get(struct manifest *m, uint64_t number)
+{
+	struct box *b = opened_box();
+
+	m->number = number;
+	assert_int_equal(
+	    snapshot_summary(b, number, &m->h, &m->summary), STORE_OK);
+	box_close(&b);
+}
+
+static void manifest_put(struct manifest *m)
+{
+	unsigned char crc[4];
+	char file[32];
+
+	snprintf(file, sizeof(file), "s.%u", (unsigned)m->number);
+	patch(file, m->h.summary_offset, m->summary.p, m->summary.len);
+	put_u32(crc, crc32c(0, m->summary.p, m->summary.len));
+	patch_header(file, 84, crc, sizeof(crc));
+	buf_free(&m->summary);
+}
+
+/* The how manieth column of a kind stands here in the manifest: its hash, and
+ * before that all else. */
+static char *manifest_column(
+    struct manifest *m, enum column_kind kind, unsigned number)
+{
+	struct str rest = buf_str(&m->summary), whole;
+	unsigned char hash[8];
 	struct record r;
-	struct str rest;
-	struct box *b;
-	struct str whole;
+	char *at;
+
+	do {
+		do
+			assert_int_equal(record_next(&rest, &r, &whole), 1);
+		while (r.type != RECORD_SEGMENT ||
+		    r.segment.columns[kind].snapshot == 0);
+	} while (number-- > 0);
+	put_u64(hash, r.segment.columns[kind].hash);
+	at = memmem(m->summary.p + (whole.p - m->summary.p), whole.len, hash,
+	    sizeof(hash));
+	assert_non_null(at);
+	return at;
+}
+
+/* With all checksums right. */
+static void a_columns_hash(void **state)
+{
+	struct manifest m;
 
 	(void)state;
 	two_snapshots();
-	b = opened_box();
-	assert_int_equal(snapshot_summary(b, 2, &h, &summary), STORE_OK);
-	rest = buf_str(&summary);
-	do
-		assert_int_equal(record_next(&rest, &r, &whole), 1);
-	while (r.type != RECORD_SEGMENT ||
-	    r.segment.columns[COLUMN_M].snapshot == 0);
-	put_u64(hash, r.segment.columns[COLUMN_M].hash);
-	hashed = memmem(
-	    summary.p + (whole.p - summary.p), whole.len, hash, sizeof(hash));
-	assert_non_null(hashed);
-	*hashed ^= 1;
-	patch("s.2", h.summary_offset, summary.p, summary.len);
-	put_u32(crc, crc32c(0, summary.p, summary.len));
-	patch_header("s.2", 84, crc, sizeof(crc));
+	manifest_get(&m, 2);
+	*manifest_column(&m, COLUMN_M, 0) ^= 1;
+	manifest_put(&m);
 	assert_found(true, FINDING_DERIVED, "s.1", -1, 0, "hash");
-	buf_free(&summary);
-	box_close(&b);
+}
+
+#define COLUMN_OCTETS 32 /* snapshot, offset, length, CRC, hash */
+
+/* A segment with the ENVELOPEs of another one. */
+static void content_of_others(void **state)
+{
+	struct manifest m;
+	char *one, *other;
+
+	(void)state;
+	two_snapshots();
+	manifest_get(&m, 2);
+	one = manifest_column(&m, COLUMN_C, 0) + 8 - COLUMN_OCTETS;
+	other = manifest_column(&m, COLUMN_C, 1) + 8 - COLUMN_OCTETS;
+	memcpy(one, other, COLUMN_OCTETS);
+	manifest_put(&m);
+	assert_found(true, FINDING_DERIVED, "s.1", -1, 0,
+	    "not what the message's cache says");
 }
 
 static void a_snapshot_of_another_life(void **state)
@@ -1621,6 +1700,13 @@ static void a_generation_that_ends_early(void **state)
 
 /* ---- what was erased ---- */
 
+static enum store_result box_expunge_all(struct box *b)
+{
+	uint32_t uids[] = {1, 2, 3, 4, 5, 8, 9};
+
+	return box_remove(b, 1, (struct uid_set){uids, ARRAY_LEN(uids)});
+}
+
 /* Says that all is erased that is gone by now; nothing is. */
 static void claim_erasure(bool erased)
 {
@@ -1685,6 +1771,50 @@ static void an_erased_blob_is_gone(void **state)
 	assert_found(true, FINDING_READABLE, known.blob, 0, 4,
 	    "it was erased, and its file is there");
 	forget(known.blob);
+	assert_healthy(true);
+}
+
+/* Copies of what was erased, in a snapshot. */
+static void erased_content_is_gone(void **state)
+{
+	struct snapshot_header h;
+	struct buf summary;
+	struct record r;
+	struct str rest;
+	struct box *b;
+
+	(void)state;
+	b = small_box();
+	store->segment_rows = 2; /* only whole segments have content */
+	assert_int_equal(snapshot_take(b, false), STORE_OK);
+	assert_int_equal(box_expunge_all(b), STORE_OK);
+	box_close(&b);
+	claim_erasure(true);
+	for (uint32_t uid = 1; uid <= 9; uid++) {
+		char file[8];
+
+		snprintf(file, sizeof(file), "g.%u", (uid + 2) / 3);
+		if (uid == 4)
+			zero(file, known.place[4].cache_offset,
+			    (size_t)place_of_cache(&known.place[4]).length);
+		else if (uid != 6) /* it is in Trash, too */
+			erase_place(file, &known.place[uid]);
+	}
+	forget(known.blob);
+	assert_found(true, FINDING_READABLE, "s.1", -1, 0,
+	    "content of snapshot 1: of a message that was erased");
+	b = opened_box();
+	assert_int_equal(snapshot_summary(b, 1, &h, &summary), STORE_OK);
+	rest = buf_str(&summary);
+	while (record_next(&rest, &r, NULL) == 1)
+		for (size_t i = COLUMN_C;
+		     r.type == RECORD_SEGMENT && i <= COLUMN_K; i++)
+			if (r.segment.columns[i].snapshot != 0 &&
+			    r.segment.mailbox == 1)
+				zero("s.1", r.segment.columns[i].offset,
+				    r.segment.columns[i].length);
+	buf_free(&summary);
+	box_close(&b);
 	assert_healthy(true);
 }
 
@@ -1762,6 +1892,7 @@ static void use_it(unsigned seconds)
 		engine_set_seal(store_engine(store), 8192, HEAD_SIZE);
 	if (open_box(&b) != STORE_OK)
 		_exit(1);
+	with_upkeep = true;
 	while (clock_ms() < end)
 		step(b);
 	_exit(0);
@@ -1769,25 +1900,109 @@ static void use_it(unsigned seconds)
 
 static void while_it_is_used(void **state)
 {
+	enum store_result r = STORE_OK;
 	unsigned looks = 0;
-	uint64_t frames = 0;
 	pid_t pid;
 	int status;
 
 	(void)state;
+	begin_chance(815);
+	with_upkeep = false;
+	found_count = 0;
 	random_box(20);
 	pid = fork();
 	if (pid == 0)
 		use_it(rounds(2, 20));
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		assert_healthy(looks % 2 == 0);
-		assert_true(checked.frames >= frames);
-		frames = checked.frames;
-		looks++;
+		if (r == STORE_OK && found_count == 0)
+			r = check(looks++ % 2 == 0);
+		else
+			kill(pid, SIGKILL);
 	}
+	assert_look(r);
 	assert_int_equal(status, 0);
 	assert_true(looks > 3);
 	assert_healthy(true);
+}
+
+/* ---- what a box has ---- */
+
+static void stat_of_a_box(void **state)
+{
+	struct store_stat st;
+	struct box *b, *then;
+
+	(void)state;
+	b = opened_box();
+	assert_int_equal(box_stat(b, &st), STORE_OK);
+	assert_int_equal(st.mailboxes, 5);
+	assert_int_equal(st.files + st.modseq, 0);
+	assert_int_equal(st.oldest, 0);
+	box_close(&b);
+
+	b = box_to_snap();
+	assert_int_equal(box_stat(b, &st), STORE_OK);
+	assert_int_equal(st.usage.messages, 8);
+	assert_int_equal(st.usage.octets, box_usage(b).octets);
+	assert_int_equal(st.mailboxes, 5);
+	assert_int_equal(st.generations, 3);
+	assert_int_equal(st.blobs, 1);
+	assert_int_equal(st.snapshots + st.snapshot, 0);
+	assert_true(st.files >= 5); /* and the lock */
+	assert_true(st.disk_octets > INLINE_MAX * 2);
+	assert_int_equal(st.modseq, b->state.pos.modseq);
+	assert_true(st.frames_behind > 0);
+	/* 6 and 7, and what was in "old". */
+	assert_int_equal(st.expunged, 3);
+	assert_true(st.expunged_octets > 0);
+	assert_true(st.oldest > 0);
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, st.oldest * 1000000, 0, &then),
+	    STORE_OK);
+	box_close(&then);
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, (st.oldest - 1) * 1000000, 0, &then),
+	    STORE_GONE);
+	box_close(&then);
+
+	assert_int_equal(snapshot_take(b, false), STORE_OK);
+	assert_int_equal(box_stat(b, &st), STORE_OK);
+	assert_int_equal(st.snapshot, 1);
+	assert_int_equal(st.snapshots, 1);
+	assert_true(st.frames_behind < 200);
+	box_close(&b);
+}
+
+/* The log's beginning was dropped: the base has the oldest state. */
+static void stat_of_a_cut_box(void **state)
+{
+	struct store_stat st;
+	struct box *b, *then;
+	int64_t first;
+
+	(void)state;
+	b = small_box();
+	assert_int_equal(box_stat(b, &st), STORE_OK);
+	first = st.oldest;
+	store_set_undelete(store, UNDELETE);
+	for (uint32_t uid = 1; uid <= 9; uid++) {
+		struct uid_set one = {&uid, 1};
+
+		box_remove(b, 1, one);
+		step_upkeep(b);
+	}
+	assert_true(box_is_cut(b));
+	assert_healthy(true);
+	assert_int_equal(box_stat(b, &st), STORE_OK);
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, st.oldest * 1000000, 0, &then),
+	    STORE_OK);
+	box_close(&then);
+	assert_true(st.oldest > first);
+	assert_int_equal(
+	    box_open_at(store, ACCOUNT, first * 1000000, 0, &then), STORE_GONE);
+	box_close(&then);
+	box_close(&b);
 }
 
 int main(void)
@@ -1812,6 +2027,7 @@ int main(void)
 	    FAST(a_snapshots_header_and_summary),
 	    FAST(columns),
 	    FAST(a_columns_hash),
+	    FAST(content_of_others),
 	    FAST(a_snapshot_of_another_life),
 	    FAST(a_snapshot_of_another_log),
 	    FAST(a_missing_column_file),
@@ -1826,11 +2042,14 @@ int main(void)
 	    FAST(a_generation_that_ends_early),
 	    FAST(what_was_erased_is_gone),
 	    FAST(an_erased_blob_is_gone),
+	    FAST(erased_content_is_gone),
 	    FAST(erasure_that_is_under_way),
 	    FAST(what_goes_too_early),
 	    FAST(leftovers),
 	    FAST(a_log_that_is_gone),
 	    FAST(while_it_is_used),
+	    FAST(stat_of_a_box),
+	    FAST(stat_of_a_cut_box),
 	};
 
 	tester = getpid();

@@ -21,7 +21,9 @@ struct store_stat {
 	uint64_t frames_behind;   /* octets of frames that it lacks */
 	uint64_t expunged;        /* messages that can be undeleted ... */
 	uint64_t expunged_octets; /* ... or wait for erasure */
-	int64_t oldest; /* the earliest time that box_open_at can show */
+	/* The earliest time that box_open_at can show, in seconds since 1970;
+	 * 0: none, or not known. */
+	int64_t oldest;
 };
 enum store_result box_stat(struct box *b, struct store_stat *out);
 

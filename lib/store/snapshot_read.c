@@ -16,6 +16,8 @@
 #define SUMMARY_MAX ((size_t)256 << 20)
 #define R_OCTETS    4u
 
+#define COLUMN_LARGE (16u << 20)
+
 static const char magic[8] = "PHSNAP01";
 
 /* clang-format off */
@@ -331,10 +333,18 @@ enum store_result snapshot_load_base(struct box *b)
 static enum store_result column_into(
     struct box *b, const struct column *c, struct buf *space)
 {
-	enum engine_status s;
-	char *p;
+	enum engine_status s = ENGINE_OK;
+	char *p, last;
 
 	buf_clear(space);
+	/* No room is made for what is not there. */
+	if (c->offset > (uint64_t)INT64_MAX - c->length)
+		return box_fail(b, STORE_CORRUPT, "a snapshot's column");
+	if (c->length > COLUMN_LARGE)
+		s = engine_snapshot_get(b->engine, c->snapshot,
+		    c->offset + c->length - 1, &last, 1);
+	if (s != ENGINE_OK)
+		return box_status(b, s);
 	p = buf_room(space, c->length);
 	if (p == NULL)
 		return box_fail(b, STORE_CORRUPT, "a snapshot's column");

@@ -12,7 +12,8 @@
 #include "store/body_zstd.h"
 #include "store/content.h"
 
-#define VERIFY_PIECE 262144u
+#define ROOM_UNPROVEN (16u << 20)
+#define VERIFY_PIECE  262144u
 
 struct view {
 	struct box *b;
@@ -278,13 +279,19 @@ enum store_result place_read(struct box *b, const struct message *m,
     const struct message_place *p, uint64_t offset, uint64_t len,
     struct buf *out)
 {
-	enum store_result r;
-	char *room;
+	enum store_result r = STORE_OK;
+	char *room, last;
 
 	if (offset >= m->size)
 		return STORE_OK;
 	if (len > m->size - offset)
 		len = m->size - offset;
+	/* No room is made for what is not there. */
+	if (len > ROOM_UNPROVEN)
+		r = message_read(
+		    b, p, m, offset + len - 1, 1, &last, &b->chunk);
+	if (r != STORE_OK)
+		return r;
 	room = buf_room(out, len);
 	if (room == NULL)
 		return box_fail(b, STORE_ERROR, "out of memory");
