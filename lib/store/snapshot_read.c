@@ -279,8 +279,11 @@ enum store_result snapshot_load_one(struct box *b, uint64_t number)
 		while ((next = record_next(&rest, &r, NULL)) == 1)
 			if (take_record(&b->state, &r) < 0)
 				break;
-		if (next != 0 || !counts_fit(&b->state))
+		if (next != 0)
 			result = box_fail(b, STORE_CORRUPT, "a snapshot");
+		else if (!counts_fit(&b->state))
+			result = box_fail(
+			    b, STORE_CORRUPT, "a snapshot's count of messages");
 	}
 	buf_free(&summary);
 	if (result != STORE_OK)
