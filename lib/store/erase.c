@@ -89,7 +89,7 @@ int64_t erase_due(const struct box *b, const struct upkeep_policy *policy)
 		return 1;
 	if (s->gone_last <= s->erased)
 		return 0;
-	return upkeep_after(s->gone_since, policy->undelete + 1);
+	return upkeep_after(s->gone_since + 1, policy->undelete);
 }
 
 /* ---- candidates ---- */
@@ -455,7 +455,7 @@ enum store_result box_erase(struct box *b, const struct upkeep_policy *policy,
 	/* The summary may know an earlier time than that of any row. */
 	if (r == STORE_OK && d.kept != 0)
 		upkeep_next(
-		    out, upkeep_after(d.kept_time, policy->undelete + 1));
+		    out, upkeep_after(d.kept_time + 1, policy->undelete));
 	else if (r == STORE_OK)
 		upkeep_next(out, erase_due(b, policy));
 	return upkeep_end(r);

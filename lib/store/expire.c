@@ -114,7 +114,7 @@ static enum store_result expire_one(struct box *b, uint32_t mailbox,
 			return r;
 	}
 	if (r == STORE_OK && saved != 0)
-		upkeep_next(out, upkeep_after(saved, age + 1));
+		upkeep_next(out, upkeep_after(saved + 1, age));
 	return r;
 }
 
