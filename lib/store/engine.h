@@ -258,6 +258,10 @@ struct engine_salvage {
 	 * there (0 octets), at an offset of a generation. */
 	void (*lost)(void *arg, uint64_t generation, uint64_t offset,
 	    uint64_t octets, const char *what);
+	/* Bodies of frames that were lost, and what else stands between those
+	 * of others. */
+	void (*bodies)(
+	    void *arg, uint64_t generation, uint64_t offset, uint64_t octets);
 	void *arg;
 };
 /*

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/checksum.h"
@@ -28,8 +29,9 @@ struct salvage {
 	bool gap;                        /* something may be missing there */
 	struct generation g;             /* being read; fd -1: cannot be */
 	bool headed;                     /* its header is good */
-	uint64_t limit; /* where its durable frames end; 0: unknown */
-	bool open_end;  /* whole frames may stand behind that */
+	uint64_t limit;      /* where its durable frames end; 0: unknown */
+	uint64_t bodies_end; /* likewise */
+	bool open_end;       /* whole frames may stand behind that */
 };
 
 static void lose(
@@ -38,6 +40,14 @@ static void lose(
 	s->gap = true;
 	if (s->to != NULL && s->to->lost != NULL)
 		s->to->lost(s->to->arg, s->g.number, offset, octets, what);
+}
+
+/* Bodies from where those of the last good frame ended. */
+static void leave(struct salvage *s, uint64_t end)
+{
+	if (end > s->seen.bodies && s->to != NULL && s->to->bodies != NULL)
+		s->to->bodies(s->to->arg, s->g.number, s->seen.bodies,
+		    end - s->seen.bodies);
 }
 
 /* ---- reading ---- */
@@ -72,15 +82,19 @@ static void tell(struct salvage *s, const struct frame *f, uint64_t at)
 	info.at.length = at;
 	info.at.bodies = f->body_start;
 	info.after = engine_frame_after(&info.at, f);
-	s->seen = info.after;
+	leave(s, f->body_start);
 	if (f->flags & FRAME_EXTERN) {
 		if (engine_frame_heads(s->b, &s->g, f, &fetched) != ENGINE_OK) {
+			s->seen.bodies = f->body_start;
+			leave(s, f->heads_at);
+			s->seen = info.after;
 			lose(s, f->heads_at, f->heads_len,
 			    "a frame's records cannot be read");
 			return;
 		}
 		heads = str_of(fetched, f->heads_len);
 	}
+	s->seen = info.after;
 	if (s->to != NULL && s->to->frame != NULL)
 		s->to->frame(s->to->arg, heads, &info, s->gap);
 	s->gap = false;
@@ -115,6 +129,13 @@ static size_t written(
 	while (len > FRAMES_AT && p[len - 1] == 0)
 		len--;
 	return s->limit > len ? (size_t)s->limit : len;
+}
+
+static uint64_t file_end(const struct salvage *s)
+{
+	struct stat st;
+
+	return fstat(s->g.fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
 static enum engine_status scan(
@@ -152,6 +173,7 @@ static enum engine_status scan(
 		lose(s, start, end - start,
 		    start < len ? first : "frames end early");
 		s->seen.length = end;
+		leave(s, s->bodies_end != 0 ? s->bodies_end : file_end(s));
 	}
 	return ENGINE_OK;
 }
@@ -207,12 +229,13 @@ static void find_limit(struct salvage *s, uint64_t newest)
 	struct generation *next;
 	struct mark m;
 
-	s->limit = 0;
+	s->limit = s->bodies_end = 0;
 	s->open_end = s->g.number == newest;
 	if (!s->open_end &&
 	    engine_generation(s->b, s->g.number + 1, &next) == ENGINE_OK &&
 	    next->previous.generation == s->g.number) {
 		s->limit = next->previous.length;
+		s->bodies_end = next->previous.bodies;
 	} else if (s->open_end && engine_mark_read(s->b, &s->g, &m) == 0) {
 		s->limit = m.at;
 	}

@@ -1090,7 +1090,8 @@ static void what_can_be_read_is_salvaged(void **state)
 {
 	struct engine_pos none = {0}, from;
 	struct reader w = {0}, r = {0};
-	struct engine_salvage to = {on_salvaged, on_lost, &r};
+	struct engine_salvage to = {
+	    .frame = on_salvaged, .lost = on_lost, .arg = &r};
 	char p[FRAME_LEAST + 8];
 	int fd;
 

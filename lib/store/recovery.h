@@ -122,17 +122,21 @@ struct repair_result {
 	uint64_t messages;       /* there afterwards */
 	uint64_t lost_records;   /* that made no sense any more */
 	uint64_t skipped_octets; /* of frames that could not be read */
-	uint64_t damaged; /* messages whose bytes fail their checksum: kept,
+	uint64_t damaged;   /* messages whose bytes fail their checksum: kept,
 	                   * with the keyword $Damaged */
-	uint64_t dropped; /* messages of which nothing is there any more */
-	bool restarted;   /* the log was begun anew, with a new epoch */
+	uint64_t dropped;   /* messages of which nothing is there any more */
+	uint64_t recovered; /* messages whose records are lost: in a mailbox
+	                     * named Recovered */
+	bool restarted;     /* the log was begun anew, with a new epoch */
 };
 /*
  * Mends a box that STORE_CORRUPT was said of. What snapshots and frames say
  * is taken as far as it can be read, frames behind a bad one too if their
  * checksums hold; then the log is begun anew with all of it, a new epoch, and
  * a new UIDVALIDITY for each mailbox where something may be missing. Nothing
- * damaged is deleted. A healthy box is left alone.
+ * damaged is deleted. A message that is there, and of which nothing else is
+ * known any more, comes into a mailbox named Recovered. A healthy box is left
+ * alone.
  */
 enum store_result box_repair(struct store *s, struct str account,
     void (*found)(void *arg, const struct store_finding *f), void *arg,

@@ -133,7 +133,7 @@ static enum store_result find_start(struct repair *p)
 
 static enum store_result survey(struct repair *p)
 {
-	struct engine_salvage to = {repair_frame, repair_lost, p};
+	struct engine_salvage to = repair_listener(p);
 	enum store_result r = find_start(p);
 	enum engine_status s;
 
@@ -147,7 +147,8 @@ static enum store_result survey(struct repair *p)
 	if (p->newer)
 		return box_fail(
 		    p->b, STORE_ERROR, "written by a newer version");
-	return repair_look(p);
+	r = repair_recover(p);
+	return r == STORE_OK ? repair_look(p) : r;
 }
 
 /* ---- all of it ---- */
@@ -211,6 +212,7 @@ enum store_result box_repair(struct store *s, struct str account,
 		    &p, FINDING_DAMAGE, "", 0, 0, 0, "%s", store_why(p.b));
 	repair_forget(&p);
 	free(p.doubtful);
+	free(p.unnamed);
 	box_close(&p.b);
 	return r;
 }

@@ -3,8 +3,9 @@
  * Inside lib/store: repair.
  *
  * repair.c puts the steps together, repair_fold.c takes what the log still
- * says, repair_bytes.c looks at every message, repair_restate.c writes all of
- * it as the beginning of a new log.
+ * says, repair_recover.c looks for messages without records, repair_bytes.c
+ * looks at every message, repair_restate.c writes all of it as the beginning
+ * of a new log.
  */
 #ifndef STORE_REPAIR_H
 #define STORE_REPAIR_H
@@ -31,6 +32,10 @@ struct verdict {
 	struct message_place place;
 };
 
+struct unnamed {
+	uint64_t generation, offset, octets;
+};
+
 struct repair {
 	struct store *store;
 	struct str account;
@@ -46,9 +51,13 @@ struct repair {
 	bool gap;
 	uint32_t *doubtful;
 	size_t doubtful_count;
-	bool newer;                /* records that we do not know */
-	struct table verdicts;     /* by place; good ones are not freed */
-	bool looked;               /* once, at everything */
+	bool newer; /* records that we do not know */
+	/* Bodies of which the records are lost. */
+	struct unnamed *unnamed;
+	size_t unnamed_count;
+	uint32_t recovered;    /* the mailbox for their messages, 0: none yet */
+	struct table verdicts; /* by place; good ones are not freed */
+	bool looked;           /* once, at everything */
 	enum store_result trouble; /* while looking at messages */
 };
 
@@ -58,16 +67,18 @@ void repair_found(struct repair *p, enum finding_kind kind, const char *file,
     __attribute__((format(printf, 7, 8)));
 
 /* ---- repair_fold.c ---- */
-/* For engine_salvage: p is the argument. */
-void repair_frame(void *arg, struct str heads,
-    const struct engine_frame_info *info, bool gap);
-void repair_lost(void *arg, uint64_t generation, uint64_t offset,
-    uint64_t octets, const char *what);
+/* Takes what engine_salvage tells. */
+struct engine_salvage repair_listener(struct repair *p);
 /* The mailbox needs a new UIDVALIDITY. */
 bool repair_is_doubtful(const struct repair *p, uint32_t mailbox);
 /* A mailbox of this name, which nobody has; made with a new id. */
 struct folder *repair_make_folder(
     struct repair *p, uint32_t id, struct str name);
+
+/* ---- repair_recover.c ---- */
+/* Messages in the bodies of lost frames, and blobs that nobody names, into a
+ * mailbox of their own. */
+enum store_result repair_recover(struct repair *p);
 
 /* ---- repair_bytes.c ---- */
 /* Reads every message that is there or is not erased yet, which was not read

@@ -206,6 +206,8 @@ static void take(struct repair *p, const struct record *r, struct str whole)
 		p->gap = false;
 		p->doubtful_count = 0;
 		p->out->lost_records = 0;
+		p->unnamed_count = 0;
+		p->recovered = 0;
 	}
 	if (make_fit(p, r, &mailbox) &&
 	    state_fold_one(&p->b->state, r, whole) == 0)
@@ -215,7 +217,7 @@ static void take(struct repair *p, const struct record *r, struct str whole)
 		doubt(p, mailbox);
 }
 
-void repair_frame(
+static void on_frame(
     void *arg, struct str heads, const struct engine_frame_info *info, bool gap)
 {
 	struct repair *p = arg;
@@ -238,7 +240,7 @@ void repair_frame(
 		p->modseq = info->after.modseq;
 }
 
-void repair_lost(void *arg, uint64_t generation, uint64_t offset,
+static void on_lost(void *arg, uint64_t generation, uint64_t offset,
     uint64_t octets, const char *what)
 {
 	struct repair *p = arg;
@@ -253,4 +255,21 @@ void repair_lost(void *arg, uint64_t generation, uint64_t offset,
 	if (engine_set_aside(p->b->engine, generation) != ENGINE_OK)
 		p->trouble = box_fail(
 		    p->b, STORE_ERROR, "%s", engine_why(p->b->engine));
+}
+
+static void on_bodies(
+    void *arg, uint64_t generation, uint64_t offset, uint64_t octets)
+{
+	struct repair *p = arg;
+
+	p->unnamed = mem_resize(
+	    p->unnamed, p->unnamed_count + 1, sizeof(*p->unnamed));
+	p->unnamed[p->unnamed_count++] = (struct unnamed){
+	    generation, offset, octets};
+}
+
+struct engine_salvage repair_listener(struct repair *p)
+{
+	return (struct engine_salvage){
+	    .frame = on_frame, .lost = on_lost, .bodies = on_bodies, .arg = p};
 }

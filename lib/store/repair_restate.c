@@ -376,7 +376,7 @@ static enum store_result put_everything(struct repair *p, struct change *c)
 static enum store_result decide_restate(struct change *c)
 {
 	struct repair *p = c->arg;
-	struct engine_salvage to = {repair_frame, repair_lost, p};
+	struct engine_salvage to = repair_listener(p);
 	enum store_result r = box_status(
 	    c->b, engine_salvage(c->b->engine, &p->pos, &to));
 

@@ -313,10 +313,48 @@ static void compare_message(size_t i)
 	buf_free(&text);
 }
 
-static void compare(size_t count)
+/* Those whose records are lost, and whose bytes are not, are in a mailbox of
+ * their own. */
+static void compare_recovered(size_t count, const struct repair_result *out)
+{
+	const struct mailbox_info *info = box_find(box, STR("Recovered"));
+	static char want[310000];
+	struct buf text = buf_new(1 << 20);
+	struct view *v = NULL;
+	uint32_t expected = 0;
+
+	if (info != NULL)
+		assert_int_equal(view_open(box, info->id, &v), STORE_OK);
+	for (size_t i = 0; i < count; i++) {
+		bool found = false;
+		size_t len = text_of(i, want, sizeof(want));
+
+		if (!is_hit(told[i].delivered) ||
+		    (told[i].generation != 0 &&
+			told[i].generation == hit.generation))
+			continue;
+		for (uint32_t k = 1; v != NULL && k <= view_count(v); k++) {
+			buf_clear(&text);
+			assert_int_equal(
+			    view_read(v, k, 0, UINT64_MAX, &text), STORE_OK);
+			found = found ||
+			    (text.len == len && memcmp(text.p, want, len) == 0);
+		}
+		if (!found)
+			fail_msg("message %zu was not recovered", i);
+		expected++;
+	}
+	assert_int_equal(v == NULL ? 0 : view_count(v), expected);
+	assert_int_equal(out->recovered, expected);
+	view_close(&v);
+	buf_free(&text);
+}
+
+static void compare(size_t count, const struct repair_result *out)
 {
 	for (size_t i = 0; i < count; i++)
 		compare_message(i);
+	compare_recovered(count, out);
 	memset(&hit, 0, sizeof(hit));
 }
 
@@ -363,6 +401,7 @@ static void a_flipped_bit_costs_one_frame(void **state)
 		uint64_t highest;
 		bool kept;
 
+		store_set_compression(store, round % 3 == 0 ? 100 : 0);
 		begin_anew(1000 + round, 40, round % 2 ? 20 : MESSAGES);
 		f = &frames[1 + below((uint32_t)frame_count - 1)];
 		uidvalidity = box_find(box, STR("INBOX"))->uidvalidity;
@@ -378,13 +417,14 @@ static void a_flipped_bit_costs_one_frame(void **state)
 			assert_int_equal(out.skipped_octets, f->end - f->start);
 			hit.first = hit.last = f->modseq;
 		}
-		compare(40);
+		compare(40, &out);
 		assert_int_equal(
 		    box_find(box, STR("INBOX"))->uidvalidity != uidvalidity,
 		    !kept);
 		assert_true(box->state.pos.modseq >= highest + EPOCH_STEP);
 		is_sound();
 	}
+	store_set_compression(store, 0);
 }
 
 /* The log's first frame makes the mailboxes: they get names of our own. */
@@ -400,7 +440,8 @@ static void mailboxes_without_names(void **state)
 	out = repair();
 	assert_true(out.restarted);
 	count = box_mailboxes(box, &list);
-	assert_int_equal(count, 4);
+	assert_int_equal(count, 5);
+	assert_int_equal(out.recovered, 1);
 	assert_non_null(box_find(box, STR("Recovered 1")));
 	assert_non_null(box_find(box, STR("INBOX")));
 	assert_int_equal(out.messages, box_usage(box).messages);
@@ -421,7 +462,7 @@ static void no_snapshots(void **state)
 	each_file("s.*", delete);
 	out = repair();
 	assert_false(out.restarted);
-	compare(MESSAGES);
+	compare(MESSAGES, &out);
 	is_sound();
 }
 
@@ -440,13 +481,15 @@ static void damaged_headers(void **state)
 		out = repair();
 		assert_true(findings > 0);
 		assert_false(out.restarted);
-		compare(40);
+		compare(40, &out);
 		is_sound();
 	}
 }
 
 static void a_lonely_damaged_header(void **state)
 {
+	struct repair_result out;
+
 	(void)state;
 	for (unsigned bit = 0; bit < 64; bit += 7) { /* of the incarnation */
 		box_close(&box);
@@ -457,27 +500,31 @@ static void a_lonely_damaged_header(void **state)
 		assert_int_equal(box->state.pos.generation, 1);
 		flip(generation(1), 16 + bit / 8,
 		    (unsigned char)(1u << bit % 8));
-		repair();
-		compare(10);
+		out = repair();
+		compare(10, &out);
 		is_sound();
 	}
 }
 
 static void damaged_marks(void **state)
 {
+	struct repair_result out;
+
 	(void)state;
 	for (unsigned round = 0; round < 40; round++) {
 		begin_anew(3000 + round, 20, MESSAGES);
 		flip(generation(box->state.pos.generation), MARK_AT + round,
 		    (unsigned char)(1u << below(8)));
-		repair();
-		compare(20);
+		out = repair();
+		compare(20, &out);
 		is_sound();
 	}
 }
 
 static void a_generation_is_missing(void **state)
 {
+	struct repair_result out;
+
 	(void)state;
 	for (unsigned round = 0; round < rounds(16, 200); round++) {
 		bool late = round % 2; /* with a snapshot behind it */
@@ -500,8 +547,9 @@ static void a_generation_is_missing(void **state)
 					hit.first = frames[i].modseq;
 				hit.last = frames[i].modseq;
 			}
-		assert_true(repair().restarted);
-		compare(40);
+		out = repair();
+		assert_true(out.restarted);
+		compare(40, &out);
 		is_sound();
 	}
 }
@@ -509,6 +557,8 @@ static void a_generation_is_missing(void **state)
 /* Frames, or bodies too, from some octet on. */
 static void a_generation_is_cut(void **state)
 {
+	struct repair_result out;
+
 	(void)state;
 	for (unsigned round = 0; round < rounds(20, 300); round++) {
 		uint64_t number, at;
@@ -525,9 +575,10 @@ static void a_generation_is_cut(void **state)
 					hit.first = frames[i].modseq;
 				hit.last = frames[i].modseq;
 			}
-		assert_true(repair().restarted);
+		out = repair();
+		assert_true(out.restarted);
 		if (at <= HEAD_SIZE)
-			compare(40);
+			compare(40, &out);
 		memset(&hit, 0, sizeof(hit));
 		is_sound();
 	}
