@@ -11,10 +11,20 @@
  * The log is a sequence of generations, numbered from 1 without gaps. The
  * newest takes frames; the others are sealed and only lose bytes (erase) or
  * go as a whole, oldest first (drop). Bodies lie in the generation of their
- * frame, or in blobs.
+ * frame, or in blobs. The engine seals on its own when a generation is large
+ * (engine_set_seal): then the frame that follows begins the next one.
  *
  * One thread, opened after fork. A handle may be used by one process only;
- * any number of processes may have the same box open.
+ * any number of processes may have the same box open. A handle costs a few
+ * descriptors and no memory to speak of.
+ *
+ * Durable is what survives a power loss: what a call that returns ENGINE_OK
+ * was for, unless it says otherwise below. What a call wrote that returns
+ * anything else is not seen by anybody, but for ENGINE_UNKNOWN. Reading waits
+ * for nobody; a reader sees durable frames only, and never fewer than before.
+ *
+ * Callbacks may not call the engine with the same box, but decide may read
+ * bodies, blobs and snapshots.
  */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
@@ -27,23 +37,31 @@
 
 enum engine_status {
 	ENGINE_OK,
-	ENGINE_REFUSED,  /* decide said no; nothing was written or synced */
+	ENGINE_REFUSED,  /* decide said no; nothing was written or synced. Or
+	                  * as the call says */
 	ENGINE_BUSY,     /* the box stayed locked past the deadline */
 	ENGINE_UNKNOWN,  /* a sync failed: the frame may or may not be there */
 	ENGINE_NO_SPACE, /* nothing of the frame is visible */
 	ENGINE_CORRUPT,  /* a bad frame below the durable mark, a bad body */
-	ENGINE_GONE,     /* the account was removed: forget what was folded and
-	                  * read from the start; or these bytes are no more */
+	ENGINE_GONE,     /* the account was removed, or what follows *seen was
+	                  * dropped: forget what was folded and start again,
+	                  * from a snapshot or from nothing; or these bytes
+	                  * are no more */
 	ENGINE_NEWER,    /* written by a newer version */
 	ENGINE_DOWN      /* I/O error, permission: engine_why */
 };
 
-/* Where a frame ends. All zero: before the first frame. */
+/*
+ * Where a frame ends. All zero: before the first frame. Only the engine makes
+ * positions; who keeps one (in a snapshot) may read on from it for as long as
+ * its generation is there, or when it is the end of the one that was dropped
+ * last. generation and modseq never fall from one frame to the next.
+ */
 struct engine_pos {
 	uint64_t generation;
 	uint64_t length; /* offset of the next frame in its generation */
 	uint64_t chain;  /* hash over all frames so far */
-	uint64_t modseq; /* of the last frame */
+	uint64_t modseq; /* of the last frame; 0: nothing was read */
 	uint64_t bodies; /* offset of the next body in its generation */
 };
 
@@ -61,7 +79,8 @@ struct engine_frame {
 	/* Told to decide: where the first body will begin. Bodies follow each
 	 * other without gaps. */
 	uint64_t generation, body_offset;
-	/* Filled by decide; must live until engine_append returns. */
+	/* Filled by decide; must live until the call returns. heads: at most
+	 * 256 MiB. */
 	struct str heads; /* encoded records */
 	uint32_t count;   /* of records */
 	const struct iovec *bodies;
@@ -82,16 +101,20 @@ struct engine_frame_info {
 };
 
 /*
- * Called under the box's lock, after every frame up to *end was given to
+ * Called once under the box's lock, after every frame up to *end was given to
  * on_frame: the caller's folded state is the state that this frame follows.
- * Fills the frame and returns 0, or -1 to refuse.
+ * Fills the frame, which is zero but for what it is told, and returns 0, or
+ * -1 to refuse.
  */
 typedef int engine_decide(
     void *arg, const struct engine_pos *end, struct engine_frame *frame);
 
-/* Called for each durable frame, in order. Non-zero: reading stops before
- * this frame. 1: the records make no sense, ENGINE_CORRUPT; 2: a newer
- * version wrote them, ENGINE_NEWER; 3: the caller has enough, ENGINE_OK. */
+/* Called for each durable frame, in order; heads live until it returns.
+ * Non-zero: reading stops, *seen being before this frame. 1: the records make
+ * no sense, ENGINE_CORRUPT; 2: a newer version wrote them, ENGINE_NEWER; 3: the
+ * caller has enough, ENGINE_OK from engine_read. Whoever writes must want all:
+ * there 3 is ENGINE_REFUSED. Non-zero for the frame just written, which is in
+ * the log all the same, is ENGINE_UNKNOWN. */
 typedef int engine_on_frame(
     void *arg, struct str heads, const struct engine_frame_info *info);
 
@@ -105,7 +128,8 @@ void engine_close(struct engine **e);
  * lower them. */
 void engine_set_seal(struct engine *e, uint64_t frames, uint64_t bodies);
 
-/* Opens an account; creates nothing. account: see box_open. */
+/* Opens an account; creates nothing and reads nothing. account: see
+ * box_open. */
 enum engine_status engine_box_open(
     struct engine *e, struct str account, struct engine_box **out);
 void engine_box_close(struct engine_box **b);
@@ -119,9 +143,13 @@ int engine_box_directory(struct engine_box *b);
 uint64_t engine_incarnation(const struct engine_box *b);
 
 /*
- * Reads from *seen to the durable end and moves *seen. Takes no lock, but
- * for a box that a crash left with frames behind its mark. With nothing new
- * it costs one small read.
+ * Reads from *seen to the durable end and moves *seen, also when it fails: to
+ * the end of the last frame that on_frame took. An account without anything:
+ * ENGINE_OK, and *seen stays zero. Takes no lock, but for a box that a crash
+ * left with frames behind its mark. With nothing new it costs one small read.
+ * From zero, and the start of the log was dropped: ENGINE_CORRUPT, for then
+ * some snapshot must be there that says what it said. Elsewhere, and what
+ * follows was dropped: ENGINE_GONE.
  */
 enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, void *arg);
@@ -129,32 +157,43 @@ enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
 /*
  * Lock, catch up, decide, write, sync, release. ENGINE_OK means durable, and
  * the new frame was given to on_frame too. One sync, but for the first frame
- * of a generation.
+ * of a generation. What decide sees is what this frame follows: nobody's frame
+ * comes between. The first frame makes the account.
+ *
+ * ENGINE_REFUSED, ENGINE_BUSY, ENGINE_NO_SPACE: the frame is not there and
+ * never will be. ENGINE_UNKNOWN: it may be; the next call that writes, or the
+ * next one who opens the box, completes it or makes sure that it is not.
+ * deadline: for the lock (core/clock.h).
  */
 enum engine_status engine_append(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, engine_decide *decide, void *arg,
     int64_t deadline);
 
-/* Any part of a place; a read of all of it is checked against its CRC. */
+/* Any part of a place; a read of all of it is checked against its CRC:
+ * ENGINE_CORRUPT, also when it was erased. ENGINE_GONE: its generation was
+ * dropped, or its blob. */
 enum engine_status engine_get(struct engine_box *b,
     const struct engine_place *place, uint64_t offset, void *p, size_t len);
-/* A descriptor (borrowed until the next call) and the offset of a place. */
+/* A descriptor (borrowed until the next call) and the offset of a place. An
+ * engine that has none: ENGINE_DOWN, and engine_get does. */
 enum engine_status engine_file(struct engine_box *b,
     const struct engine_place *place, int *fd, uint64_t *offset);
 
 /*
  * Ends the newest generation, unless it has no frame: the next frame begins a
- * new one. The caller's state is brought up to date on the way.
+ * new one. That is durable, and *seen stands in the new one. The caller's
+ * state is brought up to date on the way. Nothing on disk: ENGINE_OK.
  */
 enum engine_status engine_seal(struct engine_box *b, struct engine_pos *seen,
     engine_on_frame *on_frame, void *arg, int64_t deadline);
 
 /*
  * Begins the log anew: a generation whose first frame is what decide gives,
- * visible as a whole or not at all; then as engine_append. Who reads from the
+ * visible as a whole or not at all; else as engine_append. Who reads from the
  * start begins there. Who was further back reads what stands between as far as
  * it can be read, and then this frame: it must say everything. Bodies before
- * it stay where they are, until their generations are dropped.
+ * it stay where they are, until their generations are dropped. It may be done
+ * to a healthy log and to an account without anything.
  *
  * decide gets the end of the log as far as it could be read; end->modseq is
  * then the highest that stands in any frame that can be read at all. With
@@ -167,7 +206,8 @@ enum engine_status engine_restart(struct engine_box *b, struct engine_pos *seen,
 
 /* The oldest generation that exists, the one from which the log is read when
  * nothing is known yet (1, or where it was begun anew), and the newest. All 0
- * when nothing is on disk. */
+ * when nothing is on disk. first_read < oldest: what was before is dropped,
+ * and the log alone does not say everything any more. */
 enum engine_status engine_generations(struct engine_box *b, uint64_t *oldest,
     uint64_t *first_read, uint64_t *newest);
 /* Where the generation before this one ended, as this one says: reading on
@@ -175,25 +215,30 @@ enum engine_status engine_generations(struct engine_box *b, uint64_t *oldest,
 enum engine_status engine_previous(
     struct engine_box *b, uint64_t generation, struct engine_pos *end);
 /* Drops a sealed generation, which must be the oldest, bodies and all.
- * ENGINE_REFUSED otherwise. */
+ * ENGINE_REFUSED otherwise. It is gone for all handles at once, but a power
+ * loss may bring back the one that was dropped last. */
 enum engine_status engine_drop(struct engine_box *b, uint64_t generation);
 /*
  * Overwrites bytes for good and gives their space back: when it returns
- * ENGINE_OK they cannot be read any more, after a power loss neither. Places
- * in the newest generation are ENGINE_REFUSED (seal it first). Blobs are
- * removed. What is gone already is no error. May be repeated.
+ * ENGINE_OK they cannot be read any more, after a power loss neither. In any
+ * order, also overlapping. When one of them lies in the newest generation:
+ * ENGINE_REFUSED, and nothing was done (seal it first). Blobs are removed. What
+ * is gone already is no error. Takes no lock. After any failure some of them
+ * may be gone: it is repeated.
  */
 enum engine_status engine_erase(
     struct engine_box *b, const struct engine_place *places, size_t count);
 
 /* ---- blobs: bodies that are files of their own ---- */
-/* A new one, open for reading and writing; *fd is the caller's. */
+/* A new one, open for reading and writing; *fd is the caller's, to close(2).
+ * Makes the account's directory, should it not be there. */
 enum engine_status engine_blob_new(
     struct engine_box *b, unsigned char id[16], int *fd);
 enum engine_status engine_blob_write(
     struct engine_box *b, int fd, const void *p, size_t len, uint64_t at);
 /* Before the frame that names it: the file and its directory entry. */
 enum engine_status engine_blob_sync(struct engine_box *b, int fd);
+/* Of one that no frame names. Nothing is promised: there is a sweep. */
 void engine_blob_drop(struct engine_box *b, const unsigned char id[16]);
 /* Under the lock, by who names a new blob: ENGINE_GONE when it was taken for
  * an orphan and dropped meanwhile. */
@@ -206,7 +251,8 @@ enum engine_status engine_blobs(struct engine_box *b,
     void *arg);
 
 /* ---- snapshots: immutable objects with a number, never used twice ---- */
-/* Writes, syncs, links. ENGINE_REFUSED when the number is taken. */
+/* Writes, syncs, links: seen by others, and durable, when it is there as a
+ * whole. ENGINE_REFUSED when the number is taken. */
 enum engine_status engine_snapshot_put(struct engine_box *b, uint64_t number,
     const struct iovec *parts, size_t count);
 /* ENGINE_GONE when there is no such snapshot. */
@@ -280,7 +326,7 @@ enum engine_status engine_mend_headers(struct engine_box *b, int64_t deadline,
 enum engine_status engine_set_aside(struct engine_box *b, uint64_t generation);
 
 /* ---- the store as a whole ---- */
-/* What an account has on disk. */
+/* What an account has on disk; nothing: all 0. */
 struct engine_size {
 	uint64_t octets; /* allocated */
 	uint64_t files, generations, snapshots, blobs;
@@ -289,32 +335,47 @@ enum engine_status engine_box_size(
     struct engine_box *b, struct engine_size *out);
 
 #define ENGINE_SHARDS 256
-/* Every account of a shard that has anything on disk, in no order. Stops at
- * the first non-zero result of found. */
+/* Every account of a shard (0 to ENGINE_SHARDS - 1) that has anything on disk,
+ * in no order. Stops at the first non-zero result of found, which may take
+ * its time, open boxes and remove accounts. Accounts that come or go meanwhile
+ * are told of or not. */
 enum engine_status engine_scan(struct engine *e, unsigned shard,
     int (*found)(void *arg, struct str account), void *arg);
 
 /*
- * Makes `to`, a box of another store, hold what `from` holds up to its durable
- * end, and says where that is. Only what is new since the last time is
- * written; a crash leaves what was there. While mail arrives: what comes
- * later is not in it. Generations, blobs and snapshots that `from` dropped go.
- * If `to` holds another life of the account, that one is set aside.
+ * Makes `to`, a box of another store of the same kind, hold what `from` holds
+ * up to its durable end, and says where that is; *written: octets that it took.
+ * Only what is new since the last time is written. `to` is a box that can be
+ * opened at any moment, also after a crash: it then holds what it held, or
+ * more. `from` is not locked: what comes while it is copied is in the next
+ * copy. Generations, blobs and snapshots that `from` dropped go, and what it
+ * erased is erased.
+ *
+ * If `to` holds another life of the account, or frames that `from` never had,
+ * or lacks what `from` has dropped, it is set aside, where no account is, and
+ * all is copied; nothing removes it. An account without anything: ENGINE_OK,
+ * *end is zero, and `to` stays as it is. ENGINE_CORRUPT: `from` is damaged
+ * where something would have been copied. ENGINE_BUSY: `to` is locked, or
+ * `from` changes too fast. engine_why(to) says why.
  */
 enum engine_status engine_copy(struct engine_box *from, struct engine_box *to,
     struct engine_pos *end, uint64_t *written);
 
 /* Brings the reserve for full disks to so many octets, as far as there is
- * room; *have: what it is now. */
+ * room and as much again stays free; *have: what it is now. An append with
+ * may_use_reserve, and sealing, spend it, in any process. */
 enum engine_status engine_reserve(
     struct engine *e, uint64_t octets, uint64_t *have);
 
-/* Removes the account; open boxes of others see ENGINE_GONE. */
+/* Removes the account, at once and durably; open boxes of others see
+ * ENGINE_GONE with their next call, and may make it anew. Nothing there:
+ * ENGINE_OK. */
 enum engine_status engine_remove(
     struct engine *e, struct str account, int64_t deadline);
 
-/* The lock of a session that wants the account for itself (POP3).
- * ENGINE_BUSY at once when another has it. */
+/* The lock of a session that wants the account for itself (POP3). It keeps
+ * out other such sessions and nobody else. ENGINE_BUSY at once when another has
+ * it. It ends with the handle. */
 enum engine_status engine_session_lock(struct engine_box *b, bool on);
 
 #endif

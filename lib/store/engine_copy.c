@@ -21,6 +21,7 @@
 #include "core/memory.h"
 #include "store/engine_file.h"
 #include "store/le.h"
+#include "store/seeded.h"
 
 #define TRIES        5     /* while `from` drops what is copied */
 #define LOCK_MS      10000 /* for the copy's lock */
@@ -432,7 +433,7 @@ static int append(const struct source *o, const struct generation *g,
 		    frames) < 0 ||
 		(o->frames_end < MARK_AT &&
 		    put(c, g->fd, zeroes, sizeof(zeroes), o->frames_end) < 0) ||
-		c->to->io->fdatasync(g->fd) < 0
+		(!seeded("copy-not-synced") && c->to->io->fdatasync(g->fd) < 0)
 	    ? -1
 	    : 0;
 }
@@ -616,7 +617,7 @@ static enum engine_status prepare_copy(struct copy *c)
 		engine_generation(c->to, c->to->newest, &g);
 	if (s == ENGINE_OK)
 		s = does_it_fit(c, &fit);
-	if (s == ENGINE_OK && !fit) {
+	if (s == ENGINE_OK && !fit && !seeded("copies-are-mixed")) {
 		s = set_aside(c);
 		if (s == ENGINE_OK)
 			s = lock_copy(c);
@@ -873,7 +874,8 @@ static enum engine_status take_away(struct copy *c)
 
 	for (uint64_t i = c->oldest; i < c->end.generation && s == ENGINE_OK;
 	     i++)
-		s = erase_in_generation(c, i);
+		s = seeded("copy-keeps-erased") ? ENGINE_OK
+						: erase_in_generation(c, i);
 	if (s != ENGINE_OK)
 		return s;
 	drop_snapshots(c);

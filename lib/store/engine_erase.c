@@ -17,6 +17,7 @@
 #include "core/memory.h"
 #include "store/engine_file.h"
 #include "store/le.h"
+#include "store/seeded.h"
 
 #define PIECE  65536u
 #define PIECES 16u
@@ -80,7 +81,7 @@ int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
 			return -1;
 	put_u64(number, tell);
 	if (engine_io_write(b->io, fd, number, sizeof(number), erased_at) < 0 ||
-	    b->io->fdatasync(fd) < 0)
+	    (!seeded("erased-not-synced") && b->io->fdatasync(fd) < 0))
 		return -1;
 	for (size_t i = 0; i < count && punched == 0; i++)
 		punched = punch(b, fd, &ranges[i]);
@@ -190,7 +191,8 @@ static enum engine_status may_erase(
 	for (size_t i = 0; i < count; i++) {
 		if (places[i].blob || places[i].length == 0)
 			continue;
-		if (places[i].generation >= newest)
+		if (places[i].generation >= newest &&
+		    !seeded("erases-in-the-newest"))
 			return engine_fail(
 			    b, ENGINE_REFUSED, "the generation is not sealed");
 		if (places[i].offset < HEAD_SIZE)
@@ -296,7 +298,8 @@ enum engine_status engine_drop(struct engine_box *b, uint64_t generation)
 	if (engine_lowest(b, 'g', &oldest) < 0 ||
 	    engine_highest(b, 'g', UINT64_MAX, &newest) < 0)
 		return engine_fail_errno(b, "reading the account's directory");
-	if (generation != oldest || generation == newest)
+	if ((generation != oldest && !seeded("drops-in-any-order")) ||
+	    generation == newest)
 		return engine_fail(
 		    b, ENGINE_REFUSED, "not the oldest, or not sealed");
 	/* What was dropped before is gone for good first: a power loss leaves

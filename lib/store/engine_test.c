@@ -2117,5 +2117,6 @@ int main(void)
 	    T(accounts_are_found),
 	};
 
+	cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
