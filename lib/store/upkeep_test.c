@@ -370,8 +370,7 @@ static void erase(struct box *b)
 static void found(void *arg, const struct store_finding *f)
 {
 	(void)arg;
-	/* Derived: content that was scrubbed fails its checksum. */
-	if (f->kind == FINDING_DAMAGE || f->kind == FINDING_READABLE)
+	if (f->kind != FINDING_LEFTOVER)
 		fail_msg("%s+%llu: %u/%u: %s", f->file,
 		    (unsigned long long)f->offset, f->mailbox, f->uid, f->text);
 }
