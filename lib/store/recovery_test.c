@@ -11,6 +11,7 @@
 #include "core/checksum.h"
 #include "store/picture.h"
 #include "store/recovery.h"
+#include "store/upkeep.h"
 
 static struct box *box;
 static struct arena arena;
@@ -122,6 +123,18 @@ static void overwrite(const struct engine_place *place)
 	assert_int_equal(
 	    pwrite(fd, zeroes, place->length, (off_t)offset), place->length);
 	free(zeroes);
+}
+
+static void on_finding(void *arg, const struct store_finding *f)
+{
+	unsigned *count = arg;
+
+	if (f->kind == FINDING_LEFTOVER)
+		return;
+	(*count)++;
+	if (getenv("LOUD") != NULL)
+		print_message("%s at %llu, mailbox %u, %u: %s\n", f->file,
+		    (unsigned long long)f->offset, f->mailbox, f->uid, f->text);
 }
 
 /* ---- undelete ---- */
@@ -568,6 +581,425 @@ static void a_restore_respects_the_horizon(void **state)
 	box_close(&then);
 }
 
+/* ---- another store ---- */
+
+static char elsewhere[64];
+static struct store *backup;
+static struct box *old;
+
+static int copy_one(
+    const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char to[400], piece[65536];
+	ssize_t len;
+	int in, out;
+
+	(void)ftw;
+	snprintf(to, sizeof(to), "%s%s", elsewhere, path + strlen(root));
+	if (type == FTW_D)
+		return mkdir(to, 0700) < 0 && errno != EEXIST ? -1 : 0;
+	in = open(path, O_RDONLY | O_CLOEXEC);
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	while ((len = read(in, piece, sizeof(piece))) > 0)
+		assert_int_equal(write(out, piece, (size_t)len), len);
+	close(in);
+	close(out);
+	(void)st;
+	return 0;
+}
+
+/* The store as it is now, in another place; `old` is the box in it. */
+static void make_backup(void)
+{
+	const char *why;
+
+	snprintf(elsewhere, sizeof(elsewhere), "/tmp/store_backup.XXXXXX");
+	assert_non_null(mkdtemp(elsewhere));
+	assert_int_equal(nftw(root, copy_one, 16, FTW_PHYS), 0);
+	backup = store_open(elsewhere, NULL, &why);
+	assert_non_null(backup);
+	assert_int_equal(
+	    box_open(backup, ACCOUNT, DEADLINE_NEVER, &old), STORE_OK);
+}
+
+static void end_backup(void)
+{
+	box_close(&old);
+	store_close(&backup);
+	nftw(elsewhere, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* What is gone is erased, now. */
+static void erase(void)
+{
+	struct upkeep_policy policy = {.undelete = 0};
+	struct upkeep_result out = {0};
+
+	clock_step(100000); /* also what a restore left */
+	assert_int_equal(box_upkeep(box, &policy, &out), STORE_OK);
+	clock_step(-100000);
+}
+
+static void check(void)
+{
+	struct check_result out;
+	unsigned count = 0;
+
+	assert_int_equal(
+	    box_check(store, ACCOUNT, true, on_finding, &count, &out),
+	    STORE_OK);
+	assert_int_equal(count, 0);
+}
+
+static const char *text_of(unsigned number, size_t len)
+{
+	static char text[400000];
+	size_t at = (size_t)snprintf(
+	    text, sizeof(text), "Subject: %u\r\n\r\n", number);
+
+	while (at + 40 < len)
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+		    "A line of the message %u: %zu\r\n", number, at);
+	return text;
+}
+
+static void what_is_missing_is_copied(void **state)
+{
+	struct restore_result out;
+	const char *before;
+	uint64_t missing;
+
+	(void)state;
+	append("INBOX", text_of(1, 500), 0, "word");
+	append("INBOX", text_of(2, 300000), FLAG_SEEN, NULL);
+	store_set_compression(store, 1000);
+	append("INBOX", text_of(3, 300000), 0, NULL);
+	append("INBOX", text_of(4, 500), 0, NULL);
+	append("Sent", text_of(5, 500), 0, "other");
+	move("INBOX", 4, "Trash");
+	before = picture(box, false, &arena);
+	make_backup();
+	missing = strlen(text_of(1, 500)) + 2 * strlen(text_of(2, 300000));
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		remove_uid("INBOX", uid);
+	remove_uid("Sent", 1);
+	erase();
+	append("INBOX", "later", 0, NULL);
+	assert_int_equal(undelete("", 0, 0), 0);
+	store_set_compression(store, 0);
+	out = restore(old, "INBOX");
+	assert_int_equal(out.mailboxes, 1);
+	assert_int_equal(out.messages, 3);
+	assert_int_equal(out.copied_octets, missing);
+	assert_int_equal(out.lost, 0);
+	remove_uid("INBOX", 5);
+	out = restore(old, "");
+	assert_int_equal(out.mailboxes, 1);
+	assert_string_equal(picture(box, false, &arena), before);
+	assert_int_equal(restore(old, "").mailboxes, 0);
+	check();
+	/* What was copied stays, when the places where it stood go. */
+	erase();
+	assert_string_equal(picture(box, false, &arena), before);
+	check();
+	end_backup();
+}
+
+/* A restore leaves nothing that somebody would see, or undelete. */
+static void staging_is_not_seen(void **state)
+{
+	struct expunged_message *list;
+	size_t count;
+
+	(void)state;
+	append("INBOX", text_of(1, 500), 0, NULL);
+	make_backup();
+	remove_uid("INBOX", 1);
+	erase();
+	restore(old, "INBOX");
+	assert_int_equal(box_expunged(box, &arena, &list, &count), STORE_OK);
+	assert_int_equal(count, 0);
+	assert_int_equal(undelete("", 0, 0), 0);
+	assert_int_equal(box->state.dead_count, 1);
+	end_backup();
+}
+
+/* Of another life of the account nothing can be shared. */
+static void an_account_is_restored(void **state)
+{
+	struct restore_result out;
+	const char *before;
+
+	(void)state;
+	box_create(box, STR("a/b"), USE_ARCHIVE);
+	append("a/b", text_of(1, 500), 0, "word");
+	append("INBOX", text_of(2, 500), 0, NULL);
+	snapshot();
+	before = picture(box, false, &arena);
+	make_backup();
+	assert_int_equal(store_remove_account(store, ACCOUNT), STORE_OK);
+	box_close(&box);
+	assert_int_equal(open_box(&box), STORE_OK);
+	append("INBOX", "new life", 0, NULL);
+	out = restore(old, "");
+	assert_int_equal(out.messages, 2);
+	assert_true(out.copied_octets > 0);
+	remove_uid("INBOX", 2);
+	assert_string_equal(picture(box, false, &arena), before);
+	assert_int_equal(restore(old, "").mailboxes, 0);
+	check();
+	end_backup();
+}
+
+/* What is damaged here is better there. */
+static void a_damaged_message_is_replaced(void **state)
+{
+	const struct message_place *place;
+	struct restore_result out;
+	struct repair_result repaired;
+	struct engine_place where;
+	struct folder *f;
+	uint64_t offset;
+	unsigned count = 0;
+	char c;
+	int fd;
+
+	(void)state;
+	append("INBOX", text_of(1, 500), 0, NULL);
+	append("INBOX", text_of(2, 500), 0, NULL);
+	make_backup();
+	for (int again = 0; again < 2; again++) {
+		box_folder(box, id_of("INBOX"), &f);
+		place = folder_place(box, f, 0);
+		where = place_of_bytes(place, f->messages);
+		engine_file(box->engine, &where, &fd, &offset);
+		assert_int_equal(pread(fd, &c, 1, (off_t)offset + 50), 1);
+		c ^= 1;
+		assert_int_equal(pwrite(fd, &c, 1, (off_t)offset + 50), 1);
+		box_close(&box);
+		/* Also when it got a checksum that fits. */
+		if (again)
+			assert_int_equal(box_repair(store, ACCOUNT, on_finding,
+					     &count, &repaired),
+			    STORE_OK);
+		assert_int_equal(open_box(&box), STORE_OK);
+		out = restore(old, "INBOX");
+		assert_int_equal(out.mailboxes, 1);
+		assert_int_equal(out.copied_octets, strlen(text_of(1, 500)));
+		assert_string_equal(
+		    rows("INBOX"), picture_rows(old, STR("INBOX"), &arena));
+	}
+	end_backup();
+}
+
+static void a_backup_may_be_damaged(void **state)
+{
+	struct restore_result out;
+	struct engine_place where;
+	struct folder *f;
+	uint64_t offset;
+	int fd;
+
+	(void)state;
+	append("INBOX", text_of(1, 500), 0, NULL);
+	append("INBOX", text_of(2, 500), 0, NULL);
+	make_backup();
+	box_folder(old, 1, &f);
+	where = place_of_bytes(folder_place(old, f, 0), f->messages);
+	engine_file(old->engine, &where, &fd, &offset);
+	assert_int_equal(pwrite(fd, "x", 1, (off_t)offset), 1);
+	out = restore(old, ""); /* it is here, and good */
+	assert_int_equal(out.mailboxes, 0);
+	remove_uid("INBOX", 1);
+	remove_uid("INBOX", 2);
+	erase();
+	out = restore(old, "");
+	assert_int_equal(out.lost, 1);
+	assert_int_equal(out.messages, 1);
+	assert_int_equal(box_find(box, STR("INBOX"))->messages, 1);
+	end_backup();
+}
+
+/* ---- killed in a restore ---- */
+
+static unsigned calls_left;
+
+static void count_call(void)
+{
+	if (calls_left > 0 && --calls_left == 0)
+		_exit(7);
+}
+
+static ssize_t dying_pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+	count_call();
+	return pwritev(fd, v, n, at);
+}
+
+static int dying_fdatasync(int fd)
+{
+	count_call();
+	return fdatasync(fd);
+}
+
+static int dying_fsync(int fd)
+{
+	count_call();
+	return fsync(fd);
+}
+
+static int dying_link(int dir, const char *from, const char *to)
+{
+	count_call();
+	return engine_io_system.link(dir, from, to);
+}
+
+static void restore_and_exit(unsigned calls)
+{
+	struct restore_choice choice = {.mailbox = STR("INBOX")};
+	struct restore_result out;
+
+	test_io.pwritev = dying_pwritev;
+	test_io.fdatasync = dying_fdatasync;
+	test_io.fsync = dying_fsync;
+	test_io.link = dying_link;
+	calls_left = calls;
+	_exit(box_restore(box, old, &choice, &out) == STORE_OK ? 0 : 1);
+}
+
+static void killed_while_restoring(void **state)
+{
+	const char *before, *after;
+	int status = -1;
+
+	(void)state;
+	engine_set_seal(store_engine(store), 1024, 1 << 20);
+	for (unsigned i = 0; i < 12; i++)
+		append("INBOX", text_of(i, i == 5 ? 300000 : 800), 0, NULL);
+	make_backup();
+	for (uint32_t uid = 1; uid <= 12; uid++)
+		remove_uid("INBOX", uid);
+	erase();
+	append("INBOX", "since", 0, NULL);
+	before = rows("INBOX");
+	box_close(&box);
+	for (unsigned calls = 1; status != 0; calls++) {
+		pid_t pid;
+
+		assert_true(calls < 500);
+		assert_int_equal(open_box(&box), STORE_OK);
+		pid = fork();
+		if (pid == 0)
+			restore_and_exit(calls);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(status == 0 || WEXITSTATUS(status) == 7);
+		box_close(&box);
+		assert_int_equal(open_box(&box), STORE_OK);
+		after = rows("INBOX");
+		/* All of it or nothing. */
+		if (strcmp(after, before) != 0) {
+			assert_int_equal(
+			    box_find(box, STR("INBOX"))->messages, 13);
+			status = 0;
+		}
+		if (calls % 8 == 1 || status == 0)
+			check();
+		box_close(&box);
+	}
+	assert_int_equal(open_box(&box), STORE_OK);
+	assert_int_equal(restore(old, "INBOX").mailboxes, 0);
+	erase();
+	check();
+	assert_int_equal(box_find(box, STR("INBOX"))->messages, 13);
+	end_backup();
+}
+
+/* ---- while mail arrives ---- */
+
+#define ARRIVALS 60
+
+static void deliver_and_exit(void)
+{
+	struct box *b;
+	char id[32];
+
+	if (open_box(&b) != STORE_OK)
+		_exit(1);
+	for (unsigned i = 0; i < ARRIVALS; i++) {
+		snprintf(id, sizeof(id), "%03u", i);
+		if (deliver_id(b, id) != STORE_OK)
+			_exit(2);
+	}
+	_exit(0);
+}
+
+/* Each message that arrived is there once. */
+static void all_arrived(void)
+{
+	unsigned seen[ARRIVALS] = {0};
+	struct buf text = buf_new(4096);
+	struct view *v;
+
+	assert_int_equal(view_open(box, id_of("INBOX"), &v), STORE_OK);
+	for (uint32_t i = 1; i <= view_count(v); i++) {
+		unsigned number;
+
+		buf_clear(&text);
+		assert_int_equal(
+		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
+		if (sscanf(buf_text(&text), "Subject: %u", &number) == 1)
+			seen[number]++;
+	}
+	for (unsigned i = 0; i < ARRIVALS; i++)
+		assert_int_equal(seen[i], 1);
+	view_close(&v);
+	buf_free(&text);
+}
+
+static void mail_arrives_meanwhile(void **state)
+{
+	uint64_t modseq, highest = 0;
+	struct box *then;
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	engine_set_seal(store_engine(store), 8192, 1 << 20);
+	for (unsigned i = 0; i < 20; i++)
+		append("INBOX", "old", 0, NULL);
+	modseq = now_modseq();
+	then = at_modseq(modseq);
+	pid = fork();
+	if (pid == 0)
+		deliver_and_exit();
+	for (unsigned i = 0; waitpid(pid, &status, WNOHANG) == 0; i++) {
+		struct restore_choice choice = {.mailbox = STR("INBOX")};
+		struct restore_result out;
+
+		assert_int_equal(box_refresh(box), STORE_OK);
+		assert_int_equal(
+		    box_find(box, STR("INBOX"))->messages >= 18, true);
+		flag("INBOX", i % 20 + 1, FLAG_FLAGGED);
+		remove_uid("INBOX", i % 20 + 1);
+		if (i % 2) {
+			assert_int_equal(
+			    box_restore(box, then, &choice, &out), STORE_OK);
+			assert_int_equal(out.mailboxes, 1);
+		} else {
+			undelete("INBOX", 0, 0);
+		}
+		if (i % 8 == 3)
+			snapshot();
+		assert_true(box->state.pos.modseq > highest);
+		highest = box->state.pos.modseq;
+	}
+	assert_int_equal(status, 0);
+	restore(then, "INBOX");
+	all_arrived();
+	check();
+	box_close(&then);
+}
+
 #define R(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -586,6 +1018,13 @@ int main(void)
 	    R(another_mailbox_of_that_name),
 	    R(single_messages),
 	    R(a_restore_respects_the_horizon),
+	    R(what_is_missing_is_copied),
+	    R(staging_is_not_seen),
+	    R(an_account_is_restored),
+	    R(a_damaged_message_is_replaced),
+	    R(a_backup_may_be_damaged),
+	    R(killed_while_restoring),
+	    R(mail_arrives_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
