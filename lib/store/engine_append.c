@@ -225,6 +225,7 @@ enum engine_status engine_locked(struct engine_work *a,
 	if (s != ENGINE_OK)
 		return s;
 	s = work(a);
+	a->b->looked = false;
 	/* Who removed the account died before it renamed the directory. */
 	if (s == ENGINE_GONE && a->b->newest != 0 &&
 	    a->b->mark.state == STATE_REMOVED && engine_directory_is_live(a->b))

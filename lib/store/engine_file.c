@@ -119,7 +119,7 @@ void engine_detach(struct engine_box *b)
 	file_close(&b->lock_fd);
 	file_close(&b->dir);
 	b->incarnation = b->newest = 0;
-	b->checked = b->session = b->doubtful = false;
+	b->checked = b->session = b->doubtful = b->looked = false;
 }
 
 void engine_lost(struct engine_box *b)
@@ -174,8 +174,7 @@ enum engine_status engine_attach(struct engine_box *b)
 			    ? ENGINE_OK
 			    : engine_fail_errno(b, "opening the account");
 	}
-	if (b->newest == 0 &&
-	    engine_highest(b, 'g', UINT64_MAX, &b->newest) < 0)
+	if (b->newest == 0 && engine_look_around(b) < 0)
 		return engine_fail_errno(b, "reading the account's directory");
 	return ENGINE_OK;
 }

@@ -97,6 +97,8 @@ struct engine_box {
 	int dir, lock_fd;
 	uint64_t incarnation; /* 0: nothing on disk as far as we know */
 	uint64_t newest;
+	uint64_t snapshot_seen; /* the newest one, while looked */
+	bool looked;            /* just now, by engine_look_around */
 	struct generation generations[GENERATIONS_OPEN];
 	uint64_t clock;   /* counts uses of generations */
 	bool checked;     /* what stands behind the mark was looked at */
@@ -150,6 +152,9 @@ int engine_blob_id(const char *name, unsigned char id[16]);
 int engine_highest(
     struct engine_box *b, char kind, uint64_t most, uint64_t *out);
 int engine_lowest(struct engine_box *b, char kind, uint64_t *out);
+/* On opening: the newest generation to b->newest, and the newest snapshot, for
+ * the question that comes next. */
+int engine_look_around(struct engine_box *b);
 
 /* Opens what exists on disk. ENGINE_OK with dir < 0: nothing does. */
 enum engine_status engine_attach(struct engine_box *b);

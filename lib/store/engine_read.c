@@ -494,5 +494,6 @@ enum engine_status engine_read(struct engine_box *b, struct engine_pos *seen,
 		s = first_look(b, seen, on_frame, arg);
 	if (s == ENGINE_GONE)
 		engine_lost(b);
+	b->looked = false; /* what was seen before is old now */
 	return s == ENGINE_STOPPED ? ENGINE_OK : s;
 }
