@@ -198,7 +198,7 @@ static enum store_result op_upkeep(struct box *b)
 	    .undelete = WEEK, .orphan_age = WEEK};
 	struct upkeep_result result = {0};
 
-	clock_step(WEEK + 60);
+	clock_step(WEEK + WEEK / 8);
 	return box_upkeep(b, &policy, &result);
 }
 

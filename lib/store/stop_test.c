@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A process is killed, or stopped and resumed, before each call by which it
- * changes something; in between others read and write. What it did is there
- * as a whole or not at all, once, and what others did stays.
+ * changes something, or that call fails; in between others read and write.
+ * What it did is there as a whole or not at all, once, and what others did
+ * stays.
  */
 #include "store/testing.h"
 
@@ -26,52 +27,54 @@ struct progress {
 };
 static struct progress *progress;
 static unsigned stop_at; /* the how manieth call; 0: none */
-static int how;          /* SIGKILL, SIGSTOP */
+static int how;          /* SIGKILL, SIGSTOP; 0: it fails */
+static int failure;      /* errno, when it fails */
+static bool fails_whole; /* a write that fails has written everything */
 
-static void point(const char *call, int fd, const char *path)
+/* Whether the call that comes shall fail. */
+static bool point(const char *call, int fd, const char *path)
 {
 	char link[32], file[128];
 	ssize_t len;
 
 	if (stop_at == 0 || ++progress->calls != stop_at)
-		return;
+		return false;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, file, sizeof(file) - 1);
 	file[len > 0 ? len : 0] = '\0';
 	snprintf(progress->point, sizeof(progress->point), "%s %s %s", call,
 	    file, path);
-	raise(how);
+	if (how != 0)
+		raise(how);
+	errno = failure;
+	return how == 0;
 }
 
 static int point_open(int dir, const char *path, int flags, mode_t mode)
 {
-	if (flags & O_CREAT)
-		point("open", dir, path);
+	if (flags & O_CREAT && point("open", dir, path))
+		return -1;
 	return openat(dir, path, flags, mode);
 }
 
 static int point_mkdir(int dir, const char *path, mode_t mode)
 {
-	point("mkdir", dir, path);
-	return mkdirat(dir, path, mode);
+	return point("mkdir", dir, path) ? -1 : mkdirat(dir, path, mode);
 }
 
 static int point_link(int dir, const char *from, const char *to)
 {
-	point("link", dir, to);
-	return linkat(dir, from, dir, to, 0);
+	return point("link", dir, to) ? -1 : linkat(dir, from, dir, to, 0);
 }
 
 static int point_unlink(int dir, const char *path)
 {
-	point("unlink", dir, path);
-	return unlinkat(dir, path, 0);
+	return point("unlink", dir, path) ? -1 : unlinkat(dir, path, 0);
 }
 
 static int point_rename(int dir, const char *from, const char *to)
 {
-	point("rename", dir, from);
-	return renameat(dir, from, dir, to);
+	return point("rename", dir, from) ? -1 : renameat(dir, from, dir, to);
 }
 
 static ssize_t point_pwritev(int fd, const struct iovec *v, int n, off_t at)
@@ -79,35 +82,40 @@ static ssize_t point_pwritev(int fd, const struct iovec *v, int n, off_t at)
 	char where[32];
 
 	snprintf(where, sizeof(where), "at %lld", (long long)at);
-	point("pwritev", fd, where);
-	return pwritev(fd, v, n, at);
+	if (!point("pwritev", fd, where))
+		return pwritev(fd, v, n, at);
+	/* What a full disk does: some of it, then no more. */
+	if (fails_whole && pwritev(fd, v, n, at) < 0)
+		return -1;
+	if (!fails_whole && pwrite(fd, v->iov_base, v->iov_len / 2, at) < 0)
+		return -1;
+	errno = failure;
+	return -1;
 }
 
 /* kill(2) loses nothing that was written: no need to wait for a disk. */
 static int point_sync(int fd)
 {
-	point("sync", fd, "");
-	return 0;
+	return point("sync", fd, "") ? -1 : 0;
 }
 
 static int point_truncate(int fd, off_t length)
 {
-	point("truncate", fd, "");
-	return ftruncate(fd, length);
+	return point("truncate", fd, "") ? -1 : ftruncate(fd, length);
 }
 
 static int point_punch(int fd, off_t at, off_t len)
 {
-	point("punch", fd, "");
-	return engine_io_system.punch(fd, at, len);
+	return point("punch", fd, "") ? -1
+				      : engine_io_system.punch(fd, at, len);
 }
 
 static int point_lock(int fd, off_t byte, bool on)
 {
 	int result;
 
-	if (on)
-		point("lock", fd, "");
+	if (on && point("lock", fd, ""))
+		return -1;
 	result = engine_io_system.lock(fd, byte, on);
 	if (!on)
 		point("unlocked", fd, "");
@@ -349,9 +357,11 @@ static const struct work *current;
 static void expect(bool holds, const char *what, enum store_result r)
 {
 	if (!holds)
-		fail_msg("%s, %s before %s: %s (%s)", current->name,
-		    how == SIGKILL ? "killed" : "stopped", progress->point,
-		    what, store_result_name(r));
+		fail_msg("%s, %s %s: %s (%s)", current->name,
+		    how == SIGKILL ? "killed before"
+			: how == 0 ? strerror(failure)
+				   : "stopped before",
+		    progress->point, what, store_result_name(r));
 }
 
 static struct box *open_meanwhile(void)
@@ -457,6 +467,61 @@ static void killed_at_every_point(void **state)
 	at_every_point(killed_at);
 }
 
+/* ---- a call that fails ---- */
+
+/* Of a call of its own the same handle says what became of it, and goes on. */
+static bool fails_at(const struct work *w, unsigned at)
+{
+	uint64_t before = prepare(w);
+	struct box *b = opened_box();
+	enum store_result r;
+	bool there, hit;
+
+	progress->calls = 0;
+	progress->point[0] = '\0';
+	stop_at = at;
+	r = w->run(b);
+	stop_at = 0;
+	hit = progress->point[0] != '\0';
+	if (!hit)
+		expect(r == STORE_OK, "without a failure", r);
+	if (below(2)) {
+		box_close(&b);
+		b = open_meanwhile();
+	} else {
+		r = r == STORE_OK ? box_refresh(b) : r;
+	}
+	there = w->done(b, before);
+	if (r == STORE_OK && w->done != same)
+		expect(there, "not there", r);
+	if ((r == STORE_NO_SPACE || r == STORE_ERROR) && w->done != same &&
+	    w->done != removed)
+		expect(!there, "refused and there", r);
+	if (w->run != remove_account && (w->run != move_all || !there)) {
+		r = w->run(b);
+		expect(r == STORE_OK || r == STORE_DUPLICATE, "again", r);
+		expect(w->done(b, before), "not there", r);
+	}
+	r = deliver_id(b, "after");
+	expect(r == STORE_OK, "a delivery", r);
+	box_close(&b);
+	proven();
+	return hit;
+}
+
+static void every_call_may_fail(void **state)
+{
+	static const int failures[] = {ENOSPC, EIO, EDQUOT};
+
+	(void)state;
+	how = 0;
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+		failure = failures[i];
+		fails_whole = i == 0;
+		at_every_point(fails_at);
+	}
+}
+
 /* ---- stopped, for an hour ---- */
 
 /* With its lock held others wait until their deadline, then say so. */
@@ -552,6 +617,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(killed_at_every_point),
+	    cmocka_unit_test(every_call_may_fail),
 	    cmocka_unit_test(stopped_at_every_point),
 	    cmocka_unit_test_setup_teardown(
 		a_lock_file_that_is_gone_is_not_held, setup_points, teardown),

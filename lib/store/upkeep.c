@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What is due in a box, and the store as a whole. */
 #include "core/clock.h"
+#include "store/seeded.h"
 #include "store/snapshot.h"
 #include "store/upkeep_steps.h"
 
@@ -35,6 +36,9 @@ static enum store_result snapshot_when_due(
 		return STORE_OK;
 	r = snapshot_take(b, false);
 	out->snapshots += r == STORE_OK;
+	/* On a full disk it is erasure that makes room for it. */
+	if (r == STORE_NO_SPACE && !seeded("full-disk-ends-upkeep"))
+		return STORE_OK;
 	return upkeep_end(r);
 }
 
