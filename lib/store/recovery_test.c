@@ -1027,5 +1027,5 @@ int main(void)
 	    R(mail_arrives_meanwhile),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }

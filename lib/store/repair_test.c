@@ -878,5 +878,5 @@ int main(void)
 	    R(a_repaired_box_remembers),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TESTS(tests);
 }
