@@ -443,7 +443,7 @@ static enum engine_status extend(const struct source *o)
 {
 	struct copy *c = o->c;
 	struct generation g;
-	struct mark m, was;
+	struct mark m = {0}, was;
 	uint64_t bodies;
 	enum engine_status s = open_newest(c, &g, &m);
 
@@ -533,7 +533,7 @@ static enum engine_status does_it_fit(struct copy *c, bool *yes)
 	struct buf generations = buf_new(LIST_MOST);
 	struct generation g;
 	struct source o;
-	struct mark m;
+	struct mark m = {0};
 	enum engine_status s;
 
 	*yes = c->to->newest == 0;

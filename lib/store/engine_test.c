@@ -779,7 +779,9 @@ static void the_oldest_generation_is_dropped(void **state)
 	assert_int_equal(engine_drop(box, 3), ENGINE_REFUSED);
 	assert_ok(engine_drop(box, 1));
 	assert_int_equal(engine_drop(box, 1), ENGINE_REFUSED);
+	fault.syncs = 0;
 	assert_ok(engine_drop(box, 2));
+	assert_int_equal(fault.syncs, 1); /* of what was dropped before */
 	assert_int_equal(engine_drop(box, 3), ENGINE_REFUSED);
 	assert_ok(engine_generations(box, &oldest, &first, &last));
 	assert_int_equal(oldest, 3);
