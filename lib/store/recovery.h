@@ -148,11 +148,18 @@ enum store_result box_rebuild(
 
 /* ---- backup ---- */
 struct backup_result {
-	uint64_t modseq;  /* the position that the copy has */
+	uint64_t modseq;  /* the position that the copy has; 0: there is no
+	                   * mail, and the copy stays as it is */
 	uint64_t written; /* octets */
+	char why[160];    /* when the result is not STORE_OK */
 };
-/* Brings the account's copy in another store up to date: consistent at one
- * position, while mail arrives; only what is new is written. */
+/*
+ * Brings the account's copy in another store up to date: consistent at one
+ * position, while mail arrives; only what is new is written. The copy is then
+ * opened and compared with the box; it is a box like any other, at every
+ * moment, also when this is interrupted. STORE_BUSY: the box lost generations
+ * again and again while it was copied, or another process copies it.
+ */
 enum store_result store_backup(struct store *from, struct store *to,
     struct str account, struct backup_result *out);
 
