@@ -95,6 +95,183 @@ static void a_delivery_is_one_sync(void **state)
 	box_close(&b);
 }
 
+/* ---- what each operation costs ---- */
+
+#define THOUSANDS 10000
+
+static enum store_result cost_large(struct box *b)
+{
+	char *large = malloc(INLINE_MAX * 2);
+	enum store_result r;
+
+	memset(large, 'x', INLINE_MAX * 2);
+	r = deliver_text(b, "large", large, INLINE_MAX * 2);
+	free(large);
+	return r;
+}
+
+static enum store_result cost_first(struct box *b)
+{
+	return deliver_id(b, "1");
+}
+
+static enum store_result cost_delivery(struct box *b)
+{
+	return deliver_id(b, "2");
+}
+
+/* Into three mailboxes, one of them new. */
+static enum store_result cost_three(struct box *b)
+{
+	struct deliver_item items[] = {{.mailbox = STR("INBOX")},
+	    {.mailbox = STR("Junk")}, {.mailbox = STR("new"), .create = true}};
+	struct store_body *body = store_body_new(b);
+	enum store_result r;
+
+	store_body_add(body, "x", 1);
+	r = box_deliver(b, STR("three"), 0, body, 0, items, 3);
+	store_body_free(&body);
+	return r;
+}
+
+static enum store_result cost_refusal(struct box *b)
+{
+	enum store_result r;
+
+	box_set_quota(b, 1, 1);
+	r = deliver_id(b, "3");
+	box_set_quota(b, 0, 0);
+	return r;
+}
+
+static enum store_result cost_append(struct box *b)
+{
+	struct append_item *items = calloc(THOUSANDS, sizeof(*items));
+	struct store_body *body = store_body_new(b);
+	enum store_result r;
+	uint32_t uidvalidity;
+
+	store_body_add(body, "x", 1);
+	for (size_t i = 0; i < THOUSANDS; i++)
+		items[i].body = body;
+	r = box_append(b, STR("Sent"), items, THOUSANDS, &uidvalidity);
+	store_body_free(&body);
+	free(items);
+	return r;
+}
+
+static struct uid_set thousands(void)
+{
+	static uint32_t uids[THOUSANDS];
+
+	for (uint32_t i = 0; i < THOUSANDS; i++)
+		uids[i] = i + 1;
+	return (struct uid_set){uids, THOUSANDS};
+}
+
+static enum store_result cost_copy(struct box *b)
+{
+	return box_copy(b, box_find(b, STR("Sent"))->id, thousands(),
+	    STR("Trash"), false, NULL, NULL, NULL, NULL);
+}
+
+static enum store_result cost_move(struct box *b)
+{
+	return box_copy(b, box_find(b, STR("Sent"))->id, thousands(),
+	    STR("Junk"), true, NULL, NULL, NULL, NULL);
+}
+
+static enum store_result cost_store(struct box *b)
+{
+	return box_store(b, box_find(b, STR("Trash"))->id, thousands(),
+	    FLAGS_ADD, FLAG_DELETED, NULL, 0, 0, NULL, NULL, NULL);
+}
+
+static enum store_result cost_expunge(struct box *b)
+{
+	return box_expunge(b, box_find(b, STR("Trash"))->id, NULL, NULL, NULL);
+}
+
+static enum store_result cost_create(struct box *b)
+{
+	return box_create(b, STR("a/b/c"), USE_NONE);
+}
+
+static enum store_result cost_rename(struct box *b)
+{
+	return box_rename(b, STR("a"), STR("z"));
+}
+
+static enum store_result cost_snapshot(struct box *b)
+{
+	return snapshot_take(b, false);
+}
+
+static enum store_result cost_look(struct box *b)
+{
+	struct buf text = buf_new(64 << 20);
+	struct view *v;
+
+	assert_int_equal(box_refresh(b), STORE_OK);
+	assert_int_equal(view_open(b, 1, &v), STORE_OK);
+	assert_int_equal(view_read(v, 1, 0, UINT64_MAX, &text), STORE_OK);
+	view_close(&v);
+	buf_free(&text);
+	return STORE_OK;
+}
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	enum store_result (*run)(struct box *b), want;
+	unsigned syncs;
+} costs[] = {
+	/* the generation, three directories, the frame */
+	{"the first delivery",     cost_first,    STORE_OK,         5},
+	{"a delivery",             cost_delivery, STORE_OK,         1},
+	{"a repeated delivery",    cost_delivery, STORE_DUPLICATE,  0},
+	{"a refused delivery",     cost_refusal,  STORE_OVER_QUOTA, 0},
+	{"one into three",         cost_three,    STORE_OK,         1},
+	/* the blob, two directories, the frame */
+	{"a large delivery",       cost_large,    STORE_OK,         4},
+	{"APPEND of 10,000",       cost_append,   STORE_OK,         1},
+	{"COPY of 10,000",         cost_copy,     STORE_OK,         1},
+	{"MOVE of 10,000",         cost_move,     STORE_OK,         1},
+	{"STORE of 10,000",        cost_store,    STORE_OK,         1},
+	{"the same once more",     cost_store,    STORE_OK,         0},
+	{"EXPUNGE of 10,000",      cost_expunge,  STORE_OK,         1},
+	{"EXPUNGE of nothing",     cost_expunge,  STORE_OK,         0},
+	{"CREATE of three levels", cost_create,   STORE_OK,         1},
+	{"CREATE of one there",    cost_create,   STORE_EXISTS,     0},
+	{"RENAME of three",        cost_rename,   STORE_OK,         1},
+	/* the file, the directory, the announcement */
+	{"a snapshot",             cost_snapshot, STORE_OK,         3},
+	/* the next generation and the directory; nothing is in it */
+	{"a seal",                 box_seal,      STORE_OK,         2},
+	{"a seal of nothing",      box_seal,      STORE_OK,         0},
+	{"a look",                 cost_look,     STORE_OK,         0},
+};
+/* clang-format on */
+
+static void syncs_are_counted(void **state)
+{
+	struct box *b;
+
+	(void)state;
+	assert_int_equal(open_box(&b), STORE_OK);
+	for (size_t i = 0; i < ARRAY_LEN(costs); i++) {
+		enum store_result r;
+
+		io.syncs = 0;
+		r = costs[i].run(b);
+		if (r != costs[i].want || io.syncs != costs[i].syncs)
+			fail_msg("%s: %s, %u syncs, not %s, %u", costs[i].what,
+			    store_result_name(r), io.syncs,
+			    store_result_name(costs[i].want), costs[i].syncs);
+	}
+	box_close(&b);
+}
+
 static void a_failed_sync_is_unknown_and_then_known(void **state)
 {
 	struct box *a, *b;
@@ -421,6 +598,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(a_delivery_is_one_sync),
+	    T(syncs_are_counted),
 	    T(a_failed_sync_is_unknown_and_then_known),
 	    T(a_failed_sync_is_found_on_opening),
 	    T(a_blob_stays_while_its_frame_is_in_doubt),

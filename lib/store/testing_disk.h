@@ -653,11 +653,6 @@ static void tell_events(const struct tape *t, size_t end)
 
 /* ---- tapes ---- */
 
-static const char *fast_directory(void)
-{
-	return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-}
-
 /* A tape in a directory of its own that begins with a disk, which becomes the
  * tape's; NULL: empty. It is what records from now on. */
 static struct tape *tape_new(struct disk *d)
