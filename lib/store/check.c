@@ -258,7 +258,7 @@ enum store_result box_check(struct store *s, struct str account, bool deep,
 	if (r == STORE_OK && c.again)
 		r = check_fail(&c, STORE_BUSY,
 		    "upkeep takes away what is being looked at");
-	for (size_t i = 0; i < c.finding_count; i++)
+	for (size_t i = 0; found != NULL && i < c.finding_count; i++)
 		found(arg, &c.findings[i]);
 	*out = c.out;
 	free(c.findings);

@@ -46,13 +46,16 @@ struct check_result {
 	char why[160]; /* when the result is not STORE_OK */
 };
 /*
- * Proves every invariant of doc/store.md for one box, without the lock and
- * without changing anything: every frame's checksum and chain, every record's
- * sense, fold(snapshot + later frames) = fold(all frames) for each snapshot,
- * counts and quota the sum of what is there, uids and modseqs rising, every
- * body and cache against its checksum (deep), blobs and places that exist,
- * nothing that no frame names. STORE_OK when it could look at everything;
- * what is wrong is told to `found`.
+ * Proves every invariant of doc/store.md ("What check proves") for one box,
+ * without the lock and without changing anything, while mail arrives: a
+ * position is taken first, and what comes later is not looked at. deep: every
+ * body and cache against its checksum, and what was erased is not readable;
+ * it reads all of the box. Memory: about 170 octets for a message.
+ *
+ * STORE_OK when it could look at everything; what is wrong is told to `found`
+ * (may be NULL), 1,000 findings at most; out->findings counts all. STORE_BUSY:
+ * upkeep took away what was being looked at, again and again. STORE_ERROR:
+ * the box cannot be read (out->why), or a newer version wrote it.
  */
 enum store_result box_check(struct store *s, struct str account, bool deep,
     void (*found)(void *arg, const struct store_finding *f), void *arg,
