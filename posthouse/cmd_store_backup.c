@@ -74,7 +74,7 @@ static void copy(struct store_command *c, struct str account)
 	backup.failed += r != STORE_OK;
 	backup.written += result.written;
 	if (r != STORE_OK) {
-		store_fail_box(c, account, NULL, r);
+		store_fail_why(c, account, result.why, r);
 	} else if (store_as_json(c)) {
 		json_object(&c->json, NULL);
 		json_text(&c->json, "account", account);

@@ -40,7 +40,7 @@ static void check_one(struct store_command *c, struct str account)
 	r = box_check(
 	    c->store, account, c->given.deep, findings_take, &f, &result);
 	if (r != STORE_OK)
-		store_fail_box(c, account, NULL, r);
+		store_fail_why(c, account, result.why, r);
 	advise(c, account, &f);
 	total.accounts++;
 	total.messages += result.messages;

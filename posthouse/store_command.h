@@ -52,7 +52,11 @@ int store_backup_prepare(struct store_command *c, unsigned uid, unsigned gid);
 /* Says "posthouse store VERB: ..." on stderr; the status is remembered. */
 void store_fail(struct store_command *c, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same of an account; b (may be NULL) knows why. What to do is added. */
+/* The same of an account, for the reason why (may be ""). What to do is
+ * added. */
+void store_fail_why(struct store_command *c, struct str account,
+    const char *why, enum store_result r);
+/* The same, for the reason that b knows; NULL: that it cannot be opened. */
 void store_fail_box(struct store_command *c, struct str account,
     const struct box *b, enum store_result r);
 

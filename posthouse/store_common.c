@@ -62,18 +62,14 @@ static void ask_why(
 	box_close(&b);
 }
 
-void store_fail_box(struct store_command *c, struct str account,
-    const struct box *b, enum store_result r)
+void store_fail_why(struct store_command *c, struct str account,
+    const char *why, enum store_result r)
 {
 	const char *etc = c->p->config_directory;
-	char name[600], why[200] = "";
+	char name[600];
 
-	if (b != NULL)
-		snprintf(why, sizeof(why), "%s", store_why(b));
-	else
-		ask_why(c, account, why, sizeof(why));
 	if (why[0] == '\0')
-		snprintf(why, sizeof(why), "%s", store_result_name(r));
+		why = store_result_name(r);
 	store_text(account, name, sizeof(name));
 	if (r == STORE_CORRUPT)
 		store_fail(c, status_of(r),
@@ -85,6 +81,16 @@ void store_fail_box(struct store_command *c, struct str account,
 		    "%s: %s; another process is at it, try again", name, why);
 	else
 		store_fail(c, status_of(r), "%s: %s", name, why);
+}
+
+void store_fail_box(struct store_command *c, struct str account,
+    const struct box *b, enum store_result r)
+{
+	char why[200] = "";
+
+	if (b == NULL)
+		ask_why(c, account, why, sizeof(why));
+	store_fail_why(c, account, b != NULL ? store_why(b) : why, r);
 }
 
 /* ---- accounts ---- */
