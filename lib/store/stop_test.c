@@ -153,7 +153,7 @@ static int setup_points(void **state)
 
 static void deliver_some(struct box *b, unsigned count)
 {
-	char id[16];
+	char id[32];
 
 	for (unsigned i = 0; i < count; i++) {
 		snprintf(id, sizeof(id), "before %u", i);
@@ -174,7 +174,7 @@ static void three(struct box *b)
 /* Until the next one seals. */
 static void full(struct box *b)
 {
-	char id[16];
+	char id[32];
 
 	for (unsigned i = 0; b->state.pos.length < 4096; i++) {
 		snprintf(id, sizeof(id), "full %u", i);
