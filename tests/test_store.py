@@ -18,11 +18,11 @@ from house import House, POSTHOUSE, wait_until
 
 @pytest.fixture(scope="module")
 def house():
-    with House(domain="store.test", users=12) as h:
+    with House(domain="store.test", users=16) as h:
         yield h
 
 
-_next = iter(range(12))
+_next = iter(range(16))
 
 
 @pytest.fixture
@@ -161,7 +161,6 @@ def test_undelete_brings_back_what_a_client_deleted(house, user):
         assert "1 message brought back" in store(
             house, "undelete", user, "--mailbox", "inbox", "--uid",
             "%d:*" % uids[1])
-        # A session that has it open sees it come.
         m.noop()
         now = content(m)
         back = [u for u, (_, mark) in now.items() if mark == "two"]
@@ -192,6 +191,19 @@ def test_undelete_of_a_mailbox_that_is_gone(house, user):
     assert "2 messages brought back, of those expunged since 20" in said
     assert marks(house, user, "Projects/New") == ["p1", "p2"]
     assert marks(house, user) == []
+
+
+def test_who_waits_is_told(house, user):
+    with session(house, user) as m:
+        append(m, "gone")
+        delete(m, "1")
+        m.send(b"x IDLE\r\n")
+        assert m.readline().startswith(b"+")
+        store(house, "undelete", user)
+        assert b"1 EXISTS" in m.readline()
+        m.send(b"DONE\r\n")
+        while b"x OK" not in m.readline():
+            pass
 
 
 # ---- restore ----
@@ -269,7 +281,7 @@ def directory():
 
 
 def test_a_backup_is_a_store(house, user, directory):
-    other = house.user(11)
+    other = house.user(15)
     with session(house, user) as m, session(house, other) as o:
         with Load(house, user), Load(house, other, "x" * 3000):
             m.create("Old")
@@ -292,7 +304,7 @@ def test_a_backup_is_a_store(house, user, directory):
     again = as_json(house, "backup", directory, user)
     assert again["written"] == 0, again
     want = {u: everything(house, u) for u in (user, other)}
-    with House(domain="store.test", users=12,
+    with House(domain="store.test", users=16,
                settings={"mail_store_directory": directory}) as second:
         assert {u: everything(second, u) for u in (user, other)} == want
         # It goes on from there.
