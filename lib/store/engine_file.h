@@ -8,7 +8,7 @@
  * them, engine_write.c and engine_append.c write them, engine_restart.c begins
  * anew. engine_object.c has bodies, blobs and snapshots, engine_erase.c takes
  * them away, engine_look.c has what checks ask for, engine_salvage.c what
- * repair asks for, engine_reserve.c the reserve for full disks, engine_copy.c copies a box.
+ * repair asks for, engine_reserve.c the reserve for full disks, engine_copy*.c copies a box.
  */
 #ifndef STORE_ENGINE_FILE_H
 #define STORE_ENGINE_FILE_H
