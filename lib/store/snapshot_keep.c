@@ -82,8 +82,9 @@ static void drop_unless_kept(void *arg, uint64_t number)
 	const struct snapshot_writer *w = arg;
 
 	if (number < w->number &&
-	    bsearch(&number, w->refs, w->ref_count, sizeof(*w->refs),
-		compare_numbers) == NULL)
+	    (w->ref_count == 0 ||
+		bsearch(&number, w->refs, w->ref_count, sizeof(*w->refs),
+		    compare_numbers) == NULL))
 		engine_snapshot_drop(w->b->engine, number);
 }
 

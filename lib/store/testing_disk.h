@@ -260,7 +260,8 @@ static ssize_t disk_pwritev(int fd, const struct iovec *v, int n, off_t at)
 		e->at = (uint64_t)(at + done);
 		e->len = v[i].iov_len < most ? v[i].iov_len : most;
 		e->data = mem_alloc(e->len + 1);
-		memcpy(e->data, v[i].iov_base, e->len);
+		if (e->len > 0)
+			memcpy(e->data, v[i].iov_base, e->len);
 		assert_int_equal(
 		    pwrite(fd, e->data, e->len, (off_t)e->at), (ssize_t)e->len);
 		done += (ssize_t)e->len;
