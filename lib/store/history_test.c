@@ -203,7 +203,7 @@ static void take_point(void)
 {
 	struct arena arena = arena_new(64 << 20);
 
-	if (point_count == POINTS)
+	if (point_count == POINTS || box->state.virtual)
 		return;
 	points[point_count++] = (struct point){box->state.pos.modseq,
 	    (int64_t)clock_us(), strdup(picture(box, true, &arena))};

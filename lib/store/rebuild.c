@@ -7,7 +7,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "store/recovery.h"
+#include "store/repair.h"
 #include "store/snapshot.h"
 
 struct numbers {
@@ -31,25 +31,38 @@ static bool has(const struct numbers *n, uint64_t number)
 	return false;
 }
 
-/* A snapshot that holds, and those that it points into. */
-static void keep(struct box *b, uint64_t number, struct numbers *kept)
+/* Those that a snapshot points into; -1 when it cannot be read. */
+static int references(struct box *b, uint64_t number, struct numbers *out)
 {
 	struct snapshot_header h;
 	struct buf summary;
 	struct record r;
-	struct str rest;
+	int result = -1;
 
-	add(kept, number);
+	*out = (struct numbers){0};
 	if (snapshot_summary(b, number, &h, &summary) == STORE_OK) {
-		rest = buf_str(&summary);
-		while (record_next(&rest, &r, NULL) == 1)
+		struct str rest = buf_str(&summary);
+
+		while ((result = record_next(&rest, &r, NULL)) == 1)
 			for (size_t i = 0;
 			     r.type == RECORD_SEGMENT && i < COLUMNS; i++)
-				if (!has(kept, r.segment.columns[i].snapshot))
-					add(kept,
-					    r.segment.columns[i].snapshot);
+				if (!has(out, r.segment.columns[i].snapshot))
+					add(out, r.segment.columns[i].snapshot);
 	}
 	buf_free(&summary);
+	return result;
+}
+
+static bool points_into(
+    struct box *b, uint64_t number, const struct numbers *others)
+{
+	struct numbers refs;
+	bool found = references(b, number, &refs) != 0;
+
+	for (size_t i = 0; i < refs.count && !found; i++)
+		found = has(others, refs.list[i]);
+	free(refs.list);
+	return found;
 }
 
 /* Drops those that were there before, but for what is kept. */
@@ -61,23 +74,60 @@ static void drop(
 			engine_snapshot_drop(b->engine, before->list[i]);
 }
 
-/* Where the log has lost its start the bad ones go first, so that it is read
- * from one that holds. */
+/* The bad ones, and what points into them. */
+static void drop_spoilt(struct box *b, const struct numbers *before)
+{
+	struct numbers bad = {0}, none = {0};
+	struct snapshot_header h;
+	size_t known;
+
+	for (size_t i = 0; i < before->count; i++)
+		if (snapshot_verify(b, before->list[i], &h) != STORE_OK)
+			add(&bad, before->list[i]);
+	do {
+		known = bad.count;
+		for (size_t i = 0; i < before->count; i++)
+			if (!has(&bad, before->list[i]) &&
+			    points_into(b, before->list[i], &bad))
+				add(&bad, before->list[i]);
+	} while (bad.count > known);
+	drop(b, &bad, &none);
+	free(bad.list);
+}
+
+/* Where the log has lost its start the bad ones go, but for what good ones
+ * point into: it is read from one that holds. */
 static enum store_result drop_bad(struct box *b, const struct numbers *before)
 {
-	struct numbers kept = {0};
+	struct numbers kept = {0}, refs;
 	struct snapshot_header h;
 	enum store_result r = STORE_OK;
 
-	for (size_t i = 0; i < before->count; i++)
-		if (snapshot_verify(b, before->list[i], &h) == STORE_OK)
-			keep(b, before->list[i], &kept);
+	for (size_t i = 0; i < before->count; i++) {
+		if (snapshot_verify(b, before->list[i], &h) != STORE_OK)
+			continue;
+		add(&kept, before->list[i]);
+		references(b, before->list[i], &refs);
+		for (size_t k = 0; k < refs.count; k++)
+			add(&kept, refs.list[k]);
+		free(refs.list);
+	}
 	if (kept.count > 0)
 		drop(b, before, &kept);
 	else
 		r = box_fail(b, STORE_CORRUPT,
 		    "no snapshot holds, and the log has lost its start");
 	free(kept.list);
+	return r;
+}
+
+/* Two, as there always are: a later one stands for a bad one. */
+static enum store_result take_two(struct box *b)
+{
+	enum store_result r = STORE_OK;
+
+	for (int i = 0; i < 2 && r == STORE_OK && !b->state.virtual; i++)
+		r = snapshot_take(b, false);
 	return r;
 }
 
@@ -92,11 +142,24 @@ static enum store_result rebuild(struct box *b)
 		r = drop_bad(b, &before);
 	if (r == STORE_OK)
 		r = box_reload(b, true);
-	/* Two, as there always are: a later one stands for a bad one. */
-	for (int i = 0; i < 2 && r == STORE_OK && !b->state.virtual; i++)
-		r = snapshot_take(b, false);
+	if (r == STORE_OK)
+		r = take_two(b);
 	if (r == STORE_OK && !cut)
 		drop(b, &before, &none);
+	free(before.list);
+	return r;
+}
+
+enum store_result box_renew_snapshots(struct box *b)
+{
+	struct numbers before = {0};
+	enum store_result r = box_status(
+	    b, engine_snapshots(b->engine, add, &before));
+
+	if (r == STORE_OK)
+		r = take_two(b);
+	if (r == STORE_OK)
+		drop_spoilt(b, &before);
 	free(before.list);
 	return r;
 }

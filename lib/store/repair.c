@@ -36,6 +36,7 @@ struct health {
 	struct repair *p;
 	bool damaged;   /* the log, or messages: it must be begun anew */
 	bool snapshots; /* these are bad: they can be taken anew */
+	bool unsure;    /* upkeep was at work, or it only looks like that */
 };
 
 static void on_finding(void *arg, const struct store_finding *f)
@@ -74,10 +75,9 @@ static enum store_result examine(struct repair *p, struct health *h)
 		return box_status(p->b, s);
 	r = box_check(p->store, p->account, true, on_finding, h, &result);
 	p->out->messages = result.messages;
-	if (r == STORE_BUSY || r == STORE_BAD_NAME)
-		return r;
+	h->unsure = r == STORE_BUSY && !h->damaged;
 	h->damaged = h->damaged || r != STORE_OK;
-	return STORE_OK;
+	return r == STORE_BAD_NAME ? r : STORE_OK;
 }
 
 /* ---- what can be read ---- */
@@ -160,17 +160,20 @@ static enum store_result reopen(struct repair *p)
 	    p->store, p->account, DEADLINE_NEVER, &b);
 
 	if (r == STORE_OK)
-		r = snapshot_take(b, false);
+		r = box_renew_snapshots(b);
 	if (r == STORE_OK)
 		p->out->messages = box_usage(b).messages;
 	box_close(&b);
 	return r;
 }
 
-static enum store_result mend(struct repair *p)
+static enum store_result mend(struct repair *p, bool unsure)
 {
 	enum store_result r = survey(p);
 
+	if (r == STORE_OK && unsure && !p->gap && p->doubtful_count == 0 &&
+	    p->out->lost_records == 0 && !p->bad)
+		return box_fail(p->b, STORE_BUSY, "upkeep is at work");
 	if (r == STORE_OK)
 		r = repair_restate(p);
 	if (r != STORE_OK)
@@ -186,7 +189,7 @@ static enum store_result repair(struct repair *p)
 	enum store_result r = examine(p, &h);
 
 	if (r == STORE_OK && h.damaged)
-		r = mend(p);
+		r = mend(p, h.unsure);
 	else if (r == STORE_OK && h.snapshots)
 		r = box_rebuild(p->store, p->account, &rebuilt);
 	return r;

@@ -58,6 +58,7 @@ struct repair {
 	uint32_t recovered;    /* the mailbox for their messages, 0: none yet */
 	struct table verdicts; /* by place; good ones are not freed */
 	bool looked;           /* once, at everything */
+	bool bad;              /* a verdict that is not good */
 	enum store_result trouble; /* while looking at messages */
 };
 
@@ -92,5 +93,10 @@ void repair_forget(struct repair *p);
 /* ---- repair_restate.c ---- */
 /* Begins the log anew with everything. */
 enum store_result repair_restate(struct repair *p);
+
+/* ---- rebuild.c ---- */
+/* Takes new snapshots of a log that was begun anew. Older ones, which show the
+ * box as it was, stay, but for those that are bad. */
+enum store_result box_renew_snapshots(struct box *b);
 
 #endif

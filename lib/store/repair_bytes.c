@@ -281,6 +281,7 @@ static struct verdict *look_at(struct repair *p, const struct message *m,
 
 	if (r == STORE_OK && cached)
 		return &good;
+	p->bad = true;
 	v = NEW(struct verdict);
 	v->cached = cached;
 	if (r == STORE_CORRUPT || r == STORE_GONE)

@@ -398,11 +398,13 @@ enum store_result repair_restate(struct repair *p)
 	    .arg = p,
 	    .new_epoch = true,
 	    .restart = true};
-	enum store_result r = box_change(p->b, &c);
 	struct str key;
 	size_t at = 0;
 	void *value;
+	enum store_result r;
 
+	p->b->state.pos = p->pos; /* so far it was read, whatever came before */
+	r = box_change(p->b, &c);
 	/* What is stored anew is named now, or may be. */
 	while (table_next(&p->verdicts, &at, &key, &value)) {
 		struct verdict *v = value;

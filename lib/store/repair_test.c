@@ -856,6 +856,343 @@ static void a_repaired_box_remembers(void **state)
 	is_sound();
 }
 
+/* Records too many for a frame's head stand among the bodies. */
+static void records_of_many(void **state)
+{
+	uint32_t uids[200], half[100];
+	struct uid_set set = {uids, 200}, odd = {half, 100};
+	struct repair_result out;
+	uint64_t bodies;
+
+	(void)state;
+	engine_set_seal(store_engine(store), 1 << 20, 1 << 24);
+	for (uint32_t i = 0; i < 200; i++) {
+		char id[32];
+
+		snprintf(id, sizeof(id), "%u", i);
+		assert_int_equal(deliver_id(box, id), STORE_OK);
+		uids[i] = i + 1;
+		half[i / 2] = i;
+	}
+	bodies = box->state.pos.bodies;
+	assert_int_equal(
+	    box_copy(box, 1, set, STR("Sent"), false, &arena, NULL, NULL, NULL),
+	    STORE_OK);
+	assert_true(box->state.pos.bodies > bodies + 20000);
+	half[0] = 1;
+	assert_int_equal(box_remove(box, 1, odd), STORE_OK);
+	flip(generation(1), bodies + 10000, 1);
+	out = repair();
+	assert_true(out.restarted);
+	assert_int_equal(box_find(box, STR("INBOX"))->messages, 100);
+	assert_int_equal(box_find(box, STR("Sent"))->messages, 0);
+	assert_int_equal(out.recovered, 0); /* copies have no bodies */
+	is_sound();
+}
+
+/* A box whose first messages are erased, and the first generations dropped. */
+static void cut_box(void)
+{
+	struct upkeep_policy policy = {.undelete = 10};
+	struct upkeep_result out = {0};
+	uint64_t oldest, first, newest;
+
+	store_set_undelete(store, 10);
+	begin_anew(1, MESSAGES, MESSAGES);
+	for (size_t i = 0; i < ARRAY_LEN(mailboxes); i++) {
+		uint32_t uids[] = {1, 2, 3, 4, 5, 6, 7};
+		struct uid_set set = {uids, ARRAY_LEN(uids)};
+
+		box_remove(box, box_find(box, str_from(mailboxes[i]))->id, set);
+	}
+	for (int i = 0; i < 4; i++) {
+		clock_step(20);
+		assert_int_equal(box_upkeep(box, &policy, &out), STORE_OK);
+		assert_int_equal(snapshot_take(box, false), STORE_OK);
+	}
+	assert_int_equal(box_drop_generations(box, &policy, &out), STORE_OK);
+	clock_step(-80);
+	engine_generations(box->engine, &oldest, &first, &newest);
+	assert_true(oldest > first);
+}
+
+/* Where the log has lost its start and no snapshot holds, mailboxes lose their
+ * names, and nothing else. */
+static void no_start_and_no_snapshot(void **state)
+{
+	const struct mailbox_info *const *list;
+	struct repair_result out;
+	uint64_t kept;
+	size_t count;
+
+	(void)state;
+	cut_box();
+	kept = box_usage(box).messages;
+	each_file("s.*", destroy);
+	out = repair();
+	assert_true(out.restarted);
+	assert_int_equal(out.messages, kept);
+	count = box_mailboxes(box, &list);
+	for (size_t i = 0; i < count; i++)
+		assert_true(str_eq(list[i]->name, STR("INBOX")) ||
+		    str_starts(list[i]->name, STR("Recovered")));
+	is_sound();
+}
+
+/* Where the log has lost its start, an older snapshot stands for a bad one. */
+static void an_older_snapshot_holds(void **state)
+{
+	struct repair_result out;
+	const char *before;
+
+	(void)state;
+	cut_box();
+	before = picture(box, true, &arena);
+	destroy(path_of("s.*"));
+	out = repair();
+	assert_true(findings > 0);
+	assert_false(out.restarted);
+	same_picture(picture(box, true, &arena), before);
+	assert_int_equal(box_reload(box, true), STORE_OK);
+	same_picture(picture(box, true, &arena), before);
+	is_sound();
+}
+
+/* ---- others at the same time ---- */
+
+static void sessions_are_told(void **state)
+{
+	struct box *other;
+	struct buf text = buf_new(4096);
+	struct view *inbox, *junk;
+	struct repair_result out;
+	struct store_body *body;
+
+	(void)state;
+	begin_anew(1, 20, MESSAGES);
+	/* A message is damaged: mailboxes stay what they are. */
+	damage_message(alive(0), 20, 1);
+	assert_int_equal(open_box(&other), STORE_OK);
+	assert_int_equal(
+	    view_open(other, box_find(other, STR("INBOX"))->id, &inbox),
+	    STORE_OK);
+	assert_int_equal(
+	    view_open(other, box_find(other, STR("Junk"))->id, &junk),
+	    STORE_OK);
+	assert_true(repair().restarted);
+	assert_int_equal(box_refresh(other), STORE_OK);
+	assert_int_equal(view_sync(inbox, true, NULL), STORE_OK);
+	assert_int_equal(view_sync(junk, true, NULL), STORE_OK);
+	assert_int_equal(view_read(inbox, 1, 0, UINT64_MAX, &text), STORE_OK);
+	same_picture(picture(other, true, &arena), picture(box, true, &arena));
+	/* A frame is lost: nobody knows what is missing. */
+	assert_int_equal(deliver_id(box, "more"), STORE_OK);
+	assert_int_equal(deliver_id(box, "and more"), STORE_OK);
+	find_frames();
+	flip(generation(frames[frame_count - 2].generation),
+	    frames[frame_count - 2].start + 9, 1);
+	body = store_body_new(other);
+	out = repair();
+	assert_true(out.restarted);
+	assert_int_equal(box_refresh(other), STORE_OK);
+	assert_int_equal(view_sync(inbox, true, NULL), STORE_GONE);
+	buf_clear(&text);
+	assert_int_equal(view_read(junk, 1, 0, UINT64_MAX, &text), STORE_GONE);
+	assert_int_equal(text.len, 0);
+	view_close(&inbox);
+	view_close(&junk);
+	store_body_free(&body);
+	assert_int_equal(deliver_id(other, "by the other"), STORE_OK);
+	assert_int_equal(box_refresh(box), STORE_OK);
+	same_picture(picture(other, true, &arena), picture(box, true, &arena));
+	box_close(&other);
+	buf_free(&text);
+	is_sound();
+}
+
+static void deliver_and_exit(void)
+{
+	struct box *b;
+	char id[32];
+
+	if (open_box(&b) != STORE_OK)
+		_exit(1);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(id, sizeof(id), "%03u", i);
+		if (deliver_id(b, id) != STORE_OK)
+			_exit(2);
+		usleep(1000);
+	}
+	_exit(0);
+}
+
+/* Damage that hinders nobody: mail arrives while it is mended. */
+static void mail_arrives_meanwhile(void **state)
+{
+	unsigned seen[100] = {0}, repairs = 0;
+	struct buf text = buf_new(4096);
+	int status = -1;
+	struct view *v;
+	pid_t pid;
+
+	(void)state;
+	begin_anew(1, 20, MESSAGES);
+	engine_set_seal(store_engine(store), 16384, 1 << 20);
+	test_io.fdatasync = fdatasync; /* so that it takes some time */
+	pid = fork();
+	if (pid == 0)
+		deliver_and_exit();
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		damage_message(alive(repairs % 3), 20, 1);
+		assert_true(repair().restarted);
+		repairs++;
+	}
+	assert_int_equal(status, 0);
+	assert_true(repairs > 1);
+	assert_int_equal(box_refresh(box), STORE_OK);
+	assert_int_equal(
+	    view_open(box, box_find(box, STR("INBOX"))->id, &v), STORE_OK);
+	for (uint32_t i = 1; i <= view_count(v); i++) {
+		unsigned number;
+
+		buf_clear(&text);
+		assert_int_equal(
+		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
+		if (memmem(text.p, text.len, "body of", 7) != NULL &&
+		    sscanf(buf_text(&text), "Subject: %u", &number) == 1)
+			seen[number]++;
+	}
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(seen[i], 1);
+	view_close(&v);
+	buf_free(&text);
+	test_io.fdatasync = no_sync;
+	is_sound();
+}
+
+/* A repair that fails, at any write, makes nothing worse. */
+static void a_repair_may_fail(void **state)
+{
+	struct repair_result out = {0};
+	enum store_result r = STORE_ERROR;
+
+	(void)state;
+	begin_anew(1, 30, MESSAGES);
+	flip(generation(frames[20].generation), frames[20].start + 9, 1);
+	flip(generation(2), 20, 1);
+	hit.first = hit.last = frames[20].modseq;
+	for (unsigned at = 1; r != STORE_OK; at++) {
+		unsigned count = 0;
+
+		assert_true(at < 100);
+		box_close(&box);
+		io.fail_write = at;
+		io.error = at % 2 ? EIO : ENOSPC;
+		r = box_repair(store, ACCOUNT, on_finding, &count, &out);
+		io.fail_write = 0;
+		assert_true(r == STORE_OK || r == STORE_ERROR ||
+		    r == STORE_NO_SPACE || r == STORE_UNKNOWN);
+	}
+	box_repair(store, ACCOUNT, on_finding, &findings, &out);
+	assert_int_equal(open_box(&box), STORE_OK);
+	for (size_t i = 0; i < 30; i++)
+		compare_message(i);
+	memset(&hit, 0, sizeof(hit));
+	is_sound();
+}
+
+/* ---- anything ---- */
+
+static void spoil(void)
+{
+	static const char *const patterns[] = {
+	    "g.*", "g.*", "g.*", "s.*", "b/*"};
+	const char *pattern = patterns[below(ARRAY_LEN(patterns))];
+	char whole[300];
+	struct stat st;
+	const char *path;
+	glob_t g;
+	off_t at;
+
+	snprintf(whole, sizeof(whole), "%s/*/*/%s", root, pattern);
+	if (glob(whole, 0, NULL, &g) != 0)
+		return;
+	path = g.gl_pathv[below((uint32_t)g.gl_pathc)];
+	assert_int_equal(stat(path, &st), 0);
+	/* Headers and frames more often than bodies. */
+	at = below(2) && st.st_size > 5000 ? 5000 : st.st_size;
+	at = at == 0 ? 0 : (off_t)below((uint32_t)at);
+	switch (below(12)) {
+	case 0:
+		assert_int_equal(unlink(path), 0);
+		break;
+	case 1:
+		assert_int_equal(truncate(path, at), 0);
+		break;
+	case 2: /* a sector */
+		for (off_t i = at / 512 * 512;
+		     i < st.st_size && i < at / 512 * 512 + 512; i++)
+			flip(path, (uint64_t)i, (unsigned char)below(256));
+		break;
+	default:
+		if (at < st.st_size)
+			flip(path, (uint64_t)at,
+			    (unsigned char)(1u << below(8)));
+	}
+	globfree(&g);
+}
+
+/* Whatever happens to the files: every message that is left where it was is
+ * what it was, or says that it is damaged. */
+static void compare_what_is_left(size_t count)
+{
+	static char want[310000];
+	struct buf text = buf_new(1 << 20);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct mailbox_info *info = box_find(
+		    box, str_from(mailboxes[i % ARRAY_LEN(mailboxes)]));
+		size_t len = text_of(i, want, sizeof(want));
+		struct view *v;
+		uint32_t seq;
+
+		if (info == NULL)
+			continue;
+		assert_int_equal(view_open(box, info->id, &v), STORE_OK);
+		seq = view_seq(v, told[i].uid);
+		buf_clear(&text);
+		if (seq != 0 && !has_keyword(i, "$Damaged")) {
+			assert_int_equal(
+			    view_read(v, seq, 0, UINT64_MAX, &text), STORE_OK);
+			assert_int_equal(text.len, len);
+			assert_memory_equal(text.p, want, len);
+		}
+		view_close(&v);
+	}
+	buf_free(&text);
+}
+
+static void anything_may_happen(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < rounds(40, 2000); round++) {
+		uint64_t number = torture() ? (uint64_t)clock_us()
+					    : 7000 + round;
+
+		store_set_compression(store, round % 3 == 0 ? 100 : 0);
+		if (torture())
+			print_message("%llu\n", (unsigned long long)number);
+		begin_anew(number, 40, below(60));
+		box_close(&box);
+		for (unsigned i = 1 + below(6); i > 0; i--)
+			spoil();
+		repair();
+		compare_what_is_left(40);
+		is_sound();
+	}
+	store_set_compression(store, 0);
+}
+
 #define R(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -876,6 +1213,13 @@ int main(void)
 	    R(half_a_message),
 	    R(a_damaged_cache),
 	    R(a_repaired_box_remembers),
+	    R(records_of_many),
+	    R(no_start_and_no_snapshot),
+	    R(an_older_snapshot_holds),
+	    R(sessions_are_told),
+	    R(mail_arrives_meanwhile),
+	    R(a_repair_may_fail),
+	    R(anything_may_happen),
 	};
 
 	return RUN_TESTS(tests);
