@@ -138,7 +138,7 @@ static struct uid_set some(struct box *b, uint32_t mailbox)
 /* INBOX or Sent. */
 static uint32_t some_mailbox(struct box *b)
 {
-	return below(2) ? 1 : box_find(b, STR("Sent"))->id;
+	return box_find(b, below(2) ? STR("INBOX") : STR("Sent"))->id;
 }
 
 static enum store_result op_store(struct box *b)
@@ -211,6 +211,25 @@ static enum store_result op_undelete(struct box *b)
 					   : box_undelete(b, &choice, &count);
 }
 
+/* INBOX as it was some changes ago. */
+static enum store_result op_restore(struct box *b)
+{
+	struct restore_choice choice = {.mailbox = STR("INBOX")};
+	uint64_t modseq = b->state.pos.modseq;
+	struct restore_result result;
+	struct box *from;
+	enum store_result r;
+
+	modseq -= modseq > 10 ? below(8) : 0;
+	r = box_open_at(store, ACCOUNT, 0, modseq, &from);
+	if (r == STORE_GONE || box_usage(b).messages > 500)
+		r = STORE_OK; /* that is kept no more */
+	else if (r == STORE_OK)
+		r = box_restore(b, from, &choice, &result);
+	box_close(&from);
+	return r;
+}
+
 static const struct {
 	enum store_result (*run)(struct box *b);
 	unsigned weight;
@@ -227,6 +246,7 @@ static const struct {
     {op_seal, 1},
     {op_upkeep, 2},
     {op_undelete, 1},
+    {op_restore, 1},
 };
 
 static enum store_result (*choose(void))(struct box *b)

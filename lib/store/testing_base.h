@@ -71,7 +71,7 @@ SHARED uint64_t begin_chance(uint64_t fixed)
 	const char *given = getenv("SEED");
 
 	chance = fixed;
-	if (given != NULL)
+	if (given != NULL && *given != '\0')
 		chance = strtoull(given, NULL, 10);
 	else if (torture() &&
 	    getrandom(&chance, sizeof(chance), 0) != sizeof(chance))

@@ -73,7 +73,7 @@ struct tape {
 	char root[64];
 	struct disk base; /* durable at the beginning */
 	struct event *events;
-	size_t count;
+	size_t count, room;
 	int file_count;
 	bool is_dir[FILES_MAX];
 	ino_t inodes[FILES_MAX];
@@ -88,11 +88,17 @@ static struct tape *tape;
 
 /* ---- recording ---- */
 
+/* The new event moves when the next one is recorded. */
 static struct event *record(enum event_kind kind)
 {
 	assert_true(tape->count < EVENTS_MAX);
-	tape->events[tape->count].kind = kind;
-	tape->events[tape->count].durable = NEVER;
+	if (tape->count == tape->room) {
+		tape->room = tape->room * 2 + 64;
+		tape->events = mem_resize(
+		    tape->events, tape->room, sizeof(*tape->events));
+	}
+	tape->events[tape->count] = (struct event){
+	    .kind = kind, .durable = NEVER};
 	return &tape->events[tape->count++];
 }
 
@@ -663,7 +669,6 @@ static struct tape *tape_new(struct disk *d)
 	snprintf(t->root, sizeof(t->root), "%s/store_power.XXXXXX",
 	    fast_directory());
 	assert_non_null(mkdtemp(t->root));
-	t->events = mem_array(EVENTS_MAX, sizeof(*t->events));
 	tape = t;
 	if (d == NULL)
 		return t;
