@@ -238,6 +238,31 @@ def test_damage_is_said_once(quick):
                                  b"unforgotten"))
 
 
+def test_killed_in_the_midst():
+    """Whatever it was at is done again: nothing is lost, all is erased."""
+    settings = {"store_upkeep_interval": "1s", "mail_undelete_time": "0"}
+    with House(domain="kill.test", users=1, settings=settings) as h:
+        user = h.user(0)
+        kept = []
+        with session(h, user) as m:
+            for i in range(15):
+                append(m, "kept%d" % i, "gone%d" % i, body="secret%d" % i)
+                kept.append("kept%d" % i)
+                uids = sorted(content(m))
+                delete(m, str(uids[-1]))
+                # Now, or a second later, it erases.
+                time.sleep(0.07 * i)
+                for pid in h.pids("keeper"):
+                    os.kill(pid, signal.SIGKILL)
+                h.posthouse("service", "start", "keeper")
+            assert service(h)["restarts"] >= 10
+            wait_until(lambda: not any(
+                holds(files(h, user), b"of gone%d\r\n" % i)
+                for i in range(15)), 60)
+        assert marks(h, user) == kept
+        h.posthouse("store", "check", "--deep", user)
+
+
 # ---- master ----
 
 def test_reload(house):
