@@ -21,6 +21,7 @@
 
 #define PIECE  65536u
 #define PIECES 16u
+#define BLOCK  4096u
 
 static int write_zeroes(
     struct engine_box *b, int fd, uint64_t start, uint64_t end)
@@ -46,6 +47,7 @@ static int write_zeroes(
 	return result;
 }
 
+/* 1: this file system cannot. */
 static int punch(struct engine_box *b, int fd, const struct engine_range *r)
 {
 	int result = b->io->punch(
@@ -53,6 +55,31 @@ static int punch(struct engine_box *b, int fd, const struct engine_range *r)
 
 	return result < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? 1
 								      : result;
+}
+
+static bool block_is_zero(const struct engine_box *b, int fd, uint64_t at)
+{
+	static const unsigned char zeroes[BLOCK];
+	unsigned char p[BLOCK];
+	ssize_t n = engine_io_read_some(b->io, fd, p, BLOCK, at);
+
+	return n > 0 && memcmp(p, zeroes, (size_t)n) == 0;
+}
+
+/* Gives back the blocks of a range of zeroes, whole ones: a part of one would
+ * be written once more, and waited for. At its ends, what was erased before
+ * may make a block whole. */
+static int give_back(struct engine_box *b, int fd, const struct engine_range *r)
+{
+	struct engine_range whole = {
+	    r->start - r->start % BLOCK, r->end - r->end % BLOCK};
+
+	if (whole.start < r->start && !block_is_zero(b, fd, whole.start))
+		whole.start += BLOCK;
+	if (whole.end < r->end && whole.end >= whole.start &&
+	    block_is_zero(b, fd, whole.end))
+		whole.end += BLOCK;
+	return whole.start < whole.end ? punch(b, fd, &whole) : 0;
 }
 
 /* A file system may want new blocks for what is overwritten; then the bytes
@@ -84,7 +111,7 @@ int engine_erase_ranges(struct engine_box *b, int fd, uint64_t erased_at,
 	    (!seeded("erased-not-synced") && b->io->fdatasync(fd) < 0))
 		return -1;
 	for (size_t i = 0; i < count && punched == 0; i++)
-		punched = punch(b, fd, &ranges[i]);
+		punched = give_back(b, fd, &ranges[i]);
 	if (punched > 0) /* not here: the zeroes stay */
 		return 0;
 	return punched < 0 ? -1 : b->io->fdatasync(fd);

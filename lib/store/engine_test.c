@@ -154,6 +154,45 @@ static void what_lies_between_stays(void **state)
 	assert_ok(get(3));
 }
 
+static uint64_t allocated(void)
+{
+	struct engine_size size;
+
+	assert_ok(engine_box_size(box, &size));
+	return size.octets;
+}
+
+static enum engine_status get_large(unsigned i)
+{
+	static char p[10000];
+
+	return engine_get(box, &stored[i].place, 0, p, sizeof(p));
+}
+
+/* Blocks that two bodies share go with the second one. */
+static void space_is_given_back(void **state)
+{
+	static char large[10001];
+	struct reader w = {0};
+	uint64_t before;
+
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	for (unsigned i = 0; i < 3; i++)
+		store_body(i, &w, large);
+	assert_ok(seal());
+	before = allocated();
+	assert_ok(engine_erase(box, &stored[1].place, 1));
+	assert_int_equal(before - allocated(), 4096); /* it began at 1,808 */
+	assert_ok(get_large(0));
+	assert_int_equal(get_large(1), ENGINE_CORRUPT);
+	assert_ok(get_large(2));
+	assert_ok(engine_erase(box, &stored[2].place, 1));
+	assert_ok(get_large(0));
+	assert_ok(engine_erase(box, &stored[0].place, 1));
+	assert_int_equal(before - allocated(), 8 * 4096);
+}
+
 static int no_punch(int fd, off_t at, off_t len)
 {
 	(void)fd, (void)at, (void)len;
@@ -901,6 +940,7 @@ int main(void)
 	    T(erasing_may_fail),
 	    T(erased_bytes_are_gone),
 	    T(what_lies_between_stays),
+	    T(space_is_given_back),
 	    T(zeroes_stay_where_nothing_can_be_punched),
 	    T(only_sealed_bodies_are_erased),
 	    T(an_erased_body_is_no_torn_frame),
