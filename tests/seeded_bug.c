@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* Which of the seeded bugs is switched on: store/seeded.h. */
+#ifndef SEEDED_BUGS
+#define SEEDED_BUGS
+#endif
 #include "store/seeded.h"
 
 #include <stdlib.h>

@@ -942,12 +942,12 @@ static void all_arrived(void)
 
 	assert_int_equal(view_open(box, id_of("INBOX"), &v), STORE_OK);
 	for (uint32_t i = 1; i <= view_count(v); i++) {
-		unsigned number;
+		uint64_t number;
 
 		buf_clear(&text);
 		assert_int_equal(
 		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
-		if (sscanf(buf_text(&text), "Subject: %u", &number) == 1)
+		if (subject_number(buf_str(&text), &number))
 			seen[number]++;
 	}
 	for (unsigned i = 0; i < ARRIVALS; i++)

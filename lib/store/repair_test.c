@@ -1053,13 +1053,13 @@ static void mail_arrives_meanwhile(void **state)
 	assert_int_equal(
 	    view_open(box, box_find(box, STR("INBOX"))->id, &v), STORE_OK);
 	for (uint32_t i = 1; i <= view_count(v); i++) {
-		unsigned number;
+		uint64_t number;
 
 		buf_clear(&text);
 		assert_int_equal(
 		    view_read(v, i, 0, UINT64_MAX, &text), STORE_OK);
 		if (memmem(text.p, text.len, "body of", 7) != NULL &&
-		    sscanf(buf_text(&text), "Subject: %u", &number) == 1)
+		    subject_number(buf_str(&text), &number))
 			seen[number]++;
 	}
 	for (unsigned i = 0; i < 100; i++)

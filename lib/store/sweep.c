@@ -66,7 +66,7 @@ static int look_visit(void *arg, const struct named *n)
 {
 	struct orphans *o = arg;
 	struct engine_place body = place_of_bytes(n->place, n->m);
-	struct orphan key, *at;
+	struct orphan key = {0}, *at;
 
 	if (!body.blob || (n->modseq != 0 && seeded("sweep-undeletable")))
 		return 0;

@@ -82,6 +82,17 @@ SHARED uint64_t begin_chance(uint64_t fixed)
 	return chance;
 }
 
+/* Of a message that begins "Subject: 12". */
+SHARED bool subject_number(struct str text, uint64_t *number)
+{
+	struct str rest = str_skip(text, strlen("Subject: "));
+	size_t len = 0;
+
+	while (len < rest.len && ascii_digit(rest.p[len]))
+		len++;
+	return str_to_u64(str_sub(rest, 0, len), 1u << 20, number) == 0;
+}
+
 /* ---- a store in a directory of its own ---- */
 
 static char root[64];

@@ -120,13 +120,16 @@ static uint64_t cpu_us(void)
 
 static uint64_t resident_kib(void)
 {
-	unsigned long total, resident = 0;
+	char line[128] = "", *second;
 	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long resident;
 
-	if (f != NULL && fscanf(f, "%lu %lu", &total, &resident) != 2)
-		resident = 0;
+	if (f != NULL && fgets(line, sizeof(line), f) == NULL)
+		line[0] = '\0';
 	if (f != NULL)
 		fclose(f);
+	second = strchr(line, ' ');
+	resident = second == NULL ? 0 : strtoul(second, NULL, 10);
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
@@ -333,21 +336,32 @@ static int large(unsigned messages, unsigned mailboxes)
 	return 0;
 }
 
+/* 0: not a number. */
+static unsigned count_of(const char *word)
+{
+	uint64_t n;
+
+	return str_to_u64(str_from(word), UINT32_MAX, &n) == 0 ? (unsigned)n
+							       : 0;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 3 && strcmp(argv[1], "accounts") == 0 &&
-	    atoi(argv[2]) > 0) {
+	unsigned first = argc > 2 ? count_of(argv[2]) : 0;
+	unsigned second = argc > 3 ? count_of(argv[3]) : 0;
+
+	if (argc == 3 && strcmp(argv[1], "accounts") == 0 && first > 0) {
 		begin();
-		return accounts((unsigned)atoi(argv[2]));
+		return accounts(first);
 	}
-	if (argc >= 4 && strcmp(argv[1], "large") == 0 && atoi(argv[2]) > 0 &&
-	    atoi(argv[3]) > 0) {
+	if (strcmp(argc > 1 ? argv[1] : "", "large") == 0 && first > 0 &&
+	    second > 0) {
 		for (int i = 4; i < argc; i++) {
 			nosync = nosync || strcmp(argv[i], "nosync") == 0;
 			burst = burst || strcmp(argv[i], "burst") == 0;
 		}
 		begin();
-		return large((unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
+		return large(first, second);
 	}
 	fprintf(stderr,
 	    "usage: store_scale accounts N\n"
