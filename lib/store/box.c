@@ -113,6 +113,8 @@ enum store_result box_trouble(struct box *b, enum engine_status s)
 
 bool box_is_beyond(const struct box *b, uint64_t time_us, uint64_t modseq)
 {
+	if (seeded("later-than-asked"))
+		return false;
 	return (b->until_time != 0 && time_us > b->until_time) ||
 	    (b->until_modseq != 0 && modseq > b->until_modseq);
 }
@@ -492,6 +494,8 @@ static int decide(
 	b->state.pos = *end;
 	buf_clear(&b->heads);
 	c->modseq = end->modseq + (c->new_epoch ? EPOCH_STEP : 1);
+	if (seeded("epoch-goes-on"))
+		c->modseq = end->modseq + 1;
 	if (seeded("modseq-does-not-rise"))
 		c->modseq = end->modseq;
 	c->generation = frame->generation;
@@ -548,7 +552,7 @@ enum store_result box_change(struct box *b, struct change *c)
 {
 	enum store_result r;
 
-	if (b->frozen)
+	if (b->frozen && !seeded("past-is-changed"))
 		return box_fail(
 		    b, STORE_ERROR, "a box as it was cannot be changed");
 	c->b = b;

@@ -14,6 +14,7 @@
 #include "store/deliveries.h"
 #include "store/repair.h"
 #include "store/target.h"
+#include "store/seeded.h"
 
 /* Where something is missing, so many ids and UIDVALIDITYs may have been given
  * that nobody knows of. */
@@ -284,7 +285,7 @@ static void put_end(struct rows *rows)
 /* One that was made here, or of which nobody knows what is missing. */
 static bool needs_uidvalidity(const struct repair *p, const struct folder *f)
 {
-	return f->dead_modseq == 0 &&
+	return f->dead_modseq == 0 && !seeded("repaired-as-if-nothing") &&
 	    (f->info.uidvalidity == 0 || repair_is_doubtful(p, f->info.id));
 }
 
