@@ -32,26 +32,34 @@ struct source {
 };
 
 /* How far it goes; where that is not known, because the log was begun anew
- * behind damage, all of it is copied. */
-static void find_limits(struct source *o)
+ * behind damage, all of it is copied. Not because the next one was dropped
+ * while we looked: then this one was, too. */
+static enum engine_status find_limits(struct source *o)
 {
 	struct copy *c = o->c;
 	struct generation *next;
 	struct stat st;
+	uint64_t oldest;
 
 	o->frames_end = c->end.length;
 	o->bodies_end = c->end.bodies;
 	if (o->number == c->end.generation)
-		return;
+		return ENGINE_OK;
 	if (engine_generation(c->from, o->number + 1, &next) == ENGINE_OK &&
 	    next->previous.generation == o->number &&
 	    next->previous.length <= MARK_AT) {
 		o->frames_end = next->previous.length;
 		o->bodies_end = next->previous.bodies;
-		return;
+		return ENGINE_OK;
 	}
+	if (engine_lowest(c->from, 'g', &oldest) < 0)
+		return copy_failed(c, "reading the account's directory");
+	if (oldest > o->number)
+		return engine_fail(
+		    c->to, ENGINE_GONE, "what is copied went away");
 	o->frames_end = MARK_AT;
 	o->bodies_end = fstat(o->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	return ENGINE_OK;
 }
 
 static enum engine_status source_open(
@@ -70,8 +78,7 @@ static enum engine_status source_open(
 	if (copy_get(c->from, o->fd, o->erased, ERASED_OCTETS, ERASED_AT) < 0 ||
 	    copy_get(c->from, o->fd, o->head, MARK_AT, 0) < 0)
 		return copy_failed(c, "reading what is copied");
-	find_limits(o);
-	return ENGINE_OK;
+	return find_limits(o);
 }
 
 static void source_close(struct source *o)
