@@ -12,6 +12,8 @@ static void put_json(
 	json_u64(j, "lost_records", r->lost_records);
 	json_u64(j, "skipped_octets", r->skipped_octets);
 	json_u64(j, "damaged", r->damaged);
+	json_u64(j, "dropped", r->dropped);
+	json_u64(j, "recovered", r->recovered);
 	json_bool(j, "restarted", r->restarted);
 }
 
@@ -24,6 +26,12 @@ static void print(struct str account, const struct repair_result *r)
 	if (r->damaged > 0)
 		printf(", %llu of them damaged (keyword $Damaged)",
 		    store_number(r->damaged));
+	if (r->recovered > 0)
+		printf(", %llu of them recovered (mailbox Recovered)",
+		    store_number(r->recovered));
+	if (r->dropped > 0)
+		printf("; dropped: %llu %s of which nothing is left",
+		    STORE_MANY(r->dropped, "message"));
 	if (r->lost_records > 0 || r->skipped_octets > 0)
 		printf("; lost: %llu %s, %llu octets of the log",
 		    STORE_MANY(r->lost_records, "record"),
