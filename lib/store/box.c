@@ -113,9 +113,8 @@ enum store_result box_trouble(struct box *b, enum engine_status s)
 
 bool box_is_beyond(const struct box *b, uint64_t time_us, uint64_t modseq)
 {
-	if (seeded("later-than-asked"))
-		return false;
-	return (b->until_time != 0 && time_us > b->until_time) ||
+	return (b->until_time != 0 && time_us > b->until_time &&
+		   !seeded("look-back-too-late")) ||
 	    (b->until_modseq != 0 && modseq > b->until_modseq);
 }
 

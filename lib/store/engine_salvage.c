@@ -19,6 +19,7 @@
 #include "core/memory.h"
 #include "store/engine_file.h"
 #include "store/le.h"
+#include "store/seeded.h"
 
 #define SECTOR 512u
 
@@ -37,7 +38,7 @@ struct salvage {
 static void lose(
     struct salvage *s, uint64_t offset, uint64_t octets, const char *what)
 {
-	s->gap = true;
+	s->gap = !seeded("salvage-sees-no-gap");
 	if (s->to != NULL && s->to->lost != NULL)
 		s->to->lost(s->to->arg, s->g.number, offset, octets, what);
 }
@@ -108,7 +109,8 @@ static bool acceptable(struct salvage *s, const unsigned char *p,
 	bool follows = !s->gap && f->body_start == s->seen.bodies &&
 	    engine_frame_follows(&s->seen, p, f);
 
-	if (f->body_start < s->seen.bodies || f->modseq <= s->seen.modseq)
+	if ((f->body_start < s->seen.bodies || f->modseq <= s->seen.modseq) &&
+	    !seeded("salvage-twice"))
 		return false;
 	if (s->limit != 0 && at >= s->limit &&
 	    !(s->open_end && follows && engine_bodies_hold(s->b, &s->g, f)))
@@ -159,7 +161,7 @@ static enum engine_status scan(
 		if (bad != 0 || !acceptable(s, p + at, &f, at)) {
 			if (s->limit != 0 && at >= s->limit)
 				break; /* torn, and never durable */
-			at += 8;
+			at = seeded("salvage-ends-at-damage") ? end : at + 8;
 			continue;
 		}
 		if (start < at)

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "store/repair.h"
+#include "store/seeded.h"
 #include "store/snapshot.h"
 
 struct numbers {
@@ -144,7 +145,7 @@ static enum store_result rebuild(struct box *b)
 		r = box_reload(b, true);
 	if (r == STORE_OK)
 		r = take_two(b);
-	if (r == STORE_OK && !cut)
+	if (r == STORE_OK && !cut && !seeded("rebuild-drops-nothing"))
 		drop(b, &before, &none);
 	free(before.list);
 	return r;

@@ -914,6 +914,60 @@ static void killed_while_restoring(void **state)
 	end_backup();
 }
 
+/* ---- a keeper that erases at once ---- */
+
+static bool meddling;
+
+static void erase_at_once(void)
+{
+	struct upkeep_policy policy = {.undelete = 0};
+	struct upkeep_result out = {0};
+	struct box *b;
+
+	test_io.lock = engine_io_system.lock;
+	clock_step(60);
+	if (open_box(&b) != STORE_OK || box_erase(b, &policy, &out) != STORE_OK)
+		_exit(1);
+	_exit(0);
+}
+
+/* Whenever a lock is given back, upkeep comes. */
+static int meddled_lock(int fd, off_t byte, bool on)
+{
+	int result = engine_io_system.lock(fd, byte, on), status = 0;
+	pid_t pid;
+
+	if (on || !meddling)
+		return result;
+	pid = fork();
+	if (pid == 0)
+		erase_at_once();
+	waitpid(pid, &status, 0);
+	return status == 0 ? result : -1;
+}
+
+static void upkeep_leaves_what_is_being_restored(void **state)
+{
+	struct restore_result out;
+
+	(void)state;
+	test_io.lock = meddled_lock;
+	for (unsigned i = 0; i < 300; i++) /* more than one frame */
+		append("INBOX", text_of(i, 200), 0, NULL);
+	make_backup();
+	for (uint32_t uid = 1; uid <= 300; uid++)
+		remove_uid("INBOX", uid);
+	erase();
+	meddling = true;
+	out = restore(old, "INBOX");
+	meddling = false;
+	assert_int_equal(out.messages, 300);
+	assert_string_equal(
+	    rows("INBOX"), picture_rows(old, STR("INBOX"), &arena));
+	check();
+	end_backup();
+}
+
 /* ---- while mail arrives ---- */
 
 #define ARRIVALS 60
@@ -1024,6 +1078,7 @@ int main(void)
 	    R(a_damaged_message_is_replaced),
 	    R(a_backup_may_be_damaged),
 	    R(killed_while_restoring),
+	    R(upkeep_leaves_what_is_being_restored),
 	    R(mail_arrives_meanwhile),
 	};
 

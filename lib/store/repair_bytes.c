@@ -13,6 +13,7 @@
 #include "store/body_zstd.h"
 #include "store/le.h"
 #include "store/repair.h"
+#include "store/seeded.h"
 #include "store/target.h"
 
 #define SECTOR 512u
@@ -214,7 +215,8 @@ static enum store_result examine(struct repair *p, struct verdict *v,
 		if (place->kind & PLACE_ZSTD)
 			content = unpack(
 			    stored, where.length, m->size, &missing);
-		v->content = BYTES_DAMAGED;
+		v->content = seeded("repair-drops-damaged") ? BYTES_MISSING
+							    : BYTES_DAMAGED;
 		v->crc = crc32c(0, stored, where.length);
 		if (content != NULL || missing > 0)
 			r = store_again(p, v,

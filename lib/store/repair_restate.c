@@ -13,8 +13,8 @@
 #include "core/memory.h"
 #include "store/deliveries.h"
 #include "store/repair.h"
-#include "store/target.h"
 #include "store/seeded.h"
+#include "store/target.h"
 
 /* Where something is missing, so many ids and UIDVALIDITYs may have been given
  * that nobody knows of. */
@@ -248,7 +248,7 @@ static void put_expunges(struct rows *rows)
 		     list[end].modseq == list[i].modseq &&
 		     list[end].time == list[i].time;)
 			end++;
-		if (list[i].modseq != 0)
+		if (list[i].modseq != 0 && !seeded("repair-undeletes"))
 			put_expunge(rows, list + i, end - i);
 	}
 }
@@ -267,7 +267,8 @@ static void put_end(struct rows *rows)
 	if (f->dead_modseq == 0) {
 		r.uidnext = (struct record_uidnext){
 		    f->info.id, f->info.uidnext};
-		if (f->info.uidnext > last + 1)
+		if (f->info.uidnext > last + 1 &&
+		    !seeded("repair-forgets-uidnext"))
 			change_put(rows->c, &r);
 		return;
 	}
@@ -285,8 +286,10 @@ static void put_end(struct rows *rows)
 /* One that was made here, or of which nobody knows what is missing. */
 static bool needs_uidvalidity(const struct repair *p, const struct folder *f)
 {
-	return f->dead_modseq == 0 && !seeded("repaired-as-if-nothing") &&
-	    (f->info.uidvalidity == 0 || repair_is_doubtful(p, f->info.id));
+	return f->dead_modseq == 0 &&
+	    (f->info.uidvalidity == 0 ||
+		(repair_is_doubtful(p, f->info.id) &&
+		    !seeded("repair-keeps-uidvalidity")));
 }
 
 static enum store_result put_folder(
@@ -369,7 +372,7 @@ static enum store_result put_everything(struct repair *p, struct change *c)
 	put_subscriptions(c);
 	/* What cannot be read is forgotten: a message that is delivered once
 	 * more does less harm than a box that takes none. */
-	if (result == STORE_OK)
+	if (result == STORE_OK && !seeded("repair-forgets-deliveries"))
 		deliveries_each(c->b, put_delivery, c);
 	return result;
 }
@@ -378,9 +381,11 @@ static enum store_result decide_restate(struct change *c)
 {
 	struct repair *p = c->arg;
 	struct engine_salvage to = repair_listener(p);
-	enum store_result r = box_status(
-	    c->b, engine_salvage(c->b->engine, &p->pos, &to));
+	enum store_result r = STORE_OK;
 
+	if (!seeded("repair-misses-what-came"))
+		r = box_status(
+		    c->b, engine_salvage(c->b->engine, &p->pos, &to));
 	if (r == STORE_OK)
 		r = repair_look(p);
 	if (r != STORE_OK)
@@ -389,6 +394,8 @@ static enum store_result decide_restate(struct change *c)
 		repair_make_folder(p, 0, STR("INBOX"));
 	if (c->modseq < p->modseq + EPOCH_STEP)
 		c->modseq = p->modseq + EPOCH_STEP;
+	if (seeded("repair-in-the-same-epoch"))
+		c->modseq = p->modseq + 1;
 	p->out->damaged = p->out->dropped = 0;
 	return put_everything(p, c);
 }

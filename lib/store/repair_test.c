@@ -198,12 +198,22 @@ static size_t each_file(const char *pattern, void (*use)(const char *path))
 	return count;
 }
 
+static void spoil_column(const char *path)
+{
+	flip(path, SNAPSHOT_HEADER + 8, 1);
+}
+
 static void destroy(const char *path)
 {
 	assert_int_equal(truncate(path, 100), 0);
 }
 
-static void delete (const char *path)
+static void touch(const char *path)
+{
+	assert_int_equal(access(path, R_OK), 0);
+}
+
+static void remove_file(const char *path)
 {
 	assert_int_equal(unlink(path), 0);
 }
@@ -455,11 +465,16 @@ static void no_snapshots(void **state)
 
 	(void)state;
 	begin_anew(1, MESSAGES, 30);
-	each_file("s.*", destroy);
+	/* Also such as would be kept for long. */
+	each_file("s.*", spoil_column);
 	out = repair();
 	assert_false(out.restarted);
 	assert_true(findings > 0);
-	each_file("s.*", delete);
+	assert_int_equal(each_file("s.*", touch), 2);
+	each_file("s.*", destroy);
+	out = repair();
+	assert_false(out.restarted);
+	each_file("s.*", remove_file);
 	out = repair();
 	assert_false(out.restarted);
 	compare(MESSAGES, &out);
@@ -538,7 +553,7 @@ static void a_generation_is_missing(void **state)
 		    (number == box->state.pos.generation &&
 			number != box->state.snapshot.at.generation))
 			continue;
-		delete (generation(number));
+		remove_file(generation(number));
 		hit.generation = number;
 		for (size_t i = 0; i < frame_count; i++)
 			if (frames[i].generation == number &&
@@ -750,7 +765,7 @@ static void messages_without_bytes_are_dropped(void **state)
 	told[7].expunged = told[27].expunged = 0;
 	uidvalidity = box_find(box, STR("Junk"))->uidvalidity;
 	before = box->state.pos.modseq;
-	assert_int_equal(each_file("b/*", delete), 2);
+	assert_int_equal(each_file("b/*", remove_file), 2);
 	out = repair();
 	assert_true(out.restarted);
 	assert_true(out.dropped > 0 && out.dropped <= 2);
@@ -817,7 +832,9 @@ static void a_repaired_box_remembers(void **state)
 {
 	struct undelete_choice choice = {0};
 	struct expunged_message *list;
-	uint32_t next, uids[] = {2};
+	struct upkeep_policy policy = {.undelete = 0};
+	struct upkeep_result upkept = {0};
+	uint32_t next, one, uids[] = {2};
 	struct uid_set set = {uids, 1};
 	size_t count;
 	uint64_t undeleted;
@@ -826,6 +843,14 @@ static void a_repaired_box_remembers(void **state)
 	engine_set_seal(store_engine(store), 4096, 1 << 20);
 	for (size_t i = 0; i < 12; i++)
 		deliver(i);
+	/* Of the last one nothing is known any more but its uid. */
+	assert_int_equal(box_create(box, STR("b"), USE_NONE), STORE_OK);
+	box_copy(box, 1, set, STR("b"), false, &arena, NULL, NULL, NULL);
+	one = 1;
+	box_remove(box, box_find(box, STR("b"))->id, (struct uid_set){&one, 1});
+	clock_step(60);
+	assert_int_equal(box_erase(box, &policy, &upkept), STORE_OK);
+	clock_step(-60);
 	assert_int_equal(box_create(box, STR("a"), USE_ARCHIVE), STORE_OK);
 	box_subscribe(box, STR("a"), true);
 	box_subscribe(box, STR("nowhere"), true);
@@ -841,6 +866,7 @@ static void a_repaired_box_remembers(void **state)
 	damage_message(0, 10, 1);
 	assert_true(repair().restarted);
 	assert_int_equal(box_find_id(box, 1)->uidnext, next);
+	assert_int_equal(box_find(box, STR("b"))->uidnext, 2);
 	assert_int_equal(deliver_id(box, "id3"), STORE_DUPLICATE);
 	assert_int_equal(
 	    box_subscriptions(box, &arena, &(struct str *){NULL}), 7);

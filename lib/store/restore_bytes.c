@@ -102,6 +102,8 @@ static bool same_content(struct restore *p, const struct wanted *w,
 static bool is_source(struct restore *p, const struct wanted *w,
     const struct message *m, const struct message_place *place)
 {
+	if (seeded("restore-unread"))
+		return true;
 	if (place_verify(p->b, m, place) != STORE_OK)
 		return false;
 	return (place->crc == w->then.crc && place->stored == w->then.stored) ||
@@ -138,7 +140,7 @@ static void meet_expunged(void *arg, const struct expunged *e)
 {
 	struct finder *f = arg;
 
-	if (e->modseq > f->horizon || seeded("restores-erased"))
+	if (e->modseq > f->horizon || seeded("restore-beyond-horizon"))
 		meet(f, &e->m, &e->place);
 }
 
@@ -252,7 +254,8 @@ static enum store_result decide_stage(struct change *c)
 	r.delete = (struct record_delete){.id = id,
 	    .modseq = c->modseq,
 	    .messages = s->count,
-	    .time = clock_seconds() + STAGE_KEPT};
+	    .time = clock_seconds() +
+		(seeded("staged-without-time") ? 0 : STAGE_KEPT)};
 	for (size_t i = 0; i < s->count && result == STORE_OK; i++) {
 		result = put_staged(c, s, i, id);
 		r.delete.octets += s->bodies[i]->len;

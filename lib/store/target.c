@@ -152,6 +152,8 @@ uint64_t change_carry_keywords(struct change *c,
 {
 	uint64_t bits = 0;
 
+	if (seeded("keywords-by-bit"))
+		return keywords;
 	for (size_t i = 0; i < from->keyword_count; i++) {
 		uint64_t bit;
 

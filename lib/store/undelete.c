@@ -8,8 +8,8 @@
 
 #include "core/memory.h"
 #include "store/recovery.h"
-#include "store/target.h"
 #include "store/seeded.h"
+#include "store/target.h"
 
 #define TRIES 3
 
@@ -31,7 +31,7 @@ static void add_row(void *arg, const struct expunged *e)
 {
 	struct rows *rows = arg;
 
-	if (e->modseq <= rows->horizon && !seeded("undelete-erased"))
+	if (e->modseq <= rows->horizon && !seeded("undelete-beyond-horizon"))
 		return;
 	if (rows->count == rows->room) {
 		rows->room = rows->room * 2 + 16;
@@ -54,7 +54,7 @@ static enum store_result gather(
 	for (size_t i = 0; i < s->folder_count + s->dead_count; i++) {
 		rows->f = i < s->folder_count ? s->folders[i]
 					      : s->dead[i - s->folder_count];
-		if (!rows->f->info.selectable ||
+		if ((!rows->f->info.selectable && !seeded("undelete-staged")) ||
 		    (name.len > 0 && !str_eq(rows->f->info.name, name)))
 			continue;
 		*found = true;
