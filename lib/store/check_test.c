@@ -258,6 +258,22 @@ static void a_header(void **state)
 	assert_found(true, FINDING_DAMAGE, "g.3", 0, 0, "header: checksum");
 }
 
+/* Each damage is named, and what is behind both is read. */
+static void two_headers(void **state)
+{
+	(void)state;
+	small();
+	flip("g.1", 40);
+	flip("g.2", 40);
+	flip("g.3", known.after[8].length + 30);
+	check(true);
+	assert_int_equal(found_count, 3);
+	assert_true(there_is(FINDING_DAMAGE, "g.1", 0, 0, "header: checksum"));
+	assert_true(there_is(FINDING_DAMAGE, "g.2", 0, 0, "header: checksum"));
+	assert_true(there_is(FINDING_DAMAGE, "g.3",
+	    (int64_t)known.after[8].length, 0, "frame: checksum"));
+}
+
 static void a_generation_that_does_not_follow(void **state)
 {
 	unsigned char modseq[8];
@@ -809,6 +825,18 @@ static void forged_records(void **state)
 	}
 }
 
+/* What is counted wrong is wrong from then on. */
+static void sums(void **state)
+{
+	(void)state;
+	forge_one(expunge_counted_wrong);
+	check(true);
+	assert_true(there_is(FINDING_DAMAGE, "", 0, 0,
+	    "INBOX: its counts are not the sum of its messages"));
+	assert_true(there_is(FINDING_DAMAGE, "", 0, 0,
+	    "the quota's usage is not the sum of all mailboxes"));
+}
+
 static void forged_places(void **state)
 {
 	(void)state;
@@ -1002,6 +1030,13 @@ static void mailbox(struct state *s)
 	inbox(s)->info.id = 50;
 }
 
+static void another_mailbox(struct state *s)
+{
+	const char *why;
+
+	folder_new(s, 70, STR("extra"), &why);
+}
+
 static void dead(struct state *s)
 {
 	s->dead[0]->dead_time++;
@@ -1051,6 +1086,7 @@ static const struct {
 	{expunged,           6, "message 6 of INBOX, expunged"},
 	{expunged_forgotten, 7, "message 7 of INBOX, expunged"},
 	{mailbox,            0, "INBOX: it is missing"},
+	{another_mailbox,    0, "extra: the log has none"},
 	{dead,               0, "old (deleted): another deletion"},
 	{dead_forgotten,     0, "old (deleted): it is missing"},
 	{delivery,           0, "other delivery ids"},
@@ -1292,6 +1328,71 @@ static void a_missing_column_file(void **state)
 	assert_true(found_count > 0);
 	assert_true(
 	    there_is(FINDING_DERIVED, "s.1", -1, 0, "a file is missing"));
+}
+
+/* The block's own checksum is wrong, the column's are right. */
+static void a_block_of_delivery_ids(void **state)
+{
+	unsigned char octets[4096];
+	struct manifest m;
+	struct column x;
+	struct record r;
+	struct str rest;
+	char *at, file[32];
+
+	(void)state;
+	two_snapshots();
+	manifest_get(&m, 2);
+	rest = buf_str(&m.summary);
+	do
+		assert_int_equal(record_next(&rest, &r, NULL), 1);
+	while (r.type != RECORD_SEGMENT ||
+	    r.segment.columns[COLUMN_X].snapshot == 0);
+	x = r.segment.columns[COLUMN_X];
+	assert_true(x.length <= sizeof(octets));
+	snprintf(file, sizeof(file), "s.%u", (unsigned)x.snapshot);
+	flip(file, x.offset + 3);
+	peek(file, x.offset, octets, x.length);
+	at = manifest_column(&m, COLUMN_X, 0);
+	put_u32(at - 4, crc32c(0, octets, x.length));
+	put_u64(at, hash64(0, octets, x.length));
+	manifest_put(&m);
+	check(true);
+	assert_true(there_is(FINDING_DERIVED, "s.2", -1, 0,
+	    "delivery ids: delivery ids: checksum"));
+}
+
+/* The first generation is gone: what the snapshot says is all there is. */
+static void cut_box(void (*change)(struct state *s))
+{
+	struct box *b = box_to_snap();
+
+	change(&b->state);
+	snapshot_take(b, false);
+	box_close(&b);
+	forget("g.1");
+	check(true);
+}
+
+static void few_uids(struct state *s)
+{
+	inbox(s)->info.uidnext = 5;
+}
+
+static void a_base_that_makes_no_sense(void **state)
+{
+	(void)state;
+	cut_box(few_uids);
+	assert_true(there_is(FINDING_DAMAGE, "", 0, 5,
+	    "message 5 of INBOX: its uid is not between"));
+	anew();
+	cut_box(highest_modseq);
+	assert_true(there_is(FINDING_DAMAGE, "", 0, 1,
+	    "message 1 of INBOX: its modification sequence is above"));
+	/* And without it nothing is known. */
+	forget("s.1");
+	assert_found(
+	    false, FINDING_DAMAGE, "", 0, 0, "no snapshot says what it said");
 }
 
 static void a_missing_snapshot(void **state)
@@ -1763,11 +1864,13 @@ int main(void)
 	    FAST(a_frame),
 	    FAST(the_last_frame),
 	    FAST(a_header),
+	    FAST(two_headers),
 	    FAST(a_generation_that_does_not_follow),
 	    FAST(a_missing_generation),
 	    FAST(the_mark),
 	    FAST(a_frame_of_another_log),
 	    FAST(forged_records),
+	    FAST(sums),
 	    FAST(forged_places),
 	    FAST(a_malformed_record),
 	    FAST(a_frame_that_lacks_a_record),
@@ -1781,6 +1884,8 @@ int main(void)
 	    FAST(a_snapshot_of_another_life),
 	    FAST(a_snapshot_of_another_log),
 	    FAST(a_missing_column_file),
+	    FAST(a_block_of_delivery_ids),
+	    FAST(a_base_that_makes_no_sense),
 	    FAST(a_missing_snapshot),
 	    FAST(a_log_put_back),
 	    FAST(damage_before_a_snapshot),
