@@ -50,7 +50,7 @@ struct check_result {
  * without the lock and without changing anything, while mail arrives: a
  * position is taken first, and what comes later is not looked at. deep: every
  * body and cache against its checksum, and what was erased is not readable;
- * it reads all of the box. Memory: about 170 octets for a message.
+ * it reads all of the box. Memory: about 400 octets for a message.
  *
  * STORE_OK when it could look at everything; what is wrong is told to `found`
  * (may be NULL), 1,000 findings at most; out->findings counts all. STORE_BUSY:
