@@ -398,6 +398,8 @@ static int apply_expunge(struct folder *f, const struct record_expunge *r)
 {
 	size_t from = 0, to = 0;
 
+	if (f->count == 0) /* repair meets such */
+		return 0;
 	for (uint32_t i = 0; i < r->count; i++) {
 		uint32_t first, last;
 		size_t start, end;
