@@ -15,8 +15,17 @@ const struct conf_param cleanup_params[] = {
 	  "Recipients of one message after the expansion of aliases."),
 	P(SIZE, queue_minfree, "16M", 0, INT64_MAX,
 	  "Free space in the queue's file system below which mail is refused "
-	  "with 452 4.3.1. Notifications and forwarded mail may use three "
-	  "quarters of it."),
+	  "with 452 4.3.1; what the client says with SIZE must fit above it. "
+	  "Notifications and forwarded mail may use three quarters of it."),
+	P(INT,  queue_minfree_inodes, "256", 0, 1000000000,
+	  "The same for free inodes."),
+	P(TIME, in_flow_delay, "1s", 0, 10,
+	  "How long each new message from outside waits while "
+	  "qmgr_message_active_limit messages are being delivered and more "
+	  "wait for a place; 0: never."),
+	P(INT,  queue_unclaimed_limit, "10000", 1, 100000000,
+	  "Messages that each cleanup service accepts while qmgr does not "
+	  "answer. More are refused with 451 4.3.2 until it does."),
 	P(BOOL, always_add_missing_headers, "no",
 	  "Add a missing Date and Message-ID to mail from other hosts too, not "
 	  "just to submissions."),

@@ -9,6 +9,9 @@ struct cleanup_conf {
 	int hopcount_limit;
 	int cleanup_recipient_limit;
 	uint64_t queue_minfree; /* octets */
+	int queue_minfree_inodes;
+	int64_t in_flow_delay; /* ms */
+	int queue_unclaimed_limit;
 	bool always_add_missing_headers;
 	bool smtpd_sasl_authenticated_header;
 	int64_t cleanup_ticket_reuse; /* ms */

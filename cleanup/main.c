@@ -6,7 +6,7 @@
  * session.c speaks with the injector; header.c splits header from body and
  * completes the header (pure); expand.c asks lookup for virtual aliases;
  * proof.c asks auth whether a submission's login is true; space.c keeps the
- * floor of free space; commit.c puts the queue file together; offer.c tells
+ * floor of free space, pace.c the pace of those behind us; commit.c puts the queue file together; offer.c tells
  * qmgr. neighbour.c keeps the connections to those who are asked; message.c
  * and message.h are the message itself.
  *

@@ -72,8 +72,13 @@ void expand_recipients(struct cleanup *c, struct message *m);
 /* Whether auth confirms the ticket for the login; else m is refused. */
 void proof_check(struct cleanup *c, struct proof *proof, struct message *m);
 
-/* Refuses when the disk is too full for mail of this origin. */
-void space_check(struct cleanup *c, struct message *m);
+/* Mail from outside waits while qmgr is behind (in_flow_delay), and is refused
+ * when too much was accepted since qmgr last answered. */
+void pace_check(struct cleanup *c, struct message *m);
+
+/* Refuses when the disk is too full for mail of this origin and so many octets
+ * more. */
+void space_check(struct cleanup *c, struct message *m, uint64_t size);
 
 /*
  * Header, envelope, queue file. On success the file stands durably in the

@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "daemon/daemon.h"
 #include "ipc/qmgr.h"
 #include "queue/queue_file.h"
 
@@ -15,6 +16,10 @@
 #define CONNECT_MS 200
 #define RETRY_MS   1000  /* after a failed connect */
 #define REPEAT_MS  20000 /* an answer that takes longer was lost */
+#define PROBE_MS   200   /* for a sign of life */
+#define BEHIND_MS  5000  /* for how long a word about being behind counts */
+
+#define UNCLAIMED "unclaimed"
 
 struct pending {
 	struct id id;
@@ -24,6 +29,7 @@ struct pending {
 
 static struct ipc *qmgr;
 static int64_t retry_at;
+static int64_t behind_until;
 static struct pending pending[PENDING]; /* oldest first */
 static size_t count;
 
@@ -39,8 +45,13 @@ static void forget(size_t index)
 	    (count - index) * sizeof(pending[0]));
 }
 
-static void answered(struct str id)
+static void answered(const struct qmgr_offered *o)
 {
+	struct str id = o->queue_id;
+
+	behind_until = o->behind ? deadline_in(BEHIND_MS) : 0;
+	if (offer_unclaimed() > 0)
+		daemon_gauge(UNCLAIMED, 0);
 	for (size_t i = 0; i < count; i++)
 		if (str_eq(id_str(&pending[i].id), id)) {
 			forget(i);
@@ -58,8 +69,7 @@ static void take_answers(void)
 	if (r == IPC_OK || r == IPC_EOF)
 		while ((r = ipc_next(qmgr, &type, &msg)) == IPC_OK)
 			if (type == &qmgr_offered)
-				answered(((const struct qmgr_offered *)msg)
-					     ->queue_id);
+				answered(msg);
 	if (r != IPC_AGAIN)
 		ipc_close(&qmgr);
 }
@@ -119,6 +129,7 @@ void offer_message(int spool_fd, const struct id *id, int fd)
 {
 	int64_t now = clock_ms();
 
+	daemon_count(UNCLAIMED, 1);
 	if (qmgr != NULL &&
 	    (count >= LOOK || (count > 0 && now - pending[0].at > REPEAT_MS)))
 		take_answers();
@@ -136,4 +147,36 @@ void offer_message(int spool_fd, const struct id *id, int fd)
 	ensure_connected(spool_fd, now);
 	if (qmgr != NULL && ipc_push(qmgr) == IPC_BROKEN)
 		ipc_close(&qmgr);
+}
+
+bool offer_is_behind(void)
+{
+	if (qmgr != NULL && count > 0)
+		take_answers();
+	return clock_ms() < behind_until;
+}
+
+uint64_t offer_unclaimed(void)
+{
+	return daemon_figure(UNCLAIMED);
+}
+
+bool offer_probe(int spool_fd)
+{
+	struct id nobody = id_new();
+	struct qmgr_offer offer = {.queue_id = id_str(&nobody)};
+	int64_t deadline = deadline_in(PROBE_MS);
+	const struct ipc_type *type;
+	const void *msg;
+
+	ensure_connected(spool_fd, clock_ms());
+	if (qmgr == NULL || ipc_put(qmgr, &qmgr_offer, &offer) < 0 ||
+	    ipc_flush(qmgr, deadline) != IPC_OK ||
+	    ipc_wait(qmgr, &type, &msg, deadline) != IPC_OK ||
+	    type != &qmgr_offered) {
+		ipc_close(&qmgr);
+		return false;
+	}
+	answered(msg);
+	return true;
 }

@@ -16,6 +16,7 @@
 /* The injector may itself wait for a slow client; when the injector dies we
  * see the end of the connection at once. */
 #define SILENCE_MS (3600 * 1000)
+#define SPACE_STEP (1u << 20) /* octets of content between two looks */
 
 struct session {
 	struct cleanup *c;
@@ -136,7 +137,9 @@ static bool begin(struct session *s, const struct cleanup_message *from)
 	if (!keep_texts(m))
 		return false;
 	m->from.sender = complete(s, m->from.sender);
-	space_check(s->c, m);
+	space_check(s->c, m, 0);
+	if (m->code == 0)
+		pace_check(s->c, m);
 	if (m->code != 0)
 		return true;
 	m->writer = queue_create(s->c->spool_fd);
@@ -226,6 +229,10 @@ static void add_content(struct session *s, const char *p, size_t len)
 		add_body(m, rest.p, rest.len);
 	}
 	add_body(m, p + taken, len - taken);
+	/* Others fill the disk too while this one comes. */
+	if (m->code == 0 &&
+	    m->size / SPACE_STEP != (m->size - len) / SPACE_STEP)
+		space_check(s->c, m, 0);
 	/* What is refused anyway need not fill the disk meanwhile. */
 	if (m->code != 0)
 		queue_abort(&m->writer);
@@ -259,6 +266,21 @@ static void log_refusal(const struct message *m)
 	    STR_FMT(f->sender), STR_FMT(f->protocol), STR_FMT(f->helo));
 }
 
+static void put_refusal(const struct message *m, struct cleanup_outcome *out)
+{
+	out->accepted = false;
+	out->queue_id = STR_EMPTY;
+	out->code = m->code;
+	out->dsn = str_from(m->dsn);
+	out->text = str_sub(str_from(m->text), 0, IPC_REPLY_MAX);
+}
+
+static bool send_outcome(struct session *s, const struct cleanup_outcome *o)
+{
+	return ipc_put(s->peer, &cleanup_outcome, o) == 0 &&
+	    ipc_flush(s->peer, deadline_in(s->c->house->ipc_timeout)) == IPC_OK;
+}
+
 static bool reply(struct session *s, const struct id *id)
 {
 	struct message *m = &s->m;
@@ -270,14 +292,25 @@ static bool reply(struct session *s, const struct id *id)
 
 	snprintf(text, sizeof(text), "Ok: queued as %s", id->text);
 	outcome.text = str_from(text);
-	if (m->code != 0) {
-		outcome.queue_id = STR_EMPTY;
-		outcome.code = m->code;
-		outcome.dsn = str_from(m->dsn);
-		outcome.text = str_sub(str_from(m->text), 0, IPC_REPLY_MAX);
-	}
-	return ipc_put(s->peer, &cleanup_outcome, &outcome) == 0 &&
-	    ipc_flush(s->peer, deadline_in(s->c->house->ipc_timeout)) == IPC_OK;
+	if (m->code != 0)
+		put_refusal(m, &outcome);
+	return send_outcome(s, &outcome);
+}
+
+/* Whether a message of that size would find a place; nothing begins. */
+static bool answer_room(struct session *s, uint64_t size)
+{
+	struct cleanup_outcome outcome = {.accepted = true,
+	    .queue_id = STR_EMPTY,
+	    .code = 250,
+	    .dsn = STR("2.0.0"),
+	    .text = STR("Ok")};
+
+	clear_message(&s->m);
+	space_check(s->c, &s->m, size);
+	if (s->m.code != 0)
+		put_refusal(&s->m, &outcome);
+	return send_outcome(s, &outcome);
 }
 
 /* After the reply, so that the client does not wait for it. */
@@ -378,6 +411,8 @@ static bool serve_message(struct session *s)
 		log_warning("lost an injector: %s", ipc_why(s->peer));
 	if (r != IPC_OK)
 		return false;
+	if (type == &cleanup_room)
+		return answer_room(s, ((const struct cleanup_room *)msg)->size);
 	if (type != &cleanup_message) {
 		log_warning("\"%s\" without a message", type->name);
 		return false;

@@ -1,44 +1,63 @@
 /* SPDX-License-Identifier: ISC */
-/* The floor of free space and inodes in the queue's file system. */
+/* The floors of free space and inodes in the queue's file system. */
 #include <sys/statvfs.h>
 
 #include "cleanup/message.h"
 #include "core/clock.h"
 #include "core/log.h"
 
-#define LOOK_AGAIN_MS 1000
-#define INODES_FLOOR  256
+#define LOOK_AGAIN_MS 500
+#define SAY_AGAIN_MS  10000
 
-void space_check(struct cleanup *c, struct message *m)
+/* What is free, not older than a moment. -1 with errno. */
+static int look(const struct cleanup *c, struct statvfs *out)
 {
 	static struct statvfs fs;
-	static int64_t looked = INT64_MIN;
-	uint64_t floor = c->conf->queue_minfree;
-	uint64_t inodes = INODES_FLOOR;
-	int64_t now = clock_ms();
+	static int64_t look_at;
 
-	if (looked == INT64_MIN || now - looked >= LOOK_AGAIN_MS) {
-		if (fstatvfs(c->spool_fd, &fs) < 0) {
-			message_refuse_disk(m, "statvfs of queue_directory");
-			return;
-		}
-		looked = now;
+	if (clock_ms() >= look_at) {
+		if (fstatvfs(c->spool_fd, &fs) < 0)
+			return -1;
+		look_at = deadline_in(LOOK_AGAIN_MS);
 	}
-	if (floor == 0)
+	*out = fs;
+	return 0;
+}
+
+/* Every refusal has its line; why, one in a while. */
+static void say(const char *what, uint64_t floor, const char *parameter)
+{
+	static int64_t say_at;
+
+	if (clock_ms() < say_at)
 		return;
+	log_warning("queue_directory: less than %llu %s are free (%s)",
+	    (unsigned long long)floor, what, parameter);
+	say_at = deadline_in(SAY_AGAIN_MS);
+}
+
+void space_check(struct cleanup *c, struct message *m, uint64_t size)
+{
+	uint64_t floor = c->conf->queue_minfree;
+	uint64_t inodes = (uint64_t)c->conf->queue_minfree_inodes;
+	struct statvfs fs;
+	uint64_t free;
+
+	if (look(c, &fs) < 0) {
+		message_refuse_disk(m, "statvfs of queue_directory");
+		return;
+	}
 	/* The reserve for notifications and for mail that is here already. */
 	if (c->entrance == ENTRANCE_INTERNAL) {
 		floor /= 4;
 		inodes /= 4;
 	}
-	if ((uint64_t)fs.f_bavail * fs.f_frsize < floor) {
-		log_warning("queue_directory: less than %llu octets are free "
-			    "(queue_minfree)",
-		    (unsigned long long)floor);
+	free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (free < floor || free - floor < size) {
+		say("octets", floor + size, "queue_minfree");
 		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	} else if (fs.f_files > 0 && fs.f_favail < inodes) {
-		log_warning("queue_directory: less than %llu inodes are free",
-		    (unsigned long long)inodes);
+		say("inodes", inodes, "queue_minfree_inodes");
 		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	}
 }

@@ -235,6 +235,11 @@ static bool has_room(const struct qmgr *q)
 	return q->messages.active < (size_t)q->conf->qmgr_message_active_limit;
 }
 
+bool flow_is_behind(const struct qmgr *q)
+{
+	return !has_room(q);
+}
+
 void flow_pump(struct qmgr *q)
 {
 	struct message *m;

@@ -24,6 +24,8 @@ void flow_take_up(struct qmgr *q, struct message *m);
 void flow_adopt(struct qmgr *q, struct message *m);
 /* Wakes, activates and dispatches; call it when something may go on. */
 void flow_pump(struct qmgr *q);
+/* No more messages can be active: what is new has to wait. */
+bool flow_is_behind(const struct qmgr *q);
 /* The same, soon and from the loop; for callers deep inside. */
 void flow_pump_later(struct qmgr *q);
 /*

@@ -32,7 +32,8 @@ static void client_free(struct client *c)
  * are collected the offer is only noted: the scan finds the file. */
 static void offered(struct client *c, const struct qmgr_offer *o)
 {
-	struct qmgr_offered answer = {o->queue_id};
+	struct qmgr_offered answer = {
+	    .queue_id = o->queue_id, .behind = flow_is_behind(c->q)};
 	int fd = ipc_take_fd(wire_ipc(c->wire));
 	struct message *m;
 	struct qmgr *q = c->q;

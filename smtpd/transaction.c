@@ -16,6 +16,9 @@
 #define PIECE      32768 /* octets that are decoded at once */
 #define CHUNK_MOST (CHUNK + 2 * PIECE + 2)
 
+#define ROOM_STEP (1u << 20) /* octets to which questions are rounded up */
+#define ROOM_MS   1000
+
 void transaction_reset(struct session *s)
 {
 	struct transaction *t = &s->t;
@@ -60,6 +63,37 @@ static bool owns(struct session *s, struct str sender)
 	return false;
 }
 
+/* Whether cleanup has room for a message of that size (RFC 1870 section 6.1);
+ * replies when not. */
+static bool has_room(struct session *s, uint64_t size)
+{
+	struct server *server = s->server;
+	struct cleanup_room question = {(size / ROOM_STEP + 1) * ROOM_STEP};
+	const struct cleanup_outcome *o;
+	const void *answer;
+
+	if (size < server->room && clock_ms() < server->room_until)
+		return true;
+	if (peer_call(&server->cleanup, &cleanup_room, &question,
+		&cleanup_outcome, &answer,
+		deadline_in(server->house->ipc_timeout)) < 0) {
+		log_warning(
+		    "%s: %s", server->cleanup.socket, server->cleanup.why);
+		reject(s, STR_EMPTY, 451, "4.3.0",
+		    "Error: queue file write error");
+		return false;
+	}
+	o = answer;
+	if (!o->accepted) {
+		reject(s, STR_EMPTY, o->code < 500 ? (int)o->code : 452,
+		    "4.3.1", "%.*s", STR_FMT(o->text));
+		return false;
+	}
+	server->room = question.size;
+	server->room_until = deadline_in(ROOM_MS);
+	return true;
+}
+
 static bool may_send(struct session *s, const struct mail_args *mail)
 {
 	if (mail->has_size &&
@@ -68,13 +102,13 @@ static bool may_send(struct session *s, const struct mail_args *mail)
 		    "Message size exceeds fixed limit");
 		return false;
 	}
-	if (s->server->role != ROLE_SUBMISSION)
-		return true;
-	if (s->login[0] == '\0') {
+	if (s->server->role == ROLE_SUBMISSION && s->login[0] == '\0') {
 		reject(s, STR_EMPTY, 530, "5.7.0", "Authentication required");
 		return false;
 	}
-	return owns(s, mail->sender);
+	if (s->server->role == ROLE_SUBMISSION && !owns(s, mail->sender))
+		return false;
+	return has_room(s, mail->has_size ? mail->size : 0);
 }
 
 void cmd_mail(struct session *s, struct str args)

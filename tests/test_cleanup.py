@@ -25,6 +25,7 @@ class Neighbours:
         self.redeemed = self.expanded = 0
         self.offers = []
         self.answer_offers = True
+        self.behind = False
         self.fronts = {}
         for name in ("lookup", "auth", "qmgr"):
             self.start(name)
@@ -84,7 +85,8 @@ class Neighbours:
                 os.close(fd)
             self.offers.append((f["queue_id"], len(fds)))
             if self.answer_offers:
-                c.send("offered", queue_id=f["queue_id"])
+                c.send("offered", queue_id=f["queue_id"],
+                       behind=self.behind)
 
 
 class Cleanup:
@@ -402,6 +404,77 @@ def test_internal():
             b"Received: by mail.house.test (Posthouse) id %s;\r\n\t"
             % given.encode())
         assert len(queued(h.spool)) == 1 and h.new_is_empty()
+
+
+def test_room():
+    """Between two messages, and it begins none."""
+    def ask(h, size):
+        h.c.send("room", size=size)
+        name, f = h.c.receive()
+        assert name == "outcome" and f["queue_id"] == ""
+        return f["code"], f["dsn"]
+    with Cleanup("cleanup") as h:
+        assert ask(h, 1000) == ("250", "2.0.0")
+        assert ask(h, 2 ** 60) == ("452", "4.3.1")
+        h.file(h.send(MESSAGE))
+        assert ask(h, 1000) == ("250", "2.0.0")
+        assert "(queue_minfree)" in h.daemon.log()
+        assert len(queued(h.spool)) == 1 and h.new_is_empty()
+        assert h.daemon.process.poll() is None
+
+
+def test_inodes_have_a_floor():
+    with Cleanup("cleanup", dict(queue_minfree_inodes=10 ** 9)) as h:
+        out = h.send(MESSAGE)
+        if os.statvfs(h.spool).f_files:
+            assert (out["code"], out["dsn"]) == ("452", "4.3.1")
+            assert "(queue_minfree_inodes)" in h.daemon.log()
+
+
+def test_injectors_wait_while_the_queue_manager_is_behind():
+    with Cleanup("cleanup", dict(in_flow_delay="300ms")) as h:
+        def took():
+            before = time.monotonic()
+            h.file(h.send(MESSAGE))
+            wait_until(lambda: len(h.neighbours.offers) == len(
+                queued(h.spool)))
+            time.sleep(0.1)  # for its answer
+            return time.monotonic() - before
+        took()
+        h.neighbours.behind = True
+        took()
+        assert took() >= 0.3
+        h.neighbours.behind = False
+        took()
+    with Cleanup("cleanup-internal", dict(in_flow_delay="10s")) as h:
+        h.neighbours.behind = True
+        for _ in range(3):
+            assert h.send(MESSAGE, origin="local")["accepted"] == "1"
+            time.sleep(0.1)
+
+
+def test_mail_is_taken_up_to_a_bound_without_a_queue_manager():
+    with Cleanup("cleanup", dict(queue_unclaimed_limit=5)) as h:
+        h.neighbours.answer_offers = False  # it hangs
+        for _ in range(5):
+            h.file(h.send(MESSAGE))
+        out = h.send(MESSAGE)
+        assert (out["code"], out["dsn"]) == ("451", "4.3.2")
+        assert len(queued(h.spool)) == 5 and h.new_is_empty()
+        assert "queue_unclaimed_limit" in h.daemon.log()
+        h.neighbours.stop("qmgr")  # it is away
+        time.sleep(1.1)
+        assert h.send(MESSAGE)["code"] == "451"
+        h.neighbours.answer_offers = True
+        h.neighbours.start("qmgr")
+        time.sleep(1.1)
+        for _ in range(12):
+            h.file(h.send(MESSAGE))
+        assert len(queued(h.spool)) == 17
+    with Cleanup("cleanup-internal", dict(queue_unclaimed_limit=1)) as h:
+        h.neighbours.stop("qmgr")
+        for _ in range(3):
+            assert h.send(MESSAGE, origin="local")["accepted"] == "1"
 
 
 needs_strace = pytest.mark.skipif(

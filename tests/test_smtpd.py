@@ -30,6 +30,8 @@ class Neighbours:
         self.outcome = dict(accepted=True, queue_id=QUEUE_ID, code=250,
                             dsn="2.0.0", text="Ok")
         self.cleanup_mood = "normal"
+        self.rooms = []         # sizes that were asked for
+        self.room = 10 ** 9
         self.limit_reached = False
         self.counted = []
         self.fronts = {}
@@ -60,7 +62,14 @@ class Neighbours:
                 if got is None:
                     return
                 name, f = got
-                if name == "message":
+                if name == "room":
+                    self.rooms.append(int(f["size"]))
+                    ok = self.rooms[-1] <= self.room
+                    c.send("outcome", accepted=ok, queue_id="",
+                           code=250 if ok else 452,
+                           dsn="2.0.0" if ok else "4.3.1",
+                           text="" if ok else "Insufficient system storage")
+                elif name == "message":
                     message = dict(f, recipients=[], content=b"")
                 elif name == "recipient":
                     message["recipients"].append(f)
@@ -532,13 +541,41 @@ def test_size_limit(chain):
         assert c.data(b"x" * 1000 + b"\r\n.\r\n")[0] == 250
 
 
+def test_mail_asks_for_room(chain):
+    """A message that would not fit is refused before it is sent."""
+    with Smtpd(chain) as s:
+        n, c = s.neighbours, s.client()
+        n.room = 3 << 20
+        assert c.text("MAIL FROM:<a@b.test> SIZE=4000000").startswith(
+            "452 4.3.1 ")
+        assert c.ask("MAIL FROM:<a@b.test> SIZE=3000000")[0] == 250
+        c.ask("RSET")
+        asked = len(n.rooms)
+        assert n.rooms == [4 << 20, 3 << 20]
+        # What fits into the last answer is not asked for, for a moment.
+        for size in ("", " SIZE=100", " SIZE=3000000"):
+            assert c.ask("MAIL FROM:<a@b.test>" + size)[0] == 250
+            c.ask("RSET")
+        assert len(n.rooms) <= asked + 1
+        n.room = 0
+        time.sleep(1.1)
+        assert c.text("MAIL FROM:<a@b.test>").startswith("452 4.3.1 ")
+        assert s.log().count("NOQUEUE: reject: MAIL from") == 2
+        n.stop("cleanup")
+        assert c.text("MAIL FROM:<a@b.test>").startswith("451 4.3.0 ")
+
+
 def test_cleanup_comes_and_goes(chain):
     with Smtpd(chain) as s:
         n = s.neighbours
         c = s.client()
 
         def send(content=b"x\r\n"):
-            c.envelope()
+            # Asked about room at most once a second, so either may tell.
+            said = c.ask("MAIL FROM:<a@elsewhere.test>")
+            if said[0] != 250:
+                return said
+            assert c.ask("RCPT TO:<user@house.test>")[0] == 250
             return c.data(content + b".\r\n")
         # it ends after each message: the kept connection is made anew
         n.cleanup_mood = "leave"

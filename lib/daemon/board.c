@@ -119,3 +119,10 @@ void board_gauge(struct board *b, const char *name, uint64_t value)
 	if (c != NULL)
 		c->value = value;
 }
+
+uint64_t board_figure(struct board *b, const char *name)
+{
+	const struct board_counter *c = counter(b, name);
+
+	return c != NULL ? c->value : 0;
+}

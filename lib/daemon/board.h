@@ -63,5 +63,7 @@ void board_release(struct board *b, int slot);
 void board_count(struct board *b, const char *name, uint64_t amount);
 /* Sets it. */
 void board_gauge(struct board *b, const char *name, uint64_t value);
+/* What it is; 0 when there are too many. */
+uint64_t board_figure(struct board *b, const char *name);
 
 #endif

@@ -69,6 +69,11 @@ void daemon_gauge(const char *name, uint64_t value)
 		board_gauge(self.board, name, value);
 }
 
+uint64_t daemon_figure(const char *name)
+{
+	return self.board != NULL ? board_figure(self.board, name) : 0;
+}
+
 /* ---- master ------------------------------------------------------------- */
 
 void channel_say(enum channel_word word, const char *text)

@@ -91,5 +91,7 @@ int daemon_rest(int fd, int64_t deadline);
 void daemon_count(const char *name, uint64_t amount);
 /* The same for a figure that also falls. */
 void daemon_gauge(const char *name, uint64_t value);
+/* What it is now, of all processes of the service together. */
+uint64_t daemon_figure(const char *name);
 
 #endif

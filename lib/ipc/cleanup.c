@@ -64,7 +64,13 @@ static const struct ipc_field abort_fields[] = {
 };
 const struct ipc_type cleanup_abort = {"abort", abort_fields};
 
+static const struct ipc_field room[] = {
+    IPC_U64(struct cleanup_room, size, 0, INT64_MAX),
+    IPC_END,
+};
+const struct ipc_type cleanup_room = {"room", room};
+
 static const struct ipc_type *const types[] = {&cleanup_message,
     &cleanup_recipient, &cleanup_content, &cleanup_commit, &cleanup_outcome,
-    &cleanup_abort, NULL};
+    &cleanup_abort, &cleanup_room, NULL};
 const struct ipc_exchange cleanup_exchange = {"cleanup", 1, types};

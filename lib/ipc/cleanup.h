@@ -8,7 +8,9 @@
  * `outcome`. It may also answer early, at any point, with an outcome that
  * refuses; it then swallows what comes until commit or abort without a second
  * answer to this commit. `abort` forgets the message and is not answered. The
- * connection then serves the next message. A connection lost before the
+ * connection then serves the next message. Between two messages `room` asks
+ * whether one of that size would find a place, answered by an `outcome`
+ * without an id; it promises nothing. A connection lost before the
  * outcome arrived: the message may be queued or not; SMTP's answer is 451.
  *
  * Three sockets: "cleanup" (mail from strangers: origin mx and lmtp),
@@ -75,8 +77,12 @@ struct cleanup_abort {
 	bool quietly; /* no log line of its own */
 };
 
+struct cleanup_room {
+	uint64_t size; /* octets */
+};
+
 extern const struct ipc_type cleanup_message, cleanup_recipient,
-    cleanup_content, cleanup_commit, cleanup_outcome, cleanup_abort;
+    cleanup_content, cleanup_commit, cleanup_outcome, cleanup_abort, cleanup_room;
 extern const struct ipc_exchange cleanup_exchange;
 
 #endif

@@ -15,6 +15,7 @@ const struct ipc_type qmgr_offer = {"offer", offer};
 
 static const struct ipc_field offered[] = {
     IPC_TEXT(struct qmgr_offered, queue_id, ID_LEN, ID_LEN),
+    IPC_BOOL(struct qmgr_offered, behind),
     IPC_END,
 };
 const struct ipc_type qmgr_offered = {"offered", offered};

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * cleanup -> qmgr: `offer` a message that stands in the queue, its file
- * descriptor (O_RDWR) attached; qmgr answers `offered` with the same id.
- * cleanup does not wait for it; a lost offer is found by qmgr's walk.
+ * descriptor (O_RDWR) attached; qmgr answers `offered` with the same id,
+ * and whether it is behind (in_flow_delay). cleanup does not wait for it; a
+ * lost offer is found by qmgr's walk. An offer of an id that is nobody's,
+ * without a descriptor, asks only whether qmgr answers.
  *
  * posthouse -> qmgr (only the uid of master's owner or root): `queue_list`
  * is answered by `queue_row` for each recipient that matches and one
@@ -19,6 +21,7 @@ struct qmgr_offer {
 };
 struct qmgr_offered {
 	struct str queue_id;
+	bool behind; /* new mail waits for a place among the active */
 };
 
 struct queue_list {
