@@ -5,9 +5,6 @@
 
 /* clang-format off */
 const struct conf_param cleanup_params[] = {
-	P(SIZE, header_size_limit, "1M", 16384, 67108864,
-	  "Largest header of a message; beyond it the message is refused with "
-	  "552 5.3.4, never cut."),
 	P(INT,  hopcount_limit, "50", 1, 1000,
 	  "Received fields above which a message is taken for looping and "
 	  "refused with 554 5.4.6."),

@@ -5,7 +5,6 @@
 #include "conf/param.h"
 
 struct cleanup_conf {
-	uint64_t header_size_limit; /* octets */
 	int hopcount_limit;
 	int cleanup_recipient_limit;
 	uint64_t queue_minfree; /* octets */

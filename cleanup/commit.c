@@ -24,6 +24,12 @@ static void date_now(int64_t seconds, char out[DATE_TEXT_MAX])
 	date_rfc5322(seconds, zone, out);
 }
 
+/* The first to see the message: it is finished as its user would. */
+static bool is_submission(const struct cleanup *c)
+{
+	return c->entrance == ENTRANCE_SUBMIT || c->entrance == ENTRANCE_PICKUP;
+}
+
 static void check_header(
     struct cleanup *c, struct message *m, const struct header_facts *facts)
 {
@@ -33,7 +39,7 @@ static void check_header(
 		message_refuse(m, 554, "5.4.6", "Too many hops");
 		return;
 	}
-	if (c->entrance != ENTRANCE_SUBMIT)
+	if (!is_submission(c))
 		return;
 	why = header_check_author(facts);
 	if (why != NULL)
@@ -53,10 +59,10 @@ static void build_header(struct cleanup *c, struct message *m,
 	    .id = e->id.text,
 	    .date = date,
 	    .name_login = c->conf->smtpd_sasl_authenticated_header,
-	    .add_missing = c->entrance == ENTRANCE_SUBMIT ||
+	    .add_missing = is_submission(c) ||
 		(c->entrance == ENTRANCE_MX &&
 		    c->conf->always_add_missing_headers),
-	    .drop_bcc = c->entrance == ENTRANCE_SUBMIT};
+	    .drop_bcc = is_submission(c)};
 
 	date_now((int64_t)(e->arrived_us / 1000000), date);
 	header_complete(&completion, buf_str(&m->content.header), facts, out);
@@ -87,7 +93,7 @@ static struct str message_id_of(struct cleanup *c, struct message *m,
 	if (inner.len > 0)
 		return joined(m, "<%.*s>", STR_FMT(inner));
 	if (facts->message_id == 0 &&
-	    (c->entrance == ENTRANCE_SUBMIT ||
+	    (is_submission(c) ||
 		(c->entrance == ENTRANCE_MX &&
 		    c->conf->always_add_missing_headers)))
 		return joined(m, "<%s@%s>", e->id.text, c->house->myhostname);
@@ -111,13 +117,16 @@ static struct queue_envelope envelope_of(
 	    .recipient_count = m->recipient_count,
 	    .recipients = m->recipients};
 
-	if (f->queue_id.len > 0 && c->entrance == ENTRANCE_INTERNAL)
+	if (f->queue_id.len > 0)
 		id_parse(f->queue_id, &e.id); /* checked at the beginning */
 	if (f->session.len > 0)
 		id_parse(f->session, &e.session);
 	if (f->client_address.len > 0)
 		e.client = joined(m, "%.*s[%.*s]", STR_FMT(f->client_name),
 		    STR_FMT(f->client_address));
+	else if (f->origin == ORIGIN_PICKUP)
+		e.client = joined(
+		    m, "userid %llu", (unsigned long long)f->uid);
 	e.message_id = message_id_of(c, m, facts, &e);
 	return e;
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "cleanup/header.h"
 
-#include "mail/address.h"
+#include "mail/author.h"
 #include "mail/encode.h"
-
-#define AUTHORS_MAX 100 /* mailboxes of From that are looked at */
 
 /* ---- where the header ends ---- */
 
@@ -103,39 +101,10 @@ void header_look(struct str header, struct header_facts *out)
 	}
 }
 
-/* Mailboxes with a domain in an address list. */
-static size_t count_mailboxes(struct str value)
-{
-	struct arena arena = arena_new(65536);
-	struct mailbox *list = NULL;
-	size_t count = 0;
-	size_t n = address_list(value, &arena, AUTHORS_MAX, &list);
-
-	for (size_t i = 0; i < n; i++)
-		if (list[i].local.len > 0 && list[i].domain.len > 0)
-			count++;
-	arena_free(&arena);
-	return count;
-}
-
 const char *header_check_author(const struct header_facts *facts)
 {
-	size_t authors;
-
-	if (facts->from == 0)
-		return "the message has no From field";
-	if (facts->from > 1)
-		return "the message has more than one From field";
-	authors = count_mailboxes(facts->from_value);
-	if (authors == 0)
-		return "the From field names no mailbox";
-	if (facts->sender > 1)
-		return "the message has more than one Sender field";
-	if (facts->sender == 1 && count_mailboxes(facts->sender_value) != 1)
-		return "the Sender field does not name one mailbox";
-	if (authors > 1 && facts->sender == 0)
-		return "several mailboxes in From and no Sender field";
-	return NULL;
+	return author_check(facts->from, facts->from_value, facts->sender,
+	    facts->sender_value);
 }
 
 /* ---- the final header ---- */
@@ -205,12 +174,18 @@ static bool is_plain(struct str s, bool utf8)
 static void put_received(struct buf *out, const struct header_completion *c)
 {
 	const struct cleanup_message *m = c->from;
-	bool local = m->origin == ORIGIN_BOUNCE || m->origin == ORIGIN_LOCAL;
+	bool user = m->origin == ORIGIN_PICKUP;
+	bool local = user || m->origin == ORIGIN_BOUNCE ||
+	    m->origin == ORIGIN_LOCAL;
 
 	buf_add(out, STR("Received: "));
 	if (!local)
 		put_from(out, c);
-	buf_printf(out, "by %s (%s)", c->myhostname, c->mail_name);
+	buf_printf(out, "by %s (%s", c->myhostname, c->mail_name);
+	if (user)
+		buf_printf(
+		    out, ", from userid %llu", (unsigned long long)m->uid);
+	buf_add_char(out, ')');
 	if (!local) {
 		buf_add(out, STR(" with "));
 		put_word(out, m->protocol, false);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * cleanup, the only way into the queue: a worker for one injector (smtpd,
- * bounce, local) at a time.
+ * pickup, bounce, local) at a time.
  *
  * session.c speaks with the injector; header.c splits header from body and
  * completes the header (pure); expand.c asks lookup for virtual aliases;
@@ -10,8 +10,9 @@
  * qmgr. neighbour.c keeps the connections to those who are asked; message.c
  * and message.h are the message itself.
  *
- * It serves three sockets under one program: cleanup (mail from other
- * hosts), cleanup-submit (submissions), cleanup-internal (bounce, local).
+ * It serves four sockets under one program: cleanup (mail from other hosts),
+ * cleanup-submit (submissions), cleanup-pickup (local users), cleanup-internal
+ * (bounce, local).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +58,8 @@ static int start(void)
 	cleanup.house = daemon_house();
 	if (strcmp(service, "cleanup-submit") == 0)
 		cleanup.entrance = ENTRANCE_SUBMIT;
+	else if (strcmp(service, "cleanup-pickup") == 0)
+		cleanup.entrance = ENTRANCE_PICKUP;
 	else if (strcmp(service, "cleanup-internal") == 0)
 		cleanup.entrance = ENTRANCE_INTERNAL;
 	else

@@ -21,6 +21,7 @@ struct cleanup {
 	enum entrance {
 		ENTRANCE_MX,
 		ENTRANCE_SUBMIT,
+		ENTRANCE_PICKUP,
 		ENTRANCE_INTERNAL
 	} entrance;
 	struct neighbour lookup, auth;

@@ -78,6 +78,8 @@ static bool may_enter(enum entrance entrance, int origin)
 		return origin == ORIGIN_MX || origin == ORIGIN_LMTP;
 	case ENTRANCE_SUBMIT:
 		return origin == ORIGIN_SUBMISSION;
+	case ENTRANCE_PICKUP:
+		return origin == ORIGIN_PICKUP;
 	case ENTRANCE_INTERNAL:
 		return origin == ORIGIN_BOUNCE || origin == ORIGIN_LOCAL;
 	}
@@ -95,7 +97,8 @@ static const char *check_begin(
 	if (f->session.len > 0 && id_parse(f->session, &id) < 0)
 		return "a session id that is none";
 	if (f->queue_id.len > 0 &&
-	    (s->c->entrance != ENTRANCE_INTERNAL ||
+	    ((s->c->entrance != ENTRANCE_INTERNAL &&
+		 s->c->entrance != ENTRANCE_PICKUP) ||
 		id_parse(f->queue_id, &id) < 0))
 		return "a queue id where none may be given";
 	if (!is_clean(f->sender) || !is_clean(f->login) ||
@@ -123,13 +126,17 @@ static void clear_message(struct message *m)
 /* false: the peer does not keep to the exchange. */
 static bool begin(struct session *s, const struct cleanup_message *from)
 {
+	static const char *const senders[] = {
+	    [ENTRANCE_MX] = "smtpd",
+	    [ENTRANCE_SUBMIT] = "smtpd",
+	    [ENTRANCE_PICKUP] = "pickup",
+	    [ENTRANCE_INTERNAL] = "bounce or local"};
 	struct message *m = &s->m;
 	const char *wrong = check_begin(s, from);
 
 	if (wrong != NULL) {
 		log_warning("%s sends %s",
-		    s->c->entrance == ENTRANCE_INTERNAL ? "bounce or local"
-							: "smtpd",
+		    senders[s->c->entrance],
 		    wrong);
 		return false;
 	}
@@ -431,7 +438,7 @@ void session_run(struct cleanup *c, int fd)
 
 	if (s.m.arena.most == 0) {
 		s.m.arena = arena_new(ARENA_MAX);
-		s.m.content = splitter_new((size_t)c->conf->header_size_limit);
+		s.m.content = splitter_new((size_t)c->house->header_size_limit);
 	}
 	s.c = c;
 	s.proof.ticket[0] = '\0';

@@ -112,7 +112,7 @@ class Cleanup:
         fields = dict(origin=self.origin, session=SESSION, queue_id="",
                       sender="alice@house.test", helo="client.test",
                       client_name="client.test", client_address="192.0.2.7",
-                      client_port=4711, protocol="ESMTP", tls="", login="",
+                      client_port=4711, uid=0, protocol="ESMTP", tls="", login="",
                       ticket="", envid="", ret="", body="7BIT",
                       smtputf8=False)
         if self.origin == "submission":

@@ -20,7 +20,7 @@ const struct conf_param house_params[] = {
 	  "Where main.cf stands, and tables with relative names. Set by itself "
 	  "to the directory that main.cf was read from."),
 	P(TEXT, queue_directory, POSTHOUSE_STATEDIR "/spool/posthouse", 1, 4096,
-	  "The spool: new/, queue/ and corrupt/ stand below it."),
+	  "The spool: new/, queue/, corrupt/ and drop/ stand below it."),
 	P(TEXT, mail_store_directory, POSTHOUSE_STATEDIR "/lib/posthouse", 1,
 	  4096, "The mailbox store."),
 	P(TEXT, log_directory, POSTHOUSE_STATEDIR "/log/posthouse", 1, 4096,
@@ -51,6 +51,13 @@ const struct conf_param house_params[] = {
 	  "list."),
 	P(SIZE, message_size_limit, "50M", 65536, INT64_MAX,
 	  "Largest message accepted, announced as SIZE (RFC 1870)."),
+	P(SIZE, header_size_limit, "1M", 16384, 67108864,
+	  "Largest header of a message; beyond it the message is refused with "
+	  "552 5.3.4, never cut."),
+	P(TEXT, authorized_submit_users, "static:anyone", 0, 65536,
+	  "Local users who may send mail with sendmail(1): names or numbers, "
+	  "!name for all but this one, static:anyone for everybody; the first "
+	  "that matches decides. root always may."),
 	P(TEXT, dns_servers, "", 0, 4096,
 	  "Resolvers with an optional port; empty takes resolv.conf's."),
 	P(TIME, maximal_queue_lifetime, "5d", 0, 8640000,

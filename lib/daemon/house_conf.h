@@ -35,6 +35,8 @@ struct house_conf {
 	const char *mynetworks;
 	const char *inet_interfaces;
 	uint64_t message_size_limit; /* octets */
+	uint64_t header_size_limit;  /* octets */
+	const char *authorized_submit_users;
 	const char *dns_servers;
 	int64_t maximal_queue_lifetime;      /* ms */
 	int64_t mail_undelete_time;          /* ms */

@@ -5,7 +5,7 @@
 #include "ipc/limits.h"
 
 const char *const mail_origin_names[] = {
-    "mx", "lmtp", "submission", "bounce", "local", NULL};
+    "mx", "lmtp", "submission", "bounce", "local", "pickup", NULL};
 
 static const struct ipc_field message[] = {
     IPC_CHOICE(struct cleanup_message, origin, mail_origin_names),
@@ -16,6 +16,7 @@ static const struct ipc_field message[] = {
     IPC_TEXT(struct cleanup_message, client_name, 0, IPC_HOST_MAX),
     IPC_TEXT(struct cleanup_message, client_address, 0, IPC_HOST_MAX),
     IPC_U64(struct cleanup_message, client_port, 0, 65535),
+    IPC_U64(struct cleanup_message, uid, 0, UINT32_MAX),
     IPC_TEXT(struct cleanup_message, protocol, 0, 16),
     IPC_TEXT(struct cleanup_message, tls, 0, 128),
     IPC_TEXT(struct cleanup_message, login, 0, IPC_ADDRESS_MAX),

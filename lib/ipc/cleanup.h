@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtpd, bounce, local -> cleanup: a message into the queue.
+ * smtpd, pickup, bounce, local -> cleanup: a message into the queue.
  *
  * The injector sends `message`, a `recipient` for each, then any number of
  * `content` (each followed by `length` octets: header, empty line, body; CRLF
@@ -13,10 +13,12 @@
  * without an id; it promises nothing. A connection lost before the
  * outcome arrived: the message may be queued or not; SMTP's answer is 451.
  *
- * Three sockets: "cleanup" (mail from strangers: origin mx and lmtp),
+ * Four sockets: "cleanup" (mail from strangers: origin mx and lmtp),
  * "cleanup-submit" (origin submission; the ticket is confirmed with auth),
- * "cleanup-internal" (origin bounce and local; queue_id may be given, and an
- * id that exists already is success: accepted, the same id).
+ * "cleanup-pickup" (origin pickup: a local user, whom the kernel has named to
+ * pickup), "cleanup-internal" (origin bounce and local). On the last two
+ * queue_id may be given, and an id that exists already is success: accepted,
+ * the same id.
  */
 #ifndef IPC_CLEANUP_H
 #define IPC_CLEANUP_H
@@ -28,7 +30,8 @@ enum mail_origin {
 	ORIGIN_LMTP,
 	ORIGIN_SUBMISSION,
 	ORIGIN_BOUNCE,
-	ORIGIN_LOCAL
+	ORIGIN_LOCAL,
+	ORIGIN_PICKUP
 };
 extern const char *const mail_origin_names[];
 
@@ -41,6 +44,7 @@ struct cleanup_message {
 	struct str client_name; /* "unknown" when not verified */
 	struct str client_address;
 	uint64_t client_port;
+	uint64_t uid;        /* the local user, pickup only */
 	struct str protocol; /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP.. */
 	struct str tls;      /* "TLSv1.3 with cipher X (256/256 bits)", "" */
 	struct str login;    /* authenticated account, "" */
