@@ -9,6 +9,7 @@
 
 #define FLAGS_ALL                                                              \
 	(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT)
+#define KIND_ROUNDS 8 /* kinds of flags that are found without sorting */
 
 static enum store_result find(
     struct change *c, uint32_t mailbox, struct folder **out)
@@ -147,18 +148,57 @@ static void put_flags(struct change *c, uint32_t mailbox,
 	free(uids);
 }
 
+/* Behind the targets from `at` on that shall have the same flags. */
+static size_t kind_end(const struct target *targets, size_t at, size_t count)
+{
+	size_t end = at + 1;
+
+	while (end < count && targets[end].flags == targets[at].flags &&
+	    targets[end].keywords == targets[at].keywords)
+		end++;
+	return end;
+}
+
+/* Moves the targets that shall have the flags of the first one to `same`, in
+ * their order. Returns how many; those that are left stand together. */
+static size_t take_kind(
+    struct target *targets, size_t count, struct target *same)
+{
+	const struct target first = targets[0];
+	size_t taken = 0, left = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (targets[i].flags == first.flags &&
+		    targets[i].keywords == first.keywords)
+			same[taken++] = targets[i];
+		else
+			targets[left++] = targets[i];
+	return taken;
+}
+
+/* Targets come in the order of their uids, and there are few kinds of flags as
+ * a rule: only what is left after some rounds is sorted. */
 static void put_all_flags(
     struct change *c, uint32_t mailbox, struct target *targets, size_t count)
 {
-	qsort(targets, count, sizeof(*targets), by_flags);
-	for (size_t i = 0; i < count;) {
-		size_t end = i + 1;
+	struct target *same = NULL;
 
-		while (end < count && targets[end].flags == targets[i].flags &&
-		    targets[end].keywords == targets[i].keywords)
-			end++;
+	for (int round = 0; round < KIND_ROUNDS && count > 0; round++) {
+		size_t taken = kind_end(targets, 0, count);
+
+		if (taken < count && same == NULL)
+			same = mem_array(count, sizeof(*same));
+		if (taken < count)
+			taken = take_kind(targets, count, same);
+		put_flags(c, mailbox, taken < count ? same : targets, taken);
+		count -= taken;
+	}
+	free(same);
+	if (count > 0)
+		qsort(targets, count, sizeof(*targets), by_flags);
+	for (size_t i = 0, end; i < count; i = end) {
+		end = kind_end(targets, i, count);
 		put_flags(c, mailbox, targets + i, end - i);
-		i = end;
 	}
 }
 

@@ -286,6 +286,49 @@ static void flags_change_and_tell_the_view(void **state)
 	box_close(&b);
 }
 
+/* Messages of many kinds change at once, and each keeps its own. */
+static void many_kinds_of_flags_change_at_once(void **state)
+{
+	enum { MESSAGES = 96, KINDS = 24 };
+	struct box *b = another();
+	uint32_t uids[MESSAGES];
+	struct uid_set all = {uids, MESSAGES};
+	struct view *v;
+
+	(void)state;
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		uids[i] = i + 1;
+		append(box, "INBOX", "x", 0, NULL);
+	}
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		char text[8];
+		struct str word = str_from(text);
+		struct uid_set one = {&uids[i], 1};
+
+		snprintf(text, sizeof(text), "k%u", i % KINDS);
+		word.len = strlen(text);
+		assert_int_equal(
+		    box_store(box, 1, one, FLAGS_SET, i % 2 ? FLAG_SEEN : 0,
+			&word, 1, 0, &arena, NULL, NULL),
+		    STORE_OK);
+	}
+	assert_int_equal(box_store(box, 1, all, FLAGS_ADD, FLAG_FLAGGED, NULL,
+			     0, 0, &arena, NULL, NULL),
+	    STORE_OK);
+	box_refresh(b);
+	assert_int_equal(view_open(b, 1, &v), STORE_OK);
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		const struct message *m = view_message(v, i + 1);
+
+		assert_int_equal(
+		    m->flags, FLAG_FLAGGED | (i % 2 ? FLAG_SEEN : 0));
+		assert_int_equal(m->keywords, UINT64_C(1) << i % KINDS);
+	}
+	assert_int_equal(box_find(b, STR("INBOX"))->unseen, MESSAGES / 2);
+	view_close(&v);
+	box_close(&b);
+}
+
 static void copy_and_move(void **state)
 {
 	uint32_t uids[] = {1, 2}, uidvalidity;
@@ -867,6 +910,7 @@ int main(void)
 	    T(a_large_body_is_a_blob),
 	    T(quota_is_exact),
 	    T(flags_change_and_tell_the_view),
+	    T(many_kinds_of_flags_change_at_once),
 	    T(copy_and_move),
 	    T(mailboxes_come_and_go),
 	    T(many_mailboxes_come_and_go),
