@@ -3,9 +3,10 @@
  * Inside the check of a box (recovery.h). Nothing is written and no lock is
  * taken; the log is folded once, with everything in memory.
  *
- * check.c has the order of things and the findings, check_log.c the frames
- * and their records, check_snapshots.c what snapshots say, check_bodies.c
- * where the bytes of messages are, check_content.c copies of them.
+ * check.c has the order of things and the findings, check_log.c the frames,
+ * check_record.c their records, check_snapshots.c the files of snapshots,
+ * check_compare.c what they say, check_bodies.c where the bytes of messages
+ * are, check_content.c copies of them.
  */
 #ifndef STORE_CHECK_H
 #define STORE_CHECK_H
@@ -132,10 +133,29 @@ struct folder *check_folder(const struct state *s, size_t i);
 
 /* ---- check_log.c ---- */
 enum store_result check_log(struct check *c);
+void check_log_clear(struct check *c);
+
+/* ---- check_record.c ---- */
+struct check_at check_here(const struct check *c); /* the frame being read */
+/* What is wrong with the record being looked at. */
+#define record_found(c, mailbox_id, uid_, ...)                                 \
+	do {                                                                   \
+		struct check_at at_ = check_here(c);                           \
+		at_.mailbox = (mailbox_id);                                    \
+		at_.uid = (uid_);                                              \
+		check_found((c), FINDING_DAMAGE, &at_, __VA_ARGS__);           \
+	} while (0)
+
+/* A record that is about to be folded. */
+void check_record(struct check *c, const struct record *r);
+/* Folding refuses it: why, in words that name the message. */
+void check_refused(struct check *c, const struct record *r);
+/* Everything up to the state's counters counts as given. */
+void check_forget_given(struct check *c);
+void check_remember_delivery(struct check *c, const struct delivery *d);
 /* Counts and quota are the sum of the messages. */
 void check_counts(
     struct check *c, const struct state *s, const struct check_at *at);
-void check_log_clear(struct check *c);
 
 /* ---- check_snapshots.c ---- */
 /* Lists them and reads every column that must hold. */
@@ -154,6 +174,10 @@ enum store_result check_load_all(struct box *b);
 /* With the whole log read: snapshots that it never came to, the newest with
  * the frames behind it, the one that is announced. */
 void check_snapshots_end(struct check *c);
+
+/* ---- check_compare.c ---- */
+/* c->other, a snapshot, with c->log. what: "", or of what it is a part. */
+void check_compare(struct check *c, uint64_t number, const char *what);
 
 /* ---- check_bodies.c ---- */
 /* Messages that ERASED is about to forget. */
