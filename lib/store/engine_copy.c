@@ -8,6 +8,7 @@
  * come first, then generations from the oldest on, each durable before the
  * next one has its name, then snapshots, which were listed before the end was
  * looked for and so lie before it; last, what `from` has not any more goes.
+ * Until then it may show messages without their bytes that `from` has erased.
  */
 #include <errno.h>
 #include <fcntl.h>
