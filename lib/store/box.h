@@ -247,6 +247,11 @@ enum store_result folder_load(struct box *b, struct folder *f);
  */
 enum store_result folder_load_changed(
     struct box *b, const struct folder *f, uint32_t least, struct folder *part);
+/* For repair: what can be read of a folder that is not loaded. Of messages
+ * that cannot, lost is told the uids between which they stood. */
+void folder_load_rest(struct box *b, struct folder *f,
+    void (*lost)(void *arg, struct folder *f, uint32_t first, uint32_t last),
+    void *arg);
 /* What stands beside struct message, for the message at a position. NULL
  * when it cannot be read. */
 const struct message_place *folder_place(

@@ -287,6 +287,9 @@ static enum engine_status salvage_one(
 	if (!s->headed && s->to != NULL && s->to->lost != NULL)
 		s->to->lost(s->to->arg, number, 0, 0, "a damaged header");
 	e = scan(s, p, len);
+	/* Its mark was written when it was made. */
+	if (e == ENGINE_OK && s->limit == 0 && len < MARK_AT)
+		lose(s, len, 0, "the file is cut");
 	free(p);
 	file_close(&s->g.fd);
 	return e;
@@ -379,7 +382,31 @@ enum engine_status engine_salvage(struct engine_box *b, struct engine_pos *from,
 
 /* ---- headers ---- */
 
-/* What the header said, as the frames around it show. */
+/* The first frame goes on where the generation before ended, or is known not
+ * to be there. */
+static bool is_proven(struct engine_box *b, const struct generation *g)
+{
+	struct engine_pos start = engine_generation_start(g);
+	unsigned char *p = mem_resize(NULL, MARK_AT, 1);
+	struct generation raw = {
+	    .number = g->number, .fd = open_raw(b, g->number, O_RDONLY)};
+	size_t len = raw.fd < 0 ? 0 : read_tolerant(b, raw.fd, p, MARK_AT);
+	struct mark m = {0};
+	struct frame f;
+	const char *why;
+	bool proven = len > FRAMES_AT &&
+	    engine_frame_parse(
+		b, &start, p + FRAMES_AT, len - FRAMES_AT, &f, &why) == 0;
+
+	if (!proven && raw.fd >= 0 && engine_mark_read(b, &raw, &m) == 0)
+		proven = m.at == FRAMES_AT;
+	file_close(&raw.fd);
+	free(p);
+	return proven;
+}
+
+/* What the header said, as the frames around it show. Where they do not, it
+ * says that this generation follows nothing. */
 static enum engine_status reckon_header(struct engine_box *b, uint64_t number,
     uint64_t oldest, uint64_t newest, struct generation *g)
 {
@@ -398,6 +425,8 @@ static enum engine_status reckon_header(struct engine_box *b, uint64_t number,
 	if (engine_generation(b, number + 1, &other) == ENGINE_OK &&
 	    other->begins <= number)
 		g->begins = other->begins;
+	if (e == ENGINE_OK && !is_proven(b, g))
+		g->previous = (struct engine_pos){0};
 	return e;
 }
 

@@ -36,6 +36,7 @@ struct health {
 	struct repair *p;
 	bool damaged;   /* the log, or messages: it must be begun anew */
 	bool snapshots; /* these are bad: they can be taken anew */
+	bool mark;      /* so is the one that says where the log ends */
 	bool unsure;    /* upkeep was at work, or it only looks like that */
 };
 
@@ -45,11 +46,14 @@ static void on_finding(void *arg, const struct store_finding *f)
 
 	if (f->kind == FINDING_DAMAGE)
 		h->damaged = true;
-	if (f->kind == FINDING_DERIVED &&
-	    str_starts(str_from(f->file), STR("s.")))
-		h->snapshots = true;
-	else if (f->kind == FINDING_DERIVED)
-		h->damaged = true; /* a cache: it stands in the log */
+	if (f->kind == FINDING_DERIVED) {
+		if (str_starts(str_from(f->file), STR("s.")))
+			h->snapshots = true;
+		else if (f->mailbox == 0)
+			h->mark = true;
+		else
+			h->damaged = true; /* a cache: the log names it */
+	}
 	if (f->kind == FINDING_DAMAGE || f->kind == FINDING_DERIVED)
 		h->p->found(h->p->arg, f);
 }
@@ -75,8 +79,8 @@ static enum store_result examine(struct repair *p, struct health *h)
 		return box_status(p->b, s);
 	r = box_check(p->store, p->account, true, on_finding, h, &result);
 	p->out->messages = result.messages;
-	h->unsure = r == STORE_BUSY && !h->damaged;
-	h->damaged = h->damaged || r != STORE_OK;
+	h->unsure = r == STORE_BUSY;
+	h->damaged = h->damaged || (r != STORE_OK && r != STORE_BUSY);
 	return r == STORE_BAD_NAME ? r : STORE_OK;
 }
 
@@ -109,10 +113,29 @@ static bool load_snapshot(struct repair *p, uint64_t number)
 	return ok;
 }
 
+/* None holds, and the log has lost its start: the newest one that says
+ * anything. */
+static enum store_result load_bad_snapshot(struct repair *p)
+{
+	struct box *b = p->b;
+	uint64_t number = UINT64_MAX;
+
+	while (
+	    engine_snapshot_newest(b->engine, number, &number) == ENGINE_OK &&
+	    number != 0) {
+		if (snapshot_load_one(b, number) == STORE_OK)
+			return repair_load_rest(p);
+		state_clear(&b->state);
+		number--;
+	}
+	return STORE_OK;
+}
+
 static enum store_result find_start(struct repair *p)
 {
 	struct box *b = p->b;
 	uint64_t number = UINT64_MAX;
+	enum store_result r = STORE_OK;
 
 	state_clear(&b->state);
 	b->state.deliveries.oldest = clock_seconds() - p->store->delivery_kept;
@@ -125,10 +148,12 @@ static enum store_result find_start(struct repair *p)
 		if (number == 0 || load_snapshot(p, number))
 			break;
 	}
+	if (number == 0 && box_is_cut(b))
+		r = load_bad_snapshot(p);
 	p->pos = b->state.pos;
 	p->modseq = p->pos.modseq;
 	b->state.incarnation = engine_incarnation(b->engine);
-	return STORE_OK;
+	return r;
 }
 
 static enum store_result survey(struct repair *p)
@@ -153,6 +178,12 @@ static enum store_result survey(struct repair *p)
 
 /* ---- all of it ---- */
 
+static enum store_result decide_nothing(struct change *c)
+{
+	(void)c;
+	return STORE_OK;
+}
+
 static enum store_result reopen(struct repair *p)
 {
 	struct box *b;
@@ -167,19 +198,29 @@ static enum store_result reopen(struct repair *p)
 	return r;
 }
 
-static enum store_result mend(struct repair *p, bool unsure)
+static enum store_result mend(struct repair *p)
 {
-	enum store_result r = survey(p);
+	enum store_result r = repair_restate(p);
 
-	if (r == STORE_OK && unsure && !p->gap && p->doubtful_count == 0 &&
-	    p->out->lost_records == 0 && !p->bad)
-		return box_fail(p->b, STORE_BUSY, "upkeep is at work");
-	if (r == STORE_OK)
-		r = repair_restate(p);
 	if (r != STORE_OK)
 		return r;
 	p->out->restarted = true;
 	return reopen(p);
+}
+
+/* Whoever opens the box proves its frames and writes the mark anew; behind a
+ * bad frame he would find the end of the log, so we look first. */
+static enum store_result write_mark(struct repair *p)
+{
+	struct change c = {.decide = decide_nothing};
+	struct box *b;
+	enum store_result r = box_open(
+	    p->store, p->account, DEADLINE_NEVER, &b);
+
+	if (r == STORE_OK)
+		r = box_change(b, &c);
+	box_close(&b);
+	return r;
 }
 
 static enum store_result repair(struct repair *p)
@@ -188,11 +229,24 @@ static enum store_result repair(struct repair *p)
 	struct health h;
 	enum store_result r = examine(p, &h);
 
-	if (r == STORE_OK && h.damaged)
-		r = mend(p, h.unsure);
-	else if (r == STORE_OK && h.snapshots)
+	if (r == STORE_OK && (h.damaged || h.mark || h.unsure))
+		r = survey(p);
+	if (r != STORE_OK)
+		return r;
+	if (h.damaged || p->gap || p->doubtful_count > 0 ||
+	    p->out->lost_records > 0 || p->bad)
+		return mend(p);
+	if (h.unsure)
+		return box_fail(p->b, STORE_BUSY, "upkeep is at work");
+	if (h.mark)
+		r = write_mark(p);
+	if (r == STORE_OK && h.snapshots)
 		r = box_rebuild(p->store, p->account, &rebuilt);
-	return r;
+	if (r != STORE_CORRUPT)
+		return r;
+	/* No snapshot holds where one is needed. */
+	r = survey(p);
+	return r == STORE_OK ? mend(p) : r;
 }
 
 enum store_result box_repair(struct store *s, struct str account,

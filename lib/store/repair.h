@@ -3,7 +3,7 @@
  * Inside lib/store: repair.
  *
  * repair.c puts the steps together, repair_fold.c takes what the log still
- * says, repair_recover.c looks for messages without records, repair_bytes.c
+ * says, repair_holes.c what a bad snapshot says, repair_recover.c looks for messages without records, repair_bytes.c
  * looks at every message, repair_restate.c writes all of it as the beginning
  * of a new log.
  */
@@ -70,11 +70,17 @@ void repair_found(struct repair *p, enum finding_kind kind, const char *file,
 /* ---- repair_fold.c ---- */
 /* Takes what engine_salvage tells. */
 struct engine_salvage repair_listener(struct repair *p);
-/* The mailbox needs a new UIDVALIDITY. */
+/* Nobody knows what is missing in it: it needs a new UIDVALIDITY. */
+void repair_doubt(struct repair *p, uint32_t mailbox);
 bool repair_is_doubtful(const struct repair *p, uint32_t mailbox);
 /* A mailbox of this name, which nobody has; made with a new id. */
 struct folder *repair_make_folder(
     struct repair *p, uint32_t id, struct str name);
+
+/* ---- repair_holes.c ---- */
+/* With the state of a snapshot of which only the summary is known to hold:
+ * loads what can be read of its messages, and fills the gaps from the log. */
+enum store_result repair_load_rest(struct repair *p);
 
 /* ---- repair_recover.c ---- */
 /* Messages in the bodies of lost frames, and blobs that nobody names, into a

@@ -14,7 +14,7 @@
 
 /* ---- doubt ---- */
 
-static void doubt(struct repair *p, uint32_t mailbox)
+void repair_doubt(struct repair *p, uint32_t mailbox)
 {
 	if (repair_is_doubtful(p, mailbox))
 		return;
@@ -71,7 +71,7 @@ struct folder *repair_make_folder(
 	if (f != NULL && id >= s->next_mailbox)
 		s->next_mailbox = id + 1;
 	if (f != NULL)
-		doubt(p, id);
+		repair_doubt(p, id);
 	return f;
 }
 
@@ -85,7 +85,7 @@ static void move_aside(struct repair *p, const struct folder *f)
 	r.rename = (struct record_rename){f->info.id, p->modseq,
 	    free_name(p, f->info.name, f->info.id, space)};
 	state_fold_one(&p->b->state, &r, STR_EMPTY);
-	doubt(p, f->info.id);
+	repair_doubt(p, f->info.id);
 }
 
 /* The mailbox that a record is about; made, if its making was lost. */
@@ -214,7 +214,7 @@ static void take(struct repair *p, const struct record *r, struct str whole)
 		return;
 	p->out->lost_records++;
 	if (mailbox != 0)
-		doubt(p, mailbox);
+		repair_doubt(p, mailbox);
 }
 
 static void on_frame(

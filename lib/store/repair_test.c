@@ -531,6 +531,7 @@ static void damaged_marks(void **state)
 		flip(generation(box->state.pos.generation), MARK_AT + round,
 		    (unsigned char)(1u << below(8)));
 		out = repair();
+		assert_false(out.restarted);
 		compare(20, &out);
 		is_sound();
 	}
@@ -917,14 +918,14 @@ static void records_of_many(void **state)
 }
 
 /* A box whose first messages are erased, and the first generations dropped. */
-static void cut_box(void)
+static void cut_box(uint64_t number)
 {
 	struct upkeep_policy policy = {.undelete = 10};
 	struct upkeep_result out = {0};
 	uint64_t oldest, first, newest;
 
 	store_set_undelete(store, 10);
-	begin_anew(1, MESSAGES, MESSAGES);
+	begin_anew(number, MESSAGES, MESSAGES);
 	for (size_t i = 0; i < ARRAY_LEN(mailboxes); i++) {
 		uint32_t uids[] = {1, 2, 3, 4, 5, 6, 7};
 		struct uid_set set = {uids, ARRAY_LEN(uids)};
@@ -952,7 +953,7 @@ static void no_start_and_no_snapshot(void **state)
 	size_t count;
 
 	(void)state;
-	cut_box();
+	cut_box(1);
 	kept = box_usage(box).messages;
 	each_file("s.*", destroy);
 	out = repair();
@@ -972,7 +973,7 @@ static void an_older_snapshot_holds(void **state)
 	const char *before;
 
 	(void)state;
-	cut_box();
+	cut_box(1);
 	before = picture(box, true, &arena);
 	destroy(path_of("s.*"));
 	out = repair();
@@ -981,6 +982,77 @@ static void an_older_snapshot_holds(void **state)
 	same_picture(picture(box, true, &arena), before);
 	assert_int_equal(box_reload(box, true), STORE_OK);
 	same_picture(picture(box, true, &arena), before);
+	is_sound();
+}
+
+/* The first segment of a mailbox, in every snapshot. */
+static void spoil_segments(uint32_t mailbox)
+{
+	uint64_t number = UINT64_MAX, spoilt[64];
+	size_t count = 0;
+
+	while (
+	    engine_snapshot_newest(box->engine, number, &number) == ENGINE_OK &&
+	    number != 0) {
+		struct snapshot_header h;
+		struct buf summary;
+		struct record r;
+		struct str rest;
+
+		assert_int_equal(
+		    snapshot_summary(box, number--, &h, &summary), STORE_OK);
+		rest = buf_str(&summary);
+		while (record_next(&rest, &r, NULL) == 1) {
+			const struct column *c = &r.segment.columns[COLUMN_D];
+			char name[32];
+			bool again = false;
+
+			if (r.type != RECORD_SEGMENT || c->snapshot == 0 ||
+			    r.segment.mailbox != mailbox)
+				continue;
+			for (size_t i = 0; i < count; i++)
+				again = again ||
+				    spoilt[i] ==
+					(c->snapshot << 32 | c->offset);
+			spoilt[count++] = c->snapshot << 32 | c->offset;
+			snprintf(name, sizeof(name), "s.%llu",
+			    (unsigned long long)c->snapshot);
+			if (!again)
+				flip(path_of(name), c->offset, 1);
+			break;
+		}
+		buf_free(&summary);
+	}
+}
+
+/* What a snapshot does not say any more, what is left of the log does. */
+static void a_part_of_a_snapshot_is_bad(void **state)
+{
+	uint32_t uidvalidity[3], next;
+	struct repair_result out;
+	uint64_t kept;
+
+	(void)state;
+	store->segment_rows = 4;
+	cut_box(1);
+	kept = box_usage(box).messages;
+	next = box_find(box, STR("Junk"))->uidnext;
+	for (size_t i = 0; i < 3; i++)
+		uidvalidity[i] =
+		    box_find(box, str_from(mailboxes[i]))->uidvalidity;
+	spoil_segments(box_find(box, STR("Junk"))->id);
+	out = repair();
+	assert_true(out.restarted);
+	assert_int_equal(out.messages, kept);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(
+		    box_find(box, str_from(mailboxes[i]))->uidvalidity !=
+			uidvalidity[i],
+		    i == 1);
+	assert_int_equal(box_find(box, STR("Junk"))->uidnext, next);
+	for (size_t i = 0; i < MESSAGES; i++)
+		if (told[i].uid > 7)
+			compare_message(i);
 	is_sound();
 }
 
@@ -1208,7 +1280,10 @@ static void anything_may_happen(void **state)
 		store_set_compression(store, round % 3 == 0 ? 100 : 0);
 		if (torture())
 			print_message("%llu\n", (unsigned long long)number);
-		begin_anew(number, 40, below(60));
+		if (round % 4 == 3)
+			cut_box(number);
+		else
+			begin_anew(number, 40, below(60));
 		box_close(&box);
 		for (unsigned i = 1 + below(6); i > 0; i--)
 			spoil();
@@ -1242,6 +1317,7 @@ int main(void)
 	    R(records_of_many),
 	    R(no_start_and_no_snapshot),
 	    R(an_older_snapshot_holds),
+	    R(a_part_of_a_snapshot_is_bad),
 	    R(sessions_are_told),
 	    R(mail_arrives_meanwhile),
 	    R(a_repair_may_fail),

@@ -738,3 +738,57 @@ enum store_result folder_each_expunged(struct box *b, struct folder *f,
 	}
 	return r;
 }
+
+/* ---- what is left ---- */
+
+/* The messages of a segment with their places, or none of them. */
+static bool load_whole(
+    struct box *b, struct folder *f, size_t number, struct columns *space)
+{
+	size_t before = f->count;
+
+	if (load_segment(b, f, number, space) == STORE_OK &&
+	    (f->count == before || folder_place(b, f, before) != NULL))
+		return true;
+	f->count = before;
+	return false;
+}
+
+/* The highest uid that may stand in a segment of messages. */
+static uint32_t last_uid(const struct folder *f, size_t number)
+{
+	for (size_t i = number + 1; i < f->segment_count; i++)
+		if (f->segments[i].columns[COLUMN_M].snapshot != 0)
+			return f->segments[i].uid - 1;
+	return f->info.uidnext - 1;
+}
+
+void folder_load_rest(struct box *b, struct folder *f,
+    void (*lost)(void *arg, struct folder *f, uint32_t first, uint32_t last),
+    void *arg)
+{
+	struct columns space = {buf_new(SEGMENT_ROWS * M_OCTETS),
+	    buf_new(SEGMENT_ROWS * D_OCTETS), buf_new(SEGMENT_ROWS * R_OCTETS)};
+
+	forget_messages(f);
+	folder_reserve(f, f->info.messages);
+	for (size_t i = 0; i < f->segment_count; i++) {
+		struct segment *s = &f->segments[i];
+		struct column *gone = &s->columns[COLUMN_U];
+		unsigned char *p;
+		size_t len;
+
+		if (gone->snapshot != 0 &&
+		    column_get(b, gone, &p, &len) == STORE_OK)
+			free(p);
+		else if (gone->snapshot != 0)
+			s->last_modseq = 0; /* nobody looks at it again */
+		else if (!load_whole(b, f, i, &space) &&
+		    s->columns[COLUMN_M].snapshot != 0)
+			lost(arg, f, s->uid, last_uid(f, i));
+	}
+	f->loaded = true;
+	buf_free(&space.m);
+	buf_free(&space.d);
+	buf_free(&space.numbers);
+}
