@@ -107,13 +107,16 @@ static enum engine_status find_end(struct restart *r, uint64_t *newest)
 	return highest_modseq(b, *newest, &r->end.modseq);
 }
 
-/* decide says what it is about to begin with. */
+/* decide says what it is about to begin with. A number that somebody has seen
+ * is not used again, though its file is lost. */
 static enum engine_status begin_anew(struct restart *r, uint64_t newest)
 {
 	struct engine_work *a = r->a;
+	uint64_t before = r->end.generation > newest ? r->end.generation
+						     : newest;
 	struct generation g = {.fd = -1,
-	    .number = newest + 1,
-	    .begins = newest + 1,
+	    .number = before + 1,
+	    .begins = before + 1,
 	    .previous = r->end};
 	enum engine_status s = ENGINE_OK;
 

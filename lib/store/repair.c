@@ -156,6 +156,23 @@ static enum store_result find_start(struct repair *p)
 	return r;
 }
 
+/* Snapshots may know more of the log than there is. */
+static void note_snapshot(void *arg, uint64_t number)
+{
+	struct repair *p = arg;
+	uint64_t oldest, first_read, newest;
+	struct snapshot_header h;
+
+	if (snapshot_header_read(p->b, number, &h) != STORE_OK ||
+	    engine_generations(p->b->engine, &oldest, &first_read, &newest) !=
+		ENGINE_OK)
+		return;
+	if (h.at.modseq > p->modseq)
+		p->modseq = h.at.modseq;
+	if (h.at.generation > newest && h.at.generation > p->beyond)
+		p->beyond = h.at.generation;
+}
+
 static enum store_result survey(struct repair *p)
 {
 	struct engine_salvage to = repair_listener(p);
@@ -169,6 +186,9 @@ static enum store_result survey(struct repair *p)
 		p->gap = true;
 	else if (s != ENGINE_OK)
 		return box_status(p->b, s);
+	engine_snapshots(p->b->engine, note_snapshot, p);
+	if (p->beyond != 0)
+		p->gap = true;
 	if (p->newer)
 		return box_fail(
 		    p->b, STORE_ERROR, "written by a newer version");

@@ -46,6 +46,8 @@ struct repair {
 	    *b; /* its state is what could be read; counts mean nothing */
 	struct engine_pos pos; /* up to here the log was read */
 	uint64_t modseq;       /* the highest that was seen */
+	uint64_t beyond;       /* a generation that was there once, behind all
+	                        * that are there; 0: none */
 	/* Something is missing in the log, so any mailbox may lack anything;
 	 * or in these mailboxes only. */
 	bool gap;

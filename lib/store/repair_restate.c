@@ -411,7 +411,10 @@ enum store_result repair_restate(struct repair *p)
 	void *value;
 	enum store_result r;
 
-	p->b->state.pos = p->pos; /* so far it was read, whatever came before */
+	/* So far it was read, whatever came before. */
+	p->b->state.pos = p->pos;
+	if (p->beyond != 0)
+		p->b->state.pos = (struct engine_pos){.generation = p->beyond};
 	r = box_change(p->b, &c);
 	/* What is stored anew is named now, or may be. */
 	while (table_next(&p->verdicts, &at, &key, &value)) {
