@@ -214,6 +214,8 @@ static enum store_result reopen(struct repair *p)
 		r = box_renew_snapshots(b);
 	if (r == STORE_OK)
 		p->out->messages = box_usage(b).messages;
+	if (r != STORE_OK && b != NULL)
+		box_note(p->b, "%s", store_why(b));
 	box_close(&b);
 	return r;
 }
@@ -239,6 +241,8 @@ static enum store_result write_mark(struct repair *p)
 
 	if (r == STORE_OK)
 		r = box_change(b, &c);
+	if (r != STORE_OK && b != NULL)
+		box_note(p->b, "%s", store_why(b));
 	box_close(&b);
 	return r;
 }

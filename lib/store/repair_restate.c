@@ -414,7 +414,8 @@ enum store_result repair_restate(struct repair *p)
 	/* So far it was read, whatever came before. */
 	p->b->state.pos = p->pos;
 	if (p->beyond != 0)
-		p->b->state.pos = (struct engine_pos){.generation = p->beyond};
+		p->b->state.pos = (struct engine_pos){
+		    .generation = p->beyond, .modseq = p->modseq};
 	r = box_change(p->b, &c);
 	/* What is stored anew is named now, or may be. */
 	while (table_next(&p->verdicts, &at, &key, &value)) {
