@@ -3,9 +3,9 @@
  * Inside lib/store: repair.
  *
  * repair.c puts the steps together, repair_fold.c takes what the log still
- * says, repair_holes.c what a bad snapshot says, repair_recover.c looks for messages without records, repair_bytes.c
- * looks at every message, repair_restate.c writes all of it as the beginning
- * of a new log.
+ * says, repair_holes.c what a bad snapshot says, repair_recover.c looks for
+ * messages without records, repair_bytes.c looks at every message,
+ * repair_restate.c writes all of it as the beginning of a new log.
  */
 #ifndef STORE_REPAIR_H
 #define STORE_REPAIR_H
