@@ -58,6 +58,8 @@ struct running {
 	unsigned failures;                /* in a row */
 	int64_t throttled_until;          /* clock_ms */
 	int64_t full_said;                /* clock_ms, of the last warning */
+	int64_t stress_until;             /* clock_ms; 0: no stress */
+	struct loop_timer *calm;          /* looks for its end */
 	uint64_t restarts;                /* processes that ended badly */
 	char error[CHANNEL_TEXT_MAX + 1]; /* why the last one did */
 };

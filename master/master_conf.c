@@ -8,6 +8,10 @@ const struct conf_param master_params[] = {
 	P(TIME, service_throttle_time, "60s", 1, 3600,
 	  "The longest wait before a service whose processes keep failing is "
 	  "tried again; it begins with one second and doubles."),
+	P(TIME, service_stress_time, "1000s", 1, 86400,
+	  "How long a service counts as under stress after all its processes "
+	  "were busy while clients waited; its values with ${stress?...} differ "
+	  "meanwhile."),
 	P(TIME, shutdown_timeout, "30s", 1, 3600,
 	  "How long processes may finish their work when the suite or their "
 	  "service is stopped, before they are ended by force."),

@@ -5,6 +5,7 @@
 #include "conf/param.h"
 
 struct master_conf {
+	int64_t service_stress_time;   /* ms */
 	int64_t service_throttle_time; /* ms */
 	int64_t shutdown_timeout;      /* ms */
 	int64_t takeover_timeout;      /* ms */

@@ -27,6 +27,8 @@
 struct master master = {
     .snapshot = -1, .run_fd = -1, .alive = -1, .stderr_pipe = {-1, -1}};
 
+static void look_for_calm(void *arg);
+
 static void look_again(void *arg)
 {
 	service_look(arg);
@@ -43,6 +45,7 @@ struct running *service_new(const struct config_service *c)
 	if (s->board == NULL)
 		log_fatal("scoreboard: %s", strerror(errno));
 	s->timer = loop_timer_new(master.loop, look_again, s);
+	s->calm = loop_timer_new(master.loop, look_for_calm, s);
 	return s;
 }
 
@@ -50,6 +53,7 @@ void service_free(struct running *s)
 {
 	service_close(s);
 	loop_timer_free(&s->timer);
+	loop_timer_free(&s->calm);
 	board_unmap(&s->board);
 	file_close(&s->board_fd);
 	free(s->name);
@@ -113,6 +117,40 @@ static struct process *longest_parked(struct running *s)
 	return longest;
 }
 
+/* The figure is what status shows. */
+static void set_stress(struct running *s, bool on)
+{
+	if (s->board->stress == on)
+		return;
+	s->board->stress = on;
+	board_gauge(s->board, "stress", on);
+	log_warning("service %s/%s is %s stress", s->name,
+	    config_type_name(s->type), on ? "under" : "no more under");
+}
+
+static void look_for_calm(void *arg)
+{
+	struct running *s = arg;
+	int64_t left = s->stress_until - clock_ms();
+
+	if (left > 0)
+		loop_timer_set(s->calm, left);
+	else
+		set_stress(s, false);
+}
+
+/* Only of what clients connect to: the others are full when these are. */
+static void feel_stress(struct running *s)
+{
+	if (s->type != SERVICE_INET || service_is_warm(s))
+		return;
+	s->stress_until = clock_ms() + master.conf.service_stress_time;
+	if (s->board->stress)
+		return;
+	set_stress(s, true);
+	loop_timer_set(s->calm, master.conf.service_stress_time);
+}
+
 static void make_place(struct running *s)
 {
 	struct process *p = longest_parked(s);
@@ -121,6 +159,7 @@ static void make_place(struct running *s)
 	if (p != NULL &&
 	    send(p->channel, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
 		return;
+	feel_stress(s);
 	if (clock_ms() - s->full_said < FULL_SAY_MS && s->full_said != 0)
 		return;
 	s->full_said = clock_ms();

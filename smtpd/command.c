@@ -96,7 +96,7 @@ static void cmd_starttls(struct session *s, struct str args)
 		reply(s, 454, "4.7.0", "TLS not available");
 		return;
 	}
-	int64_t deadline = deadline_in(s->conf->smtpd_timeout);
+	int64_t deadline = session_silence(s);
 	reply(s, 220, "2.0.0", "Ready to start TLS");
 	enum stream_result r = stream_flush(s->stream, deadline);
 	if (r == STREAM_OK && stream_tls_server(s->stream, s->server->tls) < 0)

@@ -137,11 +137,26 @@ unsigned session_extensions(const struct session *s)
 
 /* ---- the client ---- */
 
-static bool draining(void *arg)
+static bool draining(const struct session *s)
+{
+	return (s->state & (CONNECTED | GREETED)) && daemon_draining();
+}
+
+/* Asked while a wait goes on: the timeout may have become shorter. */
+static bool gives_up(void *arg)
 {
 	const struct session *s = arg;
 
-	return (s->state & (CONNECTED | GREETED)) && daemon_draining();
+	if (draining(s))
+		return true;
+	daemon_feel_stress();
+	return clock_ms() - s->waits_since >= s->conf->smtpd_timeout;
+}
+
+int64_t session_silence(struct session *s)
+{
+	s->waits_since = clock_ms();
+	return deadline_in(s->conf->smtpd_timeout);
 }
 
 static void tell_timeout(struct session *s)
@@ -175,7 +190,7 @@ bool session_gone(struct session *s, enum stream_result result)
 
 bool session_line(struct session *s, size_t most, struct str *line, bool *bare)
 {
-	int64_t deadline = deadline_in(s->conf->smtpd_timeout);
+	int64_t deadline = session_silence(s);
 
 	if (s->end < deadline)
 		deadline = s->end;
@@ -214,10 +229,31 @@ static void learn_client(struct session *s, const struct conn *conn)
 		    deadline_in(s->conf->smtpd_peername_timeout));
 }
 
+static bool is_exempt(const struct session *s, const struct conn *conn)
+{
+	struct str bad;
+
+	return netaddr_in_list(&conn->peer,
+		   str_from(s->conf->smtpd_client_event_limit_exceptions),
+		   &bad) == 1;
+}
+
+static bool too_many(const struct session *s, const struct conn *conn)
+{
+	unsigned limit = (unsigned)s->conf->smtpd_client_connection_count_limit;
+	unsigned count = daemon_client_count(&conn->peer);
+
+	if (limit == 0 || count <= limit || is_exempt(s, conn))
+		return false;
+	log_warning("Connection concurrency limit exceeded: %u from %s[%s] for "
+		    "service %s",
+	    count, s->name, s->address, daemon_service());
+	return true;
+}
+
 /* Open when policyd is away: mail is not refused for want of a counter. */
 static bool too_often(struct session *s, const struct conn *conn)
 {
-	struct str bad;
 	const void *answer;
 	struct policy_count count = {
 	    .name = STR("smtpd_client_connection_rate_limit"),
@@ -227,10 +263,7 @@ static bool too_often(struct session *s, const struct conn *conn)
 	    .window = (uint64_t)s->conf->anvil_rate_time_unit / 1000,
 	};
 
-	if (count.limit == 0 ||
-	    netaddr_in_list(&conn->peer,
-		str_from(s->conf->smtpd_client_event_limit_exceptions),
-		&bad) == 1)
+	if (count.limit == 0 || is_exempt(s, conn))
 		return false;
 	if (peer_call(&s->server->policy, &policy_count, &count,
 		&policy_counted, &answer,
@@ -261,8 +294,7 @@ static bool wrap(struct session *s)
 	}
 	enum stream_result r = STREAM_ERROR;
 	if (stream_tls_server(s->stream, s->server->tls) == 0)
-		r = stream_wait_handshake(
-		    s->stream, deadline_in(s->conf->smtpd_timeout));
+		r = stream_wait_handshake(s->stream, session_silence(s));
 	if (r == STREAM_OK)
 		return true;
 	log_info("SSL_accept error from %s[%s]: %s", s->name, s->address,
@@ -356,7 +388,7 @@ static void begin(struct session *s, const struct conn *conn)
 	log_info("connect from %s[%s]", s->name, s->address);
 	trace_event(TRACE_CONNECT, &s->id, NULL, "%s", s->address);
 	daemon_count("sessions", 1);
-	if (too_often(s, conn)) {
+	if (too_many(s, conn) || too_often(s, conn)) {
 		hang_up(s, "4.7.0", "%s Error: too many connections from %s",
 		    s->server->house->myhostname, s->address);
 		return;
@@ -375,11 +407,12 @@ void session_run(struct server *server, struct conn *conn)
 	    .id = id_new(),
 	    .state = CONNECTED,
 	    .end = deadline_in(server->conf->smtpd_session_time_limit),
+	    .waits_since = clock_ms(),
 	    .t.arena = arena_new(TRANSACTION_ARENA),
 	    .doing = "CONNECT",
 	};
 
-	stream_on_wait(s.stream, draining, &s);
+	stream_on_wait(s.stream, gives_up, &s);
 	begin(&s, conn);
 	converse(&s);
 	stream_on_wait(s.stream, NULL, NULL);

@@ -64,6 +64,7 @@ struct session {
 	enum state state;
 	enum ending ending;
 	int64_t end; /* deadline of the whole session */
+	int64_t waits_since; /* clock_ms, for the client */
 
 	char name[256]; /* verified, or "unknown" */
 	char address[NETADDR_TEXT_MAX];
@@ -112,6 +113,9 @@ void hang_up(struct session *s, const char *dsn, const char *format, ...)
 
 /* A line of the client; false when there is none any more (s->ending). */
 bool session_line(struct session *s, size_t most, struct str *line, bool *bare);
+
+/* From now on the client has smtpd_timeout to say something. */
+int64_t session_silence(struct session *s);
 
 /* The client did not send what was waited for: logs, replies where there is
  * somebody to hear it, ends the session. Always false. */

@@ -24,11 +24,15 @@ const struct conf_param smtpd_params[] = {
 	  "localhost without a lookup."),
 	P(TIME, smtpd_peername_timeout,   "5s",   1,     60,
 	  "How long the lookup of a client's name may take."),
+	P(INT,  smtpd_client_connection_count_limit, "50", 0, 100000,
+	  "Connections that one client (of IPv6 its /64) may have to one service "
+	  "at the same time; 0: any number."),
 	P(INT,  smtpd_client_connection_rate_limit, "0", 0, 1000000,
 	  "Connections of one client in anvil_rate_time_unit; 0 does not "
 	  "count them. Without policyd there is no limit."),
 	P(TEXT, smtpd_client_event_limit_exceptions, "$mynetworks", 0, 65536,
-	  "Networks that smtpd_client_connection_rate_limit leaves alone."),
+	  "Networks that smtpd_client_connection_count_limit and "
+	  "smtpd_client_connection_rate_limit leave alone."),
 	P(TIME, anvil_rate_time_unit,     "60s",  1,     86400,
 	  "The time over which connections are counted."),
 	P(INT,  smtpd_recipient_limit,    "1000", 100,   100000,
@@ -42,14 +46,14 @@ const struct conf_param smtpd_params[] = {
 	P(INT,  smtpd_soft_error_limit,   "10",   1,     1000,
 	  "Errors after which each further one costs the client "
 	  "smtpd_error_sleep_time."),
-	P(INT,  smtpd_hard_error_limit,   "20",   1,     1000,
+	P(INT,  smtpd_hard_error_limit,   "${stress?{1}:{20}}", 1, 1000,
 	  "Errors after which a client is disconnected."),
 	P(TIME, smtpd_error_sleep_time,   "1s",   0,     60,
 	  "The delay of a reply after smtpd_soft_error_limit errors."),
-	P(INT,  smtpd_junk_command_limit, "100",  1,     10000,
+	P(INT,  smtpd_junk_command_limit, "${stress?{1}:{100}}", 1, 10000,
 	  "NOOP, VRFY, RSET, HELP and repeated greetings without a message; "
 	  "each one more counts as an error."),
-	P(TIME, smtpd_timeout,            "300s", 1,     3600,
+	P(TIME, smtpd_timeout,            "${stress?{10}:{300}}s", 1, 3600,
 	  "How long a client may take for a command or stay silent "
 	  "(RFC 5321 4.5.3.2.7)."),
 	P(TIME, smtpd_session_time_limit, "2h",   1,     864000,

@@ -25,6 +25,7 @@ struct smtpd_conf {
 	int line_length_limit;
 	int smtpd_line_length_limit;
 	int smtpd_soft_error_limit;
+	int smtpd_client_connection_count_limit;
 	int smtpd_hard_error_limit;
 	int64_t smtpd_error_sleep_time;
 	int smtpd_junk_command_limit;

@@ -360,7 +360,7 @@ static bool take_content(struct passage *p)
 
 	while (p->decoder.state != DATA_ENDED) {
 		if (!stream_has_input(s->stream)) {
-			int64_t silent = deadline_in(s->conf->smtpd_timeout);
+			int64_t silent = session_silence(s);
 			enum stream_result r = stream_wait_input(
 			    s->stream, silent < total ? silent : total);
 			if (r != STREAM_OK)

@@ -174,6 +174,18 @@ static void collect_option(
 	collect(c, option);
 }
 
+/* What is set, once more as it counts under stress. */
+static void check_stressed(struct check *c)
+{
+	if (c->failed || table_get(&c->referred, STR("stress")) == NULL)
+		return;
+	conf_stress(c->conf, true);
+	for (size_t i = 0; i < c->conf->count; i++)
+		if (is_known(c, c->conf->entries[i].name))
+			check_known(c, c->conf->entries[i].name);
+	conf_stress(c->conf, false);
+}
+
 int conf_check_services(
     struct conf *conf, const struct mastercf *m, struct buf *errors)
 {
@@ -196,6 +208,7 @@ int conf_check_services(
 		c.failed = true;
 	}
 	each_option(&c, m, check_option);
+	check_stressed(&c);
 	table_free(&c.referred);
 	return c.failed ? -1 : 0;
 }

@@ -152,6 +152,11 @@ const char *conf_raw(const struct conf *conf, const char *name)
 	return e == NULL ? NULL : e->value;
 }
 
+void conf_stress(struct conf *conf, bool stressed)
+{
+	conf->stressed = stressed;
+}
+
 struct str conf_warnings(const struct conf *conf)
 {
 	return buf_str(&conf->warnings);
@@ -284,6 +289,24 @@ int conf_fill(struct conf *conf, const struct conf_param *params, void *into,
 		if (fill_one(conf, row, into, errors) < 0)
 			result = -1;
 	return result;
+}
+
+size_t conf_extent(const struct conf_param *params)
+{
+	static const size_t sizes[] = {
+	    [CONF_KIND_TEXT] = sizeof(const char *),
+	    [CONF_KIND_INT] = sizeof(int),
+	    [CONF_KIND_BOOL] = sizeof(bool),
+	    [CONF_KIND_TIME] = sizeof(int64_t),
+	    [CONF_KIND_SIZE] = sizeof(uint64_t),
+	    [CONF_KIND_CHOICE] = sizeof(int),
+	};
+	size_t extent = 0;
+
+	for (const struct conf_param *p = params; p->name != NULL; p++)
+		if (p->offset + sizes[p->kind] > extent)
+			extent = p->offset + sizes[p->kind];
+	return extent;
 }
 
 bool conf_next(const struct conf *conf, size_t *at, const char **name,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * main.cf as a set of values: `name = value`, $name and ${name} (also
- * ${name?text} and ${name:text}) in values, lines that begin with a blank
+ * ${name?text}, ${name:text} and ${name?{text}:{other}}) in values, lines that begin with a blank
  * continue the one before, # starts a comment line; the last of two equal
  * names wins (with a warning), as in Postfix.
  *
@@ -42,6 +42,12 @@ int conf_value(const struct conf *conf, const char *name, const char *fallback,
     struct buf *out, struct buf *errors);
 
 /*
+ * From now on ${stress?...} in values counts as under stress, or not. An
+ * explicit stress=yes counts always.
+ */
+void conf_stress(struct conf *conf, bool stressed);
+
+/*
  * Fills a struct from a table, defaults where nothing is set. Text values
  * belong to conf, which must outlive the struct. Returns 0, or -1 with error
  * lines; the struct is then complete all the same, with defaults in place of
@@ -49,6 +55,9 @@ int conf_value(const struct conf *conf, const char *name, const char *fallback,
  */
 int conf_fill(struct conf *conf, const struct conf_param *params, void *into,
     struct buf *errors);
+
+/* Octets of a struct that a table fills, up to its last member in the table. */
+size_t conf_extent(const struct conf_param *params);
 
 /*
  * Every name that is set against the registry (conf/registry.h): unknown

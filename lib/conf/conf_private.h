@@ -25,6 +25,7 @@ struct conf {
 	char **texts; /* handed out by conf_fill */
 	size_t text_count;
 	struct buf warnings;
+	bool stressed; /* conf_stress */
 };
 
 struct conf_entry *conf_entry(const struct conf *conf, const char *name);

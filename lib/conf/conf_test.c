@@ -157,6 +157,10 @@ static const struct {
 	{"words = $number$$${flag}\n", "20$yes 20 1 300000 1024 1: "},
 	{"x = 1\nwords = ${x?set}${y:unset}${x:no}${y?no}\n",
 	    "setunset1 20 1 300000 1024 1: "},
+	{"x = 1\nwords = ${x?{a}:{b}}${y?{a}:{${x:no}c}}${y?{d}}${x?{}:{e}}\n",
+	    "a1c 20 1 300000 1024 1: "},
+	{"x = 1\nwords = ${x?{a}:b}${x?{a}{b}}${y?{a}:{}}\n",
+	    "{a}:b{a}{b} 20 1 300000 1024 1: "},
 	{"words = $(number)\n", "20 20 1 300000 1024 1: "},
 	{"words = ${number\n", "default of 20 20 1 300000 1024 1: m:1: words: "
 	    "a brace behind $ is not closed\n"},

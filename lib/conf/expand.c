@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* $name, ${name}, $(name), ${name?text} and ${name:text} in values. */
+/*
+ * $name, ${name}, $(name), ${name?text}, ${name:text} and
+ * ${name?{text}:{other}} in values.
+ */
 #include "conf/conf_private.h"
 
 #include <stdlib.h>
@@ -16,6 +19,7 @@ struct reference {
 	struct str name;
 	char sign; /* '?', ':' or 0 */
 	struct str text;
+	struct str other; /* behind ? and the :, when the name is empty */
 };
 
 /* Position of the brace that closes the one before s, or s.len. */
@@ -43,6 +47,28 @@ static struct str cut_name(struct str *s)
 	return name;
 }
 
+/* Behind the sign: text, {text}, or with ? {text}:{other}. */
+static void cut_texts(struct reference *r, struct str in)
+{
+	struct str other;
+	size_t end;
+
+	r->text = in;
+	if (in.len < 2 || in.p[0] != '{')
+		return;
+	end = 1 + closing(str_skip(in, 1), '{', '}');
+	if (end == in.len - 1) {
+		r->text = str_sub(in, 1, end - 1);
+		return;
+	}
+	other = str_skip(in, end + 1);
+	if (r->sign != '?' || other.len < 3 || other.p[0] != ':' ||
+	    other.p[1] != '{' || other.p[other.len - 1] != '}')
+		return;
+	r->text = str_sub(in, 1, end - 1);
+	r->other = str_sub(other, 2, other.len - 3);
+}
+
 /* rest begins behind the $. */
 static int cut_reference(
     struct str *rest, struct reference *r, const char **why)
@@ -50,7 +76,7 @@ static int cut_reference(
 	struct str inner;
 	char open = rest->len > 0 ? rest->p[0] : '\0';
 
-	*r = (struct reference){STR_EMPTY, '\0', STR_EMPTY};
+	*r = (struct reference){STR_EMPTY, '\0', STR_EMPTY, STR_EMPTY};
 	if (open != '{' && open != '(') {
 		r->name = cut_name(rest);
 		*why = "$ without a name ($$ stands for a dollar sign)";
@@ -67,10 +93,7 @@ static int cut_reference(
 	r->name = cut_name(&inner);
 	if (inner.len > 0 && (inner.p[0] == '?' || inner.p[0] == ':')) {
 		r->sign = inner.p[0];
-		r->text = str_skip(inner, 1);
-		if (r->text.len >= 2 && r->text.p[0] == '{' &&
-		    r->text.p[r->text.len - 1] == '}')
-			r->text = str_sub(r->text, 1, r->text.len - 2);
+		cut_texts(r, str_skip(inner, 1));
 	} else if (inner.len > 0) {
 		r->name.len = 0;
 	}
@@ -101,6 +124,9 @@ static int names_in(struct str in, unsigned depth,
 		each(r.name, arg);
 		if (r.text.len > 0 &&
 		    names_in(r.text, depth + 1, each, arg, why) < 0)
+			return -1;
+		if (r.other.len > 0 &&
+		    names_in(r.other, depth + 1, each, arg, why) < 0)
 			return -1;
 	}
 	return 0;
@@ -135,10 +161,13 @@ static int expand_one(
 	value = conf_raw(x->conf, name);
 	if (value == NULL)
 		value = conf_default(x->conf, name);
+	if (x->conf->stressed && strcmp(name, "stress") == 0 &&
+	    (value == NULL || *value == '\0'))
+		value = "yes";
 	if (r->sign == '?')
-		return value == NULL || *value == '\0'
-		    ? 0
-		    : expand(x, r->text, depth + 1);
+		return expand(x,
+		    value == NULL || *value == '\0' ? r->other : r->text,
+		    depth + 1);
 	if (r->sign == ':' && (value == NULL || *value == '\0'))
 		return expand(x, r->text, depth + 1);
 	if (value == NULL && x->lenient)

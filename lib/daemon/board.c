@@ -70,6 +70,7 @@ int board_take(struct board *b, uint32_t pid)
 		b->slots[i].pid = pid;
 		b->slots[i].served = 0;
 		b->slots[i].since = 0;
+		b->slots[i].client = 0;
 		return i;
 	}
 	return -1;
@@ -80,8 +81,18 @@ void board_release(struct board *b, int slot)
 	if (slot < 0)
 		return;
 	b->slots[slot].pid = 0;
+	b->slots[slot].client = 0;
 	if (atomic_exchange(&b->slots[slot].state, BOARD_FREE) == BOARD_IDLE)
 		b->idle--;
+}
+
+unsigned board_clients(const struct board *b, uint64_t client)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < BOARD_SLOTS; i++)
+		n += b->slots[i].client == client;
+	return n;
 }
 
 /* The counter of that name; NULL when there are too many. */

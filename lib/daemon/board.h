@@ -33,6 +33,7 @@ struct board_slot {
 	_Atomic uint32_t pid, state;
 	_Atomic uint64_t served; /* clients */
 	_Atomic int64_t since;   /* clock_ms of the last change to PARKED */
+	_Atomic uint64_t client; /* whom it serves; 0: not said */
 };
 
 struct board_counter {
@@ -44,6 +45,7 @@ struct board_counter {
 struct board {
 	uint32_t magic;
 	_Atomic int32_t idle;    /* slots that are BOARD_IDLE */
+	_Atomic uint32_t stress; /* master: all are busy, and clients wait */
 	_Atomic uint64_t served; /* clients since master's start */
 	struct board_counter counters[BOARD_COUNTERS];
 	struct board_slot slots[BOARD_SLOTS];
@@ -59,6 +61,8 @@ void board_unmap(struct board **b);
 int board_take(struct board *b, uint32_t pid);
 /* The process of the slot has ended: corrects what it left behind. */
 void board_release(struct board *b, int slot);
+/* Slots that serve this client. */
+unsigned board_clients(const struct board *b, uint64_t client);
 /* Adds to the counter of that name; ignored when there are too many. */
 void board_count(struct board *b, const char *name, uint64_t amount);
 /* Sets it. */

@@ -3,7 +3,7 @@
  * The skeleton's table of contents: daemon_main runs through the stages that
  * daemon.h lists. options.c reads the command line, jail.c gives privileges
  * up, worker.c, front.c and forker.c are the three ways to serve, and alone.c
- * is for who serves nobody.
+ * is for who serves nobody; stress.c changes parameters under load.
  */
 #include "daemon/daemon.h"
 
@@ -341,6 +341,7 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv)
 	else
 		take_descriptors();
 	configure();
+	stress_prepare();
 	connect_log();
 	if (daemon->before_jail != NULL && daemon->before_jail() != 0)
 		leave(1);

@@ -81,6 +81,16 @@ void daemon_done(void); /* FRONT: drained */
 int daemon_idle(int fd);
 
 /*
+ * WORKER: says whom this process serves. Returns how many processes of the
+ * service serve the same client, this one included; of IPv6 a /64 is one.
+ */
+unsigned daemon_client_count(const struct netaddr *client);
+
+/* WORKER: takes over the values of parameters under stress, or the usual ones
+ * again; so it is before each client, and may be during a long one. */
+void daemon_feel_stress(void);
+
+/*
  * ALONE: rests until fd is readable (1; fd -1: never), until the deadline (0),
  * or until master wants an end (-1, from then on at once). Every wait goes
  * through it, and whoever works for long asks it with a deadline of 0.

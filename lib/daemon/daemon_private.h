@@ -60,6 +60,10 @@ void front_run(void);
 void forker_run(void);
 void alone_run(void);
 
+/* stress.c */
+/* Keeps the values with and without stress; behind the configuration. */
+void stress_prepare(void);
+
 /* daemon.c */
 /* Tells master; nothing happens by hand. */
 void channel_say(enum channel_word word, const char *text);

@@ -70,6 +70,10 @@ const struct conf_param house_params[] = {
 	  "Messages of so many octets and more are stored compressed, by zstd, "
 	  "where that saves an eighth; 0: none. What is stored already stays "
 	  "as it is and can always be read."),
+	P(TEXT, stress, "", 0, 16,
+	  "Empty, but in the values of a service under stress, whose processes "
+	  "are all busy while clients wait: ${stress?{10}:{300}}s is 10s then "
+	  "and 300s else. Set, it is so always; see service_stress_time."),
 	P(INT,  debug_level, "0", 0, 1,
 	  "1 writes debug lines to the log."),
 	CONF_END

@@ -41,6 +41,7 @@ struct house_conf {
 	int64_t maximal_queue_lifetime;      /* ms */
 	int64_t mail_undelete_time;          /* ms */
 	uint64_t mail_compress_minimum_size; /* octets */
+	const char *stress;                  /* "yes": always under stress */
 	int debug_level;                     /* 0 or 1 */
 };
 

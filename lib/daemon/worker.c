@@ -62,9 +62,21 @@ static void serve_one(int listener)
 	if (fd < 0)
 		return; /* another was faster, or the client left again */
 	board_say(BOARD_BUSY);
+	daemon_feel_stress();
 	conn = conn_of(fd, &peer);
 	self.daemon->serve(&conn);
+	self.board->slots[self.slot].client = 0;
 	board_served();
+}
+
+unsigned daemon_client_count(const struct netaddr *client)
+{
+	uint64_t key = netaddr_client_key(client);
+
+	if (key == 0)
+		return 1;
+	self.board->slots[self.slot].client = key;
+	return board_clients(self.board, key);
 }
 
 static int slice(int64_t deadline)

@@ -35,6 +35,17 @@ static size_t bytes_of(const struct netaddr *a, const uint8_t **bytes)
 	return 4;
 }
 
+uint64_t netaddr_client_key(const struct netaddr *a)
+{
+	const uint8_t *bytes;
+	size_t len = bytes_of(a, &bytes);
+	uint64_t key = len == 4 ? 1 : 0;
+
+	for (size_t i = 0; i < len && i < 8; i++)
+		key = key << 8 | bytes[i];
+	return key;
+}
+
 int netaddr_parse(struct str text, uint16_t port, struct netaddr *out)
 {
 	struct netaddr a = {.len = 0};

@@ -33,6 +33,9 @@ uint16_t netaddr_port(const struct netaddr *a);
 struct netaddr netaddr_peer(int fd);
 struct netaddr netaddr_own(int fd);
 bool netaddr_is_loopback(const struct netaddr *a);
+/* The client as a number: an IPv4 address, or the /64 of an IPv6 one; 0 when
+ * there is no address. */
+uint64_t netaddr_client_key(const struct netaddr *a);
 /* "1.2.0.192" or the nibbles of IPv6, for in-addr.arpa and DNS lists. */
 void netaddr_reverse(const struct netaddr *a, char out[80]);
 

@@ -60,8 +60,27 @@ static void no_address_is_unknown(void **state)
 	assert_string_equal(text, "unknown");
 	assert_string_equal(reverse, "");
 	assert_false(netaddr_is_loopback(&none));
+	assert_int_equal(netaddr_client_key(&none), 0);
 	assert_int_equal(
 	    netaddr_in_list(&none, STR("0.0.0.0/0 ::/0"), NULL), 0);
+}
+
+static uint64_t key_of(const char *text)
+{
+	struct netaddr a;
+
+	assert_int_equal(netaddr_parse(str_from(text), 25, &a), 0);
+	return netaddr_client_key(&a);
+}
+
+static void clients_have_keys(void **state)
+{
+	(void)state;
+	assert_int_equal(key_of("192.0.2.1"), key_of("::ffff:192.0.2.1"));
+	assert_int_not_equal(key_of("192.0.2.1"), key_of("192.0.2.2"));
+	assert_int_not_equal(key_of("0.0.0.0"), 0);
+	assert_int_equal(key_of("2001:db8::1"), key_of("2001:db8::2"));
+	assert_int_not_equal(key_of("2001:db8::1"), key_of("2001:db8:0:1::1"));
 }
 
 static void finds_in_lists(void **state)
@@ -119,6 +138,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_and_writes),
 	    cmocka_unit_test(no_address_is_unknown),
+	    cmocka_unit_test(clients_have_keys),
 	    cmocka_unit_test(finds_in_lists),
 	};
 

@@ -1,0 +1,121 @@
+"""More clients than a service has processes, clients that are slow, silent or
+many from one address: what it costs them, and that the others get on."""
+import os
+import re
+import smtplib
+import socket
+import threading
+import time
+
+import pytest
+
+from house import House, wait_until
+
+
+def limit_processes(house, most):
+    """maxproc of the MX service."""
+    path = os.path.join(house.etc, "master.cf")
+    with open(path) as f:
+        rows = f.read()
+    name = r"(127\.0\.0\.1:%d|%d|smtp)" % (house.smtp, house.smtp)
+    rows, n = re.subn(r"(?m)^(%s\s+inet(?:\s+\S+){4}\s+)\S+" % name,
+                      r"\g<1>%d" % most, rows)
+    assert n == 1, rows
+    with open(path, "w") as f:
+        f.write(rows)
+
+
+def connect(house, port=None):
+    s = socket.create_connection(("127.0.0.1", port or house.smtp), 5)
+    s.settimeout(60)
+    return s
+
+
+def line(s):
+    data = b""
+    while not data.endswith(b"\n"):
+        more = s.recv(1)
+        if not more:
+            break
+        data += more
+    return data
+
+
+def figure(house, name):
+    return [s.get("counters", {}).get(name, 0)
+            for s in house.json("status")["services"] if s["type"] == "inet"]
+
+
+def send(house, subject, port=None):
+    with smtplib.SMTP("127.0.0.1", port or house.smtp, timeout=60) as s:
+        assert not s.sendmail("a@far.test", [house.user(0)],
+                              "Subject: %s\r\n\r\nx\r\n" % subject)
+
+
+def test_under_stress_silent_clients_make_room():
+    """All processes are busy with clients of calmer times that say nothing:
+    the shorter timeout ends them too."""
+    with House(domain="stress.test", users=1, start=False, settings={
+            "smtpd_timeout": "${stress?{1}:{300}}s",
+            "service_stress_time": "4s"}) as house:
+        limit_processes(house, 3)
+        house.start()
+        silent = [connect(house) for _ in range(3)]
+        for s in silent:
+            assert line(s).startswith(b"220 ")
+        assert "under stress" not in house.log()
+        send(house, "waited")
+        assert "is under stress" in house.log()
+        assert 1 in figure(house, "stress")
+        for s in silent:
+            assert line(s).startswith(b"421 4.4.2 ")
+            s.close()
+        wait_until(lambda: "is no more under stress" in house.log(), 30)
+        assert 1 not in figure(house, "stress")
+        # As patient as before.
+        with connect(house) as s:
+            assert line(s).startswith(b"220 ")
+            time.sleep(4)
+            s.sendall(b"NOOP\r\n")
+            assert line(s).startswith(b"250 ")
+
+
+def test_a_value_that_is_wrong_under_stress_is_found():
+    with House(domain="stress.test", users=1, start=False) as house:
+        done = house.posthouse(
+            "conf", "set", "smtpd_timeout=${stress?{soon}:{300}}s",
+            check=False)
+        assert done.returncode != 0
+        assert "smtpd_timeout = soons" in done.stdout + done.stderr
+
+
+def test_one_client_has_so_many_connections():
+    with House(domain="many.test", users=1, settings={
+            "smtpd_client_event_limit_exceptions": "10.0.0.0/8",
+            "smtpd_client_connection_count_limit": "5"}) as house:
+        clients, greeted, refused = [], [], []
+        for _ in range(20):
+            s = connect(house)
+            clients.append(s)
+            said = line(s)
+            if said.startswith(b"220 "):
+                greeted.append(s)
+            else:
+                assert said.startswith(b"421 4.7.0 "), said
+                assert b"too many connections" in said
+                refused.append(s)
+        assert len(greeted) == 5 and len(refused) == 15
+        assert "Connection concurrency limit exceeded: 6" in house.log()
+        for s in greeted[:2]:
+            s.close()
+
+        def free():
+            """a place that became free"""
+            with connect(house) as s:
+                return line(s).startswith(b"220 ")
+        wait_until(free)
+        # Other services count for themselves.
+        with connect(house, house.submission) as s:
+            assert line(s).startswith(b"220 ")
+        for s in clients:
+            s.close()
