@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "auth/auth_conf.h"
 
+#include "auth/ticket.h"
+
 #define P(kind, name, ...) CONF_##kind(struct auth_conf, name, __VA_ARGS__)
 
 static const char *const schemes[] = {
@@ -40,6 +42,9 @@ const struct conf_param auth_params[] = {
 	P(TIME, submission_ticket_lifetime, "1h", 60, 86400,
 	  "How long a submission session that sends nothing stays "
 	  "authenticated."),
+	P(INT,  ticket_limit, "10000", 100, TICKETS_MOST,
+	  "Sessions that may be authenticated at once; beyond, the one that "
+	  "was silent for longest has to authenticate again."),
 	CONF_END
 };
 /* clang-format on */

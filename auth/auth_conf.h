@@ -17,6 +17,7 @@ struct auth_conf {
 	int64_t auth_exchange_timeout;      /* ms */
 	int64_t ticket_lifetime;            /* ms */
 	int64_t submission_ticket_lifetime; /* ms */
+	int ticket_limit;
 };
 
 extern const struct conf_param auth_params[];

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /* The parts of auth that need no peer: schemes, cache, tickets, SASL, pool. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -142,47 +146,123 @@ static bool redeem(struct tickets *t, const char *word, const char *service,
 	    strcmp(login, "ann@x") == 0;
 }
 
+/* As daemon_kept gives it. */
+static void *new_memory(void)
+{
+	void *p = mmap(NULL, tickets_size(), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
 static void tickets_are_for_one_thing(void **state)
 {
-	(void)state;
-	struct tickets t = tickets_new(1000, 5000);
+	void *memory = new_memory();
 	char a[TICKET_LEN + 1], b[TICKET_LEN + 1];
-	int owner, other;
+	struct tickets t;
 
-	tickets_make(&t, &owner, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
+	(void)state;
+	assert_int_equal(tickets_open(&t, memory, 100, 1000, 5000), 0);
+	tickets_make(&t, 1, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
 	assert_int_equal(strlen(a), TICKET_LEN);
 	assert_false(redeem(&t, a, "pop3", "S1", 10));
 	assert_false(redeem(&t, a, "imap", "S2", 10));
 	assert_false(redeem(&t, "", "imap", "S1", 10));
+	a[TICKET_LEN - 1] ^= 1;
+	assert_false(redeem(&t, a, "imap", "S1", 10));
+	a[TICKET_LEN - 1] ^= 1;
 	assert_true(redeem(&t, a, "imap", "S1", 10));
 	assert_false(redeem(&t, a, "imap", "S1", 10)); /* once */
 
-	tickets_make(&t, &owner, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
+	tickets_make(&t, 1, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
 	assert_false(redeem(&t, a, "imap", "S1", 1000)); /* late */
 
-	tickets_make(
-	    &t, &owner, STR("ann@x"), STR("submission"), STR("S"), 0, a);
-	tickets_make(
-	    &t, &other, STR("ann@x"), STR("submission"), STR("S"), 0, b);
+	tickets_make(&t, 1, STR("ann@x"), STR("submission"), STR("S"), 0, a);
+	tickets_make(&t, 2, STR("ann@x"), STR("submission"), STR("S"), 0, b);
 	assert_true(redeem(&t, a, "submission", "S", 4000));
 	assert_true(redeem(&t, a, "submission", "S", 8000)); /* goes on */
 	assert_false(redeem(&t, b, "submission", "S", 8000));
-	tickets_forget(&t, &owner);
+	tickets_forget(&t, 1);
 	assert_false(redeem(&t, a, "submission", "S", 8000));
-	tickets_clear(&t);
+	munmap(memory, tickets_size());
 }
 
+/* Never more than the limit; the one that would end first makes room. */
 static void old_tickets_make_room(void **state)
 {
-	(void)state;
-	struct tickets t = tickets_new(1000, 5000);
-	char word[TICKET_LEN + 1];
+	void *memory = new_memory();
+	char words[300][TICKET_LEN + 1];
+	struct tickets t;
 
+	(void)state;
+	assert_int_equal(tickets_open(&t, memory, 100, 100000, 500000), 0);
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(tickets_make(&t, 1, STR("ann@x"),
+				     STR("submission"), STR(""), i, words[i]),
+		    0);
+	for (int i = 0; i < 300; i++)
+		assert_int_equal(
+		    redeem(&t, words[i], "submission", "", 400), i >= 200);
+	munmap(memory, tickets_size());
+}
+
+/* What is over goes by itself, and frees its place. */
+static void tickets_end_by_themselves(void **state)
+{
+	void *memory = new_memory();
+	char word[TICKET_LEN + 1], last[TICKET_LEN + 1];
+	struct tickets t;
+
+	(void)state;
+	assert_int_equal(tickets_open(&t, memory, 1000, 1000, 50000), 0);
+	tickets_make(&t, 1, STR("ann@x"), STR("submission"), STR(""), 0, last);
 	for (int i = 0; i < 10000; i++)
-		tickets_make(&t, &t, STR("ann@x"),
-		    i % 2 ? STR("imap") : STR("submission"), STR(""), i, word);
-	assert_in_range(t.by_word.count, 2900, 3100);
-	tickets_clear(&t);
+		tickets_make(
+		    &t, 1, STR("ann@x"), STR("imap"), STR(""), i * 4, word);
+	/* 250 of them were alive at once, and never the 1000 of the limit. */
+	assert_true(redeem(&t, last, "submission", "", 40000));
+	munmap(memory, tickets_size());
+}
+
+/* Another process, another version of it, and one that died with the lock. */
+static void tickets_outlive_their_process(void **state)
+{
+	void *memory = new_memory();
+	char *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tickets t;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_ptr_not_equal(words, MAP_FAILED);
+	pid = fork();
+	if (pid == 0) {
+		if (tickets_open(&t, memory, 100, 1000, 5000) < 0)
+			_exit(1);
+		for (int i = 0; i < 10; i++)
+			tickets_make(&t, 7, STR("ann@x"), STR("imap"), STR("S"),
+			    i, words + (TICKET_LEN + 1) * i);
+		/* The lock is what a version has behind two words. */
+		pthread_mutex_lock((pthread_mutex_t *)(void *)((char *)memory +
+		    2 * sizeof(uint32_t)));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(tickets_open(&t, memory, 100, 1000, 5000), 0);
+	for (int i = 0; i < 9; i++)
+		assert_true(
+		    redeem(&t, words + (TICKET_LEN + 1) * i, "imap", "S", 500));
+	assert_false(redeem(&t, words, "imap", "S", 500));
+	tickets_forget(&t, 7);
+	assert_false(
+	    redeem(&t, words + (TICKET_LEN + 1) * 9, "imap", "S", 500));
+	*(uint32_t *)memory ^= 1;
+	assert_int_equal(tickets_open(&t, memory, 100, 1000, 5000), -1);
+	munmap(memory, tickets_size());
+	munmap(words, 4096);
 }
 
 /* ---- SASL ---- */
@@ -324,6 +404,8 @@ int main(void)
 	    cmocka_unit_test(a_cache_may_be_off),
 	    cmocka_unit_test(tickets_are_for_one_thing),
 	    cmocka_unit_test(old_tickets_make_room),
+	    cmocka_unit_test(tickets_end_by_themselves),
+	    cmocka_unit_test(tickets_outlive_their_process),
 	    cmocka_unit_test(mechanisms_collect),
 	    cmocka_unit_test(unknown_mechanisms_are_told),
 	    cmocka_unit_test(the_pool_hashes_elsewhere),

@@ -20,6 +20,7 @@ struct exchange {
 	struct house *house;
 	const struct exchange_calls *calls;
 	void *client;
+	uint64_t owner; /* of the ticket */
 	uint64_t request;
 	enum state state;
 	char *service, *address, *mechanism;
@@ -83,14 +84,25 @@ static void say_no(struct exchange *x)
 	exchange_free(x);
 }
 
+static void temporary(struct exchange *x, const char *reason)
+{
+	x->reason = reason;
+	x->temporary = true;
+	log_outcome(x, "authentication put off");
+	say_no(x);
+}
+
 static void say_ok(struct exchange *x)
 {
 	char word[TICKET_LEN + 1];
 	struct auth_ok m = {.request = x->request};
 
-	tickets_make(&x->house->tickets, x->client, buf_str(&x->login),
-	    str_from(x->service), id_str(&x->session), loop_now(x->house->loop),
-	    word);
+	if (tickets_make(&x->house->tickets, x->owner, buf_str(&x->login),
+		str_from(x->service), id_str(&x->session),
+		loop_now(x->house->loop), word) < 0) {
+		temporary(x, "no ticket could be made");
+		return;
+	}
 	m.login = buf_str(&x->login);
 	m.ticket = str_from(word);
 	log_outcome(x, "login");
@@ -119,14 +131,6 @@ static void counted(const struct ipc_type *type, const void *msg, void *arg)
 		delay(x, x->house->conf->auth_failure_delay);
 	else
 		delay(x, (int64_t)p->delay_ms);
-}
-
-static void temporary(struct exchange *x, const char *reason)
-{
-	x->reason = reason;
-	x->temporary = true;
-	log_outcome(x, "authentication put off");
-	say_no(x);
 }
 
 /* The name as far as it can be a counter's key. */
@@ -395,13 +399,14 @@ static void fired(void *arg)
 }
 
 struct exchange *exchange_new(struct house *h, const struct auth_begin *m,
-    const struct exchange_calls *calls, void *client)
+    const struct exchange_calls *calls, void *client, uint64_t owner)
 {
 	struct exchange *x = NEW(struct exchange);
 
 	x->house = h;
 	x->calls = calls;
 	x->client = client;
+	x->owner = owner;
 	x->request = m->request;
 	x->service = str_dup(m->service);
 	x->address = str_dup(m->client_address);

@@ -45,9 +45,9 @@ struct exchange_calls {
 	void (*no)(void *client, struct exchange *x, const struct auth_no *m);
 };
 
-/* client is the owner of the tickets, too. */
+/* owner: of the ticket, for tickets_forget. */
 struct exchange *exchange_new(struct house *h, const struct auth_begin *m,
-    const struct exchange_calls *calls, void *client);
+    const struct exchange_calls *calls, void *client, uint64_t owner);
 /* The first step; answers may come before it returns, and x be gone. */
 void exchange_start(struct exchange *x, const struct auth_begin *m);
 void exchange_respond(struct exchange *x, struct str data);

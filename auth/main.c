@@ -8,6 +8,7 @@
  * was. peer.c asks lookup and policyd. Here are the connections.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "auth/exchange.h"
 #include "core/log.h"
@@ -19,12 +20,17 @@
 #define EXCHANGES_MAX 20000 /* under way on one connection */
 
 struct client {
+	struct client *next, **at; /* at: what points here */
 	struct wire *wire;
 	struct table exchanges; /* by request */
+	uint64_t owner;         /* of the tickets that it was given */
+	bool asks;              /* began an exchange */
+	bool leaving;           /* was told that we go */
 };
 
 static struct auth_conf conf;
 static struct house house;
+static struct client *clients;
 
 static struct str key_of(const uint64_t *request)
 {
@@ -70,6 +76,34 @@ static void say_no(void *client, struct exchange *x, const struct auth_no *m)
 static const struct exchange_calls exchange_calls = {
     say_challenge, say_ok, say_no};
 
+/* ---- the next process of auth takes over ---- */
+
+static void say_leave(struct client *c)
+{
+	static const struct auth_leave m;
+
+	if (c->leaving || !c->asks)
+		return;
+	c->leaving = true;
+	put(c, &auth_leave, &m);
+}
+
+/*
+ * Nobody is interrupted: who is in the midst of an exchange finishes it here,
+ * and closes its connection then. Who redeems tickets comes with one question
+ * and leaves. Master ends a drain that takes too long.
+ */
+static void drain(void)
+{
+	struct client *next;
+
+	for (struct client *c = clients; c != NULL; c = next) {
+		next = c->next;
+		say_leave(c);
+	}
+	desk_drain_patiently();
+}
+
 /* ---- what peers ask ---- */
 
 /* Passwords do not stay in the connection's buffer. */
@@ -86,10 +120,13 @@ static int begin(struct client *c, const struct auth_begin *m)
 	if (table_get(&c->exchanges, key_of(&m->request)) != NULL ||
 	    c->exchanges.count >= EXCHANGES_MAX)
 		return -1;
-	x = exchange_new(&house, m, &exchange_calls, c);
+	x = exchange_new(&house, m, &exchange_calls, c, c->owner);
+	c->asks = true;
 	table_put(&c->exchanges, key_of(&m->request), x);
 	exchange_start(x, m);
 	wipe(m->initial);
+	if (daemon_draining())
+		say_leave(c);
 	return 0;
 }
 
@@ -150,9 +187,16 @@ static int answer(
 
 static void *come(struct wire *w)
 {
+	static uint32_t number; /* of this process */
 	struct client *c = NEW(struct client);
 
 	c->wire = w;
+	c->owner = (uint64_t)getpid() << 32 | ++number;
+	c->next = clients;
+	c->at = &clients;
+	if (clients != NULL)
+		clients->at = &c->next;
+	clients = c;
 	return c;
 }
 
@@ -165,15 +209,15 @@ static void gone(void *peer)
 	while (table_next(&c->exchanges, &at, NULL, &x))
 		exchange_free(x);
 	table_free(&c->exchanges);
-	tickets_forget(&house.tickets, c);
+	/* Who was asked to close goes on elsewhere. */
+	if (c->asks && !c->leaving)
+		tickets_forget(&house.tickets, c->owner);
+	*c->at = c->next;
+	if (c->next != NULL)
+		c->next->at = c->at;
 	free(c);
 }
 
-/*
- * Tickets live here alone, so connections that have some go on until their
- * peers end them (desk_drain_patiently); nothing new is begun by a new
- * process's peers. Master ends a drain that takes too long.
- */
 static const struct desk_calls calls = {answer, come, gone};
 
 /* ---- the daemon ---- */
@@ -185,8 +229,11 @@ static int start(void)
 	house.conf = &conf;
 	house.config_directory = daemon_house()->config_directory;
 	house.loop = daemon_loop();
-	house.tickets = tickets_new(
-	    conf.ticket_lifetime, conf.submission_ticket_lifetime);
+	if (tickets_open(&house.tickets, daemon_kept(tickets_size()),
+		(size_t)conf.ticket_limit, conf.ticket_lifetime,
+		conf.submission_ticket_lifetime) < 0)
+		log_fatal("the tickets of the process before are in another "
+			  "form: stop and start auth");
 	house.sasl = sasl_open(conf.auth_mechanisms, &why);
 	if (house.sasl == NULL)
 		log_fatal(
@@ -213,7 +260,7 @@ int main(int argc, char **argv)
 	    .conf = &conf,
 	    .start = start,
 	    .accepted = desk_accepted,
-	    .drain = desk_drain_patiently,
+	    .drain = drain,
 	};
 
 	return daemon_main(&auth, argc, argv);

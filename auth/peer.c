@@ -11,12 +11,16 @@
 
 #define CONNECT_MS 200 /* a connect to a busy neighbour may wait so long */
 #define RETRY_MS   1000
+#define TRIES      4 /* at a neighbour that is being replaced */
 
 struct question {
 	uint64_t number;
 	peer_answer *done;
 	void *arg;
 	int64_t deadline;
+	struct buf line;     /* as it was asked */
+	uint64_t connection; /* where it was asked */
+	int tries;
 	struct question *next, *before;
 };
 
@@ -30,6 +34,8 @@ struct peer {
 	struct question *first, *last; /* in the order of their deadlines */
 	uint64_t number;
 	int64_t next_try;
+	uint64_t connection; /* number of the newest */
+	bool again;          /* the questions are to be asked once more */
 };
 
 static struct str key_of(const uint64_t *number)
@@ -50,13 +56,19 @@ static void take_out(struct peer *p, struct question *q)
 	table_remove(&p->by_number, key_of(&q->number));
 }
 
+static void question_free(struct question *q)
+{
+	buf_free(&q->line);
+	free(q);
+}
+
 static void finish(struct peer *p, struct question *q,
     const struct ipc_type *type, const void *msg)
 {
 	struct question was = *q;
 
 	take_out(p, q);
-	free(q);
+	question_free(q);
 	was.done(type, msg, was.arg);
 }
 
@@ -87,7 +99,10 @@ static void lost(struct wire *w, void *arg, const char *why)
 	p->wire = NULL;
 	if (why[0] != '\0')
 		log_warning("the connection to %s broke: %s", p->name, why);
-	fail_all(p);
+	/* By the loop: the old wire must have gone. */
+	p->again = p->first != NULL;
+	if (p->again)
+		loop_timer_set(p->timer, 0);
 }
 
 static const struct wire_calls calls = {message, lost, NULL};
@@ -98,11 +113,39 @@ static void watch_time(struct peer *p)
 		loop_timer_set(p->timer, deadline_left(p->first->deadline));
 }
 
+static void connect_peer(struct peer *p);
+
+/* A neighbour that is being replaced has closed: the next one answers. */
+static void ask_again(struct peer *p)
+{
+	struct question *q;
+
+	p->again = false;
+	connect_peer(p);
+	for (q = p->first; q != NULL;) {
+		if (q->connection == p->connection) {
+			q = q->next; /* asked since */
+		} else if (p->wire != NULL && ++q->tries < TRIES &&
+		    ipc_put_bytes(wire_ipc(p->wire), q->line.p, q->line.len) ==
+			0) {
+			q->connection = p->connection;
+			q = q->next;
+		} else {
+			finish(p, q, NULL, NULL);
+			q = p->first; /* others may be gone too */
+		}
+	}
+	if (p->wire != NULL)
+		wire_push(p->wire);
+}
+
 /* An answer is overdue: the connection is of no use any more. */
 static void overdue(void *arg)
 {
 	struct peer *p = arg;
 
+	if (p->again)
+		ask_again(p);
 	if (p->first == NULL || deadline_left(p->first->deadline) > 0) {
 		watch_time(p);
 		return;
@@ -127,6 +170,7 @@ static void connect_peer(struct peer *p)
 		return;
 	}
 	p->wire = wire_new(p->loop, c, &calls, p);
+	p->connection++;
 }
 
 struct peer *peer_new(
@@ -151,7 +195,7 @@ void peer_free(struct peer **pp)
 		struct question *q = p->first;
 
 		take_out(p, q);
-		free(q);
+		question_free(q);
 	}
 	table_free(&p->by_number);
 	loop_timer_free(&p->timer);
@@ -169,8 +213,14 @@ uint64_t peer_ask(struct peer *p, const struct ipc_type *type, void *msg,
 	if (p->wire == NULL || wire_put(p->wire, type, msg) < 0)
 		return 0;
 	q = NEW(struct question);
-	*q = (struct question){
-	    p->number, done, arg, deadline_in(PEER_TIMEOUT_MS), NULL, p->last};
+	*q = (struct question){.number = p->number,
+	    .done = done,
+	    .arg = arg,
+	    .deadline = deadline_in(PEER_TIMEOUT_MS),
+	    .line = buf_new(IPC_LINE_MAX),
+	    .connection = p->connection,
+	    .before = p->last};
+	ipc_encode(&q->line, type, msg);
 	if (p->last != NULL)
 		p->last->next = q;
 	else
@@ -190,5 +240,5 @@ void peer_cancel(struct peer *p, uint64_t question)
 	if (q == NULL)
 		return;
 	take_out(p, q);
-	free(q);
+	question_free(q);
 }

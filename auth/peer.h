@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Asking lookup and policyd from the loop. A question is answered, or fails,
- * within PEER_TIMEOUT_MS; a lost connection fails all that wait, and the next
- * question connects anew.
+ * within PEER_TIMEOUT_MS. What waits when the connection is lost is asked again
+ * on a new one: the neighbour may just be being replaced.
  */
 #ifndef AUTH_PEER_H
 #define AUTH_PEER_H

@@ -3,6 +3,8 @@
 
 #include "core/clock.h"
 
+#define TRIES 4
+
 void neighbour_close(struct neighbour *n)
 {
 	ipc_close(&n->c);
@@ -13,11 +15,12 @@ int neighbour_ask(struct neighbour *n, int64_t timeout_ms,
     const char **why)
 {
 	int64_t deadline = deadline_in(timeout_ms);
-	bool kept;
+	int tries = 0;
 
+	/* One that is being replaced closes without an answer. */
 	do {
-		kept = n->c != NULL;
-		if (!kept)
+		tries++;
+		if (n->c == NULL)
 			n->c = ipc_connect(n->name, n->exchange, deadline, why);
 		if (n->c == NULL)
 			return -1;
@@ -25,6 +28,6 @@ int neighbour_ask(struct neighbour *n, int64_t timeout_ms,
 			return 0;
 		*why = "no answer";
 		ipc_close(&n->c);
-	} while (kept && deadline_left(deadline) > 0);
+	} while (tries < TRIES && deadline_left(deadline) > 0);
 	return -1;
 }

@@ -74,14 +74,11 @@ static int redeem(struct admission *a, int64_t deadline)
 	    .ticket = str_from(a->ticket),
 	    .service = STR("imap"),
 	    .session = id_str(&a->id)};
-	struct ipc *auth = ipc_connect("auth", &auth_exchange, deadline, &why);
+	struct ipc *auth;
 
-	if (auth == NULL)
-		return refuse(a, true, "Authentication is away",
-		    "cannot reach auth", why);
-	if (ipc_call(auth, &auth_redeem, &ask, &auth_redeemed, &reply,
-		deadline) != IPC_OK) {
-		reason = "no answer from auth";
+	if (ipc_ask(&auth, "auth", &auth_exchange, &auth_redeem, &ask,
+		&auth_redeemed, &reply, deadline, &why) != IPC_OK) {
+		reason = "cannot ask auth";
 	} else {
 		const struct auth_redeemed *r = reply;
 
@@ -92,7 +89,7 @@ static int redeem(struct admission *a, int64_t deadline)
 	ipc_close(&auth);
 	return reason == NULL
 	    ? 0
-	    : refuse(a, true, "Authentication is away", reason, "");
+	    : refuse(a, true, "Authentication is away", reason, why);
 }
 
 static int find_quota(struct admission *a, int64_t deadline)
@@ -101,15 +98,11 @@ static int find_quota(struct admission *a, int64_t deadline)
 	const void *reply;
 	struct lookup_resolve ask = {
 	    .request = 1, .address = str_from(a->account)};
-	struct ipc *lookup = ipc_connect(
-	    "lookup", &lookup_exchange, deadline, &why);
+	struct ipc *lookup;
 
-	if (lookup == NULL)
-		return refuse(a, true, "The directory is away",
-		    "cannot reach lookup", why);
-	if (ipc_call(lookup, &lookup_resolve, &ask, &lookup_resolved, &reply,
-		deadline) != IPC_OK) {
-		reason = "no answer from lookup";
+	if (ipc_ask(&lookup, "lookup", &lookup_exchange, &lookup_resolve, &ask,
+		&lookup_resolved, &reply, deadline, &why) != IPC_OK) {
+		reason = "cannot ask lookup";
 	} else {
 		const struct lookup_resolved *r = reply;
 
@@ -121,7 +114,7 @@ static int find_quota(struct admission *a, int64_t deadline)
 	ipc_close(&lookup);
 	return reason == NULL
 	    ? 0
-	    : refuse(a, true, "The directory is away", reason, "");
+	    : refuse(a, true, "The directory is away", reason, why);
 }
 
 static int open_box(struct admission *a, struct store *store, int64_t deadline)

@@ -9,10 +9,18 @@
 #include "core/table.h"
 #include "ipc/wire.h"
 
-static struct {
+/* A connection to a process of auth. */
+struct line {
 	struct wire *wire;
-	uint64_t last;         /* the newest request */
 	struct table requests; /* number -> client */
+	bool leaving;          /* its process is to end: nothing new */
+	struct line *next;
+};
+
+static struct {
+	struct line *line; /* the current one; NULL: not connected */
+	struct line *lines;
+	uint64_t last; /* the newest request */
 } broker;
 
 static struct str key(const uint64_t *request)
@@ -20,56 +28,97 @@ static struct str key(const uint64_t *request)
 	return str_of(request, sizeof(*request));
 }
 
-static struct client *take(uint64_t request)
+static struct client *take(struct line *l, uint64_t request)
 {
-	struct client *c = table_remove(&broker.requests, key(&request));
+	struct client *c = table_remove(&l->requests, key(&request));
 
 	if (c != NULL)
 		c->request = 0;
 	return c;
 }
 
+/* Where the client's exchange is under way; NULL: there is none. */
+static struct line *line_of(const struct client *c)
+{
+	for (struct line *l = broker.lines; l != NULL; l = l->next)
+		if (table_get(&l->requests, key(&c->request)) == c)
+			return l;
+	return NULL;
+}
+
+static void line_free(struct line *l)
+{
+	struct line **at = &broker.lines;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	if (broker.line == l)
+		broker.line = NULL;
+	wire_close(&l->wire);
+	table_free(&l->requests);
+	free(l);
+}
+
+/* A line whose process is to end is closed behind its last exchange. */
+static void close_idle(struct line *l)
+{
+	if (l->leaving && l->requests.count == 0)
+		line_free(l);
+}
+
+static void leave(struct line *l)
+{
+	l->leaving = true;
+	if (broker.line == l)
+		broker.line = NULL;
+}
+
 static void message(
     struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
+	struct line *l = arg;
 	struct client *c;
 
 	(void)w;
-	(void)arg;
 	if (type == &auth_challenge) {
 		const struct auth_challenge *m = msg;
 
-		c = table_get(&broker.requests, key(&m->request));
+		c = table_get(&l->requests, key(&m->request));
 		if (c != NULL)
 			client_challenge(c, m->data);
 	} else if (type == &auth_ok) {
 		const struct auth_ok *m = msg;
 
-		c = take(m->request);
+		c = take(l, m->request);
 		if (c != NULL)
 			client_auth_ok(c, m->login, m->ticket);
 	} else if (type == &auth_no) {
 		const struct auth_no *m = msg;
 
-		c = take(m->request);
+		c = take(l, m->request);
 		if (c != NULL)
 			client_auth_no(c, m);
+	} else if (type == &auth_leave) {
+		leave(l);
 	} else {
 		log_warning("auth sent %s, which is not for us", type->name);
 	}
+	close_idle(l);
 }
 
 /* Every exchange that was under way has failed, for now. */
 static void lost(struct wire *w, void *arg, const char *why)
 {
-	struct table requests = broker.requests;
+	struct line *l = arg;
+	struct table requests = l->requests;
 	void *value;
 	size_t at = 0;
 
 	(void)w;
-	(void)arg;
-	broker.wire = NULL;
-	broker.requests = table_new();
+	l->wire = NULL; /* it frees itself */
+	l->requests = table_new();
+	line_free(l);
 	if (why[0] != '\0')
 		log_warning("connection to auth: %s", why);
 	while (table_next(&requests, &at, NULL, &value)) {
@@ -85,8 +134,9 @@ static int connected(void)
 {
 	static const struct wire_calls calls = {message, lost, NULL};
 	const char *why;
+	struct line *l;
 
-	if (broker.wire != NULL)
+	if (broker.line != NULL)
 		return 0;
 	struct ipc *c = ipc_connect(
 	    "auth", &auth_exchange, deadline_in(0), &why);
@@ -94,7 +144,10 @@ static int connected(void)
 		log_warning("cannot connect to auth: %s", why);
 		return -1;
 	}
-	broker.wire = wire_new(daemon_loop(), c, &calls, NULL);
+	l = NEW(struct line);
+	l->wire = wire_new(daemon_loop(), c, &calls, l);
+	l->next = broker.lines;
+	broker.lines = broker.line = l;
 	return 0;
 }
 
@@ -118,32 +171,34 @@ int broker_begin(struct client *c, bool has_initial, struct str initial)
 
 	netaddr_text(&c->peer, peer);
 	m.client_address = str_from(peer);
-	if (connected() < 0 || wire_put(broker.wire, &auth_begin, &m) < 0)
+	if (connected() < 0 || wire_put(broker.line->wire, &auth_begin, &m) < 0)
 		return -1;
 	c->request = m.request;
-	table_put(&broker.requests, key(&c->request), c);
-	wire_push(broker.wire);
+	table_put(&broker.line->requests, key(&c->request), c);
+	wire_push(broker.line->wire);
 	return 0;
 }
 
 int broker_respond(struct client *c, struct str data)
 {
 	struct auth_respond m = {c->request, data};
+	struct line *l = line_of(c);
 
-	if (broker.wire == NULL || c->request == 0 ||
-	    wire_put(broker.wire, &auth_respond, &m) < 0)
+	if (l == NULL || wire_put(l->wire, &auth_respond, &m) < 0)
 		return -1;
-	wire_push(broker.wire);
+	wire_push(l->wire);
 	return 0;
 }
 
 void broker_cancel(struct client *c)
 {
 	struct auth_cancel m = {c->request};
+	struct line *l = line_of(c);
 
-	if (c->request == 0)
+	if (l == NULL)
 		return;
-	take(c->request);
-	if (broker.wire != NULL && wire_put(broker.wire, &auth_cancel, &m) == 0)
-		wire_push(broker.wire);
+	take(l, c->request);
+	if (wire_put(l->wire, &auth_cancel, &m) == 0)
+		wire_push(l->wire);
+	close_idle(l);
 }

@@ -78,12 +78,18 @@ static int start(void)
 	return 0;
 }
 
-/* No new clients; those that are about to log in and sessions go on. */
+/* No new clients; those that are about to log in, and sessions, go on. */
 static void drain(void)
 {
-	clients_drain();
 	if (clients_none() && sessions_none())
 		daemon_done();
+}
+
+/* Who has not logged in need not stay. */
+static void hurry(void)
+{
+	clients_drain();
+	drain();
 }
 
 int main(int argc, char **argv)
@@ -97,6 +103,7 @@ int main(int argc, char **argv)
 	    .start = start,
 	    .accepted = client_accept,
 	    .drain = drain,
+	    .hurry = hurry,
 	};
 
 	return daemon_main(&login, argc, argv);

@@ -53,6 +53,7 @@ struct running {
 	int listener_count; /* 0: closed */
 	struct board *board;
 	int board_fd;
+	int kept_fd; /* memory that outlives its processes; -1 */
 	struct process *processes;
 	struct loop_timer *timer;         /* service_look again */
 	unsigned failures;                /* in a row */

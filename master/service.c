@@ -9,8 +9,10 @@
  * ("parked") to let it go.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +36,23 @@ static void look_again(void *arg)
 	service_look(arg);
 }
 
+/* Sealed, so that no process can make it grow; -1 when the role keeps
+ * nothing. */
+static int make_kept(const struct role *r)
+{
+	unsigned long size = role_kept(r);
+	int fd;
+
+	if (size == 0)
+		return -1;
+	fd = memfd_create("posthouse-kept", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) <
+		0)
+		log_fatal("memory to be kept: %s", strerror(errno));
+	return fd;
+}
+
 struct running *service_new(const struct config_service *c)
 {
 	struct running *s = NEW(struct running);
@@ -44,6 +63,7 @@ struct running *service_new(const struct config_service *c)
 	s->board = board_new(&s->board_fd);
 	if (s->board == NULL)
 		log_fatal("scoreboard: %s", strerror(errno));
+	s->kept_fd = make_kept(c->role);
 	s->timer = loop_timer_new(master.loop, look_again, s);
 	s->calm = loop_timer_new(master.loop, look_for_calm, s);
 	return s;
@@ -56,6 +76,7 @@ void service_free(struct running *s)
 	loop_timer_free(&s->calm);
 	board_unmap(&s->board);
 	file_close(&s->board_fd);
+	file_close(&s->kept_fd);
 	free(s->name);
 	free(s);
 }
@@ -193,11 +214,10 @@ static void wanted(unsigned what, void *arg)
 	loop_timer_set(s->timer, FULL_AGAIN_MS);
 }
 
-/* The old one must be gone where only one may run; clients of inet services
- * may take their time. */
+/* The old one must be gone where only one may be at work. */
 static bool must_wait(const struct running *s)
 {
-	if (s->type == SERVICE_INET)
+	if (!role_is_sole(s->config->role))
 		return false;
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
 		if (!p->ended)

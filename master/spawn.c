@@ -68,7 +68,7 @@ static void make_args(const struct process *p, const char *args[ARGS_MAX])
 /* Descriptors to the places that channel.h names. */
 static void place_descriptors(const struct running *s, int channel)
 {
-	int fds[LISTENERS_FD + SERVICE_LISTENERS + 1];
+	int fds[LISTENERS_FD + SERVICE_LISTENERS + 2];
 	int last = LISTENERS_FD + s->listener_count;
 	char snapshot[32];
 
@@ -84,6 +84,8 @@ static void place_descriptors(const struct running *s, int channel)
 	for (int i = 0; i < s->listener_count; i++)
 		fds[LISTENERS_FD + i] = s->listeners[i];
 	fds[last] = master.alive;
+	if (s->kept_fd >= 0)
+		fds[++last] = s->kept_fd;
 	for (int i = 0; i <= last; i++)
 		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD);
 	for (int i = 0; i <= last; i++)

@@ -84,23 +84,19 @@ static int redeem(struct visit *v)
 	int64_t deadline = deadline_in(daemon_house()->ipc_timeout);
 	struct auth_redeem ask = {
 	    1, str_from(v->ticket), STR("pop3"), id_str(&v->id)};
-	const char *why;
+	const char *why = "";
 	const void *reply;
-	struct ipc *auth = ipc_connect("auth", &auth_exchange, deadline, &why);
-
-	if (auth == NULL) {
-		log_warning("auth: %s", why);
-		refuse(v, true, "auth is away");
-		return -1;
-	}
-	enum ipc_result r = ipc_call(
-	    auth, &auth_redeem, &ask, &auth_redeemed, &reply, deadline);
+	struct ipc *auth;
+	enum ipc_result r = ipc_ask(&auth, "auth", &auth_exchange, &auth_redeem,
+	    &ask, &auth_redeemed, &reply, deadline, &why);
 	const struct auth_redeemed *answer = reply;
 	bool ok = r == IPC_OK && answer->ok &&
 	    str_copy(v->login, sizeof(v->login), answer->login) == 0;
 	ipc_close(&auth);
 	if (ok)
 		return 0;
+	if (r != IPC_OK)
+		log_warning("auth: %s", why);
 	refuse(v, true,
 	    r == IPC_OK ? "the login has expired" : "auth does not answer");
 	return -1;

@@ -106,6 +106,18 @@ static void fail(
 		    STR_FMT(no->text));
 }
 
+/* This process of auth is to end: the next exchange finds another. */
+static int skip_leave(struct peer *auth, const struct ipc_type **type,
+    const void **answer, int64_t wait, bool *leave)
+{
+	while (*type == &auth_leave) {
+		*leave = true;
+		if (peer_next(auth, type, answer, deadline_in(wait)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* auth asks and the client answers, until auth says yes or no. */
 static void exchange(
     struct session *s, const char *mechanism, const struct auth_begin *begin)
@@ -115,8 +127,11 @@ static void exchange(
 	struct buf response = buf_new(SASL_LINE_MAX);
 	const struct ipc_type *type;
 	const void *answer;
+	bool leave = false;
 	int r = peer_ask(
 	    auth, &auth_begin, begin, &type, &answer, deadline_in(wait));
+	if (r == 0)
+		r = skip_leave(auth, &type, &answer, wait, &leave);
 
 	for (int i = 0; r == 0 && type == &auth_challenge; i++) {
 		const struct auth_challenge *c = answer;
@@ -135,6 +150,8 @@ static void exchange(
 		    .request = begin->request, .data = buf_str(&response)};
 		r = peer_answer(auth, &auth_respond, &respond, &type, &answer,
 		    deadline_in(wait));
+		if (r == 0)
+			r = skip_leave(auth, &type, &answer, wait, &leave);
 	}
 	if (r < 0) {
 		away(s);
@@ -147,6 +164,8 @@ static void exchange(
 		away(s);
 	}
 out:
+	if (leave)
+		peer_drop(auth, "it was asked for");
 	forget(&response);
 }
 

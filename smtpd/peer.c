@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/peer.h"
 
+#define TRIES 4
+
 struct ipc *peer_open(struct peer *peer, int64_t deadline)
 {
-	peer->kept = peer->ipc != NULL;
 	if (peer->ipc == NULL)
 		peer->ipc = ipc_connect(
 		    peer->socket, peer->exchange, deadline, &peer->why);
@@ -22,6 +23,7 @@ static int broken(struct peer *peer, enum ipc_result r)
 	static char why[160];
 	struct str text = str_from(ipc_why(peer->ipc));
 
+	peer->closed = r != IPC_TIMEOUT;
 	if (str_copy(why, sizeof(why), text) < 0)
 		why[0] = '\0';
 	if (r == IPC_TIMEOUT)
@@ -33,39 +35,45 @@ static int broken(struct peer *peer, enum ipc_result r)
 	return -1;
 }
 
+int peer_next(struct peer *peer, const struct ipc_type **answer,
+    const void **reply, int64_t deadline)
+{
+	enum ipc_result r = ipc_wait(peer->ipc, answer, reply, deadline);
+
+	return r == IPC_OK ? 0 : broken(peer, r);
+}
+
 int peer_answer(struct peer *peer, const struct ipc_type *request,
     const void *msg, const struct ipc_type **answer, const void **reply,
     int64_t deadline)
 {
+	peer->closed = false;
 	if (peer->ipc == NULL)
 		return -1;
 	if (ipc_put(peer->ipc, request, msg) < 0) {
 		peer_drop(peer, "request out of bounds");
-		peer->kept = false;
 		return -1;
 	}
 	enum ipc_result r = ipc_flush(peer->ipc, deadline);
 	if (r == IPC_OK)
-		r = ipc_wait(peer->ipc, answer, reply, deadline);
-	if (r == IPC_OK)
-		return 0;
-	if (r == IPC_TIMEOUT)
-		peer->kept = false;
+		return peer_next(peer, answer, reply, deadline);
 	return broken(peer, r);
 }
 
 int peer_ask(struct peer *peer, const struct ipc_type *request, const void *msg,
     const struct ipc_type **answer, const void **reply, int64_t deadline)
 {
-	for (;;) {
+	/* One that is being replaced closes without an answer. */
+	for (int i = 0; i < TRIES; i++) {
 		if (peer_open(peer, deadline) == NULL)
 			return -1;
 		if (peer_answer(peer, request, msg, answer, reply, deadline) ==
 		    0)
 			return 0;
-		if (!peer->kept)
+		if (!peer->closed)
 			return -1;
 	}
+	return -1;
 }
 
 int peer_call(struct peer *peer, const struct ipc_type *request,

@@ -12,7 +12,7 @@ struct peer {
 	const char *socket; /* its name in the jail: "lookup" */
 	const struct ipc_exchange *exchange;
 	struct ipc *ipc; /* NULL: not connected */
-	bool kept;       /* connected before this request */
+	bool closed;     /* the last failure: it was ended by the other side */
 	const char *why; /* of the last failure */
 };
 
@@ -22,9 +22,10 @@ struct ipc *peer_open(struct peer *peer, int64_t deadline);
 void peer_drop(struct peer *peer, const char *why);
 
 /*
- * A request and its one answer. A kept connection that turns out to be closed
- * is opened again and the request repeated, once. On failure the connection
- * is dropped, and peer->why tells. *reply is valid until the next call.
+ * A request and its one answer. When the connection is closed without one, as
+ * by a daemon that is being replaced, the request is repeated on another, a
+ * few times. On failure the connection is dropped, and peer->why tells. *reply
+ * is valid until the next call.
  */
 int peer_call(struct peer *peer, const struct ipc_type *request,
     const void *msg, const struct ipc_type *answer, const void **reply,
@@ -38,5 +39,9 @@ int peer_ask(struct peer *peer, const struct ipc_type *request, const void *msg,
 int peer_answer(struct peer *peer, const struct ipc_type *request,
     const void *msg, const struct ipc_type **answer, const void **reply,
     int64_t deadline);
+
+/* One more message from the other side, without asking. */
+int peer_next(struct peer *peer, const struct ipc_type **answer,
+    const void **reply, int64_t deadline);
 
 #endif

@@ -12,6 +12,7 @@
 #include "smtpd/data.h"
 #include "smtpd/envelope.h"
 
+#define TRIES      4     /* at a cleanup that is being replaced */
 #define CHUNK      65536 /* octets of content that travel together */
 #define PIECE      32768 /* octets that are decoded at once */
 #define CHUNK_MOST (CHUNK + 2 * PIECE + 2)
@@ -143,7 +144,8 @@ struct passage {
 	uint64_t size;    /* octets decoded */
 	bool begun;       /* message and recipients were put */
 	bool flushed;     /* something has left for cleanup */
-	bool kept;        /* the connection was there before */
+	bool repeatable;  /* on another connection */
+	int tries;
 	/* the refusal, code 0: none */
 	int code;
 	char dsn[IPC_DSN_MAX + 1];
@@ -182,7 +184,7 @@ static void cleanup_away(struct passage *p)
 static int failed(struct passage *p, enum ipc_result r)
 {
 	struct peer *cleanup = &p->s->server->cleanup;
-	bool again = p->kept && !p->flushed && r != IPC_TIMEOUT;
+	bool again = p->repeatable && !p->flushed && r != IPC_TIMEOUT;
 
 	if (r == IPC_TIMEOUT)
 		peer_drop(cleanup, "no answer in time");
@@ -279,7 +281,7 @@ static struct ipc *put_chunk(struct passage *p)
 		return NULL;
 	}
 	if (!p->begun)
-		p->kept = cleanup->kept;
+		p->repeatable = ++p->tries < TRIES;
 	if ((!p->begun && put_envelope(p, ipc) < 0) ||
 	    (p->chunk.len > 0 &&
 		(ipc_put(ipc, &cleanup_content, &content) < 0 ||
@@ -422,7 +424,7 @@ static void commit(struct passage *p)
 			return;
 		}
 		if (r == IPC_OK || r == IPC_EOF)
-			p->kept = false; /* all was read: queued or not */
+			p->repeatable = false; /* all was read: queued or not */
 		if (failed(p, r) < 0)
 			return;
 	}

@@ -14,7 +14,9 @@
 #define SNAPSHOT_FD 5
 #define LISTENERS_FD                                                           \
 	6 /* the first; behind the last one comes the lock that
-	   * tells a new master that we are still there */
+	   * tells a new master that we are still there, and then
+	   * the memory that the service keeps, where its role has
+	   * some */
 
 #define CHANNEL_TEXT_MAX 512
 

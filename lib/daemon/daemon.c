@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -55,6 +56,25 @@ struct loop *daemon_loop(void)
 bool daemon_draining(void)
 {
 	return self.draining;
+}
+
+void *daemon_kept(size_t size)
+{
+	struct stat st;
+	void *memory;
+
+	if (self.kept < 0)
+		return mem_alloc(size);
+	if (fstat(self.kept, &st) < 0 || st.st_size < (off_t)size)
+		log_fatal("the memory that is kept for this service is smaller "
+			  "than %zu octets",
+		    size);
+	memory = mmap(
+	    NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, self.kept, 0);
+	if (memory == MAP_FAILED)
+		log_fatal("memory that is kept: %s", strerror(errno));
+	file_close(&self.kept);
+	return memory;
 }
 
 void daemon_count(const char *name, uint64_t amount)
@@ -188,11 +208,17 @@ static void prepare_signals(void)
 
 static void take_descriptors(void)
 {
+	int last;
+
 	self.channel = CHANNEL_FD;
 	for (int i = 0; i < self.listener_count; i++)
 		self.listeners[i] = LISTENERS_FD + i;
 	self.alive = LISTENERS_FD + self.listener_count;
-	for (int fd = CHANNEL_FD; fd <= self.alive; fd++)
+	if (role_kept(self.role) > 0)
+		self.kept = last = self.alive + 1;
+	else
+		last = self.alive;
+	for (int fd = CHANNEL_FD; fd <= last; fd++)
 		if (file_set_cloexec(fd) < 0)
 			log_fatal("descriptor %d: %s (started by master?)", fd,
 			    strerror(errno));

@@ -57,6 +57,9 @@ struct daemon {
 	/* FRONT: take no new work; call daemon_done when the old is finished.
 	 * Without it the process ends at once. */
 	void (*drain)(void);
+	/* FRONT, behind drain: the time is short, who need not stay is sent
+	 * away. A reload does not ask for it, a stop does. */
+	void (*hurry)(void);
 };
 
 /* Never returns normally but through exit: main's only statement. */
@@ -96,6 +99,14 @@ void daemon_feel_stress(void);
  * through it, and whoever works for long asks it with a deadline of 0.
  */
 int daemon_rest(int fd, int64_t deadline);
+
+/*
+ * Memory that outlives the service's processes, of the size that the role's
+ * row says: zeroed at first, then as the processes before left it; others of
+ * this service may be using it at the same time. By hand it is this process's
+ * own. Call it once, in start; log_fatal.
+ */
+void *daemon_kept(size_t size);
 
 /* Counters shown by `posthouse status`; name is a constant. */
 void daemon_count(const char *name, uint64_t amount);

@@ -39,6 +39,7 @@ struct self {
 	int channel; /* -1: by hand */
 	int listeners[LISTENERS_MAX];
 	int alive; /* the lock that a new master waits for; -1 */
+	int kept;  /* memory that outlives us; -1 */
 	struct loop *loop;
 	volatile sig_atomic_t draining;
 };

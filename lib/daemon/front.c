@@ -104,6 +104,8 @@ static void signalled(int signal_number, void *arg)
 	(void)signal_number;
 	(void)arg;
 	drain();
+	if (self.daemon->hurry != NULL && !front.done)
+		self.daemon->hurry();
 }
 
 static void try_log(void *arg)

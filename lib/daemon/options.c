@@ -83,7 +83,7 @@ void options_read(int argc, char **argv)
 	self.service = self.role_name = self.daemon->name;
 	self.type = TYPE_UNIX;
 	self.slot = -1;
-	self.channel = self.alive = -1;
+	self.channel = self.alive = self.kept = -1;
 	while ((c = getopt_long(
 		    argc, argv, "n:t:r:s:i:co:C:", long_options, NULL)) != -1)
 		take(c);

@@ -30,6 +30,12 @@ extern const struct role roles[]; /* ends with name NULL */
 
 /* The row, or NULL. */
 const struct role *role_find(const char *name);
+/* Two processes of it must not be at work at once: a new one starts when the
+ * old one has ended. Of others the new one is ready before the old one
+ * leaves. */
+bool role_is_sole(const struct role *r);
+/* Octets of memory that outlive its processes (daemon_kept); 0: none. */
+unsigned long role_kept(const struct role *r);
 
 struct house_conf;
 /*

@@ -15,6 +15,7 @@
 #include "daemon/daemon_private.h"
 #include "ipc/trace.h"
 
+#define EVENTS       4
 #define LOG_SLICE_MS 10 /* until log records that wait are tried again */
 
 static int worker_epoll(void)
@@ -92,22 +93,24 @@ static int slice(int64_t deadline)
 static int wait_client(int epoll_fd)
 {
 	int64_t deadline = deadline_in(self.house.max_idle);
-	struct epoll_event e;
+	struct epoll_event e[EVENTS];
 
 	while (!self.draining) {
-		int n = epoll_wait(epoll_fd, &e, 1, slice(deadline));
+		int n = epoll_wait(epoll_fd, e, EVENTS, slice(deadline));
 
 		if (n == 0 && deadline_left(deadline) == 0) {
 			if (may_retire())
 				return -1;
 			deadline = deadline_in(self.house.max_idle);
 		}
-		if (n <= 0)
-			continue;
-		if (e.data.fd != self.channel)
-			return e.data.fd;
-		if (channel_hear() == CHANNEL_DRAIN)
-			self.draining = 1;
+		/* master is heard first: behind its word no client is taken. */
+		for (int i = 0; i < n; i++)
+			if (e[i].data.fd == self.channel &&
+			    channel_hear() == CHANNEL_DRAIN)
+				self.draining = 1;
+		for (int i = 0; i < n && !self.draining; i++)
+			if (e[i].data.fd != self.channel)
+				return e[i].data.fd;
 	}
 	return -1;
 }
@@ -130,6 +133,22 @@ void worker_run(void)
 	}
 	board_say(BOARD_GONE);
 	close(epoll_fd);
+}
+
+/*
+ * Lets the peer go: 0, or 1 when its next request has come all the same. From
+ * here on the peer cannot send, and so knows that what it has to say was not
+ * heard.
+ */
+static int let_go(int fd)
+{
+	struct pollfd p = {fd, POLLIN, 0};
+	char octet;
+
+	if (poll(&p, 1, 0) > 0)
+		return 1;
+	shutdown(fd, SHUT_RD);
+	return recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
 int daemon_idle(int fd)
@@ -156,5 +175,5 @@ int daemon_idle(int fd)
 		}
 	}
 	board_say(BOARD_BUSY);
-	return answer;
+	return answer == 0 ? let_go(fd) : answer;
 }

@@ -57,6 +57,9 @@ static const struct ipc_field no[] = {
 };
 const struct ipc_type auth_no = {"auth_no", no};
 
+static const struct ipc_field leave[] = {IPC_END};
+const struct ipc_type auth_leave = {"auth_leave", leave};
+
 static const struct ipc_field redeem[] = {
     IPC_U64(struct auth_redeem, request, 0, UINT64_MAX),
     IPC_TEXT(struct auth_redeem, ticket, 1, IPC_TICKET_MAX),
@@ -75,6 +78,6 @@ static const struct ipc_field redeemed[] = {
 const struct ipc_type auth_redeemed = {"auth_redeemed", redeemed};
 
 static const struct ipc_type *const types[] = {&auth_begin, &auth_challenge,
-    &auth_respond, &auth_cancel, &auth_ok, &auth_no, &auth_redeem,
+    &auth_respond, &auth_cancel, &auth_ok, &auth_no, &auth_leave, &auth_redeem,
     &auth_redeemed, NULL};
 const struct ipc_exchange auth_exchange = {"auth", 1, types};

@@ -8,10 +8,16 @@
  * an exchange without an answer. Exchanges are told apart by `request`.
  *
  * `auth_ok` carries a ticket: a random word that stands for "this login, this
- * service, this session" while the connection it was given to lives or until
- * ticket_lifetime passes. cleanup, imapd and pop3d show it to auth
+ * service, this session" until the peer that it was given to ends its connection
+ * or ticket_lifetime passes. cleanup, imapd and pop3d show it to auth
  * (`auth_redeem`) and learn from auth, not from the front, who the user is.
- * For service imap and pop3 a ticket can be redeemed once.
+ * For service imap and pop3 a ticket can be redeemed once. Tickets outlive the
+ * process of auth that made them.
+ *
+ * `auth_leave` says that this process of auth is to end: what was begun on the
+ * connection goes on, the next exchange begins on a new one, and the asker
+ * closes this one when its last exchange is over. Tickets then stay good. Only
+ * who sent `auth_begin` gets it.
  */
 #ifndef IPC_AUTH_H
 #define IPC_AUTH_H
@@ -52,6 +58,10 @@ struct auth_no {
 	struct str reason; /* for the log */
 };
 
+struct auth_leave {
+	char none; /* no fields */
+};
+
 struct auth_redeem {
 	uint64_t request;
 	struct str ticket;
@@ -65,7 +75,7 @@ struct auth_redeemed {
 };
 
 extern const struct ipc_type auth_begin, auth_challenge, auth_respond,
-    auth_cancel, auth_ok, auth_no, auth_redeem, auth_redeemed;
+    auth_cancel, auth_ok, auth_no, auth_leave, auth_redeem, auth_redeemed;
 extern const struct ipc_exchange auth_exchange;
 
 #endif

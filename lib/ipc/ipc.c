@@ -751,3 +751,27 @@ enum ipc_result ipc_call(struct ipc *c, const struct ipc_type *request,
 		return break_off(c, "unexpected answer");
 	return r;
 }
+
+#define ASK_TRIES 4
+
+enum ipc_result ipc_ask(struct ipc **c, const char *name,
+    const struct ipc_exchange *exchange, const struct ipc_type *request,
+    const void *msg, const struct ipc_type *answer, const void **reply,
+    int64_t deadline, const char **why)
+{
+	enum ipc_result r = IPC_BROKEN;
+
+	for (int i = 0; i < ASK_TRIES; i++) {
+		*c = ipc_connect(name, exchange, deadline, why);
+		if (*c == NULL)
+			return IPC_BROKEN;
+		r = ipc_call(*c, request, msg, answer, reply, deadline);
+		if (r == IPC_OK)
+			return r;
+		*why = r == IPC_TIMEOUT ? "no answer in time" : "no answer";
+		ipc_close(c);
+		if (r == IPC_TIMEOUT)
+			break;
+	}
+	return r;
+}

@@ -169,4 +169,16 @@ enum ipc_result ipc_call(struct ipc *c, const struct ipc_type *request,
     const void *msg, const struct ipc_type *answer, const void **reply,
     int64_t deadline);
 
+/*
+ * One question on a connection of its own: connects to name, asks as ipc_call
+ * does, and asks again on a new connection when that one was closed without
+ * an answer, as a daemon that is being replaced does (whatever is asked can be
+ * asked twice). *c is the connection that *reply belongs to, to be closed by
+ * the caller; NULL with *why when there was no answer.
+ */
+enum ipc_result ipc_ask(struct ipc **c, const char *name,
+    const struct ipc_exchange *exchange, const struct ipc_type *request,
+    const void *msg, const struct ipc_type *answer, const void **reply,
+    int64_t deadline, const char **why);
+
 #endif
