@@ -9,6 +9,8 @@
 #   make fuzz       run every fuzz target for FUZZ_SECONDS
 #   make torture    the store's tests with other random seeds, for
 #                   TORTURE_SECONDS; what fails says the SEED that repeats it
+#   make crash      each daemon killed at each step of a message, ten times
+#                   during CRASH_MESSAGES messages, and each call failing
 #   make bench-store  what accounts and deliveries cost, as they grow
 #   SAN=1           with any of these: AddressSanitizer and UBSan
 #
@@ -99,7 +101,7 @@ registry_of = $(if $(filter master posthouse master/% posthouse/% \
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all run test check unit integration install lint fuzz fuzz-replay \
-        torture seeded memory bench-store clean setup FORCE
+        torture crash seeded memory bench-store clean setup FORCE
 
 all: $(BINARIES)
 
@@ -227,6 +229,12 @@ memory: $(MEMORY)
 TORTURE_SECONDS ?= 600
 torture: $(filter $(O)/lib/store/%,$(TESTS))
 	@sh tests/torture $(TORTURE_SECONDS) $(O)
+
+CRASH_MESSAGES ?= 5000
+crash: all
+	@POSTHOUSE_BUILD=$(CURDIR)/$(O) CRASH_MESSAGES=$(CRASH_MESSAGES) \
+	    CRASH_KILLS=10 CRASH_STEPS=0 FAULT_STEPS=0 $(PYTHON) -m pytest -s \
+	    tests/test_crash.py tests/test_faults.py
 
 bench-store: $(O)/tests/bench/store_scale
 	@$< accounts 2000
