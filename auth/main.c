@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/exchange.h"
+#include "conf/map.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "daemon/desk.h"
@@ -222,6 +223,17 @@ static const struct desk_calls calls = {answer, come, gone};
 
 /* ---- the daemon ---- */
 
+/* Passwords may stand elsewhere than beside main.cf. */
+static int before_jail(void)
+{
+	char *folder = map_folder(
+	    conf.auth_password_maps, daemon_house()->config_directory);
+
+	if (folder != NULL)
+		daemon_allow(folder, false);
+	return 0;
+}
+
 static int start(void)
 {
 	const char *why;
@@ -258,6 +270,7 @@ int main(int argc, char **argv)
 	    .kind = DAEMON_FRONT,
 	    .params = auth_params,
 	    .conf = &conf,
+	    .before_jail = before_jail,
 	    .start = start,
 	    .accepted = desk_accepted,
 	    .drain = drain,

@@ -124,6 +124,7 @@ static int start_threads(struct pool *p, int threads)
 
 	p->threads = mem_array((size_t)threads, sizeof(pthread_t));
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS); /* how a refused system call is answered */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (p->count < threads && error == 0) {
 		error = pthread_create(&p->threads[p->count], NULL, worker, p);

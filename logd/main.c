@@ -154,6 +154,19 @@ static void choose_gather(void)
 	buf_free(&text);
 }
 
+/* Files are made by start, as the user whose they are to be. */
+static int before_jail(void)
+{
+	const char *path;
+	char *folder = output_find(&conf, daemon_house()->log_directory, &path);
+
+	if (folder == NULL)
+		log_fatal("%s: %s", path, strerror(errno));
+	daemon_allow(folder, true);
+	choose_gather();
+	return 0;
+}
+
 static int start(void)
 {
 	const struct house_conf *house = daemon_house();
@@ -161,11 +174,9 @@ static int start(void)
 	const char *path;
 	char *host = str_dup(str_cut(&name, '.'));
 
-	if (output_open(&conf, house->log_directory, host, house->syslog_name,
-		&path) < 0)
+	if (output_open(host, house->syslog_name, &path) < 0)
 		log_fatal("%s: %s", path, strerror(errno));
 	log_set_sink(own_line, NULL);
-	choose_gather();
 	sweeper = loop_timer_new(daemon_loop(), sweep, NULL);
 	loop_timer_set(sweeper, SWEEP_MS);
 	return 0;
@@ -186,6 +197,7 @@ int main(int argc, char **argv)
 	    .kind = DAEMON_FRONT,
 	    .params = logd_params,
 	    .conf = &conf,
+	    .before_jail = before_jail,
 	    .start = start,
 	    .datagram = datagram,
 	    .drain = drain,

@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 #define BATCH_MAX  (4u << 20)
 #define LINE_MOST  (LOG_LINE_MAX + 200)
@@ -21,21 +22,22 @@
 static struct {
 	const struct logd_conf *conf;
 	const char *host, *prefix;
-	int log, trace, trace_dir; /* descriptors */
-	int64_t hour;              /* of the trace file, since 1970 */
-	int64_t looked;            /* second of the last look at the log */
-	struct buf lines, events;  /* the batch */
-	int64_t stamped;           /* the second that stamp says */
+	const char *log_name;               /* below log_dir */
+	int log, log_dir, trace, trace_dir; /* descriptors */
+	int64_t hour;                       /* of the trace file, since 1970 */
+	int64_t looked;           /* second of the last look at the log */
+	struct buf lines, events; /* the batch */
+	int64_t stamped;          /* the second that stamp says */
 	char stamp[40];
 	uint64_t lost; /* lines that could not be written */
-} out = {.log = -1, .trace = -1, .trace_dir = -1};
+} out = {.log = -1, .log_dir = -1, .trace = -1, .trace_dir = -1};
 
 /* ---- the log ------------------------------------------------------------- */
 
 static int open_log(void)
 {
 	file_close(&out.log);
-	out.log = open(out.conf->maillog_file,
+	out.log = openat(out.log_dir, out.log_name,
 	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	return out.log < 0 ? -1 : 0;
 }
@@ -49,7 +51,7 @@ static void look_at_log(int64_t now)
 		return;
 	out.looked = now;
 	if (out.log >= 0 && fstat(out.log, &ours) == 0 &&
-	    stat(out.conf->maillog_file, &there) == 0 &&
+	    fstatat(out.log_dir, out.log_name, &there, 0) == 0 &&
 	    there.st_ino == ours.st_ino && there.st_dev == ours.st_dev)
 		return;
 	open_log();
@@ -236,22 +238,47 @@ void output_sweep(void)
 
 /* ---- opening ------------------------------------------------------------- */
 
-int output_open(const struct logd_conf *conf, const char *log_directory,
-    const char *host, const char *prefix, const char **path)
+/* The folder of the log; its name without it. */
+static char *split_log(const char *path)
 {
-	int dir;
+	const char *slash = strrchr(path, '/');
+
+	out.log_name = slash == NULL ? path : slash + 1;
+	if (slash == NULL)
+		return str_dup(STR("."));
+	return str_dup(
+	    str_of(path, slash == path ? 1 : (size_t)(slash - path)));
+}
+
+char *output_find(
+    const struct logd_conf *conf, const char *log_directory, const char **path)
+{
+	char *folder = split_log(conf->maillog_file);
 
 	out.conf = conf;
+	*path = folder;
+	out.log_dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (out.log_dir < 0)
+		return NULL;
+	*path = log_directory;
+	out.trace_dir = open(log_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (out.trace_dir < 0)
+		return NULL;
+	return folder;
+}
+
+int output_open(const char *host, const char *prefix, const char **path)
+{
+	int dir = out.trace_dir;
+
 	out.host = host;
 	out.prefix = prefix;
 	out.lines = out.events = buf_new(BATCH_MAX);
-	*path = conf->maillog_file;
+	*path = out.conf->maillog_file;
 	if (open_log() < 0)
 		return -1;
-	*path = log_directory;
-	dir = open(log_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -1;
+	*path = "trace";
+	out.trace_dir = -1;
 	if (mkdirat(dir, "trace", 0750) == 0 || errno == EEXIST)
 		out.trace_dir = openat(
 		    dir, "trace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -265,6 +292,7 @@ void output_close(void)
 	file_close(&out.log);
 	file_close(&out.trace);
 	file_close(&out.trace_dir);
+	file_close(&out.log_dir);
 	buf_free(&out.lines);
 	buf_free(&out.events);
 }

@@ -8,11 +8,16 @@
 #include "ipc/trace.h"
 #include "logd/logd_conf.h"
 
-/* Directory and names of the files; host and the word before the slash. The
- * strings must outlive all other calls. 0, or -1 with errno and *path of the
- * file that cannot be opened. */
-int output_open(const struct logd_conf *conf, const char *log_directory,
-    const char *host, const char *prefix, const char **path);
+/*
+ * Opens the folders of the log and of the trace, while they can be seen. conf
+ * and its strings must outlive all other calls. The log's folder, for the
+ * caller to free; or NULL with errno and *path of what cannot be opened.
+ */
+char *output_find(
+    const struct logd_conf *conf, const char *log_directory, const char **path);
+/* Opens the files. host and the word before the slash must outlive all other
+ * calls. 0, or -1 with errno and *path of the file that cannot be opened. */
+int output_open(const char *host, const char *prefix, const char **path);
 
 /* Adds a line or an event to the batch. */
 void output_line(struct str program, pid_t pid, struct str text);

@@ -104,8 +104,10 @@ static void open_output(void)
 	assert_non_null(mkdtemp(dir));
 	snprintf(log_path, sizeof(log_path), "%s/log", dir);
 	conf.maillog_file = log_path;
-	assert_int_equal(
-	    output_open(&conf, dir, "host", "posthouse", &path), 0);
+	char *folder = output_find(&conf, dir, &path);
+	assert_string_equal(folder, dir);
+	free(folder);
+	assert_int_equal(output_open("host", "posthouse", &path), 0);
 }
 
 static void remove_output(void)

@@ -6,8 +6,16 @@
  * decide, from tables alone; tables.c keeps the tables open. Every question
  * is answered at once, so a connection has no state but its buffers.
  */
+#include <stdlib.h>
+
 #include "daemon/desk.h"
 #include "lookup/answer.h"
+
+#define MAPS                                                                   \
+	conf.mail_domain_maps, conf.virtual_mailbox_maps,                      \
+	    conf.virtual_alias_maps, conf.relay_recipient_maps,                \
+	    conf.local_recipient_maps, conf.transport_maps,                    \
+	    conf.smtpd_sender_login_maps
 
 static struct lookup_conf conf;
 static struct tables tables;
@@ -23,13 +31,34 @@ static int answer(
 
 static const struct desk_calls calls = {answer, NULL, NULL};
 
+/* Tables that stand elsewhere than beside main.cf may be read too. */
+static void allow_tables(const char *maps)
+{
+	struct str rest = str_from(maps), spec;
+	char *text, *folder;
+
+	while ((spec = tables_cut_spec(&rest)).len > 0) {
+		text = str_dup(spec);
+		folder = map_folder(text, daemon_house()->config_directory);
+		if (folder != NULL)
+			daemon_allow(folder, false);
+		free(text);
+	}
+}
+
+static int before_jail(void)
+{
+	const char *const maps[] = {MAPS, conf.proxy_read_maps};
+
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
+		allow_tables(maps[i]);
+	return 0;
+}
+
 /* Opens the tables, so that what is wrong with them is in the log now. */
 static int start(void)
 {
-	const char *const maps[] = {conf.mail_domain_maps,
-	    conf.virtual_mailbox_maps, conf.virtual_alias_maps,
-	    conf.relay_recipient_maps, conf.local_recipient_maps,
-	    conf.transport_maps, conf.smtpd_sender_login_maps};
+	const char *const maps[] = {MAPS};
 	struct buf value = buf_new(65536);
 	const char *why;
 
@@ -52,6 +81,7 @@ int main(int argc, char **argv)
 	    .kind = DAEMON_FRONT,
 	    .params = lookup_params,
 	    .conf = &conf,
+	    .before_jail = before_jail,
 	    .start = start,
 	    .accepted = desk_accepted,
 	    .drain = desk_drain,

@@ -102,18 +102,40 @@ static char *path_below(const char *base, struct str name)
 	return path;
 }
 
+/* What stands before the colon, and behind it. */
+static const struct map_kind *cut_kind(struct str spec, struct str *where)
+{
+	*where = str_trim(spec);
+	if (str_starts(*where, STR("proxy:"))) /* lookup is the proxy */
+		*where = str_skip(*where, 6);
+	struct str type = str_cut(where, ':');
+	*where = str_trim(*where);
+	return where->len > 0 ? find_kind(type) : NULL;
+}
+
+char *map_folder(const char *spec, const char *base)
+{
+	struct str where;
+	const struct map_kind *kind = cut_kind(str_from(spec), &where);
+	char *path, *slash;
+
+	if (kind == NULL || !kind->is_file)
+		return NULL;
+	path = path_below(base, where);
+	slash = strrchr(path, '/');
+	slash[slash == path] = '\0';
+	return path;
+}
+
 struct map *map_open(const char *spec, const char *base, const char **why)
 {
 	static char reason[1024];
-	struct str rest = str_trim(str_from(spec));
+	struct str where;
+	const struct map_kind *kind = cut_kind(str_from(spec), &where);
 	struct map *m;
 
 	*why = reason;
-	if (str_starts(rest, STR("proxy:"))) /* lookup is the proxy */
-		rest = str_skip(rest, 6);
-	struct str type = str_cut(&rest, ':');
-	const struct map_kind *kind = find_kind(type);
-	if (kind == NULL || str_trim(rest).len == 0) {
+	if (kind == NULL) {
 		snprintf(reason, sizeof(reason),
 		    "%s: a table is written type:name, with one of the types "
 		    "hash, btree, text, inline, static, cidr and pcre",
@@ -124,8 +146,7 @@ struct map *map_open(const char *spec, const char *base, const char **why)
 	m->kind = kind;
 	m->why = buf_new(sizeof(reason) - 1);
 	m->warning = buf_new(sizeof(reason) - 1);
-	m->where = kind->is_file ? path_below(base, str_trim(rest))
-				 : str_dup(str_trim(rest));
+	m->where = kind->is_file ? path_below(base, where) : str_dup(where);
 	if (strlen(m->where) > 4095) {
 		buf_add_text(&m->why, "the table's name is too long");
 	} else {

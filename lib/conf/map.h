@@ -19,6 +19,9 @@ enum map_result { MAP_FOUND, MAP_NONE, MAP_ERROR };
 /* NULL and *why (valid until the next call): unknown type, no such file,
  * bad line. Relative names are below base. */
 struct map *map_open(const char *spec, const char *base, const char **why);
+/* The folder of the table's file, for the caller to free; NULL when it is no
+ * file. An editor puts another file in its place, so the folder counts. */
+char *map_folder(const char *spec, const char *base);
 void map_close(struct map **m);
 /* Appends the value to out. MAP_ERROR: map_why. */
 enum map_result map_find(struct map *m, struct str key, struct buf *out);

@@ -72,7 +72,12 @@ const char *daemon_service(void); /* "submission", "127.0.0.1:2525" */
 struct loop *daemon_loop(void);   /* FRONT; a worker's dns_wait loop too */
 bool daemon_draining(void);
 void daemon_done(void); /* FRONT: drained */
-/* A path below run_directory, queue_directory ... is opened in before_jail. */
+/*
+ * In before_jail: besides its role's folders (rights.h) this process may read,
+ * or with write do anything to, what is at the path or below it; a path that
+ * does not exist gives nothing. The path is kept by pointer.
+ */
+void daemon_allow(const char *path, bool write);
 
 /*
  * A worker that speaks IPC waits here for its peer's next request: until fd

@@ -8,11 +8,14 @@
 #include "conf/conf.h"
 #include "daemon/board.h"
 #include "daemon/channel.h"
+#include "daemon/confine.h"
 #include "daemon/daemon.h"
+#include "daemon/rights.h"
 #include "daemon/roles.h"
 
 #define LISTENERS_MAX 64
 #define OVERRIDES_MAX 200
+#define ALLOWED_MAX   64
 
 enum { TYPE_INET, TYPE_UNIX, TYPE_DGRAM };
 
@@ -31,8 +34,12 @@ struct self {
 	const char *listen;           /* by hand */
 	const char *overrides[OVERRIDES_MAX];
 	size_t override_count;
+	/* daemon_allow's, besides the folders of the role */
+	struct confine_folder allowed[ALLOWED_MAX];
+	size_t allowed_count;
 	/* made from it */
 	const struct role *role;
+	const struct rights *rights;
 	struct conf *conf;
 	struct house_conf house;
 	struct board *board;
@@ -49,11 +56,17 @@ extern struct self self;
 /* options.c: fills self; log_fatal on wrong use. */
 void options_read(int argc, char **argv);
 
-/* jail.c: privileges, limits, working directory, root. log_fatal. */
+/* jail.c: privileges, limits, working directory, root, Landlock, system
+ * calls. log_fatal. */
 void jail_enter(void);
 
-/* seccomp.c: refuses system calls that no daemon needs. */
-void seccomp_enter(void);
+/* limits.c: resource limits of the role; and of a process that was forked for
+ * a session, which forks no more. */
+void limits_enter(const struct rights *rights);
+void limits_enter_child(void);
+
+/* seccomp.c: allows the system calls of the role. 0, or a negative errno. */
+int seccomp_enter(const struct rights *rights, enum seccomp_mode mode);
 
 /* worker.c, front.c, forker.c, alone.c: until drained. */
 void worker_run(void);

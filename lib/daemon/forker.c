@@ -60,6 +60,7 @@ static _Noreturn void child(int fd, const struct netaddr *peer, int slot)
 	self.listener_count = 0;
 	file_close(&self.channel);
 	file_close(&self.alive);
+	limits_enter_child();
 	self.slot = slot;
 	self.board->slots[slot].pid = (uint32_t)getpid();
 	board_say(BOARD_BUSY);

@@ -3,6 +3,8 @@
 
 #define P(kind, name, ...) CONF_##kind(struct house_conf, name, __VA_ARGS__)
 
+static const char *const seccomp_modes[] = {"enforce", "log", "off", NULL};
+
 /* clang-format off */
 const struct conf_param house_params[] = {
 	P(TEXT, myhostname, "localhost.localdomain", 1, 255,
@@ -44,6 +46,15 @@ const struct conf_param house_params[] = {
 	  "How long a worker process waits for its next client."),
 	P(TIME, ipc_timeout, "60s", 1, 3600,
 	  "How long one daemon waits for another's answer."),
+	P(CHOICE, seccomp_mode, "enforce", seccomp_modes,
+	  "System calls that a daemon's role has no use for: enforce refuses "
+	  "them (posthouse-security(7)), with a line in the log for the first "
+	  "of its kind; log lets most of them through, with a line in the "
+	  "kernel's log, to find out what a new library needs; off is for "
+	  "kernels and debuggers that cannot do with a filter."),
+	P(SIZE, process_memory_limit, "4G", 0, INT64_MAX,
+	  "The most memory that one daemon process may have for itself "
+	  "(RLIMIT_DATA); 0 leaves it without a limit."),
 	P(TEXT, mynetworks, "127.0.0.0/8 [::1]/128", 0, 65536,
 	  "Clients that may relay: networks, blanks or commas between them."),
 	P(TEXT, inet_interfaces, "loopback-only", 1, 4096,

@@ -31,6 +31,9 @@ struct house_conf {
 	int max_use;               /* clients a worker serves before it ends */
 	int64_t max_idle;          /* ms a worker waits for one */
 	int64_t ipc_timeout;       /* ms */
+	/* what a process may */
+	int seccomp_mode;              /* enum seccomp_mode */
+	uint64_t process_memory_limit; /* octets; 0: none */
 	/* mail */
 	const char *mynetworks;
 	const char *inet_interfaces;
@@ -44,6 +47,8 @@ struct house_conf {
 	const char *stress;                  /* "yes": always under stress */
 	int debug_level;                     /* 0 or 1 */
 };
+
+enum seccomp_mode { SECCOMP_ENFORCE, SECCOMP_LOG, SECCOMP_OFF };
 
 extern const struct conf_param house_params[];
 

@@ -94,4 +94,8 @@ void options_read(int argc, char **argv)
 	self.role = role_find(self.role_name);
 	if (self.role == NULL)
 		log_fatal("there is no role %s", self.role_name);
+	self.rights = rights_find(self.role_name);
+	if (self.rights == NULL)
+		log_fatal(
+		    "the role %s has no rights (rights.c)", self.role_name);
 }

@@ -11,7 +11,7 @@
 /* clang-format off */
 const struct role roles[] = {
 	/* name         user      group    jailed  may call, brief */
-	{"logd",        "logd",    NULL,    false, {NULL}, false},
+	{"logd",        "logd",    NULL,    true,  {NULL}, false},
 	{"lookup",      "lookup",  NULL,    false, {NULL}, true},
 	{"policyd",     "policyd", NULL,    true,  {NULL}, true},
 	{"auth",        "auth",    NULL,    false, {"policyd", "lookup", NULL},
@@ -22,9 +22,9 @@ const struct role roles[] = {
 	    {"cleanup", "lookup", "policyd", NULL}, false},
 	{"submission",  "submission", NULL, true,
 	    {"cleanup-submit", "lookup", "auth", "policyd", NULL}, false},
-	{"cleanup",     "cleanup", "queue", false,
+	{"cleanup",     "cleanup", "queue", true,
 	    {"lookup", "auth", "qmgr", NULL}, false},
-	{"qmgr",        "qmgr",    "queue", false,
+	{"qmgr",        "qmgr",    "queue", true,
 	    {"lookup", "smtp", "local", "bounce", NULL}, false},
 	{"smtp",        "smtp",    NULL,    true,  {NULL}, false},
 	{"local",       "vmail",   NULL,    false, {NULL}, false},

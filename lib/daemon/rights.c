@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/rights.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* clang-format off */
+const struct rights role_rights[] = {
+	{"logd",       MAY_READ | MAY_WRITE,
+	    {{FOLDER_LOG, FOLDER_WRITE}}},
+	/* Tables are read anew when they change; system users are asked of
+	 * the name service. */
+	{"lookup",     MAY_READ | MAY_COMPILE | MAY_LOAD | MAY_RESOLVE,
+	    {{FOLDER_CONFIG, FOLDER_READ}, {FOLDER_LIBRARIES, FOLDER_READ},
+	     {FOLDER_SYSTEM, FOLDER_READ}}},
+	{"policyd",    0, {{0}}},
+	{"auth",       MAY_READ | MAY_THREAD,
+	    {{FOLDER_CONFIG, FOLDER_READ}}},
+	{"smtpd",      MAY_RESOLVE, {{0}}},
+	{"lmtpd",      MAY_RESOLVE, {{0}}},
+	{"submission", MAY_RESOLVE, {{0}}},
+	{"cleanup",    MAY_READ | MAY_WRITE,
+	    {{FOLDER_SPOOL, FOLDER_WRITE}}},
+	{"qmgr",       MAY_READ | MAY_WRITE,
+	    {{FOLDER_SPOOL, FOLDER_WRITE}}},
+	{"smtp",       MAY_RESOLVE | MAY_CONNECT, {{0}}},
+	{"local",      MAY_READ | MAY_WRITE,
+	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST}}},
+	{"bounce",     0, {{0}}},
+	{"login",      0, {{0}}},
+	{"imapd",      MAY_READ | MAY_WRITE | MAY_FORK | MAY_LOAD,
+	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST},
+	     {FOLDER_LIBRARIES, FOLDER_READ}}},
+	{"pop3d",      MAY_READ | MAY_WRITE | MAY_FORK,
+	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST}}},
+	{"keeper",     MAY_READ | MAY_WRITE,
+	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST}}},
+	{NULL,         0, {{0}}},
+};
+/* clang-format on */
+
+const struct rights *rights_find(const char *role)
+{
+	for (const struct rights *r = role_rights; r->role != NULL; r++)
+		if (strcmp(r->role, role) == 0)
+			return r;
+	return NULL;
+}
+
+const char *rights_word(unsigned bit)
+{
+	static const char *const words[] = {"read", "write", "resolve",
+	    "connect", "fork", "thread", "compile", "load"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (bit == 1u << i)
+			return words[i];
+	return "";
+}
