@@ -69,7 +69,7 @@ PKG_LIBS     = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(P
 LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
 LAYERS     := core mail conf net ipc queue store daemon
-DAEMONS    := master logd lookup auth policyd smtpd cleanup qmgr smtp local \
+DAEMONS    := master logd lookup auth policyd screen smtpd cleanup qmgr smtp local \
               bounce login imapd pop3d keeper
 COMMANDS   := posthouse
 

@@ -163,7 +163,8 @@ static void look_for_calm(void *arg)
 /* Only of what clients connect to: the others are full when these are. */
 static void feel_stress(struct running *s)
 {
-	if (s->type != SERVICE_INET || service_is_warm(s))
+	if ((s->type != SERVICE_INET && s->type != SERVICE_PASS) ||
+	    service_is_warm(s))
 		return;
 	s->stress_until = clock_ms() + master.conf.service_stress_time;
 	if (s->board->stress)

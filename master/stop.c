@@ -24,7 +24,8 @@ static bool has_sessions(const struct running *s)
 
 static enum step step_of(const struct running *s)
 {
-	if (s->type == SERVICE_INET || has_sessions(s))
+	if (s->type == SERVICE_INET || s->type == SERVICE_PASS ||
+	    has_sessions(s))
 		return CLIENTS;
 	if (s->type == SERVICE_DGRAM)
 		return THE_LOG;

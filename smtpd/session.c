@@ -260,7 +260,7 @@ static bool too_often(struct session *s, const struct conn *conn)
 	    .key = str_from(s->address),
 	    .amount = 1,
 	    .limit = (uint64_t)s->conf->smtpd_client_connection_rate_limit,
-	    .window = (uint64_t)s->conf->anvil_rate_time_unit / 1000,
+	    .window = (uint64_t)s->server->house->anvil_rate_time_unit / 1000,
 	};
 
 	if (count.limit == 0 || is_exempt(s, conn))
@@ -393,7 +393,7 @@ static void begin(struct session *s, const struct conn *conn)
 		    s->server->house->myhostname, s->address);
 		return;
 	}
-	if (wrap(s))
+	if (wrap(s) && !conn->greeted)
 		greet(s);
 }
 
@@ -404,7 +404,7 @@ void session_run(struct server *server, struct conn *conn)
 	    .server = server,
 	    .conf = server->conf,
 	    .stream = stream_new(conn->fd),
-	    .id = id_new(),
+	    .id = conn->id.text[0] != '\0' ? conn->id : id_new(),
 	    .state = CONNECTED,
 	    .end = deadline_in(server->conf->smtpd_session_time_limit),
 	    .waits_since = clock_ms(),

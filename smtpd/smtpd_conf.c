@@ -33,8 +33,6 @@ const struct conf_param smtpd_params[] = {
 	P(TEXT, smtpd_client_event_limit_exceptions, "$mynetworks", 0, 65536,
 	  "Networks that smtpd_client_connection_count_limit and "
 	  "smtpd_client_connection_rate_limit leave alone."),
-	P(TIME, anvil_rate_time_unit,     "60s",  1,     86400,
-	  "The time over which connections are counted."),
 	P(INT,  smtpd_recipient_limit,    "1000", 100,   100000,
 	  "Recipients of one message; more are refused with 452 and can be "
 	  "sent in a second transaction (RFC 5321 4.5.3.1.10)."),

@@ -19,7 +19,6 @@ struct smtpd_conf {
 	int64_t smtpd_peername_timeout;
 	int smtpd_client_connection_rate_limit;
 	const char *smtpd_client_event_limit_exceptions;
-	int64_t anvil_rate_time_unit;
 	/* how much */
 	int smtpd_recipient_limit;
 	int line_length_limit;

@@ -58,7 +58,8 @@ def test_status_tells_what_runs(house):
         assert all[name]["processes"] == 1
         assert len(all[name]["pids"]) == 1 and alive(all[name]["pids"][0])
     mx = all[smtp_name(house) + "/inet"]
-    assert mx["command"] == "smtpd" and mx["served"] == 1
+    assert mx["command"] == "screen" and mx["served"] == 1
+    assert all["smtpd/pass"]["served"] == 1
     text = house.posthouse("status")
     assert "lookup" in text and "running" in text
 
@@ -258,7 +259,7 @@ def test_processes_are_added_up_to_the_limit(house):
     with open(path, "w") as f:
         for row in rows:
             words = row.split()
-            if words[:2] == [smtp_name(house), "inet"]:
+            if words[:2] == ["smtpd", "pass"]:
                 words[6] = "3"
                 row = " ".join(words)
             f.write(row + "\n")
@@ -270,14 +271,16 @@ def test_processes_are_added_up_to_the_limit(house):
         clients.append(s)
     late = socket.create_connection(("127.0.0.1", house.smtp), 5)
     late.settimeout(1)
+    assert late.recv(100).startswith(b"220")
+    late.sendall(b"HELO late.test\r\n")
     with pytest.raises(socket.timeout):
         late.recv(100)
-    mx = service(house, smtp_name(house) + "/inet")
+    mx = service(house, "smtpd/pass")
     assert mx["processes"] == 3 and mx["busy"] == 3 and mx["limit"] == 3
     wait_until(lambda: "all its 3 processes busy" in house.log())
     clients.pop().quit()
     late.settimeout(10)
-    assert late.recv(100).startswith(b"220")
+    assert late.recv(100).startswith(b"250")
     late.close()
     for s in clients:
         s.quit()

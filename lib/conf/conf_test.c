@@ -283,7 +283,8 @@ static const struct {
 	{"a unix - - - -\n", "master.cf:1: a service has eight columns: "
 	    "service type private unpriv chroot wakeup maxproc command\n"},
 	{"a fifo - - - - - x\n",
-	    "master.cf:1: the type is inet, unix or unix-dgram\n"},
+	    "master.cf:1: the type is inet, unix, unix-dgram "
+	    "or pass\n"},
 	{"a unix x - - - - x\n",
 	    "master.cf:1: private, unpriv and chroot are y, n or -\n"},
 	{"a unix - - - - z x\n", "master.cf:1: wakeup and maxproc are "

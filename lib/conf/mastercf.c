@@ -15,7 +15,7 @@
 /* The seven columns before the command. */
 enum { NAME, TYPE, PRIVATE, UNPRIVILEGED, CHROOT, WAKEUP, MAXPROC, COLUMNS };
 
-static const char *const types[] = {"inet", "unix", "unix-dgram"};
+static const char *const types[] = {"inet", "unix", "unix-dgram", "pass"};
 
 static const char *parse_type(struct str word, int *type)
 {
@@ -25,7 +25,7 @@ static const char *parse_type(struct str word, int *type)
 			return NULL;
 		}
 	}
-	return "the type is inet, unix or unix-dgram";
+	return "the type is inet, unix, unix-dgram or pass";
 }
 
 static const char *parse_flag(struct str word, bool fallback, bool *flag)

@@ -5,13 +5,13 @@
 
 #include "core/buf.h"
 
-enum service_type { SERVICE_INET, SERVICE_UNIX, SERVICE_DGRAM };
+enum service_type { SERVICE_INET, SERVICE_UNIX, SERVICE_DGRAM, SERVICE_PASS };
 
 /* service type private unpriv chroot wakeup maxproc command + args */
 struct service {
 	char *name; /* "smtp", "127.0.0.1:2525", "cleanup" */
 	int type;   /* enum service_type; written inet, unix,
-	                   * unix-dgram */
+	                   * unix-dgram, pass */
 	bool is_private;
 	bool unprivileged;
 	bool chroot;   /* jail of the role; default y */

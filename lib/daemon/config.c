@@ -37,7 +37,8 @@ uint16_t config_port(struct str name)
 
 const char *config_type_name(int type)
 {
-	static const char *const names[] = {"inet", "unix", "unix-dgram"};
+	static const char *const names[] = {
+	    "inet", "unix", "unix-dgram", "pass"};
 
 	return names[type];
 }

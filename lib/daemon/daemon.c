@@ -156,12 +156,13 @@ void listeners_close(void)
 
 struct conn conn_of(int fd, const struct netaddr *peer)
 {
-	struct conn c = {.fd = fd, .service = self.service};
+	struct conn c = {.fd = fd, .service = self.service, .found = ""};
 
 	if (self.type != TYPE_INET)
 		return c;
 	c.peer = *peer;
-	c.own = netaddr_own(fd);
+	if (!self.daemon->hands_over)
+		c.own = netaddr_own(fd);
 	return c;
 }
 

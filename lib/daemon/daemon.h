@@ -7,7 +7,7 @@
  * Started by master with: descriptor 3 the channel to master (SEQPACKET; its
  * end means that master is gone: drain), 4 the service's scoreboard (memfd),
  * 5 the configuration snapshot (memfd, sealed), 6 and up the listening
- * sockets. Command line: -n SERVICE -t inet|unix|unix-dgram -r ROLE
+ * sockets. Command line: -n SERVICE -t inet|unix|unix-dgram|pass -r ROLE
  * -s NUMBER_OF_SOCKETS [-c] (chroot) [-o name=value]...; the role is the
  * program's name unless -r says otherwise. By hand, for tests and debugging:
  * -C CONFIG_DIR --debug [--listen PATH_OR_PORT].
@@ -38,6 +38,10 @@ struct conn {
 	int fd;
 	struct netaddr peer, own; /* len 0 on UNIX sockets */
 	const char *service;      /* first column of master.cf */
+	/* Of a service of type pass, else empty: */
+	struct id id;      /* of the client, from screen */
+	bool greeted;      /* 220 was said */
+	const char *found; /* "PASS NEW": what screen says about it */
 };
 
 struct daemon {
@@ -51,6 +55,9 @@ struct daemon {
 	int (*start)(void);
 	void (*serve)(struct conn *conn);    /* WORKER, FORKER */
 	void (*accepted)(struct conn *conn); /* FRONT */
+	/* FRONT: clients are handed on to workers: their sockets are left as
+	 * those want them, blocking, and conn->own is not looked for. */
+	bool hands_over;
 	void (*datagram)(int fd); /* FRONT with unix-dgram: readable */
 	void (*work)(void); /* ALONE: returns when it has to end; daemon_rest */
 	/* WORKER: a client is idle between two requests; see daemon_idle. */
@@ -71,6 +78,8 @@ const char *daemon_role(void);    /* "submission" */
 const char *daemon_service(void); /* "submission", "127.0.0.1:2525" */
 struct loop *daemon_loop(void);   /* FRONT; a worker's dns_wait loop too */
 bool daemon_draining(void);
+/* FRONT: the house is being stopped, so the drain should not take long. */
+bool daemon_hurried(void);
 void daemon_done(void); /* FRONT: drained */
 /*
  * In before_jail: besides its role's folders (rights.h) this process may read,

@@ -17,7 +17,7 @@
 #define OVERRIDES_MAX 200
 #define ALLOWED_MAX   64
 
-enum { TYPE_INET, TYPE_UNIX, TYPE_DGRAM };
+enum { TYPE_INET, TYPE_UNIX, TYPE_DGRAM, TYPE_PASS };
 
 /* This process. */
 struct self {
@@ -67,6 +67,9 @@ void limits_enter_child(void);
 
 /* seccomp.c: allows the system calls of the role. 0, or a negative errno. */
 int seccomp_enter(const struct rights *rights, enum seccomp_mode mode);
+
+/* pass.c: the clients that come over a connection of screen. */
+void pass_serve(int fd);
 
 /* worker.c, front.c, forker.c, alone.c: until drained. */
 void worker_run(void);

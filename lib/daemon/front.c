@@ -18,6 +18,7 @@ static struct {
 	struct loop_watch *channel;
 	struct loop_timer *pause, *log;
 	bool drained; /* drain was called; self.draining may come earlier */
+	bool hurried;
 	bool done;
 } front;
 
@@ -37,13 +38,14 @@ static void pause_over(void *arg)
 static void accept_some(unsigned what, void *arg)
 {
 	int listener = *(const int *)arg;
+	int flags = SOCK_CLOEXEC |
+	    (self.daemon->hands_over ? 0 : SOCK_NONBLOCK);
 
 	(void)what;
 	for (int i = 0; i < ACCEPT_AT_ONCE && !self.draining; i++) {
 		struct netaddr peer = {.len = sizeof(peer.u)};
 		struct conn conn;
-		int fd = accept4(listener, &peer.u.sa, &peer.len,
-		    SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(listener, &peer.u.sa, &peer.len, flags);
 
 		if (fd < 0) {
 			if (errno != EMFILE && errno != ENFILE &&
@@ -64,6 +66,11 @@ static void datagram(unsigned what, void *arg)
 {
 	(void)what;
 	self.daemon->datagram(*(const int *)arg);
+}
+
+bool daemon_hurried(void)
+{
+	return front.hurried;
 }
 
 void daemon_done(void)
@@ -103,6 +110,7 @@ static void signalled(int signal_number, void *arg)
 {
 	(void)signal_number;
 	(void)arg;
+	front.hurried = true;
 	drain();
 	if (self.daemon->hurry != NULL && !front.done)
 		self.daemon->hurry();

@@ -60,6 +60,8 @@ const struct conf_param house_params[] = {
 	P(TEXT, inet_interfaces, "loopback-only", 1, 4096,
 	  "Addresses that inet services listen on: all, loopback-only, or a "
 	  "list."),
+	P(TIME, anvil_rate_time_unit, "60s", 1, 86400,
+	  "The time over which connections are counted."),
 	P(SIZE, message_size_limit, "50M", 65536, INT64_MAX,
 	  "Largest message accepted, announced as SIZE (RFC 1870)."),
 	P(SIZE, header_size_limit, "1M", 16384, 67108864,

@@ -24,12 +24,13 @@ static int number(const char *text, int most)
 
 static int type_of(const char *text)
 {
-	static const char *const names[] = {"inet", "unix", "unix-dgram"};
+	static const char *const names[] = {
+	    "inet", "unix", "unix-dgram", "pass"};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
 		if (strcmp(text, names[i]) == 0)
 			return i;
-	log_fatal("-t %s: the type is inet, unix or unix-dgram", text);
+	log_fatal("-t %s: the type is inet, unix, unix-dgram or pass", text);
 }
 
 static void take(int c)

@@ -16,6 +16,7 @@ const struct rights role_rights[] = {
 	{"policyd",    0, {{0}}},
 	{"auth",       MAY_READ | MAY_THREAD,
 	    {{FOLDER_CONFIG, FOLDER_READ}}},
+	{"screen",     MAY_RESOLVE, {{0}}},
 	{"smtpd",      MAY_RESOLVE, {{0}}},
 	{"lmtpd",      MAY_RESOLVE, {{0}}},
 	{"submission", MAY_RESOLVE, {{0}}},

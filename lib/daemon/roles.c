@@ -35,6 +35,8 @@ const struct role roles[] = {
 	{"pop3d",       "vmail",   NULL,    false, {"auth", NULL}, false},
 	{"queue",       "queue",   NULL,    false, {NULL}, false},
 	{"keeper",      "vmail",   NULL,    false, {NULL}, false},
+	{"screen",      "screen",  NULL,    true,
+	    {"policyd", "smtpd", NULL}, false},
 	{NULL,          NULL,      NULL,    false, {NULL}, false},
 };
 /* clang-format on */

@@ -63,6 +63,10 @@ static void serve_one(int listener)
 	if (fd < 0)
 		return; /* another was faster, or the client left again */
 	board_say(BOARD_BUSY);
+	if (self.type == TYPE_PASS) {
+		pass_serve(fd);
+		return;
+	}
 	daemon_feel_stress();
 	conn = conn_of(fd, &peer);
 	self.daemon->serve(&conn);

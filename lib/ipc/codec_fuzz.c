@@ -13,6 +13,7 @@
 #include "ipc/deliver.h"
 #include "ipc/lookup.h"
 #include "ipc/master.h"
+#include "ipc/pass.h"
 #include "ipc/policy.h"
 #include "ipc/qmgr.h"
 #include "ipc/session.h"
@@ -46,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static const struct ipc_exchange *const exchanges[] = {&sample_exchange,
 	    &auth_exchange, &bounce_exchange, &cleanup_exchange,
 	    &deliver_exchange, &lookup_exchange, &master_exchange,
-	    &policy_exchange, &qmgr_exchange, &session_exchange};
+	    &pass_exchange, &policy_exchange, &qmgr_exchange,
+	    &session_exchange};
 	static _Alignas(16) char msg[IPC_STRUCT_MAX];
 	const struct ipc_exchange *exchange;
 	const struct ipc_type *type;

@@ -43,13 +43,14 @@ struct in_fd {
 struct out_fd {
 	uint64_t from, to;
 	int fd;
+	bool lent; /* not to be closed */
 };
 
 struct ipc {
 	const struct ipc_exchange *exchange;
 	int fd;
 	bool greeted; /* the version line has been seen, or is not expected */
-	bool eof, broken;
+	bool eof, broken, reset;
 	const char *why;
 
 	char *in;
@@ -168,12 +169,18 @@ struct ipc *ipc_connect(const char *name, const struct ipc_exchange *exchange,
 	return c;
 }
 
+static void out_fd_close(struct out_fd *o)
+{
+	if (!o->lent)
+		file_close(&o->fd);
+}
+
 static void drop_fds(struct ipc *c)
 {
 	for (size_t i = 0; i < c->in_fd_count; i++)
 		file_close(&c->in_fds[i].fd);
 	for (size_t i = 0; i < c->out_fd_count; i++)
-		file_close(&c->out_fds[i].fd);
+		out_fd_close(&c->out_fds[i]);
 	c->in_fd_count = c->out_fd_count = 0;
 	file_close(&c->message_fd);
 }
@@ -213,6 +220,11 @@ int ipc_fd(const struct ipc *c)
 const char *ipc_why(const struct ipc *c)
 {
 	return c->why;
+}
+
+bool ipc_was_reset(const struct ipc *c)
+{
+	return c->reset;
 }
 
 unsigned ipc_peer_uid(const struct ipc *c)
@@ -268,6 +280,7 @@ int ipc_give_fd(
 	if (ipc_encode(&c->out, type, msg) < 0)
 		return -1;
 	o->fd = *fd;
+	o->lent = false;
 	*fd = -1;
 	o->from = c->out_at + before - c->sent;
 	o->to = c->out_at + c->out.len - c->sent;
@@ -286,6 +299,15 @@ int ipc_put_fd(
 		return 0;
 	file_close(&copy);
 	return -1;
+}
+
+int ipc_lend_fd(
+    struct ipc *c, const struct ipc_type *type, const void *msg, int fd)
+{
+	if (ipc_give_fd(c, type, msg, &fd) < 0)
+		return -1;
+	c->out_fds[c->out_fd_count - 1].lent = true;
+	return 0;
 }
 
 int ipc_put_bytes(struct ipc *c, const void *p, size_t len)
@@ -356,7 +378,7 @@ static enum ipc_result send_some(struct ipc *c)
 	c->sent += (size_t)n;
 	c->out_at += (uint64_t)n;
 	if (passed >= 0 && n > 0) {
-		file_close(&c->out_fds[0].fd);
+		out_fd_close(&c->out_fds[0]);
 		c->out_fd_count--;
 		memmove(c->out_fds, c->out_fds + 1,
 		    c->out_fd_count * sizeof(c->out_fds[0]));
@@ -470,8 +492,10 @@ static enum ipc_result receive(
 	*got = 0;
 	if (n < 0 && errno == EAGAIN)
 		return IPC_AGAIN;
-	if (n < 0)
+	if (n < 0) {
+		c->reset = errno == ECONNRESET;
 		return break_off(c, strerror(errno));
+	}
 	if (n == 0) {
 		c->eof = true;
 		return IPC_EOF;

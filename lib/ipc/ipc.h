@@ -121,6 +121,8 @@ int ipc_fd(const struct ipc *c);
  * are appended to rest (may be NULL). */
 int ipc_release(struct ipc **c, struct buf *rest);
 const char *ipc_why(const struct ipc *c); /* about the last IPC_BROKEN */
+/* The connection was reset: the peer is gone and left unread what we sent. */
+bool ipc_was_reset(const struct ipc *c);
 /* The peer's uid by SO_PEERCRED, or (uid_t)-1. */
 unsigned ipc_peer_uid(const struct ipc *c);
 
@@ -133,6 +135,10 @@ int ipc_put_fd(
  * -1; on failure it stays the caller's. */
 int ipc_give_fd(
     struct ipc *c, const struct ipc_type *type, const void *msg, int *fd);
+/* The same, but the descriptor stays the caller's, who closes it only when
+ * nothing is pending any more. */
+int ipc_lend_fd(
+    struct ipc *c, const struct ipc_type *type, const void *msg, int fd);
 int ipc_put_bytes(struct ipc *c, const void *p, size_t len);
 enum ipc_result ipc_flush(struct ipc *c, int64_t deadline); /* waits */
 enum ipc_result ipc_push(struct ipc *c); /* IPC_AGAIN: watch for writing */

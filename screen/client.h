@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* A client, from its connection until smtpd has done with it. */
+#ifndef SCREEN_CLIENT_H
+#define SCREEN_CLIENT_H
+
+#include "core/id.h"
+#include "daemon/daemon.h"
+#include "screen/screen_conf.h"
+
+struct address;
+struct seat;
+
+/*
+ *	ASKING --> TESTING --> GREETED --> QUEUED --> SERVED
+ *
+ * Who needs no test goes to GREETED at once.
+ */
+enum client_state {
+	CLIENT_GREETED, /* 220 is out; its first command has not come */
+	CLIENT_QUEUED,  /* waits for a process of smtpd */
+	CLIENT_SERVED   /* smtpd has it; its end is waited for */
+};
+
+struct client {
+	struct client *next, *before; /* in its state */
+	enum client_state state;
+	int fd;
+	struct id id;
+	struct netaddr peer;
+	struct loop_watch *watch; /* NULL: nothing is waited for */
+	struct loop_timer *timer;
+	struct seat *seat; /* SERVED */
+	int64_t since;     /* clock_ms of its connection */
+	size_t peeked;     /* octets of a first line without an end */
+	const char *found; /* a constant, for smtpd and the log */
+	bool trusted;      /* postscreen_access_list permits it */
+};
+
+void clients_open(const struct screen_conf *conf);
+/* For struct daemon's accepted and drain. */
+void client_accept(struct conn *conn);
+void clients_drain(void);
+
+/* ---- told by handover.c ---- */
+/* smtpd has it now. */
+void client_passed(struct client *c);
+/* It has not, but somebody else may: it is queued again. */
+void client_returned(struct client *c);
+/* smtpd is done with it. */
+void client_done(struct client *c);
+/* Nobody serves it: 421 with these words. */
+void client_unserved(struct client *c, const char *why);
+
+#endif
