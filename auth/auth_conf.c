@@ -39,6 +39,9 @@ const struct conf_param auth_params[] = {
 	P(TIME, ticket_lifetime, "60s", 1, 3600,
 	  "How long an IMAP or POP3 session may take to begin after its "
 	  "login."),
+	P(TIME, imap_pass_lifetime, "1d", 7200, 2592000,
+	  "How long an IMAP client that login holds alone can come back "
+	  "without its password; more than imap_timeout."),
 	P(TIME, submission_ticket_lifetime, "1h", 60, 86400,
 	  "How long a submission session that sends nothing stays "
 	  "authenticated."),

@@ -15,6 +15,7 @@ struct auth_conf {
 	int auth_hash_queue;
 	int64_t auth_failure_delay;         /* ms */
 	int64_t auth_exchange_timeout;      /* ms */
+	int64_t imap_pass_lifetime;         /* ms */
 	int64_t ticket_lifetime;            /* ms */
 	int64_t submission_ticket_lifetime; /* ms */
 	int ticket_limit;

@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "auth/cache.h"
 #include "auth/pool.h"
 #include "auth/sasl.h"
@@ -139,11 +142,11 @@ static void a_cache_may_be_off(void **state)
 static bool redeem(struct tickets *t, const char *word, const char *service,
     const char *session, int64_t now)
 {
-	char login[100];
+	char login[100], pass[PASS_MAX + 1];
 
 	return tickets_redeem(t, str_from(word), str_from(service),
-		   str_from(session), now, login, sizeof(login)) &&
-	    strcmp(login, "ann@x") == 0;
+		   str_from(session), now, login, sizeof(login), pass) &&
+	    strcmp(login, "ann@x") == 0 && strcmp(pass, "1.ab") == 0;
 }
 
 /* As daemon_kept gives it. */
@@ -164,7 +167,8 @@ static void tickets_are_for_one_thing(void **state)
 
 	(void)state;
 	assert_int_equal(tickets_open(&t, memory, 100, 1000, 5000), 0);
-	tickets_make(&t, 1, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
+	tickets_make(
+	    &t, 1, STR("ann@x"), STR("imap"), STR("S1"), STR("1.ab"), 0, a);
 	assert_int_equal(strlen(a), TICKET_LEN);
 	assert_false(redeem(&t, a, "pop3", "S1", 10));
 	assert_false(redeem(&t, a, "imap", "S2", 10));
@@ -175,11 +179,14 @@ static void tickets_are_for_one_thing(void **state)
 	assert_true(redeem(&t, a, "imap", "S1", 10));
 	assert_false(redeem(&t, a, "imap", "S1", 10)); /* once */
 
-	tickets_make(&t, 1, STR("ann@x"), STR("imap"), STR("S1"), 0, a);
+	tickets_make(
+	    &t, 1, STR("ann@x"), STR("imap"), STR("S1"), STR("1.ab"), 0, a);
 	assert_false(redeem(&t, a, "imap", "S1", 1000)); /* late */
 
-	tickets_make(&t, 1, STR("ann@x"), STR("submission"), STR("S"), 0, a);
-	tickets_make(&t, 2, STR("ann@x"), STR("submission"), STR("S"), 0, b);
+	tickets_make(&t, 1, STR("ann@x"), STR("submission"), STR("S"),
+	    STR("1.ab"), 0, a);
+	tickets_make(&t, 2, STR("ann@x"), STR("submission"), STR("S"),
+	    STR("1.ab"), 0, b);
 	assert_true(redeem(&t, a, "submission", "S", 4000));
 	assert_true(redeem(&t, a, "submission", "S", 8000)); /* goes on */
 	assert_false(redeem(&t, b, "submission", "S", 8000));
@@ -198,8 +205,9 @@ static void old_tickets_make_room(void **state)
 	(void)state;
 	assert_int_equal(tickets_open(&t, memory, 100, 100000, 500000), 0);
 	for (int i = 0; i < 300; i++)
-		assert_int_equal(tickets_make(&t, 1, STR("ann@x"),
-				     STR("submission"), STR(""), i, words[i]),
+		assert_int_equal(
+		    tickets_make(&t, 1, STR("ann@x"), STR("submission"),
+			STR(""), STR("1.ab"), i, words[i]),
 		    0);
 	for (int i = 0; i < 300; i++)
 		assert_int_equal(
@@ -216,10 +224,11 @@ static void tickets_end_by_themselves(void **state)
 
 	(void)state;
 	assert_int_equal(tickets_open(&t, memory, 1000, 1000, 50000), 0);
-	tickets_make(&t, 1, STR("ann@x"), STR("submission"), STR(""), 0, last);
+	tickets_make(&t, 1, STR("ann@x"), STR("submission"), STR(""),
+	    STR("1.ab"), 0, last);
 	for (int i = 0; i < 10000; i++)
-		tickets_make(
-		    &t, 1, STR("ann@x"), STR("imap"), STR(""), i * 4, word);
+		tickets_make(&t, 1, STR("ann@x"), STR("imap"), STR(""), STR(""),
+		    i * 4, word);
 	/* 250 of them were alive at once, and never the 1000 of the limit. */
 	assert_true(redeem(&t, last, "submission", "", 40000));
 	munmap(memory, tickets_size());
@@ -243,7 +252,7 @@ static void tickets_outlive_their_process(void **state)
 			_exit(1);
 		for (int i = 0; i < 10; i++)
 			tickets_make(&t, 7, STR("ann@x"), STR("imap"), STR("S"),
-			    i, words + (TICKET_LEN + 1) * i);
+			    STR("1.ab"), i, words + (TICKET_LEN + 1) * i);
 		/* The lock is what a version has behind two words. */
 		pthread_mutex_lock((pthread_mutex_t *)(void *)((char *)memory +
 		    2 * sizeof(uint32_t)));
@@ -263,6 +272,71 @@ static void tickets_outlive_their_process(void **state)
 	assert_int_equal(tickets_open(&t, memory, 100, 1000, 5000), -1);
 	munmap(memory, tickets_size());
 	munmap(words, 4096);
+}
+
+/* ---- passes ---- */
+
+static bool good(const struct passes *p, const char *service, const char *login,
+    const char *session, const char *stored, int64_t now, const char *pass)
+{
+	const struct pass_holder h = {
+	    str_from(service), str_from(login), str_from(session)};
+
+	return pass_is_good(p, &h, str_from(stored), now, str_from(pass));
+}
+
+static void passes_are_for_one_session(void **state)
+{
+	(void)state;
+	struct passes p = {{1, 2, 3}, 100}, other = {{1, 2, 4}, 100};
+	const struct pass_holder h = {STR("imap"), STR("ann@x"), STR("S1")};
+	const struct pass_holder h2 = {STR("imap"), STR("ann@x"), STR("S2")};
+	char pass[PASS_MAX + 1], key[PASS_SEAL + 1], key2[PASS_SEAL + 1];
+
+	pass_make(&p, &h, STR("{PLAIN}a"), 1000, pass);
+	assert_true(good(&p, "imap", "ann@x", "S1", "{PLAIN}a", 1100, pass));
+	assert_true(good(&p, "imap", "ann@x", "S1", "{PLAIN}a", 900, pass));
+	assert_false(good(&p, "imap", "ann@x", "S1", "{PLAIN}a", 1101, pass));
+	assert_false(good(&p, "imap", "ann@x", "S1", "{PLAIN}b", 1000, pass));
+	assert_false(good(&p, "imap", "bob@x", "S1", "{PLAIN}a", 1000, pass));
+	assert_false(good(&p, "imap", "ann@x", "S2", "{PLAIN}a", 1000, pass));
+	assert_false(good(&p, "pop3", "ann@x", "S1", "{PLAIN}a", 1000, pass));
+	assert_false(
+	    good(&other, "imap", "ann@x", "S1", "{PLAIN}a", 1000, pass));
+	pass[3]++; /* a later time */
+	assert_false(good(&p, "imap", "ann@x", "S1", "{PLAIN}a", 1000, pass));
+	assert_false(good(&p, "imap", "ann@x", "S1", "{PLAIN}a", 1000, ""));
+	assert_false(
+	    good(&p, "imap", "ann@x", "S1", "{PLAIN}a", 1000, "1000."));
+	pass_seal_key(&p, &h, key);
+	pass_seal_key(&p, &h2, key2);
+	assert_int_equal(strlen(key), PASS_SEAL);
+	assert_string_not_equal(key, key2);
+	pass_seal_key(&p, &h, key2);
+	assert_string_equal(key, key2);
+}
+
+static void the_key_stays(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/auth-test-XXXXXX";
+	int fd = mkstemp(path);
+	struct passes a, b;
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "short", 5), 5); /* made anew */
+	close(fd);
+	assert_int_equal(passes_open(&a, path), 0);
+	assert_int_equal(passes_open(&b, path), 0);
+	assert_memory_equal(a.key, b.key, PASS_KEY_LEN);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	unlink(path);
+	assert_int_equal(passes_open(&b, path), 0);
+	assert_memory_not_equal(a.key, b.key, PASS_KEY_LEN);
+	unlink(path);
+	assert_int_equal(passes_open(&b, "/nowhere/key"), -1);
 }
 
 /* ---- SASL ---- */
@@ -406,6 +480,8 @@ int main(void)
 	    cmocka_unit_test(old_tickets_make_room),
 	    cmocka_unit_test(tickets_end_by_themselves),
 	    cmocka_unit_test(tickets_outlive_their_process),
+	    cmocka_unit_test(passes_are_for_one_session),
+	    cmocka_unit_test(the_key_stays),
 	    cmocka_unit_test(mechanisms_collect),
 	    cmocka_unit_test(unknown_mechanisms_are_told),
 	    cmocka_unit_test(the_pool_hashes_elsewhere),

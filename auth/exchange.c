@@ -11,8 +11,7 @@
 #include "ipc/trace.h"
 #include "mail/address.h"
 
-#define STORED_MAX 1024 /* octets of an entry of the passwords file */
-#define LOGIN_MAX  1024
+#define LOGIN_MAX 1024
 
 enum state { SASL, ASKING, HASHING, COUNTING, DELAY };
 
@@ -94,12 +93,18 @@ static void temporary(struct exchange *x, const char *reason)
 
 static void say_ok(struct exchange *x)
 {
-	char word[TICKET_LEN + 1];
+	char word[TICKET_LEN + 1], pass[PASS_MAX + 1] = "";
+	const struct pass_holder who = {
+	    str_from(x->service), buf_str(&x->login), id_str(&x->session)};
 	struct auth_ok m = {.request = x->request};
 
-	if (tickets_make(&x->house->tickets, x->owner, buf_str(&x->login),
-		str_from(x->service), id_str(&x->session),
-		loop_now(x->house->loop), word) < 0) {
+	/* Only IMAP's sessions are parked. */
+	if (str_eq(who.service, STR("imap")))
+		pass_make(&x->house->passes, &who, buf_str(&x->stored),
+		    clock_seconds(), pass);
+	if (tickets_make(&x->house->tickets, x->owner, who.login, who.service,
+		who.session, str_from(pass), loop_now(x->house->loop),
+		word) < 0) {
 		temporary(x, "no ticket could be made");
 		return;
 	}
@@ -218,15 +223,16 @@ static struct map *passwords(struct house *h)
 	return h->passwords;
 }
 
-static enum map_result find_password(struct exchange *x)
+enum map_result house_find_password(
+    struct house *h, struct str login, struct buf *stored)
 {
-	struct map *map = passwords(x->house);
+	struct map *map = passwords(h);
 	struct buf warning = buf_new(1024);
 	enum map_result r;
 
 	if (map == NULL)
 		return MAP_ERROR;
-	r = map_find(map, buf_str(&x->login), &x->stored);
+	r = map_find(map, login, stored);
 	if (r == MAP_ERROR)
 		log_error("auth_password_maps: %s", map_why(map));
 	if (map_take_warning(map, &warning))
@@ -269,7 +275,9 @@ static void decide(struct exchange *x)
 		temporary(x, "the directory is away");
 		return;
 	}
-	if (x->status == RESOLVE_OK && find_password(x) == MAP_ERROR) {
+	if (x->status == RESOLVE_OK &&
+	    house_find_password(h, buf_str(&x->login), &x->stored) ==
+		MAP_ERROR) {
 		temporary(x, "the passwords cannot be read");
 		return;
 	}

@@ -13,6 +13,7 @@
 
 #include "auth/auth_conf.h"
 #include "auth/cache.h"
+#include "auth/pass.h"
 #include "auth/peer.h"
 #include "auth/pool.h"
 #include "auth/sasl.h"
@@ -30,10 +31,17 @@ struct house {
 	struct pool *pool;
 	struct cache cache;
 	struct tickets tickets;
+	struct passes passes;
 	struct map *passwords; /* NULL: not yet to be opened */
 	int64_t next_open;     /* clock_ms */
 	char dummy[400];       /* scheme_verify's for nobody */
 };
+
+#define STORED_MAX 1024 /* octets of an entry of the passwords file */
+
+/* The entry of a login, appended to stored; failures are logged. */
+enum map_result house_find_password(
+    struct house *h, struct str login, struct buf *stored);
 
 struct exchange;
 

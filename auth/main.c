@@ -5,16 +5,21 @@
  * exchange.c leads one authentication through its states; sasl.c speaks the
  * mechanisms, scheme.c knows how passwords are stored, pool.c hashes them in
  * threads, cache.c remembers those that were right, ticket.c stands for who
- * was. peer.c asks lookup and policyd. Here are the connections.
+ * was. resume.c lets parked sessions back in, by passes (pass.c). peer.c asks
+ * lookup and policyd. Here are the connections.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "auth/exchange.h"
+#include "auth/resume.h"
 #include "conf/map.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "daemon/desk.h"
+#include "daemon/roles.h"
 #include "ipc/lookup.h"
 #include "ipc/policy.h"
 
@@ -24,6 +29,7 @@ struct client {
 	struct client *next, **at; /* at: what points here */
 	struct wire *wire;
 	struct table exchanges; /* by request */
+	struct table resumes;   /* likewise */
 	uint64_t owner;         /* of the tickets that it was given */
 	bool asks;              /* began an exchange */
 	bool leaving;           /* was told that we go */
@@ -32,6 +38,8 @@ struct client {
 static struct auth_conf conf;
 static struct house house;
 static struct client *clients;
+/* The user of IMAP's sessions; -1: all roles have the same. */
+static unsigned sessions_uid = (unsigned)-1;
 
 static struct str key_of(const uint64_t *request)
 {
@@ -148,18 +156,61 @@ static void cancel(struct client *c, const struct auth_cancel *m)
 		exchange_free(x);
 }
 
+/* Not login, which keeps what sessions have sealed. */
+static bool is_session(const struct client *c)
+{
+	return sessions_uid == (unsigned)-1 ||
+	    ipc_peer_uid(wire_ipc(c->wire)) == sessions_uid;
+}
+
 static void redeem(struct client *c, const struct auth_redeem *m)
 {
 	struct auth_redeemed r = {.request = m->request};
-	char login[1025] = "";
+	char login[1025] = "", pass[PASS_MAX + 1] = "", key[PASS_SEAL + 1];
 
 	r.ok = tickets_redeem(&house.tickets, m->ticket, m->service, m->session,
-	    loop_now(daemon_loop()), login, sizeof(login));
+	    loop_now(daemon_loop()), login, sizeof(login), pass);
 	r.login = str_from(login);
+	if (r.ok && pass[0] != '\0' && is_session(c)) {
+		const struct pass_holder who = {
+		    m->service, r.login, m->session};
+
+		pass_seal_key(&house.passes, &who, key);
+		r.pass = str_from(pass);
+		r.key = str_from(key);
+	}
 	if (!r.ok)
 		log_warning("a ticket for %.*s was not good, session=%.*s",
 		    STR_FMT(m->service), STR_FMT(m->session));
 	put(c, &auth_redeemed, &r);
+	mem_wipe(key, sizeof(key));
+}
+
+static void say_resumed(
+    void *client, struct resume *x, const struct auth_resumed *m)
+{
+	struct client *c = client;
+
+	(void)x;
+	daemon_count(m->ok ? "resumed" : "not resumed", 1);
+	table_remove(&c->resumes, key_of(&m->request));
+	put(c, &auth_resumed, m);
+}
+
+static int resume(struct client *c, const struct auth_resume *m)
+{
+	struct auth_resumed away = {.request = m->request, .temporary = true};
+	struct resume *x;
+
+	if (!is_session(c) || c->resumes.count >= EXCHANGES_MAX ||
+	    table_get(&c->resumes, key_of(&m->request)) != NULL)
+		return -1;
+	x = resume_start(&house, m, say_resumed, c);
+	if (x == NULL)
+		put(c, &auth_resumed, &away);
+	else
+		table_put(&c->resumes, key_of(&m->request), x);
+	return 0;
 }
 
 static int answer(
@@ -177,6 +228,8 @@ static int answer(
 		cancel(c, msg);
 	else if (type == &auth_redeem)
 		redeem(c, msg);
+	else if (type == &auth_resume)
+		result = resume(c, msg);
 	else
 		result = -1;
 	if (result < 0)
@@ -210,6 +263,10 @@ static void gone(void *peer)
 	while (table_next(&c->exchanges, &at, NULL, &x))
 		exchange_free(x);
 	table_free(&c->exchanges);
+	at = 0;
+	while (table_next(&c->resumes, &at, NULL, &x))
+		resume_free(x);
+	table_free(&c->resumes);
 	/* Who was asked to close goes on elsewhere. */
 	if (c->asks && !c->leaving)
 		tickets_forget(&house.tickets, c->owner);
@@ -223,14 +280,27 @@ static const struct desk_calls calls = {answer, come, gone};
 
 /* ---- the daemon ---- */
 
-/* Passwords may stand elsewhere than beside main.cf. */
+/* The key of passes is nobody's but ours, so it is read while we are still
+ * privileged. Passwords may stand elsewhere than beside main.cf. */
 static int before_jail(void)
 {
 	char *folder = map_folder(
 	    conf.auth_password_maps, daemon_house()->config_directory);
+	char *path, why[160];
+	unsigned gid;
 
 	if (folder != NULL)
 		daemon_allow(folder, false);
+	if (geteuid() == 0 &&
+	    role_ids(daemon_house(), "vmail", &sessions_uid, &gid, why,
+		sizeof(why)) < 0)
+		log_fatal("%s", why);
+	if (asprintf(&path, "%s/auth.key", daemon_house()->run_directory) < 0)
+		return -1;
+	if (passes_open(&house.passes, path) < 0)
+		log_fatal("%s: %s", path, strerror(errno));
+	free(path);
+	house.passes.lifetime = conf.imap_pass_lifetime / 1000;
 	return 0;
 }
 

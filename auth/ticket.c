@@ -22,6 +22,7 @@ struct ticket {
 	char service[TICKETS_SERVICE];
 	char session[ID_LEN + 1];
 	char login[IPC_ADDRESS_MAX + 1];
+	char pass[PASS_MAX + 1];
 };
 
 /* Tags and owners stand by themselves, so that looking for one touches little
@@ -217,7 +218,7 @@ static size_t make_room(struct ticket_memory *m, size_t limit)
 }
 
 int tickets_make(struct tickets *t, uint64_t owner, struct str login,
-    struct str service, struct str session, int64_t now_ms,
+    struct str service, struct str session, struct str pass, int64_t now_ms,
     char word[TICKET_LEN + 1])
 {
 	struct ticket x = {.lasts = str_eq(service, STR("submission"))};
@@ -228,6 +229,7 @@ int tickets_make(struct tickets *t, uint64_t owner, struct str login,
 	if (str_copy(x.login, sizeof(x.login), login) < 0 ||
 	    str_copy(x.service, sizeof(x.service), service) < 0 ||
 	    str_copy(x.session, sizeof(x.session), session) < 0 ||
+	    str_copy(x.pass, sizeof(x.pass), pass) < 0 ||
 	    random_word(x.word, &tag) < 0 || !take_lock(t->memory))
 		return -1;
 	sweep(t->memory, now_ms);
@@ -242,7 +244,8 @@ int tickets_make(struct tickets *t, uint64_t owner, struct str login,
 }
 
 bool tickets_redeem(struct tickets *t, struct str word, struct str service,
-    struct str session, int64_t now_ms, char *login, size_t size)
+    struct str session, int64_t now_ms, char *login, size_t size,
+    char pass[PASS_MAX + 1])
 {
 	struct ticket *x;
 	bool ok;
@@ -254,7 +257,8 @@ bool tickets_redeem(struct tickets *t, struct str word, struct str service,
 	ok = x != NULL && x->until > now_ms &&
 	    str_eq(service, str_from(x->service)) &&
 	    str_eq(session, str_from(x->session)) &&
-	    str_copy(login, size, str_from(x->login)) == 0;
+	    str_copy(login, size, str_from(x->login)) == 0 &&
+	    str_copy(pass, PASS_MAX + 1, str_from(x->pass)) == 0;
 	if (ok && x->lasts)
 		x->until = now_ms + t->lasting_ms;
 	else if (ok)

@@ -18,6 +18,8 @@
 
 #include "core/str.h"
 
+#include "auth/pass.h"
+
 #define TICKET_LEN      64 /* characters */
 #define TICKETS_MOST    100000
 #define TICKETS_SERVICE 16 /* octets of the longest service, and a NUL */
@@ -43,17 +45,19 @@ int tickets_open(struct tickets *t, void *memory, size_t limit,
 
 /*
  * A new ticket; beyond the limit the one that would end first makes room.
- * owner: whom tickets_forget ends; 0: nobody. -1: the login or the service is
+ * owner: whom tickets_forget ends; 0: nobody. pass: given to who redeems it;
+ * may be empty. -1: the login or the service is
  * too long, or there are no random bits or no lock.
  */
 int tickets_make(struct tickets *t, uint64_t owner, struct str login,
-    struct str service, struct str session, int64_t now_ms,
+    struct str service, struct str session, struct str pass, int64_t now_ms,
     char word[TICKET_LEN + 1]);
 
 /* The login in the caller's buffer (1025 octets), NUL-terminated. False: no
  * such ticket for this service and session, or too late. */
 bool tickets_redeem(struct tickets *t, struct str word, struct str service,
-    struct str session, int64_t now_ms, char *login, size_t size);
+    struct str session, int64_t now_ms, char *login, size_t size,
+    char pass[PASS_MAX + 1]);
 
 /* The owner is gone, and its tickets with it. */
 void tickets_forget(struct tickets *t, uint64_t owner);

@@ -8,11 +8,14 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "daemon/confine.h"
 #include "ipc/auth.h"
 #include "ipc/limits.h"
 #include "ipc/lookup.h"
 #include "ipc/session.h"
+
+#include "imapd/park.h"
 
 #define ACCOUNT_MAX 512
 
@@ -21,7 +24,14 @@ struct admission {
 	int client_fd;
 	struct id id;
 	char ticket[IPC_TICKET_MAX + 1];
+	char pass[IPC_PASS_MAX + 1], key[IPC_SEAL_MAX + 1];
 	char account[ACCOUNT_MAX + 1];
+	/* one that was parked */
+	bool parked;
+	struct buf sealed, plain;
+	struct park_state state;
+	struct view *view;
+	struct session_resume resume; /* its numbers */
 	uint64_t quota_octets, quota_messages;
 	struct box *box;
 	struct buf early;
@@ -41,21 +51,9 @@ static int refuse(struct admission *a, bool temporary, const char *text,
 	return -1;
 }
 
-/* login's message. What is refused here has no connection to answer on. */
-static int hear(struct admission *a, int64_t deadline, struct admitted *out)
+static void take_start(struct admission *a, const struct session_start *start,
+    struct admitted *out)
 {
-	const struct ipc_type *type;
-	const void *msg;
-	enum ipc_result r = ipc_wait(a->control, &type, &msg, deadline);
-
-	if (r != IPC_OK || type != &session_start)
-		return refuse(a, true, "", "no word from login",
-		    r == IPC_BROKEN ? ipc_why(a->control) : "");
-	const struct session_start *start = msg;
-	a->client_fd = ipc_take_fd(a->control);
-	if (a->client_fd < 0)
-		return refuse(
-		    a, true, "Internal error", "login sent no descriptor", "");
 	if (id_parse(start->session, &a->id) < 0)
 		a->id = id_new();
 	str_copy(a->ticket, sizeof(a->ticket), start->ticket);
@@ -63,6 +61,43 @@ static int hear(struct admission *a, int64_t deadline, struct admitted *out)
 	str_copy(out->client, sizeof(out->client), start->client_address);
 	a->early = buf_new(start->input.len + 1);
 	buf_add(&a->early, start->input);
+}
+
+static void take_resume(struct admission *a,
+    const struct session_resume *resume, struct admitted *out)
+{
+	a->parked = true;
+	if (id_parse(resume->session, &a->id) < 0)
+		a->id = id_new();
+	str_copy(a->account, sizeof(a->account), resume->login);
+	str_copy(a->pass, sizeof(a->pass), resume->pass);
+	str_copy(out->client, sizeof(out->client), resume->client_address);
+	out->commands_before = (unsigned)resume->commands;
+	a->sealed = buf_new(resume->state.len + 1);
+	buf_add(&a->sealed, resume->state);
+	a->early = buf_new(resume->input.len + 1);
+	buf_add(&a->early, resume->input);
+	a->resume = *resume; /* the views in it are not used any more */
+}
+
+/* login's message. What is refused here has no connection to answer on. */
+static int hear(struct admission *a, int64_t deadline, struct admitted *out)
+{
+	const struct ipc_type *type;
+	const void *msg;
+	enum ipc_result r = ipc_wait(a->control, &type, &msg, deadline);
+
+	if (r != IPC_OK || (type != &session_start && type != &session_resume))
+		return refuse(a, true, "", "no word from login",
+		    r == IPC_BROKEN ? ipc_why(a->control) : "");
+	a->client_fd = ipc_take_fd(a->control);
+	if (a->client_fd < 0)
+		return refuse(
+		    a, true, "Internal error", "login sent no descriptor", "");
+	if (type == &session_start)
+		take_start(a, msg, out);
+	else
+		take_resume(a, msg, out);
 	return 0;
 }
 
@@ -85,11 +120,62 @@ static int redeem(struct admission *a, int64_t deadline)
 		if (!r->ok ||
 		    str_copy(a->account, sizeof(a->account), r->login) < 0)
 			reason = "auth does not know the ticket";
+		str_copy(a->pass, sizeof(a->pass), r->pass);
+		str_copy(a->key, sizeof(a->key), r->key);
 	}
 	ipc_close(&auth);
 	return reason == NULL
 	    ? 0
 	    : refuse(a, true, "Authentication is away", reason, why);
+}
+
+/* Is the user still there, with the same password? */
+static int show_pass(struct admission *a, int64_t deadline)
+{
+	const char *why = "", *reason = NULL;
+	const void *reply;
+	bool temporary = true;
+	struct auth_resume ask = {.request = 1,
+	    .login = str_from(a->account),
+	    .service = STR("imap"),
+	    .session = id_str(&a->id),
+	    .pass = str_from(a->pass)};
+	struct ipc *auth = ipc_connect("auth", &auth_exchange, deadline, &why);
+
+	if (auth == NULL)
+		return refuse(a, true, "Authentication is away",
+		    "cannot reach auth", why);
+	if (ipc_call(auth, &auth_resume, &ask, &auth_resumed, &reply,
+		deadline) != IPC_OK) {
+		reason = "no answer from auth";
+	} else {
+		const struct auth_resumed *r = reply;
+
+		temporary = r->temporary;
+		if (!r->ok)
+			reason = "auth does not let it come back";
+		str_copy(a->pass, sizeof(a->pass), r->pass);
+		str_copy(a->key, sizeof(a->key), r->key);
+	}
+	ipc_close(&auth);
+	if (reason == NULL)
+		return 0;
+	return refuse(a, temporary,
+	    temporary ? "Authentication is away"
+		      : "The account or its password has changed",
+	    reason, "");
+}
+
+static int unseal(struct admission *a)
+{
+	const char *why;
+
+	a->plain = buf_new(SESSION_STATE_MAX);
+	if (park_open(str_from(a->key), buf_str(&a->sealed), &a->plain,
+		&a->state, &why) < 0)
+		return refuse(a, false, "The session cannot go on",
+		    "the parked state is not good", why);
+	return 0;
 }
 
 static int find_quota(struct admission *a, int64_t deadline)
@@ -147,6 +233,24 @@ static int confine(struct admission *a, const struct admit_by *by)
 	return 0;
 }
 
+/* The mailbox as the client knows it. */
+static int reopen(struct admission *a)
+{
+	enum store_result r;
+
+	if (!a->parked)
+		return 0;
+	r = park_view(a->box, &a->state, &a->view);
+	if (r == STORE_OK)
+		return 0;
+	if (r == STORE_GONE || r == STORE_NO_MAILBOX)
+		return refuse(a, false,
+		    "The selected mailbox has changed too much", "view",
+		    store_why(a->box));
+	return refuse(a, r != STORE_CORRUPT, "The mailboxes cannot be opened",
+	    "store", store_why(a->box));
+}
+
 static int answer(struct admission *a, int64_t deadline)
 {
 	struct session_ready ready = {.login = str_from(a->account)};
@@ -167,11 +271,45 @@ static void say_no(struct admission *a, int64_t deadline)
 	    a->reason);
 	if (ipc_put(a->control, &session_no, &no) == 0)
 		ipc_flush(a->control, deadline);
+	if (a->view != NULL)
+		view_close(&a->view);
 	if (a->box != NULL)
 		box_close(&a->box);
 	file_close(&a->client_fd);
-	buf_free(&a->early);
 	ipc_close(&a->control);
+}
+
+static void forget(struct admission *a)
+{
+	buf_free(&a->early);
+	buf_free(&a->sealed);
+	buf_free(&a->plain);
+	mem_wipe(a->key, sizeof(a->key));
+}
+
+/* Who it is; then nobody else decides that any more. */
+static int identify(struct admission *a, int64_t deadline)
+{
+	if (!a->parked)
+		return redeem(a, deadline);
+	return show_pass(a, deadline) < 0 ? -1 : unseal(a);
+}
+
+static struct session *make(struct admission *a, const struct admit_by *by)
+{
+	struct session *s = session_new(by->conf, a->client_fd, a->control,
+	    a->box, str_from(a->account), &a->id, buf_str(&a->early));
+
+	park_admit(s, str_from(a->pass), str_from(a->key));
+	if (!a->parked)
+		return s;
+	park_restore(s, &a->state, a->view);
+	s->silence_left = (int64_t)a->resume.timeout;
+	s->began = (int64_t)a->resume.began;
+	s->commands = (unsigned)a->resume.commands;
+	s->octets_in = a->resume.octets_in;
+	s->octets_out = a->resume.octets_out;
+	return s;
 }
 
 int admit(int control_fd, const struct admit_by *by, struct admitted *out)
@@ -181,15 +319,15 @@ int admit(int control_fd, const struct admit_by *by, struct admitted *out)
 
 	memset(out, 0, sizeof(*out));
 	a.control = ipc_server(control_fd, &session_exchange);
-	if (hear(&a, deadline, out) < 0 || redeem(&a, deadline) < 0 ||
+	if (hear(&a, deadline, out) < 0 || identify(&a, deadline) < 0 ||
 	    find_quota(&a, deadline) < 0 ||
 	    open_box(&a, by->store, deadline) < 0 || confine(&a, by) < 0 ||
-	    answer(&a, deadline) < 0) {
+	    reopen(&a) < 0 || answer(&a, deadline) < 0) {
 		say_no(&a, deadline_in(1000));
+		forget(&a);
 		return -1;
 	}
-	out->session = session_new(by->conf, a.client_fd, a.control, a.box,
-	    str_from(a.account), &a.id, buf_str(&a.early));
-	buf_free(&a.early);
+	out->session = make(&a, by);
+	forget(&a);
 	return 0;
 }

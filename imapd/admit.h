@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How a session comes in: login's word, auth's answer to the ticket, the
- * account's quota from lookup, and its box (ipc/session.h).
+ * How a session comes in: login's word, auth's answer to the ticket (or, of
+ * one that was parked, to its pass), the account's quota from lookup, and its
+ * box (ipc/session.h).
  */
 #ifndef IMAPD_ADMIT_H
 #define IMAPD_ADMIT_H
@@ -10,7 +11,8 @@
 
 struct admitted {
 	struct session *session;
-	char tag[129]; /* of the LOGIN; "" */
+	unsigned commands_before; /* of a parked session that came back */
+	char tag[129];            /* of the LOGIN; "" */
 	char client[257];
 };
 

@@ -7,15 +7,17 @@
 /* Tells what is new, until the client says something. */
 static enum wait_result idle(struct session *s)
 {
-	int64_t end = deadline_in(s->conf->imap_timeout);
-
+	session_begin_silence(s);
 	for (;;) {
 		int64_t tell = deadline_in(s->conf->imap_idle_notify_interval);
-		enum wait_result r = session_wait(s, tell < end ? tell : end);
+		s->may_park = input_is_empty(&s->input);
+		enum wait_result r = session_wait(
+		    s, tell < s->silent_until ? tell : s->silent_until);
+		s->may_park = false;
 
 		if (r != WAIT_WAKE && r != WAIT_TIMEOUT)
 			return r;
-		if (r == WAIT_TIMEOUT && clock_ms() >= end)
+		if (r == WAIT_TIMEOUT && clock_ms() >= s->silent_until)
 			return r;
 		uint64_t before = s->octets_out + s->out.len;
 		session_sync(s, true, NULL, NULL);
@@ -27,31 +29,13 @@ static enum wait_result idle(struct session *s)
 	}
 }
 
-void cmd_idle(struct session *s, struct command *c)
+/* What the client said instead of waiting on. */
+static void end(struct session *s, struct command *c)
 {
 	enum input_event event;
-	char tag[COMMAND_TAG_MAX + 1];
 
-	if (!parser_end(&c->in))
+	if (session_read(s, &event) < 0)
 		return;
-	/* The command's text goes when the next line comes, or before. */
-	str_copy(tag, sizeof(tag), c->tag);
-	c->tag = str_from(tag);
-	session_sync(s, true, NULL, NULL);
-	out_text(s, "+ Idling\r\n");
-	enum wait_result r = idle(s);
-	if (s->gone || r == WAIT_TIMEOUT) {
-		c->replied = true;
-		session_bye(s, NULL,
-		    s->gone ? "The selected mailbox was deleted"
-			    : "Silent for too long",
-		    s->gone ? "mailbox deleted" : "timeout in IDLE");
-		return;
-	}
-	if (session_read(s, &event) < 0) {
-		c->replied = true;
-		return;
-	}
 	if (event == INPUT_LITERAL)
 		input_refuse(&s->input);
 	if (event == INPUT_COMMAND &&
@@ -59,4 +43,36 @@ void cmd_idle(struct session *s, struct command *c)
 		reply_ok(s, c, NULL, "Done");
 	else
 		reply_bad(s, c, "DONE was expected");
+}
+
+void session_idle(struct session *s)
+{
+	char tag[COMMAND_TAG_MAX + 1];
+	struct command c = {.sync = SYNC_ALL};
+	enum wait_result r = s->gone ? WAIT_WAKE : idle(s);
+
+	if (r == WAIT_PARKED)
+		return;
+	str_copy(tag, sizeof(tag), str_from(s->idle));
+	c.tag = str_from(tag);
+	s->idle[0] = '\0';
+	if (s->gone || r == WAIT_TIMEOUT)
+		session_bye(s, NULL,
+		    s->gone ? "The selected mailbox was deleted"
+			    : "Silent for too long",
+		    s->gone ? "mailbox deleted" : "timeout in IDLE");
+	else
+		end(s, &c);
+}
+
+void cmd_idle(struct session *s, struct command *c)
+{
+	if (!parser_end(&c->in))
+		return;
+	/* The command's text goes when the next line comes, or before. */
+	str_copy(s->idle, sizeof(s->idle), c->tag);
+	session_sync(s, true, NULL, NULL);
+	out_text(s, "+ Idling\r\n");
+	session_idle(s);
+	c->replied = true;
 }

@@ -11,6 +11,11 @@ const struct conf_param imapd_params[] = {
 	P(TIME, imap_idle_notify_interval, "2m", 10, 86400,
 	  "How often a client in IDLE hears \"* OK Still here\", so that "
 	  "routers and firewalls keep its connection."),
+	P(TIME, imap_park_time, "5s", 0, 86400,
+	  "After this silence between two commands an IMAP client is held by "
+	  "login alone, without a process of imapd; 0: never."),
+	P(TIME, imap_idle_park_time, "1s", 0, 86400,
+	  "The same for a client in IDLE, after its last news; 0: never."),
 	P(TIME, imap_write_timeout, "5m", 10, 3600,
 	  "How long an IMAP client may leave the server's answers unread."),
 	P(SIZE, imap_max_line_length, "256K", 8192, 16777216,

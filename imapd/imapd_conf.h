@@ -8,6 +8,8 @@
 struct imapd_conf {
 	int64_t imap_timeout;
 	int64_t imap_idle_notify_interval;
+	int64_t imap_park_time;      /* ms; 0: never */
+	int64_t imap_idle_park_time; /* likewise */
 	int64_t imap_write_timeout;
 	uint64_t imap_max_line_length;
 	uint64_t imap_append_limit;

@@ -4,6 +4,8 @@
  *
  *	admit.c      how a session comes in: login, auth, lookup, the box
  *	session.c    the loop: waiting, reading, resting
+ *	park.c       a silent client goes back to login, and comes again;
+ *	             park_state.c: what is known of it meanwhile
  *	input.c      octets become whole commands; literals
  *	parser.c     the words of a command; set.c: sequence sets
  *	command.c    the table of commands, their common arguments
@@ -32,6 +34,19 @@ static struct imapd_conf conf;
 static struct store *store;
 static char notify[4200];
 
+/* OpenSSL looks for its ciphers when first asked: once, before any fork. */
+static void warm_up(void)
+{
+	static const unsigned char key[SEAL_KEY];
+	struct buf out = buf_new(64), back = buf_new(64);
+
+	if (seal_close(key, STR("x"), &out) < 0 ||
+	    seal_open(key, buf_str(&out), &back) < 0)
+		log_warning("sealing does not work: no client is parked");
+	buf_free(&out);
+	buf_free(&back);
+}
+
 /* As vmail: what the store makes is vmail's. */
 static int start(void)
 {
@@ -45,6 +60,7 @@ static int start(void)
 		    house->mail_store_directory, why);
 		return -1;
 	}
+	warm_up();
 	if (!confine_possible())
 		log_warning("the kernel has no Landlock: only the store's "
 			    "own care keeps users' sessions apart");
@@ -54,7 +70,6 @@ static int start(void)
 static void serve(struct conn *conn)
 {
 	struct admitted a;
-	int64_t began = clock_ms();
 	const struct admit_by by = {.conf = &conf,
 	    .store = store,
 	    .store_dir = daemon_house()->mail_store_directory,
@@ -65,19 +80,25 @@ static void serve(struct conn *conn)
 		return;
 	struct session *s = a.session;
 	s->draining = daemon_draining;
-	log_info("%s: session start: user=<%s>, client=%s", s->id.text,
-	    s->login, a.client);
-	daemon_count("sessions", 1);
+	if (!s->resumed)
+		log_info("%s: session start: user=<%s>, client=%s", s->id.text,
+		    s->login, a.client);
+	daemon_count(s->resumed ? "resumed" : "sessions", 1);
 	session_run(s, str_from(a.tag));
+	daemon_count("commands", s->commands - a.commands_before);
+	if (s->parked) {
+		daemon_count("parked", 1);
+		session_free(&s);
+		return;
+	}
 	log_info("%s: session end: user=<%s>, client=%s, commands=%u, "
 		 "in=%llu, out=%llu, seconds=%lld (%s)",
 	    s->id.text, s->login, a.client, s->commands,
 	    (unsigned long long)s->octets_in, (unsigned long long)s->octets_out,
-	    (long long)(clock_ms() - began) / 1000,
+	    (long long)(clock_seconds() - s->began),
 	    s->ended != NULL ? s->ended : "logout");
 	trace_event(TRACE_SESSION_END, &s->id, NULL, "imap user=%s commands=%u",
 	    s->login, s->commands);
-	daemon_count("commands", s->commands);
 	session_free(&s);
 }
 

@@ -14,6 +14,7 @@
 
 #include "imapd/command.h"
 #include "imapd/message.h"
+#include "imapd/park.h"
 #include "imapd/response.h"
 
 #define OUT_MAX    ((size_t)4 << 20)
@@ -50,6 +51,7 @@ struct session *session_new(const struct imapd_conf *conf, int fd,
 	input_init(&s->input, (size_t)conf->imap_max_line_length);
 	s->out = buf_new(OUT_MAX);
 	s->state = AUTHENTICATED;
+	s->began = clock_seconds();
 	s->arena = arena_new(SESSION_ARENA_MAX);
 	s->scratch = arena_new(SESSION_ARENA_MAX);
 	return s;
@@ -76,6 +78,7 @@ void session_free(struct session **session)
 	arena_free(&s->scratch);
 	free(s->saved);
 	free(s->login);
+	mem_wipe(s->seal_key, sizeof(s->seal_key));
 	free(s);
 }
 
@@ -97,6 +100,7 @@ void session_consume(struct session *s, size_t n)
 		}
 		return;
 	}
+	s->consumed += n;
 	stream_consume(s->stream, n);
 }
 
@@ -150,15 +154,31 @@ static enum wait_result look(struct session *s, int ms)
 	return s->stranded ? WAIT_DRAIN : woken ? WAIT_WAKE : WAIT_TIMEOUT;
 }
 
+/* When a client that stays silent is parked. */
+static int64_t when_to_park(const struct session *s)
+{
+	int64_t ms = s->idle[0] != '\0' ? s->conf->imap_idle_park_time
+					: s->conf->imap_park_time;
+
+	return s->may_park && ms > 0 && s->pass[0] != '\0' && s->control != NULL
+	    ? deadline_in(ms)
+	    : DEADLINE_NEVER;
+}
+
 enum wait_result session_wait(struct session *s, int64_t deadline)
 {
+	int64_t rest_at = deadline_in(REST_AFTER), park_at = when_to_park(s);
+
 	if (session_peek(s).len > 0)
 		return WAIT_INPUT;
 	out_flush(s);
 	if (s->dead)
 		return WAIT_GONE;
-	for (int64_t rest_at = deadline_in(REST_AFTER);;) {
+	for (;;) {
 		int64_t until = s->rested ? deadline_in(DRAIN_LOOK) : rest_at;
+
+		if (park_at < until)
+			until = park_at;
 		enum wait_result r = look(
 		    s, deadline_left(until < deadline ? until : deadline));
 
@@ -168,6 +188,12 @@ enum wait_result session_wait(struct session *s, int64_t deadline)
 		}
 		if (clock_ms() >= deadline)
 			return WAIT_TIMEOUT;
+		if (clock_ms() >= park_at) {
+			r = park(s);
+			if (r != WAIT_TIMEOUT)
+				return r;
+			park_at = when_to_park(s);
+		}
 		if (!s->rested && clock_ms() >= rest_at)
 			session_rest(s);
 	}
@@ -199,6 +225,8 @@ static int end(struct session *s, enum wait_result why)
 	case WAIT_TIMEOUT:
 		session_bye(s, NULL, "Silent for too long", "timeout");
 		break;
+	case WAIT_PARKED:
+		break;
 	case WAIT_DRAIN:
 		session_bye(s, "UNAVAILABLE", "The server goes down", "drain");
 		break;
@@ -211,11 +239,20 @@ static int end(struct session *s, enum wait_result why)
 	return -1;
 }
 
+void session_begin_silence(struct session *s)
+{
+	s->silent_until = deadline_in(
+	    s->silence_left > 0 ? s->silence_left : s->conf->imap_timeout);
+	s->silence_left = 0;
+}
+
 int session_read(struct session *s, enum input_event *event)
 {
+	session_begin_silence(s);
 	for (;;) {
-		enum wait_result r = session_wait(
-		    s, deadline_in(s->conf->imap_timeout));
+		s->may_park = input_is_empty(&s->input) && !s->keep_arena;
+		enum wait_result r = session_wait(s, s->silent_until);
+		s->may_park = false;
 
 		if (r == WAIT_WAKE)
 			continue;
@@ -224,6 +261,7 @@ int session_read(struct session *s, enum input_event *event)
 		struct str have = session_peek(s);
 		size_t n = input_feed(&s->input, have, event);
 		session_consume(s, n);
+		session_begin_silence(s);
 		if (*event != INPUT_MORE)
 			return 0;
 	}
@@ -271,6 +309,19 @@ static void handle(struct session *s, enum input_event event)
 	}
 }
 
+/* What is new goes out first. Between two commands that is all but EXPUNGE
+ * (RFC 9051 section 7.5.1), which waits for a command that allows it. */
+static void go_on(struct session *s)
+{
+	session_sync(s, s->idle[0] != '\0', NULL, NULL);
+	arena_clear(&s->arena);
+	if (s->idle[0] != '\0')
+		session_idle(s);
+	else if (s->gone)
+		session_bye(s, NULL, "The selected mailbox was deleted",
+		    "mailbox deleted");
+}
+
 void session_run(struct session *s, struct str tag)
 {
 	enum input_event event;
@@ -281,7 +332,9 @@ void session_run(struct session *s, struct str tag)
 		out_capabilities(s);
 		out_text(s, "] Logged in\r\n");
 	}
-	while (s->state != LOGGED_OUT && !s->dead) {
+	if (s->resumed)
+		go_on(s);
+	while (s->state != LOGGED_OUT && !s->dead && !s->parked) {
 		if (session_read(s, &event) < 0)
 			break;
 		handle(s, event);

@@ -10,6 +10,8 @@
 #include "core/buf.h"
 #include "core/id.h"
 #include "ipc/ipc.h"
+#include "ipc/limits.h"
+#include "net/seal.h"
 #include "net/stream.h"
 #include "store/mailbox.h"
 
@@ -23,6 +25,7 @@ enum session_state { AUTHENTICATED = 1, SELECTED = 2, LOGGED_OUT = 4 };
 #define ENABLED_REV2      1u
 #define ENABLED_CONDSTORE 2u
 #define ENABLED_QRESYNC   4u
+#define ENABLED_ALL       7u
 
 /* Octets that a session may use for one command, its answer not counted. */
 #define SESSION_ARENA_MAX ((size_t)256 << 20)
@@ -47,6 +50,20 @@ struct session {
 	bool keep_arena;   /* a command waits and needs what it holds */
 	const char *ended; /* why the session ended, for the log */
 	uint64_t octets_in, octets_out;
+	int64_t began; /* seconds since 1970 */
+
+	/* Parking; park.h. */
+	char pass[IPC_PASS_MAX + 1]; /* "": it cannot be parked */
+	unsigned char seal_key[SEAL_KEY];
+	int64_t pass_since;   /* clock_ms */
+	char idle[128 + 1];   /* the tag of IDLE while that goes on; "" */
+	bool may_park;        /* nothing is under way but waiting */
+	bool parked;          /* login has the client */
+	uint64_t consumed;    /* octets that this process took of the stream */
+	uint64_t synced;      /* box_modseq when the view was synced last */
+	int64_t silent_until; /* then the session ends */
+	int64_t silence_left; /* ms, for the first wait of a resumed one */
+	bool resumed;
 
 	/* Who. */
 	char *login;
@@ -87,15 +104,20 @@ void session_free(struct session **s);
 /* Answers the LOGIN with this tag (none when it is empty) and serves the
  * client until it is gone. */
 void session_run(struct session *s, struct str tag);
+/* IDLE from its "+" on, until the client ends it. */
+void session_idle(struct session *s);
+/* A new time of silence begins. */
+void session_begin_silence(struct session *s);
 
 enum wait_result {
 	WAIT_INPUT, /* octets have come */
 	WAIT_WAKE,  /* login said that the account changed */
 	WAIT_TIMEOUT,
-	WAIT_GONE, /* the client has closed */
-	WAIT_DRAIN /* the suite goes down */
+	WAIT_GONE,   /* the client has closed */
+	WAIT_PARKED, /* login has the client: the process ends */
+	WAIT_DRAIN   /* the suite goes down */
 };
-/* Sends what is pending, then waits. */
+/* Sends what is pending, then waits; parks the client where s->may_park. */
 enum wait_result session_wait(struct session *s, int64_t deadline);
 
 /* What has come and is not yet consumed. */

@@ -121,6 +121,7 @@ enum store_result session_sync(
 		return STORE_OK;
 	enum store_result r = box_refresh(s->box);
 	if (r == STORE_OK) {
+		s->synced = box_modseq(s->box);
 		respond_new_keywords(s);
 		r = view_sync(s->view, allow_expunge, &events);
 		tell_vanished(&sync);

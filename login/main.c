@@ -7,7 +7,8 @@
  * imap.c and pop3.c hold the tables of commands, imap_words.c what IMAP's
  * are made of. broker.c asks auth. session.c hands the client over and keeps
  * the session's control connection; proxy.c joins a TLS client to its
- * session. limits.c counts connections by address.
+ * session, parked.c holds a silent one without any; wakeups.c hears of
+ * changed accounts. limits.c counts connections by address.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +74,8 @@ static int before_jail(void)
 static int start(void)
 {
 	clients_open(&conf, tls);
-	sessions_open(conf.login_handover_limit, notify_fd);
+	sessions_open(
+	    conf.login_handover_limit, conf.login_session_timeout, notify_fd);
 	broker_open();
 	return 0;
 }
@@ -85,10 +87,11 @@ static void drain(void)
 		daemon_done();
 }
 
-/* Who has not logged in need not stay. */
+/* Who has not logged in need not stay, nor who is held without a session. */
 static void hurry(void)
 {
 	clients_drain();
+	sessions_end_parked();
 	drain();
 }
 

@@ -14,8 +14,9 @@ enum { CLIENT, SESSION };
 struct proxy {
 	struct stream *side[2];
 	struct loop_watch *watch[2];
-	bool eof[2];  /* it will say no more */
-	bool told[2]; /* that the other will say no more */
+	bool eof[2];        /* it will say no more */
+	bool told[2];       /* that the other will say no more */
+	uint64_t forwarded; /* octets put to the session */
 	void (*ended)(void *arg);
 	void *arg;
 	/* with buffers: in a list, until a sweep finds it silent */
@@ -84,6 +85,8 @@ static bool move(struct proxy *p, int from)
 
 		if (stream_put(out, bytes) < 0)
 			return false;
+		if (from == CLIENT)
+			p->forwarded += bytes.len;
 		stream_consume(in, bytes.len);
 		if (stream_push(out) == STREAM_ERROR)
 			return false;
@@ -154,6 +157,30 @@ struct proxy *proxy_new(struct loop *loop, struct stream *client, int fd,
 	p->ended = ended;
 	p->arg = arg;
 	return p;
+}
+
+bool proxy_is_quiet(const struct proxy *p, uint64_t consumed)
+{
+	return p->forwarded == consumed && !p->eof[CLIENT] &&
+	    !stream_has_input(p->side[CLIENT]);
+}
+
+struct stream *proxy_take(struct proxy **p)
+{
+	struct stream *client = (*p)->side[CLIENT];
+	struct stream *session = (*p)->side[SESSION];
+
+	do {
+		struct str bytes = stream_peek(session);
+
+		stream_put(client, bytes);
+		stream_consume(session, bytes.len);
+	} while (stream_fill(session) == STREAM_OK);
+	stream_push(client);
+	(*p)->side[CLIENT] = NULL;
+	loop_watch_free(&(*p)->watch[CLIENT]);
+	proxy_close(p);
+	return client;
 }
 
 void proxy_close(struct proxy **pp)

@@ -20,4 +20,11 @@ struct proxy *proxy_new(struct loop *loop, struct stream *client, int fd,
 void proxy_start(struct proxy *p);
 void proxy_close(struct proxy **p);
 
+/* The session has taken `consumed` octets, and that is all that the client
+ * has said. */
+bool proxy_is_quiet(const struct proxy *p, uint64_t consumed);
+/* Ends the proxy with all that the session said put into the client's stream,
+ * which is the caller's then. */
+struct stream *proxy_take(struct proxy **p);
+
 #endif

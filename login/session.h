@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * From login to session: the client's connection goes to imapd or pop3d, the
- * control connection stays here and carries wake-ups (ipc/session.h).
+ * control connection stays here and carries wake-ups (ipc/session.h). A silent
+ * client of IMAP comes back (parked.h) and goes to another process when it
+ * says something, or when the account has changed.
  *
  * A plaintext client's own socket is passed on. With TLS, or when more input
  * or output is waiting than can be passed on, the session gets one end of a
@@ -14,9 +16,10 @@
 
 struct session;
 
-/* handover_limit: sessions that are being started at a time; notify_fd: of
- * notify_listen, or -1. */
-void sessions_open(int handover_limit, int notify_fd);
+/* handover_limit: sessions that are being started at a time; patience: ms
+ * that a parked client waits for its session; notify_fd: of notify_listen, or
+ * -1. */
+void sessions_open(int handover_limit, int64_t patience, int notify_fd);
 int sessions_count(void);
 bool sessions_none(void);
 
@@ -28,5 +31,7 @@ bool sessions_none(void);
 void session_begin(struct client *c, struct str ticket);
 /* The client goes, or waits no longer; nothing to do without a session. */
 void session_abort(struct client *c);
+/* Says goodbye to all that are held without a process. */
+void sessions_end_parked(void);
 
 #endif

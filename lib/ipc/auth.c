@@ -73,11 +73,33 @@ static const struct ipc_field redeemed[] = {
     IPC_U64(struct auth_redeemed, request, 0, UINT64_MAX),
     IPC_BOOL(struct auth_redeemed, ok),
     IPC_TEXT(struct auth_redeemed, login, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct auth_redeemed, pass, 0, IPC_PASS_MAX),
+    IPC_TEXT(struct auth_redeemed, key, 0, IPC_SEAL_MAX),
     IPC_END,
 };
 const struct ipc_type auth_redeemed = {"auth_redeemed", redeemed};
 
+static const struct ipc_field resume[] = {
+    IPC_U64(struct auth_resume, request, 0, UINT64_MAX),
+    IPC_TEXT(struct auth_resume, login, 1, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct auth_resume, service, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct auth_resume, session, 0, ID_LEN),
+    IPC_TEXT(struct auth_resume, pass, 1, IPC_PASS_MAX),
+    IPC_END,
+};
+const struct ipc_type auth_resume = {"auth_resume", resume};
+
+static const struct ipc_field resumed[] = {
+    IPC_U64(struct auth_resumed, request, 0, UINT64_MAX),
+    IPC_BOOL(struct auth_resumed, ok),
+    IPC_BOOL(struct auth_resumed, temporary),
+    IPC_TEXT(struct auth_resumed, pass, 0, IPC_PASS_MAX),
+    IPC_TEXT(struct auth_resumed, key, 0, IPC_SEAL_MAX),
+    IPC_END,
+};
+const struct ipc_type auth_resumed = {"auth_resumed", resumed};
+
 static const struct ipc_type *const types[] = {&auth_begin, &auth_challenge,
     &auth_respond, &auth_cancel, &auth_ok, &auth_no, &auth_leave, &auth_redeem,
-    &auth_redeemed, NULL};
+    &auth_redeemed, &auth_resume, &auth_resumed, NULL};
 const struct ipc_exchange auth_exchange = {"auth", 1, types};

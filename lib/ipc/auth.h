@@ -18,6 +18,12 @@
  * connection goes on, the next exchange begins on a new one, and the asker
  * closes this one when its last exchange is over. Tickets then stay good. Only
  * who sent `auth_begin` gets it.
+ *
+ * An IMAP session that redeems its ticket is also given a pass, and a key of
+ * this login and session. When it is parked (ipc/session.h) the process that
+ * goes on with it shows the pass in `auth_resume`; `auth_resumed` says whether
+ * the account is still there with the same password, and has a fresh pass and
+ * the key again. Both are given to imapd's user alone.
  */
 #ifndef IPC_AUTH_H
 #define IPC_AUTH_H
@@ -72,10 +78,25 @@ struct auth_redeemed {
 	uint64_t request;
 	bool ok;
 	struct str login;
+	struct str pass, key; /* "" but for imapd */
+};
+struct auth_resume {
+	uint64_t request;
+	struct str login;
+	struct str service;
+	struct str session;
+	struct str pass;
+};
+struct auth_resumed {
+	uint64_t request;
+	bool ok;
+	bool temporary; /* lookup is away, the passwords cannot be read */
+	struct str pass, key;
 };
 
 extern const struct ipc_type auth_begin, auth_challenge, auth_respond,
-    auth_cancel, auth_ok, auth_no, auth_leave, auth_redeem, auth_redeemed;
+    auth_cancel, auth_ok, auth_no, auth_leave, auth_redeem, auth_redeemed,
+    auth_resume, auth_resumed;
 extern const struct ipc_exchange auth_exchange;
 
 #endif

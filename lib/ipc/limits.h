@@ -7,6 +7,8 @@
 #define IPC_ORCPT_MAX   1100
 #define IPC_HOST_MAX    256
 #define IPC_TICKET_MAX  64
+#define IPC_PASS_MAX    96
+#define IPC_SEAL_MAX    64
 #define IPC_DSN_MAX     11
 #define IPC_REPLY_MAX   500
 #define IPC_NAME_MAX    64 /* transport, service, mechanism ... */

@@ -111,6 +111,11 @@ enum store_result box_trouble(struct box *b, enum engine_status s)
 
 /* ---- folding ---- */
 
+uint64_t box_modseq(const struct box *b)
+{
+	return b->state.pos.modseq;
+}
+
 bool box_is_beyond(const struct box *b, uint64_t time_us, uint64_t modseq)
 {
 	return (b->until_time != 0 && time_us > b->until_time &&

@@ -87,6 +87,8 @@ int box_directory(struct box *b);
 enum store_result box_prepare(struct box *b);
 /* Reads what others wrote; with nothing new it costs one small read. */
 enum store_result box_refresh(struct box *b);
+/* The newest change that was read, as wake-ups name it (notify.h). */
+uint64_t box_modseq(const struct box *b);
 /* Removes the account and everything in it. */
 enum store_result store_remove_account(struct store *s, struct str account);
 
@@ -267,6 +269,26 @@ enum store_result view_sync(
  */
 enum store_result view_vanished(struct view *v, uint64_t modseq,
     struct arena *arena, struct uid_set *out, bool *complete);
+
+/*
+ * A view as a few numbers, to be opened again by another process: the messages
+ * with uids below uidnext but for those expunged at or before expunged_at,
+ * flags as of flags_at; count and hash to verify it.
+ */
+struct view_formula {
+	uint32_t mailbox, uidvalidity;
+	uint32_t uidnext, count;
+	uint64_t expunged_at, flags_at; /* modseq */
+	uint64_t hash;
+};
+/* STORE_GONE: the mailbox is gone, or the view cannot be said so now. */
+enum store_result view_formula(struct view *v, struct view_formula *out);
+/* The view as it was; the next view_sync tells what happened since. STORE_GONE
+ * when it cannot be had any more. */
+enum store_result view_reopen(
+    struct box *b, const struct view_formula *formula, struct view **out);
+/* Expunges wait for a view_sync that allows them. */
+bool view_is_waiting(const struct view *v);
 
 /* ---- reading messages ---- */
 /* The cached ENVELOPE and BODYSTRUCTURE (with extensions), wire-ready; views

@@ -11,22 +11,12 @@
 #include "core/memory.h"
 #include "store/body_zstd.h"
 #include "store/content.h"
+#include "store/view.h"
 
 #define ROOM_UNPROVEN (16u << 20)
 #define VERIFY_PIECE  262144u
 
-struct view {
-	struct box *b;
-	uint32_t mailbox, uidvalidity;
-	struct message *rows;
-	struct lent_rows *lent; /* NULL: the rows are ours alone */
-	uint32_t count, room;
-	uint64_t version; /* of the folder when it was last compared */
-	bool waiting;     /* expunges not told yet */
-};
-
-/* The view's folder with its messages; STORE_GONE when it was deleted. */
-static enum store_result folder(struct view *v, struct folder **out)
+enum store_result view_folder(struct view *v, struct folder **out)
 {
 	enum store_result r = box_folder(v->b, v->mailbox, out);
 
@@ -41,6 +31,14 @@ static void reserve(struct view *v, size_t count)
 		return;
 	v->room = (uint32_t)(count + count / 8 + 16);
 	v->rows = mem_resize(v->rows, v->room, sizeof(*v->rows));
+}
+
+void view_is_at(struct view *v, const struct folder *f)
+{
+	v->version = f->version;
+	v->flags_at = f->info.highest_modseq;
+	if (!v->waiting)
+		v->expunged_at = v->flags_at;
 }
 
 enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out)
@@ -63,7 +61,7 @@ enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out)
 	v->lent = rows_lend(&f->lent, f->messages);
 	v->rows = f->messages;
 	v->count = v->room = (uint32_t)f->count;
-	v->version = f->version;
+	view_is_at(v, f);
 	b->views++;
 	*out = v;
 	return STORE_OK;
@@ -188,7 +186,7 @@ enum store_result view_sync(
     struct view *v, bool allow_expunge, const struct view_events *events)
 {
 	struct folder *f;
-	enum store_result r = folder(v, &f);
+	enum store_result r = view_folder(v, &f);
 
 	if (r != STORE_OK)
 		return r;
@@ -199,7 +197,7 @@ enum store_result view_sync(
 		sync_expunged(v, f, events);
 	sync_flags(v, f, events);
 	sync_new(v, f);
-	v->version = f->version;
+	view_is_at(v, f);
 	return STORE_OK;
 }
 
@@ -216,7 +214,7 @@ enum store_result view_vanished(struct view *v, uint64_t modseq,
 	struct folder *f;
 	uint32_t *uids;
 	size_t count = 0;
-	enum store_result r = folder(v, &f);
+	enum store_result r = view_folder(v, &f);
 
 	*out = (struct uid_set){NULL, 0};
 	if (r != STORE_OK)
@@ -242,7 +240,7 @@ static enum store_result position_of(
 {
 	const struct message *row = view_message(v, seq);
 	uint32_t uid = row == NULL ? 0 : row->uid;
-	enum store_result r = folder(v, f);
+	enum store_result r = view_folder(v, f);
 
 	if (r != STORE_OK)
 		return r;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+#include "login/wakeups.h"
+
+#include <stdlib.h>
+
+#include "core/table.h"
+#include "daemon/daemon.h"
+#include "store/notify.h"
+
+#define AT_ONCE 256 /* datagrams before others have their turn */
+
+static struct {
+	struct table accounts; /* account -> its first listener */
+	struct loop_watch *watch;
+	int fd;
+	void (*changed)(struct listener *l, uint64_t modseq);
+} wakeups;
+
+static void notified(unsigned what, void *arg)
+{
+	char space[NOTIFY_ACCOUNT_MAX + 32];
+	struct listener *next;
+	struct str account;
+	uint64_t modseq;
+	int got;
+
+	(void)what;
+	(void)arg;
+	for (int i = 0; i < AT_ONCE; i++) {
+		got = notify_receive(wakeups.fd, space, &account, &modseq);
+		if (got == 0)
+			return;
+		if (got < 0)
+			continue;
+		for (struct listener *l = table_get(&wakeups.accounts, account);
+		     l != NULL; l = next) {
+			next = l->next;
+			wakeups.changed(l, modseq);
+		}
+	}
+}
+
+void wakeups_open(
+    int notify_fd, void (*changed)(struct listener *l, uint64_t modseq))
+{
+	wakeups.fd = notify_fd;
+	wakeups.changed = changed;
+	if (notify_fd >= 0)
+		wakeups.watch = loop_watch_new(
+		    daemon_loop(), notify_fd, LOOP_READ, notified, NULL);
+}
+
+void wakeups_add(struct listener *l, struct str account)
+{
+	l->account = str_dup(account);
+	l->before = NULL;
+	l->next = table_put(&wakeups.accounts, account, l);
+	if (l->next != NULL)
+		l->next->before = l;
+}
+
+void wakeups_remove(struct listener *l)
+{
+	struct str account;
+
+	if (l->account == NULL)
+		return;
+	account = str_from(l->account);
+	if (l->next != NULL)
+		l->next->before = l->before;
+	if (l->before != NULL)
+		l->before->next = l->next;
+	else if (l->next != NULL)
+		table_put(&wakeups.accounts, account, l->next);
+	else
+		table_remove(&wakeups.accounts, account);
+	free(l->account);
+	l->account = NULL;
+}

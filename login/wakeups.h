@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* Who wants to hear that an account has changed (store/notify.h). */
+#ifndef LOGIN_WAKEUPS_H
+#define LOGIN_WAKEUPS_H
+
+#include "core/str.h"
+
+/* Part of who listens. */
+struct listener {
+	struct listener *next, *before; /* of the same account */
+	char *account;                  /* NULL: it does not listen */
+};
+
+/* notify_fd: of notify_listen, or -1. changed is called for each listener of
+ * an account that has reached a modseq, and may remove that one. */
+void wakeups_open(
+    int notify_fd, void (*changed)(struct listener *l, uint64_t modseq));
+void wakeups_add(struct listener *l, struct str account);
+/* Does nothing for one that does not listen. */
+void wakeups_remove(struct listener *l);
+
+#endif
