@@ -50,7 +50,7 @@ struct session_wake {
 
 /* What a session did, for the line about its end. */
 struct session_park {
-	struct str pass;   /* for auth (ipc/auth.h) */
+	struct str pass; /* for auth (ipc/auth.h) */
 	struct str state;
 	uint64_t consumed; /* octets that this process took from its socket */
 	uint64_t modseq;   /* of the account when it looked last */
