@@ -70,8 +70,8 @@ LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
 LAYERS     := core mail conf net ipc queue store daemon
 DAEMONS    := master logd lookup auth policyd screen smtpd cleanup qmgr smtp local \
-              bounce login imapd pop3d keeper
-COMMANDS   := posthouse
+              bounce login imapd pop3d keeper pickup
+COMMANDS   := posthouse sendmail postdrop
 
 LIB_SRC    := $(filter-out %_test.c %_fuzz.c,$(wildcard $(LAYERS:%=lib/%/*.c)))
 LIB_OBJ    := $(LIB_SRC:%.c=$(O)/%.o)
@@ -95,7 +95,7 @@ parts_obj   = $(filter-out $(O)/$(1)/main.o,$(call program_obj,$(1)))
 # the tables of all daemons.
 CONF_SRC   := $(wildcard $(LAYERS:%=lib/%/*_conf.c) $(DAEMONS:%=%/*_conf.c))
 REGISTRY   := $(O)/libregistry.a
-registry_of = $(if $(filter master posthouse master/% posthouse/% \
+registry_of = $(if $(filter master posthouse sendmail master/% posthouse/% sendmail/% \
               lib/conf/check_%,$(1)),$(REGISTRY) $(LIB))
 
 .DELETE_ON_ERROR:

@@ -125,8 +125,7 @@ static struct queue_envelope envelope_of(
 		e.client = joined(m, "%.*s[%.*s]", STR_FMT(f->client_name),
 		    STR_FMT(f->client_address));
 	else if (f->origin == ORIGIN_PICKUP)
-		e.client = joined(
-		    m, "userid %llu", (unsigned long long)f->uid);
+		e.client = joined(m, "userid %llu", (unsigned long long)f->uid);
 	e.message_id = message_id_of(c, m, facts, &e);
 	return e;
 }

@@ -126,8 +126,7 @@ static void clear_message(struct message *m)
 /* false: the peer does not keep to the exchange. */
 static bool begin(struct session *s, const struct cleanup_message *from)
 {
-	static const char *const senders[] = {
-	    [ENTRANCE_MX] = "smtpd",
+	static const char *const senders[] = {[ENTRANCE_MX] = "smtpd",
 	    [ENTRANCE_SUBMIT] = "smtpd",
 	    [ENTRANCE_PICKUP] = "pickup",
 	    [ENTRANCE_INTERNAL] = "bounce or local"};
@@ -135,9 +134,7 @@ static bool begin(struct session *s, const struct cleanup_message *from)
 	const char *wrong = check_begin(s, from);
 
 	if (wrong != NULL) {
-		log_warning("%s sends %s",
-		    senders[s->c->entrance],
-		    wrong);
+		log_warning("%s sends %s", senders[s->c->entrance], wrong);
 		return false;
 	}
 	m->from = *from;

@@ -18,6 +18,18 @@ done
 for name in $COMMANDS; do
 	install -m 755 "$BIN/$name" "$DESTDIR$SBINDIR/$name"
 done
+# The one program with a right of its own; INSTALL says how when this cannot.
+mv "$DESTDIR$SBINDIR/postdrop" "$DESTDIR$LIBEXECDIR/posthouse/postdrop"
+group=${POSTDROP_GROUP:-posthouse-postdrop}
+if [ "$(id -u)" = 0 ] && getent group "$group" >/dev/null; then
+	chgrp "$group" "$DESTDIR$LIBEXECDIR/posthouse/postdrop"
+	chmod 2755 "$DESTDIR$LIBEXECDIR/posthouse/postdrop"
+else
+	echo "postdrop is not setgid yet: see INSTALL, \"A first server\""
+fi
+for name in mailq newaliases; do
+	ln -sf sendmail "$DESTDIR$SBINDIR/$name"
+done
 for name in main.cf master.cf domains users aliases; do
 	if [ -e "$etc/$name" ]; then
 		install -m 644 "conf/$name" "$etc/$name.dist"
@@ -30,5 +42,8 @@ for page in man/*.[0-9]; do
 	section=${page##*.}
 	install -d "$DESTDIR$MANDIR/man$section"
 	install -m 644 "$page" "$DESTDIR$MANDIR/man$section/"
+done
+for page in mailq newaliases; do
+	ln -sf sendmail.1 "$DESTDIR$MANDIR/man1/$page.1"
 done
 install -m 644 README.md INSTALL CHANGELOG.md LICENSE doc/*.md "$DESTDIR$DOCDIR/"

@@ -7,7 +7,9 @@
  *	run/jail/ROLE/  root:ROLE 0750: hard links to those that ROLE may call
  *	run/public/     root 0755: links to services that are not private
  *	run/notify/     root:vmail 2750: where login is told of new mail
- *	spool           queue:queue 2770, which cleanup and qmgr share
+ *	spool           queue:queue 2771, whose folders cleanup and qmgr share
+ *	spool/drop      pickup:postdrop 3730, where postdrop(1) may write and
+ *	                nobody else may look
  *	store           vmail 0700
  *	log             logd 0750
  *
@@ -113,11 +115,13 @@ static void make_spool(const char *path)
 	int fd;
 
 	make_parents(path);
-	fd = make_dir(AT_FDCWD, path, 02770, "queue", "queue");
+	fd = make_dir(AT_FDCWD, path, 02771, "queue", "queue");
 	if (queue_make_spool(fd, 0770) < 0)
 		log_fatal("%s: %s", path, strerror(errno));
 	if (geteuid() == 0)
 		own_spool(fd);
+	make_and_close(fd, "drop", 03730, "pickup", "postdrop");
+	make_and_close(fd, "drop/corrupt", 0700, "pickup", "pickup");
 	file_close(&fd);
 }
 

@@ -246,7 +246,7 @@ static int give_all(const struct init *in, const struct house_conf *house)
 {
 	return give(in, house, "etc/passwords", NULL, "auth", 0640) |
 	    give(in, house, "etc/passwords.db", NULL, "auth", 0640) |
-	    give(in, house, "spool", NULL, "queue", 0750) |
+	    give(in, house, "spool", NULL, "queue", 0751) |
 	    give(in, house, "store", "vmail", "vmail", 0700) |
 	    give(in, house, "log", "logd", "logd", 0755);
 }

@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "daemon/daemon.h"
+#include "daemon/roles.h"
 #include "qmgr/agent.h"
 #include "qmgr/flow.h"
 #include "qmgr/notify.h"
@@ -35,16 +36,23 @@ static struct qmgr qmgr;
 static struct loop_timer *timer;
 static int64_t until; /* monotonic ms: the end of a wait */
 
-/* Still privileged: the spool's directory, and who owns the instance. */
+/* Still privileged: the spool's directory, who owns the instance, and which
+ * user pickup is. */
 static int before_jail(void)
 {
+	unsigned uid = geteuid(), gid;
 	struct stat st;
+	char why[160];
 
 	qmgr.conf = &conf;
 	qmgr.house = daemon_house();
 	qmgr.owner = geteuid();
 	if (stat(qmgr.house->run_directory, &st) == 0)
 		qmgr.owner = st.st_uid;
+	if (geteuid() == 0 &&
+	    role_ids(qmgr.house, "pickup", &uid, &gid, why, sizeof(why)) < 0)
+		log_warning("%s", why);
+	qmgr.pickup = uid;
 	return spool_open(&qmgr);
 }
 

@@ -20,6 +20,7 @@ struct qmgr {
 	const struct house_conf *house;
 	struct loop *loop;
 	uid_t owner;  /* of the instance, who may operate on the queue */
+	uid_t pickup; /* who asks for local users */
 	bool working; /* holds the spool's lock */
 	/* smtp has told what it works on for an earlier queue manager */
 	bool collected;

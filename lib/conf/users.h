@@ -14,7 +14,7 @@ struct user_list {
 	struct user_entry {
 		bool anyone, except;
 		unsigned uid;
-	} *entries;
+	} * entries;
 };
 
 /*

@@ -37,6 +37,9 @@ const struct role roles[] = {
 	{"keeper",      "vmail",   NULL,    false, {NULL}, false},
 	{"screen",      "screen",  NULL,    true,
 	    {"policyd", "smtpd", NULL}, false},
+	{"pickup",      "pickup",  "postdrop", true,
+	    {"cleanup-pickup", "qmgr", NULL}, false},
+	{"postdrop",    "postdrop", NULL,   false, {NULL}, false},
 	{NULL,          NULL,      NULL,    false, {NULL}, false},
 };
 /* clang-format on */

@@ -20,8 +20,8 @@ static size_t count_mailboxes(struct str value)
 	return count;
 }
 
-const char *author_check(size_t from, struct str from_value, size_t sender,
-    struct str sender_value)
+const char *author_check(
+    size_t from, struct str from_value, size_t sender, struct str sender_value)
 {
 	size_t authors;
 

@@ -10,7 +10,7 @@
  * each there are, and the value of the first. NULL, or the reason for a
  * refusal.
  */
-const char *author_check(size_t from, struct str from_value, size_t sender,
-    struct str sender_value);
+const char *author_check(
+    size_t from, struct str from_value, size_t sender, struct str sender_value);
 
 #endif

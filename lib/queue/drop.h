@@ -60,8 +60,8 @@ void drop_reader_free(struct drop_reader **r);
  * is not what it should be, with *why a phrase fit for the log, and errno the
  * reason when it could not be read or else 0.
  */
-int drop_head(struct drop_reader *r, const struct drop_submission **s,
-    const char **why);
+int drop_head(
+    struct drop_reader *r, const struct drop_submission **s, const char **why);
 int drop_recipient(struct drop_reader *r, const struct cleanup_recipient **to,
     const char **why);
 /* Before the first call all recipients must have been read. At the end the
