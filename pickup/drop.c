@@ -22,7 +22,6 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "daemon/confine.h"
 #include "pickup/inject.h"
 
 #define AT_ONCE   8     /* files under way */
@@ -296,23 +295,16 @@ int drop_open(const char *queue_directory)
 	return 0;
 }
 
-int drop_start(void)
+void drop_start(void)
 {
 	static struct id room[SCAN_MOST];
-	const char *const listed[] = {NULL};
 
-	/* An open directory is a way out of a root directory; not of this. */
-	if (confine_to(dir_fd, listed) < 0) {
-		log_error("drop: Landlock: %s", strerror(errno));
-		return -1;
-	}
 	names = room;
 	interval = loop_timer_new(pickup.loop, look_again, NULL);
 	if (notice_fd >= 0)
 		notice = loop_watch_new(
 		    pickup.loop, notice_fd, LOOP_READ, noticed, NULL);
 	loop_timer_set(interval, 0);
-	return 0;
 }
 
 void drop_drain(void)

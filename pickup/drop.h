@@ -6,8 +6,8 @@
 /* Privileged: opens the folder of the spool and watches it. -1 when it cannot
  * be opened; why was logged. */
 int drop_open(const char *queue_directory);
-/* Confines the process to the folder, and begins. -1, logged. */
-int drop_start(void);
+/* Begins. */
+void drop_start(void);
 /* Takes no more; what is under way ends. */
 void drop_drain(void);
 

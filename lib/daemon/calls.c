@@ -40,7 +40,7 @@ static const struct call base[] = {
 	IF(fcntl, 1, F_DUPFD), IF(fcntl, 1, F_DUPFD_CLOEXEC),
 	IF(fcntl, 1, F_GETFD), IF(fcntl, 1, F_SETFD), IF(fcntl, 1, F_GETFL),
 	IF(fcntl, 1, F_SETFL), IF(fcntl, 1, F_OFD_SETLK),
-	IF(fcntl, 1, F_OFD_GETLK),
+	IF(fcntl, 1, F_OFD_GETLK), IF(fcntl, 1, F_GET_SEALS),
 	IF(ioctl, 1, FIONREAD), IF(ioctl, 1, FIONBIO), IF(ioctl, 1, TIOCOUTQ),
 	IF(ioctl, 1, TCGETS),
 	/* Of a descriptor it is fstat's way, and a jail has no names. */

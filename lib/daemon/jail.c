@@ -39,7 +39,7 @@ void daemon_allow(const char *path, bool write)
 
 static void allow_folder(enum folder folder, enum folder_right right)
 {
-	static char notify[4200];
+	static char notify[4200], drop[4200];
 	const struct house_conf *h = &self.house;
 	const char *paths[2] = {NULL, NULL};
 
@@ -51,6 +51,10 @@ static void allow_folder(enum folder folder, enum folder_right right)
 		break;
 	case FOLDER_SPOOL:
 		paths[0] = h->queue_directory;
+		break;
+	case FOLDER_DROP:
+		snprintf(drop, sizeof(drop), "%s/drop", h->queue_directory);
+		paths[0] = drop;
 		break;
 	case FOLDER_STORE:
 		paths[0] = h->mail_store_directory;

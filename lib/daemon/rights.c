@@ -36,6 +36,8 @@ const struct rights role_rights[] = {
 	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST}}},
 	{"keeper",     MAY_READ | MAY_WRITE,
 	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST}}},
+	{"pickup",     MAY_READ | MAY_WRITE,
+	    {{FOLDER_DROP, FOLDER_WRITE}}},
 	{NULL,         0, {{0}}},
 };
 /* clang-format on */

@@ -32,6 +32,7 @@ enum folder {
 	FOLDER_NONE,
 	FOLDER_CONFIG,    /* config_directory */
 	FOLDER_SPOOL,     /* queue_directory */
+	FOLDER_DROP,      /* queue_directory/drop */
 	FOLDER_STORE,     /* mail_store_directory */
 	FOLDER_LOG,       /* log_directory */
 	FOLDER_NOTIFY,    /* run_directory/notify */

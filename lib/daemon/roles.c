@@ -52,11 +52,12 @@ const struct role *role_find(const char *name)
 	return NULL;
 }
 
-/* One owner of the queue, of what is being sent, of the log, of counters. */
+/* One owner of the queue, of what is being sent, of the log, of counters, of
+ * the drop folder. */
 bool role_is_sole(const struct role *r)
 {
 	static const char *const sole[] = {
-	    "qmgr", "smtp", "logd", "policyd", "keeper"};
+	    "qmgr", "smtp", "logd", "policyd", "keeper", "pickup"};
 
 	for (size_t i = 0; i < sizeof(sole) / sizeof(sole[0]); i++)
 		if (strcmp(sole[i], r->name) == 0)
