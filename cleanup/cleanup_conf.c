@@ -31,6 +31,12 @@ const struct conf_param cleanup_params[] = {
 	P(TIME, cleanup_ticket_reuse, "2s", 0, 60,
 	  "How long a login that auth has confirmed holds for further messages "
 	  "of the same connection."),
+	P(TIME, cut_through_timeout, "5s", 0, 30,
+	  "How long a message may take that is delivered while its client "
+	  "waits for the answer; one that takes longer is queued. 0: every "
+	  "message is queued."),
+	P(INT,  cut_through_recipient_limit, "20", 1, 1000,
+	  "Recipients above which a message is always queued."),
 	CONF_END
 };
 /* clang-format on */

@@ -14,6 +14,8 @@ struct cleanup_conf {
 	bool always_add_missing_headers;
 	bool smtpd_sasl_authenticated_header;
 	int64_t cleanup_ticket_reuse; /* ms */
+	int64_t cut_through_timeout;  /* ms */
+	int cut_through_recipient_limit;
 };
 
 extern const struct conf_param cleanup_params[];

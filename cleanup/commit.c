@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cleanup/message.h"
+#include "cleanup/offer.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "mail/date.h"
@@ -130,7 +131,27 @@ static struct queue_envelope envelope_of(
 	return e;
 }
 
-/* The queue file; *id, *fd and *message_id as commit_message says. */
+/* Into the queue. */
+static void publish(struct message *m, int *fd)
+{
+	switch (queue_publish(&m->writer, fd)) {
+	case QUEUE_COMMITTED:
+		return;
+	case QUEUE_EXISTS:
+		/* Asked twice, made once. */
+		if (m->from.queue_id.len == 0)
+			message_refuse(
+			    m, 451, "4.3.0", "Queue id taken, try again");
+		break;
+	case QUEUE_FAILED_COMMIT:
+		message_refuse_disk(m, "cannot write the queue file");
+		break;
+	}
+	offer_withdraw();
+}
+
+/* The queue file, or what spares it; *id, *fd and *message_id as
+ * commit_message says. */
 static void write_file(struct cleanup *c, struct message *m,
     const struct header_facts *facts, struct id *id, int *fd,
     struct str *message_id)
@@ -139,24 +160,12 @@ static void write_file(struct cleanup *c, struct message *m,
 	struct buf header = buf_new(m->content.header.len + HEADER_EXTRA);
 
 	build_header(c, m, facts, &e, &header);
-	if (header.overflow) {
-		queue_abort(&m->writer);
+	if (header.overflow)
 		message_refuse(m, 552, "5.3.4", "Message header too large");
-	} else {
-		switch (queue_commit(&m->writer, buf_str(&header), &e, fd)) {
-		case QUEUE_COMMITTED:
-			break;
-		case QUEUE_EXISTS:
-			/* Asked twice, made once. */
-			if (m->from.queue_id.len > 0)
-				break;
-			message_refuse(
-			    m, 451, "4.3.0", "Queue id taken, try again");
-			break;
-		case QUEUE_FAILED_COMMIT:
-			message_refuse_disk(m, "cannot write the queue file");
-		}
-	}
+	else if (queue_finish(m->writer, buf_str(&header), &e) < 0)
+		message_refuse_disk(m, "cannot write the queue file");
+	else if (cut_through(c, m, &e) == CUT_THROUGH_QUEUED)
+		publish(m, fd);
 	buf_free(&header);
 	*id = e.id;
 	*message_id = e.message_id;

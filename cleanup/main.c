@@ -6,9 +6,10 @@
  * session.c speaks with the injector; header.c splits header from body and
  * completes the header (pure); expand.c asks lookup for virtual aliases;
  * proof.c asks auth whether a submission's login is true; space.c keeps the
- * floor of free space, pace.c the pace of those behind us; commit.c puts the queue file together; offer.c tells
- * qmgr. neighbour.c keeps the connections to those who are asked; message.c
- * and message.h are the message itself.
+ * floor of free space, pace.c the pace of those behind us; commit.c puts the
+ * queue file together; cut_through.c asks whether the queue needs it at all;
+ * offer.c speaks with qmgr. neighbour.c keeps the connections to those who are
+ * asked; message.c and message.h are the message itself.
  *
  * It serves four sockets under one program: cleanup (mail from other hosts),
  * cleanup-submit (submissions), cleanup-pickup (local users), cleanup-internal

@@ -82,9 +82,19 @@ void pace_check(struct cleanup *c, struct message *m);
 void space_check(struct cleanup *c, struct message *m, uint64_t size);
 
 /*
+ * Cut-through (cut_through.c): what becomes of the finished message e without
+ * the queue. DONE: every recipient has it; REFUSED: none, and m is refused;
+ * either way the file is to go. QUEUED: it is to be queued.
+ */
+enum cut_through { CUT_THROUGH_DONE, CUT_THROUGH_REFUSED, CUT_THROUGH_QUEUED };
+enum cut_through cut_through(
+    struct cleanup *c, struct message *m, const struct queue_envelope *e);
+
+/*
  * Header, envelope, queue file. On success the file stands durably in the
- * queue, *id is its name and *fd the file (or -1 when an internal message
- * with this id was there before); else m is refused. The writer ends.
+ * queue, *id is its name and *fd the file (or -1 when every recipient has the
+ * message already, or an internal message with this id was there before); else
+ * m is refused. The writer ends.
  * message_id is for log and trace, in the arena.
  */
 void commit_message(struct cleanup *c, struct message *m, struct id *id,

@@ -7,7 +7,6 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "daemon/daemon.h"
-#include "ipc/qmgr.h"
 #include "queue/queue_file.h"
 
 #define PENDING    32 /* offers remembered */
@@ -59,7 +58,8 @@ static void answered(const struct qmgr_offered *o)
 		}
 }
 
-/* Takes the answers that have come, without waiting. */
+/* Takes the answers that have come, without waiting. A verdict among them
+ * came too late. */
 static void take_answers(void)
 {
 	const struct ipc_type *type;
@@ -125,6 +125,48 @@ static void ensure_connected(int spool_fd, int64_t now)
 	repeat(spool_fd, now, true);
 }
 
+/* The next message of a type; what comes before it is taken. NULL with *r. */
+static const void *await(
+    const struct ipc_type *wanted, int64_t deadline, enum ipc_result *r)
+{
+	const struct ipc_type *type;
+	const void *msg;
+
+	while ((*r = ipc_wait(qmgr, &type, &msg, deadline)) == IPC_OK) {
+		if (type == &qmgr_offered)
+			answered(msg);
+		if (type == wanted)
+			return msg;
+	}
+	return NULL;
+}
+
+const struct qmgr_verdict *offer_propose(
+    int spool_fd, const struct id *id, int fd, int64_t deadline, bool *late)
+{
+	struct qmgr_propose propose = {.queue_id = id_str(id)};
+	const struct qmgr_verdict *v = NULL;
+	enum ipc_result r = IPC_BROKEN;
+
+	*late = false;
+	ensure_connected(spool_fd, clock_ms());
+	if (qmgr != NULL && ipc_put_fd(qmgr, &qmgr_propose, &propose, fd) == 0)
+		r = ipc_flush(qmgr, deadline);
+	while (r == IPC_OK && (v = await(&qmgr_verdict, deadline, &r)) != NULL)
+		if (str_eq(v->queue_id, id_str(id)))
+			return v; /* and not that of an earlier one */
+	*late = r == IPC_TIMEOUT;
+	if (!*late)
+		ipc_close(&qmgr);
+	return NULL;
+}
+
+void offer_withdraw(void)
+{
+	/* The end of the connection says it. */
+	ipc_close(&qmgr);
+}
+
 void offer_message(int spool_fd, const struct id *id, int fd)
 {
 	int64_t now = clock_ms();
@@ -166,17 +208,13 @@ bool offer_probe(int spool_fd)
 	struct id nobody = id_new();
 	struct qmgr_offer offer = {.queue_id = id_str(&nobody)};
 	int64_t deadline = deadline_in(PROBE_MS);
-	const struct ipc_type *type;
-	const void *msg;
+	enum ipc_result r;
 
 	ensure_connected(spool_fd, clock_ms());
-	if (qmgr == NULL || ipc_put(qmgr, &qmgr_offer, &offer) < 0 ||
-	    ipc_flush(qmgr, deadline) != IPC_OK ||
-	    ipc_wait(qmgr, &type, &msg, deadline) != IPC_OK ||
-	    type != &qmgr_offered) {
-		ipc_close(&qmgr);
-		return false;
-	}
-	answered(msg);
-	return true;
+	if (qmgr != NULL && ipc_put(qmgr, &qmgr_offer, &offer) == 0 &&
+	    ipc_flush(qmgr, deadline) == IPC_OK &&
+	    await(&qmgr_offered, deadline, &r) != NULL)
+		return true;
+	ipc_close(&qmgr);
+	return false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Telling qmgr of a new message. Nothing waits for it: an offer that is lost
- * costs time only, for qmgr's walk finds every file in queue/.
+ * The connection to qmgr: telling it of a new message, and asking what is to
+ * become of one that is not yet queued.
  */
 #ifndef CLEANUP_OFFER_H
 #define CLEANUP_OFFER_H
@@ -9,9 +9,23 @@
 #include <stdbool.h>
 
 #include "core/id.h"
+#include "ipc/qmgr.h"
 
-/* fd: the open queue file, the caller's. */
+/*
+ * A message that stands in the queue. Nothing waits for it: an offer that is
+ * lost costs time only, for qmgr's walk finds every file in queue/. fd: the
+ * open queue file, the caller's.
+ */
 void offer_message(int spool_fd, const struct id *id, int fd);
+/*
+ * A message that is finished and stands in new/: qmgr's verdict, valid until
+ * the next call; NULL when qmgr is away, gone, or silent until the deadline
+ * (*late is then true). To be called for one message after the other.
+ */
+const struct qmgr_verdict *offer_propose(
+    int spool_fd, const struct id *id, int fd, int64_t deadline, bool *late);
+/* The message that was proposed will not be. */
+void offer_withdraw(void);
 void offer_close(void);
 
 /* Whether qmgr said of late that new mail comes faster than it is taken up. */

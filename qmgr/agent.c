@@ -229,6 +229,13 @@ static void dispatch_local(struct qmgr *q)
 	defer_all(q, a->local, &a->local_away);
 }
 
+size_t agents_local_waiting(const struct qmgr *q)
+{
+	return q->agents->local_away.since != 0
+	    ? SIZE_MAX
+	    : schedule_waiting(q->agents->local);
+}
+
 size_t agents_local_under_way(const struct qmgr *q)
 {
 	return q->agents->under_way;

@@ -18,6 +18,8 @@ void agents_close(struct qmgr *q);
 struct transport *agents_transport(struct qmgr *q, struct str name);
 /* Hands out what may be handed out. */
 void agents_dispatch(struct qmgr *q);
+/* Recipients that wait for local; as many as can be while it is away. */
+size_t agents_local_waiting(const struct qmgr *q);
 /* Requests under way at local; while draining their answers are awaited. */
 size_t agents_local_under_way(const struct qmgr *q);
 

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "ipc/trace.h"
 #include "qmgr/agent.h"
+#include "qmgr/direct.h"
 #include "qmgr/notify.h"
 #include "qmgr/resolve.h"
 #include "qmgr/scan.h"
@@ -196,6 +197,10 @@ void flow_settled(struct qmgr *q, struct message *m)
 
 	if (m->busy > 0 || m->place != PLACE_ACTIVE)
 		return;
+	if (message_is_proposed(m)) {
+		direct_settled(q, m);
+		return;
+	}
 	retry = notify_start(q, m);
 	if (m->busy > 0) {
 		/* What was delivered must not be forgotten meanwhile: the
@@ -217,6 +222,12 @@ void flow_settled(struct qmgr *q, struct message *m)
 	else
 		flow_place(q, m);
 	flow_pump_later(q);
+}
+
+void flow_start(struct qmgr *q, struct message *m)
+{
+	activate(q, m);
+	resolve_push(q);
 }
 
 /* ---- the heart ---- */

@@ -34,6 +34,9 @@ void flow_pump_later(struct qmgr *q);
  * gone afterwards.
  */
 void flow_settled(struct qmgr *q, struct message *m);
+/* Activates a message now, whatever else is in line. m may be gone
+ * afterwards. */
+void flow_start(struct qmgr *q, struct message *m);
 /* Where a message that is not active belongs now. */
 void flow_place(struct qmgr *q, struct message *m);
 

@@ -5,6 +5,7 @@
  * message.c   what is remembered of each message and recipient
  * spool.c     the files: reading, slots, notes; scan.c walks over them
  * flow.c      the way of a message: in line, active, asleep, gone
+ * direct.c    messages whose clients wait: cut-through
  * resolve.c   asks lookup how a recipient is delivered
  * schedule.c  who is next (pure)
  * agent.c     connections to the delivery agents; request.c what they carry
@@ -20,6 +21,7 @@
 #include "daemon/daemon.h"
 #include "daemon/roles.h"
 #include "qmgr/agent.h"
+#include "qmgr/direct.h"
 #include "qmgr/flow.h"
 #include "qmgr/notify.h"
 #include "qmgr/resolve.h"
@@ -126,6 +128,7 @@ static void finish(void *arg)
 static void drain(void)
 {
 	qmgr.draining = true;
+	direct_commit_all(&qmgr);
 	until = deadline_in(DRAIN_MS);
 	loop_timer_free(&timer);
 	timer = loop_timer_new(qmgr.loop, finish, NULL);

@@ -33,8 +33,9 @@ struct route {
 enum phase {
 	PHASE_IDLE,      /* nothing; see next */
 	PHASE_RESOLVING, /* lookup is asked */
-	PHASE_QUEUED,    /* waits in the schedule */
-	PHASE_TRYING     /* an agent has it */
+	PHASE_RESOLVED, /* waits until it is clear that it may go on: direct.c */
+	PHASE_QUEUED,   /* waits in the schedule */
+	PHASE_TRYING    /* an agent has it */
 };
 
 struct recipient {
@@ -67,7 +68,8 @@ struct active {
 	struct arena arena;
 	struct queue_file file; /* fd -1: opened when needed */
 	struct queue_envelope envelope;
-	bool put_off; /* bounce could not be asked in this pass */
+	struct direct *direct; /* only proposed, not yet queued; or NULL */
+	bool put_off;          /* bounce could not be asked in this pass */
 };
 
 struct message {
@@ -125,6 +127,11 @@ struct message *messages_next(struct messages *ms);
 struct message *messages_first_due(const struct messages *ms);
 void messages_free(struct messages *ms);
 
+/* Proposed for cut-through: no message of the queue yet (direct.h). */
+static inline bool message_is_proposed(const struct message *m)
+{
+	return m->active != NULL && m->active->direct != NULL;
+}
 static inline uint32_t recipient_index(const struct recipient *r)
 {
 	return (uint32_t)(r - r->message->recipients);

@@ -201,7 +201,7 @@ static void look_at(struct client *c, struct message *m)
 	struct id id = m->id;
 	bool any;
 
-	if (!sender_matches(n, m))
+	if (message_is_proposed(m) || !sender_matches(n, m))
 		return;
 	if (opened && spool_activate(q, m) < 0)
 		return;
@@ -308,6 +308,8 @@ static bool choose(struct client *c, struct inquiry *n)
 	struct str key;
 	void *m;
 
+	if (one != NULL && message_is_proposed(one))
+		one = NULL; /* not yet queued */
 	if (n->acts && n->id[0] != '\0' && one == NULL) {
 		operator_forget(c);
 		refuse(c, "there is no such message in the queue");

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "ipc/trace.h"
+#include "qmgr/direct.h"
 #include "qmgr/flow.h"
 #include "qmgr/spool.h"
 
@@ -26,19 +27,25 @@ static void trace(
 	    STR_FMT(o->dsn), STR_FMT(o->text));
 }
 
-/* In Postfix's shape, for what no agent has tried. */
-static void log_ours(const struct recipient *r, const struct outcome *o)
+void outcome_log(
+    const struct recipient *r, const struct outcome *o, const char *relay)
 {
 	static const char *const status[] = {"sent", "deferred", "bounced"};
 	const struct message *m = r->message;
 	uint32_t now = qmgr_now();
 	uint32_t delay = now > m->arrived ? now - m->arrived : 0;
 
-	log_info("%s: to=<%.*s>, relay=none, delay=%u, delays=%u/0/0/0, "
+	log_info("%s: to=<%.*s>, relay=%s, delay=%u, delays=%u/0/0/0, "
 		 "dsn=%.*s, status=%s (%.*s)",
-	    m->id.text, STR_FMT(address_of(r)), (unsigned)delay,
+	    m->id.text, STR_FMT(address_of(r)), relay, (unsigned)delay,
 	    (unsigned)delay, STR_FMT(o->dsn), status[o->action],
 	    STR_FMT(o->text));
+}
+
+static void log_ours(const struct recipient *r, const struct outcome *o)
+{
+	if (!direct_keeps_words(r->message))
+		outcome_log(r, o, "none");
 }
 
 uint64_t outcome_expiry(const struct qmgr *q, const struct message *m)

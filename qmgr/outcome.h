@@ -28,6 +28,9 @@ void outcome_settle(
 /* Writes what stands only in memory while others of the message are still
  * under way, else ends the pass. m may be gone afterwards. */
 void outcome_close(struct qmgr *q, struct message *m);
+/* The log line of an attempt, where no agent writes it. */
+void outcome_log(
+    const struct recipient *r, const struct outcome *o, const char *relay);
 /* Our own decision, with a log line. */
 void outcome_ours(struct qmgr *q, struct recipient *r, const struct outcome *o);
 /* Our own house is in trouble: again soon, which is no attempt. */

@@ -45,6 +45,10 @@ const struct conf_param qmgr_params[] = {
 	P(TIME, delay_warning_time, "0s", 0, 8640000,
 	  "The age at which the sender is told that a message still waits; "
 	  "0: never."),
+	P(INT,  qmgr_cut_through_limit, "100", 0, 100000,
+	  "Messages whose clients wait for their delivery at the same time, and "
+	  "recipients that wait for local, at most; beyond it new mail is "
+	  "queued."),
 	CONF_END
 };
 /* clang-format on */

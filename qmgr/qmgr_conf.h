@@ -20,6 +20,7 @@ struct qmgr_conf {
 	int64_t maximal_backoff_time;
 	int64_t bounce_queue_lifetime;
 	int64_t delay_warning_time;
+	int qmgr_cut_through_limit;
 };
 
 extern const struct conf_param qmgr_params[];

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "ipc/trace.h"
+#include "qmgr/direct.h"
 #include "qmgr/flow.h"
 #include "qmgr/outcome.h"
 #include "qmgr/spool.h"
@@ -110,7 +111,8 @@ static int put_all(struct request *rq, int *fd)
 	    .body = e->body,
 	    .smtputf8 = e->smtputf8,
 	    .envid = e->envid,
-	    .ret = e->ret};
+	    .ret = e->ret,
+	    .direct = rq->direct};
 	struct deliver_end last = {rq->number, rq->left};
 
 	if (ipc_give_fd(c, &deliver, &d, fd) < 0)
@@ -135,7 +137,8 @@ static int put_all(struct request *rq, int *fd)
 	return ipc_put(c, &deliver_end, &last);
 }
 
-/* Those that are on hold or deleted since they were queued stay behind. */
+/* Those that are on hold, deleted or not wanted since they were queued stay
+ * behind. */
 static void choose(struct request *rq, const struct work *w)
 {
 	struct item *item = w->items, *next;
@@ -144,7 +147,7 @@ static void choose(struct request *rq, const struct work *w)
 		struct recipient *r = (struct recipient *)item;
 
 		next = item->next;
-		if (!r->hold && !r->deleted) {
+		if (!r->hold && !r->deleted && !direct_is_over(r->message)) {
 			request_add(rq, r);
 			continue;
 		}
@@ -186,6 +189,7 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 	const char *why = NULL;
 	int fd = -1;
 
+	rq->direct = message_is_proposed(rq->message);
 	rq->destination = w->destination;
 	rq->wire = wire;
 	rq->deadline = loop_now(q->loop) + q->conf->qmgr_daemon_timeout;
@@ -278,6 +282,8 @@ bool request_result(struct qmgr *q, struct requests *rs, struct request *rq,
 	if (r == NULL)
 		return false; /* said twice */
 	learn(rq, res);
+	if (rq->direct && o.action != DSN_DELIVERED && !direct_keeps_words(m))
+		outcome_log(r, &o, "local");
 	m->busy++; /* the message must not end before its request */
 	outcome_settle(q, r, &o);
 	if (rq->left > 0) {
@@ -324,6 +330,7 @@ void request_lost(
 	struct message *m = rq->message;
 
 	m->busy++;
+	direct_lost(q, m);
 	report(q, rq);
 	while (rq->left > 0)
 		outcome_again(q, rq->recipients[--rq->left], why);

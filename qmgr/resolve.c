@@ -10,6 +10,7 @@
 #include "ipc/trace.h"
 #include "ipc/wire.h"
 #include "qmgr/agent.h"
+#include "qmgr/direct.h"
 #include "qmgr/flow.h"
 #include "qmgr/outcome.h"
 
@@ -159,7 +160,8 @@ static void delivered_by(
 	trace_event(TRACE_SCHEDULED, &r->message->active->envelope.session,
 	    &r->message->id, "%.*s via %.*s:%.*s", STR_FMT(address_of(r)),
 	    STR_FMT(a->transport), STR_FMT(a->nexthop));
-	outcome_scheduled(q, r);
+	if (!direct_holds(q, r))
+		outcome_scheduled(q, r);
 }
 
 static void resolved(

@@ -26,7 +26,7 @@ struct destination {
 	char *nexthop;
 	char *reason; /* of the last failure of the hop, NULL: none */
 	struct queue fresh, retries;
-	unsigned window, under_way, turns;
+	unsigned window, under_way, turns, pins;
 	double failed;      /* cohorts since the last success */
 	int64_t dead_until; /* 0: alive */
 	int64_t used;       /* when its last request ended */
@@ -38,6 +38,7 @@ struct transport {
 	char *name;
 	struct schedule_limits limits;
 	unsigned under_way;
+	size_t waiting;           /* items */
 	struct destination *ring; /* whose turn it is, or NULL */
 	struct table destinations;
 };
@@ -129,6 +130,17 @@ struct destination *schedule_destination(
 							 : t->limits.window;
 	table_put(&t->destinations, nexthop, d);
 	return d;
+}
+
+void destination_pin(struct destination *d)
+{
+	d->pins++;
+}
+
+void destination_unpin(struct destination *d)
+{
+	assert(d->pins > 0);
+	d->pins--;
 }
 
 const char *destination_nexthop(const struct destination *d)
@@ -247,6 +259,7 @@ bool schedule_add(struct destination *d, void *owner, struct item *item,
 		d->failed = d->transport->limits.cohorts - 1.0;
 	}
 	add_item(retry ? &d->retries : &d->fresh, owner, item);
+	d->transport->waiting++;
 	relist(d);
 	return true;
 }
@@ -282,6 +295,11 @@ static void cut(struct queue *q, size_t most, struct work *out)
 	free(j);
 }
 
+size_t schedule_waiting(const struct transport *t)
+{
+	return t->waiting;
+}
+
 bool schedule_ready(const struct transport *t)
 {
 	return t->ring != NULL && t->under_way < t->limits.requests;
@@ -295,6 +313,7 @@ bool schedule_take(struct transport *t, struct work *out)
 		return false;
 	cut(choose(d), t->limits.recipients, out);
 	out->destination = d;
+	t->waiting -= out->count;
 	d->under_way++;
 	t->under_way++;
 	t->ring = d->next; /* the others' turn first */
@@ -310,6 +329,7 @@ struct item *schedule_evict(struct destination *d, void **owner)
 	if (q->first == NULL)
 		return NULL;
 	cut(q, 1, &w);
+	d->transport->waiting--;
 	relist(d);
 	*owner = w.owner;
 	return w.items;
@@ -401,8 +421,9 @@ void schedule_revive(struct schedule *s)
 
 static void tidy(struct destination *d, int64_t now, int64_t age)
 {
-	if (has_work(d) || d->under_way > 0 || destination_is_dead(d, now) ||
-	    d->used + age > now || d->dead_until + age > now)
+	if (has_work(d) || d->under_way > 0 || d->pins > 0 ||
+	    destination_is_dead(d, now) || d->used + age > now ||
+	    d->dead_until + age > now)
 		return;
 	table_remove(&d->transport->destinations, str_from(d->nexthop));
 	free_destination(d);

@@ -52,9 +52,12 @@ void schedule_free(struct schedule **s);
 struct transport *schedule_transport(
     struct schedule *s, struct str name, const struct schedule_limits *limits);
 /* Found or made. It lives while it has work, requests or a memory worth
- * keeping; the pointer is good until the caller's next schedule_tidy. */
+ * keeping; the pointer is good until the caller's next schedule_tidy, or as
+ * long as it is pinned. */
 struct destination *schedule_destination(
     struct transport *t, struct str nexthop);
+void destination_pin(struct destination *d);
+void destination_unpin(struct destination *d);
 
 const char *destination_nexthop(const struct destination *d);
 const char *destination_transport(const struct destination *d);
@@ -76,6 +79,9 @@ bool schedule_take(struct transport *t, struct work *out);
 
 /* Whether schedule_take would give something. */
 bool schedule_ready(const struct transport *t);
+
+/* Recipients of a transport that wait for a request. */
+size_t schedule_waiting(const struct transport *t);
 
 enum schedule_result {
 	SCHEDULE_GOOD, /* the hop answered: it is alive */

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "qmgr/direct.h"
 #include "qmgr/flow.h"
 #include "qmgr/operator.h"
 #include "qmgr/spool.h"
@@ -18,6 +19,7 @@ struct server {
 static void client_free(struct client *c)
 {
 	operator_forget(c);
+	direct_forget(c);
 	if (c->prev != NULL)
 		c->prev->next = c->next;
 	else
@@ -41,9 +43,14 @@ static void offered(struct client *c, const struct qmgr_offer *o)
 
 	if (wire_put(c->wire, &qmgr_offered, &answer) == 0)
 		wire_push_later(c->wire);
-	if (!q->collected || q->draining || id_parse(o->queue_id, &id) < 0 ||
-	    messages_find(&q->messages, o->queue_id) != NULL) {
+	m = messages_find(&q->messages, o->queue_id);
+	if (m == NULL || m != c->proposed)
+		direct_forget(c);
+	if (!q->collected || q->draining || m != NULL ||
+	    id_parse(o->queue_id, &id) < 0) {
 		file_close(&fd);
+		if (m != NULL)
+			direct_offered(q, m);
 		return;
 	}
 	m = spool_load(q, &id, fd, true);
@@ -67,6 +74,10 @@ static void message(
 
 	if (type == &qmgr_offer) {
 		offered(c, msg);
+		return;
+	}
+	if (type == &qmgr_propose) {
+		direct_propose(c, msg, ipc_take_fd(wire_ipc(w)));
 		return;
 	}
 	uid = ipc_peer_uid(wire_ipc(w));

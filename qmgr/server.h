@@ -15,7 +15,8 @@ struct client {
 	struct client *prev, *next;
 	struct qmgr *q;
 	struct wire *wire;
-	struct inquiry *inquiry; /* operator.c: under way, or NULL */
+	struct inquiry *inquiry;  /* operator.c: under way, or NULL */
+	struct message *proposed; /* direct.c: for cut-through, or NULL */
 };
 
 void server_open(struct qmgr *q);

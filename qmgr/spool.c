@@ -91,9 +91,23 @@ static int open_file(const struct qmgr *q, const struct id *id, int flags)
 	return openat(q->spool->fd, path, flags | O_CLOEXEC | O_NOFOLLOW);
 }
 
+/* cleanup may move the file of a proposed message into the queue any time. */
+static int open_message(
+    const struct qmgr *q, const struct message *m, int flags)
+{
+	char path[QUEUE_PATH_MAX];
+	int fd = -1;
+
+	if (message_is_proposed(m)) {
+		queue_new_path(&m->id, path);
+		fd = openat(q->spool->fd, path, flags | O_CLOEXEC | O_NOFOLLOW);
+	}
+	return fd < 0 ? open_file(q, &m->id, flags) : fd;
+}
+
 int spool_open_readonly(struct qmgr *q, const struct message *m)
 {
-	int fd = open_file(q, &m->id, O_RDONLY);
+	int fd = open_message(q, m, O_RDONLY);
 
 	if (fd < 0)
 		log_warning("%s: cannot open the queue file: %s", m->id.text,
@@ -136,6 +150,7 @@ static void active_free(struct spool *s, struct active **ap)
 		s->files--;
 	}
 	arena_free(&a->arena);
+	free(a->direct);
 	free(a);
 }
 
@@ -210,7 +225,7 @@ const struct queue_file *spool_file(struct qmgr *q, struct message *m)
 
 	if (a->file.fd >= 0)
 		return &a->file;
-	a->file.fd = open_file(q, &m->id, O_RDWR);
+	a->file.fd = open_message(q, m, O_RDWR);
 	if (a->file.fd < 0) {
 		log_warning("%s: cannot open the queue file: %s", m->id.text,
 		    strerror(errno));
@@ -303,6 +318,32 @@ struct message *spool_load(
 	} else {
 		active_free(q->spool, &a);
 	}
+	return m;
+}
+
+struct message *spool_take(struct qmgr *q, const struct id *id, int fd)
+{
+	const char *why = NULL;
+	struct active *a;
+	struct message *m;
+
+	if (fd < 0) {
+		log_warning("%s: proposed without its file", id->text);
+		return NULL;
+	}
+	q->spool->files++;
+	a = active_new(fd);
+	if (read_envelope(id, a, &why) < 0 || a->file.unlinked) {
+		if (!a->file.unlinked)
+			log_warning("%s: proposed, but cannot be read: %s",
+			    id->text, why != NULL ? why : strerror(errno));
+		active_free(q->spool, &a);
+		return NULL;
+	}
+	m = add_message(q, id, a);
+	m->verified = true;
+	m->active = a;
+	bound_files(q->spool, a);
 	return m;
 }
 

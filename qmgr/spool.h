@@ -35,6 +35,13 @@ int spool_fd(const struct qmgr *q);
 struct message *spool_load(
     struct qmgr *q, const struct id *id, int fd, bool fresh);
 
+/*
+ * The record of a message that is only proposed: its file stands in new/. fd
+ * is taken over. m->active is made. NULL when the file cannot be read or is
+ * gone (logged where that is strange).
+ */
+struct message *spool_take(struct qmgr *q, const struct id *id, int fd);
+
 /* Makes m->active with the envelope; checks the content of what was read
  * after a restart. -1: the message is gone from memory too. */
 int spool_activate(struct qmgr *q, struct message *m);

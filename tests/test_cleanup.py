@@ -23,9 +23,11 @@ class Neighbours:
         self.aliases = {}     # address: list, or (status, text)
         self.ticket = ("T" * 32, "alice@house.test")
         self.redeemed = self.expanded = 0
-        self.offers = []
+        self.offers, self.proposals = [], []
         self.answer_offers = True
         self.behind = False
+        # What qmgr says to a proposal; None: nothing.
+        self.verdict = dict(verdict="commit", code=250, dsn="2.0.0", text="")
         self.fronts = {}
         for name in ("lookup", "auth", "qmgr"):
             self.start(name)
@@ -76,8 +78,11 @@ class Neighbours:
             if got is None:
                 return
             name, f = got
-            assert name == "offer"
             fds, c.fds = c.fds, []
+            if name == "propose":
+                self.judge(c, f["queue_id"], fds)
+                continue
+            assert name == "offer"
             for fd in fds:
                 data = os.pread(fd, os.fstat(fd).st_size, 0)
                 assert QueueFile(data).id == f["queue_id"]
@@ -87,6 +92,19 @@ class Neighbours:
             if self.answer_offers:
                 c.send("offered", queue_id=f["queue_id"],
                        behind=self.behind)
+
+    def judge(self, c, queue_id, fds):
+        self.proposals.append(queue_id)
+        fd, = fds
+        # All of the file is there, and slots may be written.
+        data = os.pread(fd, os.fstat(fd).st_size, 0)
+        assert QueueFile(data).id == queue_id
+        assert os.pwrite(fd, data[256:320], 256) == 64
+        os.close(fd)
+        if self.verdict == "gone":
+            raise OSError
+        if self.verdict is not None:
+            c.send("verdict", queue_id=queue_id, **self.verdict)
 
 
 class Cleanup:
@@ -367,6 +385,68 @@ def test_qmgr_away_and_back():
         h.neighbours.start("qmgr")
         ids.append(h.file(h.send(MESSAGE)).id)
         wait_until(lambda: {i for i, _ in h.neighbours.offers} == set(ids))
+
+
+DONE = dict(verdict="done", code=250, dsn="2.0.0", text="")
+FULL = dict(verdict="refuse", code=552, dsn="5.2.2", text="mailbox full")
+
+
+def test_verdict_done():
+    """250 with the id, and nothing is left of the file."""
+    with Cleanup("cleanup") as h:
+        n = h.neighbours
+        n.verdict = DONE
+        out = h.send(MESSAGE)
+        assert out["accepted"] == "1" and out["code"] == "250"
+        assert n.proposals == [out["queue_id"]] and n.offers == []
+        assert queued(h.spool) == [] and h.new_is_empty()
+        # The next message is another one.
+        n.verdict = FULL
+        out = h.send(MESSAGE)
+        assert out["accepted"] == "0"
+        assert (out["code"], out["dsn"], out["text"]) == (
+            "552", "5.2.2", "mailbox full")
+        assert queued(h.spool) == [] and h.new_is_empty()
+        assert n.offers == [] and len(set(n.proposals)) == 2
+        wait_until(lambda: "END-OF-MESSAGE" in h.daemon.log())
+
+
+@pytest.mark.parametrize("verdict", [
+    None, "gone", dict(queue_id=SESSION, **DONE), dict(FULL, code=250),
+    dict(FULL, dsn=""), dict(DONE, verdict="perhaps")])
+def test_no_verdict_is_commit(verdict):
+    """Silence, a lost connection, an answer about another message, and what
+    is no answer: the message is queued and offered."""
+    with Cleanup("cleanup", {"cut_through_timeout": "1s"}) as h:
+        n = h.neighbours
+        n.verdict = verdict
+        if isinstance(verdict, dict) and "queue_id" in verdict:
+            n.judge = lambda c, queue_id, fds: (
+                [os.close(fd) for fd in fds], n.proposals.append(queue_id),
+                c.send("verdict", **verdict))
+        out = h.send(MESSAGE)
+        h.file(out)
+        assert n.proposals == [out["queue_id"]] and h.new_is_empty()
+        wait_until(lambda: n.offers == [(out["queue_id"], 1)])
+        # After silence it does not ask for a while.
+        n.verdict = DONE
+        h.send(MESSAGE)
+        late = verdict is None or "queue_id" in verdict
+        assert len(n.proposals) == (1 if late else 2)
+
+
+@pytest.mark.parametrize("service,settings,to", [
+    ("cleanup", {"cut_through_timeout": "0"}, ["a@b.test"]),
+    ("cleanup", {"cut_through_recipient_limit": "2"},
+     ["a@b.test", "b@b.test", "c@b.test"]),
+    ("cleanup", {}, [dict(address="a@b.test", original="",
+                          notify="SUCCESS")]),
+    ("cleanup-internal", {}, ["a@b.test"])])
+def test_what_is_not_proposed(service, settings, to):
+    with Cleanup(service, settings) as h:
+        h.neighbours.verdict = DONE
+        h.file(h.send(MESSAGE, to=to))
+        assert h.neighbours.proposals == []
 
 
 def test_peer_goes_away():

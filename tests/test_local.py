@@ -57,7 +57,8 @@ class Local:
                     session=SESSION, sender="alice@house.test",
                     transport="local", nexthop="house.test",
                     size=os.path.getsize(path), arrived=1795288000,
-                    body="7BIT", smtputf8=False, envid="", ret="")
+                    body="7BIT", smtputf8=False, envid="", ret="",
+                    direct=False)
         os.close(fd)
         for i, (address, account, octets, messages) in enumerate(recipients):
             self.c.send("deliver_to", request=self.request, index=i,

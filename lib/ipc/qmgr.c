@@ -7,6 +7,24 @@
 const char *const queue_verb_names[] = {
     "hold", "release", "delete", "flush", NULL};
 
+const char *const verdict_names[] = {"done", "refuse", "commit", NULL};
+
+static const struct ipc_field propose[] = {
+    IPC_TEXT(struct qmgr_propose, queue_id, ID_LEN, ID_LEN),
+    IPC_END,
+};
+const struct ipc_type qmgr_propose = {"propose", propose};
+
+static const struct ipc_field verdict[] = {
+    IPC_TEXT(struct qmgr_verdict, queue_id, ID_LEN, ID_LEN),
+    IPC_CHOICE(struct qmgr_verdict, verdict, verdict_names),
+    IPC_U64(struct qmgr_verdict, code, 200, 599),
+    IPC_TEXT(struct qmgr_verdict, dsn, 5, IPC_DSN_MAX),
+    IPC_TEXT(struct qmgr_verdict, text, 0, IPC_REPLY_MAX),
+    IPC_END,
+};
+const struct ipc_type qmgr_verdict = {"verdict", verdict};
+
 static const struct ipc_field offer[] = {
     IPC_TEXT(struct qmgr_offer, queue_id, ID_LEN, ID_LEN),
     IPC_END,
@@ -61,6 +79,7 @@ static const struct ipc_field end[] = {
 };
 const struct ipc_type queue_end = {"queue_end", end};
 
-static const struct ipc_type *const types[] = {&qmgr_offer, &qmgr_offered,
-    &queue_list, &queue_row, &queue_act, &queue_end, NULL};
+static const struct ipc_type *const types[] = {&qmgr_propose, &qmgr_verdict,
+    &qmgr_offer, &qmgr_offered, &queue_list, &queue_row, &queue_act, &queue_end,
+    NULL};
 const struct ipc_exchange qmgr_exchange = {"qmgr", 1, types};

@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
+ * cleanup -> qmgr: `propose` a message that is finished and stands in new/,
+ * not yet queued, its file descriptor (O_RDWR) attached: cut-through
+ * (qmgr/direct.h). qmgr answers with one `verdict`:
+ *
+ *	done    every recipient has it, durably: the file may go
+ *	refuse  no recipient has it or will get it, all for one reason: code,
+ *	        dsn and text are the answer to the client, the file may go
+ *	commit  all else: cleanup queues the message and offers it
+ *
+ * cleanup waits for a bounded time; no verdict means commit. A message that
+ * is proposed is the queue manager's only until the connection's next
+ * `propose`, its end, or an `offer` of another message; the `offer` of the same
+ * message makes it a queued one, with what has become of it so far.
+ *
  * cleanup -> qmgr: `offer` a message that stands in the queue, its file
  * descriptor (O_RDWR) attached; qmgr answers `offered` with the same id,
  * and whether it is behind (in_flow_delay). cleanup does not wait for it; a
@@ -22,6 +36,21 @@ struct qmgr_offer {
 struct qmgr_offered {
 	struct str queue_id;
 	bool behind; /* new mail waits for a place among the active */
+};
+
+struct qmgr_propose {
+	struct str queue_id;
+};
+
+enum verdict { VERDICT_DONE, VERDICT_REFUSE, VERDICT_COMMIT };
+extern const char *const verdict_names[];
+
+struct qmgr_verdict {
+	struct str queue_id;
+	int verdict;    /* enum verdict */
+	uint64_t code;  /* refuse: the SMTP reply; else 250 */
+	struct str dsn; /* "5.2.2" */
+	struct str text;
 };
 
 struct queue_list {
@@ -60,8 +89,8 @@ struct queue_end {
 	struct str text;
 };
 
-extern const struct ipc_type qmgr_offer, qmgr_offered, queue_list, queue_row,
-    queue_act, queue_end;
+extern const struct ipc_type qmgr_propose, qmgr_verdict, qmgr_offer,
+    qmgr_offered, queue_list, queue_row, queue_act, queue_end;
 extern const struct ipc_exchange qmgr_exchange;
 
 #endif

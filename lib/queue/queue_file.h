@@ -125,6 +125,17 @@ enum queue_commit { QUEUE_COMMITTED, QUEUE_EXISTS, QUEUE_FAILED_COMMIT };
 enum queue_commit queue_commit(struct queue_writer **w, struct str header,
     struct queue_envelope *e, int *fd);
 void queue_abort(struct queue_writer **w); /* removes the file */
+/*
+ * The same in two steps, for who asks others about the file in between.
+ * queue_finish writes all of it without a sync; it is then as a queue file
+ * is, but for its name, and queue_writer_fd gives it, open read-write,
+ * borrowed. 0 or -1 with errno; the writer goes on. queue_publish does the
+ * rest and ends the writer, as queue_commit.
+ */
+int queue_finish(
+    struct queue_writer *w, struct str header, struct queue_envelope *e);
+int queue_writer_fd(const struct queue_writer *w);
+enum queue_commit queue_publish(struct queue_writer **w, int *fd);
 
 /* ---- reading ---- */
 struct queue_file {
@@ -155,6 +166,8 @@ int queue_write_slot(
 #define QUEUE_PATH_MAX 64
 /* "queue/XX/ID" */
 void queue_path(const struct id *id, char out[QUEUE_PATH_MAX]);
+/* "new/ID", where a file stands until it is published */
+void queue_new_path(const struct id *id, char out[QUEUE_PATH_MAX]);
 /* Makes new/, queue/ and all XX, corrupt/. Run by init and master. Group and
  * mode are the caller's to set on the directories it made. */
 int queue_make_spool(int spool_fd, mode_t mode);

@@ -26,9 +26,9 @@ void queue_path(const struct id *id, char out[QUEUE_PATH_MAX])
 	    id->text + ID_LEN - DIR_LEN, id->text);
 }
 
-void queue_new_path(const struct id *id, char out[QUEUE_NEW_PATH_MAX])
+void queue_new_path(const struct id *id, char out[QUEUE_PATH_MAX])
 {
-	snprintf(out, QUEUE_NEW_PATH_MAX, "new/%s", id->text);
+	snprintf(out, QUEUE_PATH_MAX, "new/%s", id->text);
 }
 
 int queue_move(int from_fd, const char *from, int to_fd, const char *to)

@@ -5,10 +5,6 @@
 
 #include "core/id.h"
 
-/* "new/ID" */
-#define QUEUE_NEW_PATH_MAX (4 + ID_LEN + 1)
-void queue_new_path(const struct id *id, char out[QUEUE_NEW_PATH_MAX]);
-
 /* A directory of queue/, for one commit. */
 struct queue_dir {
 	int fd;

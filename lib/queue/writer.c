@@ -9,6 +9,7 @@
  * write is as safe: no order of writes counts before the fsync, and the name
  * is in queue/ only after it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -30,8 +31,9 @@
 
 struct queue_writer {
 	int spool_fd, fd;
-	struct id id; /* its name in new/ */
-	int failed;   /* errno of the first failure, 0: none */
+	struct id id;       /* its name in new/ */
+	struct id finished; /* its name in queue/; "": not finished */
+	int failed;         /* errno of the first failure, 0: none */
 	struct queue_extent body;
 	uint64_t written; /* octets of the body that are in the file */
 	size_t filled;    /* octets of the body that wait in the buffer */
@@ -65,12 +67,13 @@ struct queue_writer *queue_create(int spool_fd)
 {
 	struct queue_writer *w = spare != NULL ? spare
 					       : NEW(struct queue_writer);
-	char path[QUEUE_NEW_PATH_MAX];
+	char path[QUEUE_PATH_MAX];
 
 	spare = NULL;
 	w->spool_fd = spool_fd;
 	w->fd = -1;
 	w->failed = 0;
+	w->finished.text[0] = '\0';
 	w->body = (struct queue_extent){QUEUE_PREAMBLE, 0, 0};
 	w->written = 0;
 	w->filled = 0;
@@ -260,15 +263,31 @@ static int finish_file(
 	int result = build(w, header, e, &tail);
 
 	buf_free(&tail);
-	/* fsync and not fdatasync: the size is part of what must be there,
-	 * and both cost the same for a new file. */
-	return result == 0 ? fsync(w->fd) : -1;
+	return result;
+}
+
+int queue_finish(
+    struct queue_writer *w, struct str header, struct queue_envelope *e)
+{
+	if (e->id.text[0] == '\0')
+		e->id = w->id;
+	if (e->arrived_us == 0)
+		e->arrived_us = clock_us();
+	if (w->failed != 0 || finish_file(w, header, e) < 0)
+		return fail(w);
+	w->finished = e->id;
+	return 0;
+}
+
+int queue_writer_fd(const struct queue_writer *w)
+{
+	return w->fd;
 }
 
 /* new/NAME becomes queue/XX/ID, durably. */
 static enum queue_commit publish(struct queue_writer *w, const struct id *id)
 {
-	char from[QUEUE_NEW_PATH_MAX];
+	char from[QUEUE_PATH_MAX];
 	struct queue_dir dir;
 	enum queue_commit result = QUEUE_COMMITTED;
 
@@ -289,22 +308,16 @@ static enum queue_commit publish(struct queue_writer *w, const struct id *id)
 	return result;
 }
 
-enum queue_commit queue_commit(struct queue_writer **w, struct str header,
-    struct queue_envelope *e, int *fd)
+enum queue_commit queue_publish(struct queue_writer **w, int *fd)
 {
-	enum queue_commit result;
+	enum queue_commit result = QUEUE_FAILED_COMMIT;
 
 	*fd = -1;
-	if (e->id.text[0] == '\0')
-		e->id = (*w)->id;
-	if (e->arrived_us == 0)
-		e->arrived_us = clock_us();
-	if ((*w)->failed != 0 || finish_file(*w, header, e) < 0) {
-		fail(*w);
-		queue_abort(w);
-		return QUEUE_FAILED_COMMIT;
-	}
-	result = publish(*w, &e->id);
+	assert((*w)->finished.text[0] != '\0');
+	/* fsync and not fdatasync: the size is part of what must be there,
+	 * and both cost the same for a new file. */
+	if (fsync((*w)->fd) == 0)
+		result = publish(*w, &(*w)->finished);
 	if (result != QUEUE_COMMITTED) {
 		fail(*w);
 		queue_abort(w);
@@ -316,9 +329,19 @@ enum queue_commit queue_commit(struct queue_writer **w, struct str header,
 	return QUEUE_COMMITTED;
 }
 
+enum queue_commit queue_commit(struct queue_writer **w, struct str header,
+    struct queue_envelope *e, int *fd)
+{
+	*fd = -1;
+	if (queue_finish(*w, header, e) == 0)
+		return queue_publish(w, fd);
+	queue_abort(w);
+	return QUEUE_FAILED_COMMIT;
+}
+
 void queue_abort(struct queue_writer **w)
 {
-	char path[QUEUE_NEW_PATH_MAX];
+	char path[QUEUE_PATH_MAX];
 	int saved = errno;
 
 	if (*w == NULL)
