@@ -53,7 +53,7 @@ static enum cut_through follow(struct message *m, const struct qmgr_verdict *v)
 {
 	char dsn[DSN_CODE_MAX];
 
-	switch ((enum verdict)v->verdict) {
+	switch ((enum qmgr_word)v->verdict) {
 	case VERDICT_DONE:
 		daemon_count("cut_through", 1);
 		return CUT_THROUGH_DONE;

@@ -44,7 +44,7 @@ bool direct_keeps_words(const struct message *m)
 /* ---- verdicts ---- */
 
 static void put_verdict(struct client *c, const struct id *id,
-    enum verdict verdict, unsigned code, struct str dsn, struct str text)
+    enum qmgr_word verdict, unsigned code, struct str dsn, struct str text)
 {
 	struct qmgr_verdict v = {.queue_id = id_str(id),
 	    .verdict = (int)verdict,

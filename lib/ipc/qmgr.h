@@ -42,12 +42,12 @@ struct qmgr_propose {
 	struct str queue_id;
 };
 
-enum verdict { VERDICT_DONE, VERDICT_REFUSE, VERDICT_COMMIT };
+enum qmgr_word { VERDICT_DONE, VERDICT_REFUSE, VERDICT_COMMIT };
 extern const char *const verdict_names[];
 
 struct qmgr_verdict {
 	struct str queue_id;
-	int verdict;    /* enum verdict */
+	int verdict;    /* enum qmgr_word */
 	uint64_t code;  /* refuse: the SMTP reply; else 250 */
 	struct str dsn; /* "5.2.2" */
 	struct str text;
