@@ -215,7 +215,7 @@ void flow_settled(struct qmgr *q, struct message *m)
 	}
 	flush_dirty(q, m);
 	if (retry == 0 && all_done(m))
-		retry = qmgr_now() + 60; /* could not be unlinked */
+		retry = spool_try_again(q); /* could not be unlinked */
 	spool_rest(q, m);
 	if (retry != 0)
 		messages_place(&q->messages, m, PLACE_HEAP, retry);

@@ -15,6 +15,7 @@
 
 #define LOCK_NAME     "qmgr.lock"
 #define ENVELOPE_MOST (256u << 20)
+#define TROUBLE_MOST  60 /* seconds until a call that failed is tried again */
 
 /* ---- the directory and its lock ---- */
 
@@ -160,11 +161,10 @@ static int read_envelope(
 {
 	int fd = a->file.fd;
 
-	errno = 0;
 	if (queue_read(fd, &a->file, why) < 0 ||
 	    queue_read_envelope(&a->file, &a->arena, &a->envelope, why) < 0) {
 		a->file.fd = fd;
-		if (errno == EIO || errno == EINTR)
+		if (errno != EBADMSG)
 			*why = NULL;
 		return -1;
 	}
@@ -197,13 +197,15 @@ static struct active *active_open(
 	a = active_new(fd);
 	if (read_envelope(id, a, &why) == 0 && !a->file.unlinked)
 		return a;
+	int saved = errno;
 	if (a->file.unlinked) {
 		; /* the offer came late: it is delivered */
 	} else if (why != NULL) {
 		spool_set_aside(q, id, why);
 	} else {
 		*gone = false;
-		log_warning("%s: cannot read the queue file", id->text);
+		log_warning("%s: cannot read the queue file: %s", id->text,
+		    strerror(saved));
 	}
 	active_free(q->spool, &a);
 	return NULL;
@@ -347,10 +349,18 @@ struct message *spool_take(struct qmgr *q, const struct id *id, int fd)
 	return m;
 }
 
+uint32_t spool_try_again(const struct qmgr *q)
+{
+	int64_t pause = q->conf->minimal_backoff_time / 1000;
+
+	return qmgr_now() +
+	    (uint32_t)(pause < TROUBLE_MOST ? pause : TROUBLE_MOST);
+}
+
 /* The disk is in trouble, not the message: later. */
 static int put_off(struct qmgr *q, struct message *m)
 {
-	messages_place(&q->messages, m, PLACE_HEAP, qmgr_now() + 60);
+	messages_place(&q->messages, m, PLACE_HEAP, spool_try_again(q));
 	return -1;
 }
 

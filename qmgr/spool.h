@@ -65,6 +65,8 @@ void spool_write_note(
 void spool_read_note(
     const struct queue_file *f, uint32_t index, struct note *out);
 
+/* When what the disk refused is tried again, in seconds since 1970. */
+uint32_t spool_try_again(const struct qmgr *q);
 /* Unlinks the file. 0 also when it was gone already; -1 after a log line. */
 int spool_unlink(struct qmgr *q, const struct message *m);
 /* Moves a damaged file to corrupt/ and says so in the log. */

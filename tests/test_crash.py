@@ -115,9 +115,9 @@ def ids_and_subjects(house, n):
             for h in headers(house, n)]
 
 
-def notifications(house, n):
+def notifications(house, n, subjects=()):
     """(queue id of the notification, recipient, subject of what failed) of
-    each report on each recipient."""
+    each report on each recipient. subjects: by queue id."""
     told = []
     with imaplib.IMAP4("127.0.0.1", house.imap, timeout=120) as i:
         i.login(house.user(n), house.password)
@@ -129,8 +129,15 @@ def notifications(house, n):
             m = email.message_from_bytes(row[1])
             qid = re.search(r"\bid ([0-9A-Z]{22})",
                             " ".join(m.get_all("Received"))).group(1)
-            status, original = m.get_payload()[1:3]
-            subject = original.get_payload()[0]["Subject"]
+            status, *original = m.get_payload()[1:]
+            original = original[0].get_payload() if original else ""
+            if isinstance(original, list):
+                subject = original[0]["Subject"]
+            elif original:  # too large for more than its header
+                subject = email.message_from_string(original)["Subject"]
+            else:  # it could not be read
+                subject = subjects[status.get_payload()[0][
+                    "X-Posthouse-Queue-ID"]]
             told += [(qid, part["Final-Recipient"].split(";")[1].strip(),
                       subject) for part in status.get_payload()[1:]]
     return told
@@ -170,7 +177,7 @@ class World:
 
     def __exit__(self, kind, value, trace):
         if kind is not None:
-            print("\n".join(self.house.log().splitlines()[-80:]))
+            print("\n".join(self.house.log().splitlines()[-1000:]))
         self.close()
 
     def settle(self, seconds=180):

@@ -148,7 +148,11 @@ struct queue_file {
 	bool unlinked; /* the file has no name any more */
 };
 
-/* Reads and checks the preamble. 0, or -1 and *why: "bad magic" ... */
+/*
+ * Reads and checks the preamble. 0, or -1 and *why: "bad magic" ... With
+ * errno EBADMSG the file is damaged, with another one it cannot be read now;
+ * so it is with the next two as well.
+ */
 int queue_read(int fd, struct queue_file *out, const char **why);
 /* The envelope, in the arena; checks its CRC. */
 int queue_read_envelope(const struct queue_file *f, struct arena *arena,

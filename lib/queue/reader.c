@@ -10,6 +10,13 @@
 
 #define CHUNK 65536
 
+static int damaged(const char **why, const char *what)
+{
+	*why = what;
+	errno = EBADMSG;
+	return -1;
+}
+
 int queue_read(int fd, struct queue_file *out, const char **why)
 {
 	unsigned char fixed[QUEUE_FIXED];
@@ -20,16 +27,14 @@ int queue_read(int fd, struct queue_file *out, const char **why)
 		*why = "cannot stat the file";
 		return -1;
 	}
-	if (st.st_size < QUEUE_PREAMBLE) {
-		*why = "too short for a preamble";
-		return -1;
-	}
+	if (st.st_size < QUEUE_PREAMBLE)
+		return damaged(why, "too short for a preamble");
 	if (file_pread_full(fd, fixed, sizeof(fixed), 0) < 0) {
 		*why = "cannot read the preamble";
 		return -1;
 	}
 	if (queue_preamble_decode(fixed, (uint64_t)st.st_size, &p, why) < 0)
-		return -1;
+		return damaged(why, *why);
 	*out = (struct queue_file){.fd = fd,
 	    .id = p.id,
 	    .arrived_us = p.arrived_us,
@@ -48,25 +53,19 @@ int queue_read_envelope(const struct queue_file *f, struct arena *arena,
 	size_t len = (size_t)f->envelope.length;
 	char *in = arena_alloc(arena, len);
 
-	if (in == NULL) {
-		*why = "envelope too large for the reader";
-		return -1;
-	}
+	if (in == NULL)
+		return damaged(why, "envelope too large for the reader");
 	if (file_pread_full(f->fd, in, len, f->envelope.offset) < 0) {
 		*why = "cannot read the envelope";
 		return -1;
 	}
-	if (crc32c(0, in, len) != f->envelope.crc) {
-		*why = "wrong checksum of the envelope";
-		return -1;
-	}
+	if (crc32c(0, in, len) != f->envelope.crc)
+		return damaged(why, "wrong checksum of the envelope");
 	if (queue_envelope_decode(
 		str_of(in, len), f->recipient_count, arena, out, why) < 0)
-		return -1;
-	if (!str_eq(id_str(&out->id), id_str(&f->id))) {
-		*why = "the envelope is another message's";
-		return -1;
-	}
+		return damaged(why, *why);
+	if (!str_eq(id_str(&out->id), id_str(&f->id)))
+		return damaged(why, "the envelope is another message's");
 	out->arrived_us = f->arrived_us;
 	return 0;
 }
