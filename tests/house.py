@@ -219,6 +219,9 @@ class House:
         """Still a process of this instance, not another that got its pid."""
         try:
             exe = os.readlink("/proc/%d/exe" % pid)
+        except PermissionError:  # an ordinary user's own daemon
+            with open("/proc/%d/cmdline" % pid) as f:
+                return "config_directory=" + self.etc in f.read()
         except OSError:
             return False
         return exe.startswith(BUILD)

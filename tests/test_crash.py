@@ -245,7 +245,8 @@ def programs(house):
     found = set()
     for pid in house.pids():
         try:
-            found.add(os.path.basename(os.readlink("/proc/%d/exe" % pid)))
+            with open("/proc/%d/comm" % pid) as f:
+                found.add(f.read().strip())
         except OSError:
             pass
     return sorted(found)

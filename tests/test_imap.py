@@ -386,6 +386,8 @@ def test_a_killed_session_ends_one_connection_only(house):
 
 @pytest.mark.skipif(BUILD.rstrip("/").endswith("-san"),
                     reason="a sanitizer keeps freed memory for a while")
+@pytest.mark.skipif(os.getuid() != 0,
+                    reason="only root may look into a daemon's memory")
 def test_an_idle_session_gives_its_memory_back(house):
     def pss(pid):
         with open("/proc/%d/smaps_rollup" % pid) as f:
