@@ -184,6 +184,10 @@ $(O)/memory/%: $(O)/lib/store/%.o $(O)/tests/engine_memory.o $(LIB)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $* (memory)";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+# Tries from inside of each jail what it forbids; never installed.
+$(O)/tests/probe: $(O)/tests/probe.o $(LIB)
+	$(if $(V),,@echo "  LINK  probe";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # How the store behaves at size; never part of a suite.
 $(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
 	$(if $(V),,@echo "  LINK  store_scale";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -221,7 +225,7 @@ check:
 	@$(MAKE) --no-print-directory all
 	@sh tests/suite check
 
-unit: $(TESTS)
+unit: $(TESTS) $(O)/tests/probe
 fuzz-replay: $(REPLAYS)
 seeded: $(SEEDED)
 memory: $(MEMORY)
