@@ -35,7 +35,7 @@ class Role:
     def __init__(self, row):
         self.name, self.user, self.jailed = row[0], row[1], row[2] == "true"
         self.calls = re.findall(r'"([\w-]+)"', row[3])
-        self.may, self.folders = set(), {}
+        self.may, self.folders = None, {}
 
 
 def roles():
@@ -47,8 +47,8 @@ def roles():
         found[name].may = set(re.findall(r"MAY_(\w+)", may))
         found[name].folders = dict(re.findall(
             r"FOLDER_(\w+), FOLDER_(\w+)", folders))
-    del found["queue"]  # a group, no process
-    return found
+    # A user that no process runs as has no rights.
+    return {n: r for n, r in found.items() if r.may is not None}
 
 
 ROLES = roles()
@@ -205,7 +205,7 @@ def forbidden_files(house, role):
     yield read(d + "/etc/passwords"), role.name == "auth"
     yield read(d + "/run/master.pid"), False
     yield create(d + "/etc/main.cf"), False
-    yield create("/tmp/ph-jail-probe"), False
+    yield create(d + "/elsewhere"), False
     yield create(d + "/spool/new/by-name"), seen and "SPOOL" in may
     yield create(d + "/store/probe-" + role.name), (
         seen and may.get("STORE") == "WRITE")

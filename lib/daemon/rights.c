@@ -8,9 +8,9 @@
 const struct rights role_rights[] = {
 	{"logd",       MAY_READ | MAY_WRITE,
 	    {{FOLDER_LOG, FOLDER_WRITE}}},
-	/* Tables are read anew when they change; system users are asked of
-	 * the name service. */
-	{"lookup",     MAY_READ | MAY_COMPILE | MAY_LOAD | MAY_RESOLVE,
+	/* Tables are read anew when they change. Users of the system come
+	 * from the name service: files, or a daemon of this host. */
+	{"lookup",     MAY_READ | MAY_COMPILE | MAY_LOAD,
 	    {{FOLDER_CONFIG, FOLDER_READ}, {FOLDER_LIBRARIES, FOLDER_READ},
 	     {FOLDER_SYSTEM, FOLDER_READ}}},
 	{"policyd",    0, {{0}}},
