@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "auth/exchange.h"
@@ -99,8 +100,9 @@ static void say_leave(struct client *c)
 
 /*
  * Nobody is interrupted: who is in the midst of an exchange finishes it here,
- * and closes its connection then. Who redeems tickets comes with one question
- * and leaves. Master ends a drain that takes too long.
+ * and closes its connection then. Who only redeems tickets, or has not asked
+ * for anything, has what it sent answered, and asks the next process the rest.
+ * Master ends a drain that takes too long.
  */
 static void drain(void)
 {
@@ -108,7 +110,10 @@ static void drain(void)
 
 	for (struct client *c = clients; c != NULL; c = next) {
 		next = c->next;
-		say_leave(c);
+		if (c->asks)
+			say_leave(c);
+		else
+			shutdown(ipc_fd(wire_ipc(c->wire)), SHUT_RD);
 	}
 	desk_drain_patiently();
 }

@@ -91,7 +91,7 @@ static void put_notes(struct client *c, struct str text)
 
 static const char *state_of(const struct running *s)
 {
-	bool alive = service_count(s) > 0;
+	bool alive = service_count_all(s) > 0;
 
 	if (s->wanted != WANT_RUNNING)
 		return service_is_gone(s) ? "stopped" : "draining";
@@ -120,7 +120,7 @@ static void put_service(struct client *c, const struct running *s)
 	    .command = str_from(s->config->row->command),
 	    .state = str_from(state_of(s)),
 	    .busy = count_busy(s),
-	    .limit = (uint64_t)s->config->limit,
+	    .limit = service_limit(s),
 	    .served = s->board->served,
 	    .restarts = s->restarts,
 	    .error = str_from(s->error)};
@@ -202,7 +202,7 @@ static void start(struct client *c, struct running *s)
 
 static int64_t bound_of(const struct running *s)
 {
-	return s->config->role->brief ? BRIEF_MS : master.conf.shutdown_timeout;
+	return s->role->brief ? BRIEF_MS : master.conf.shutdown_timeout;
 }
 
 static void one_service(struct client *c, int verb, struct running *s)
@@ -222,8 +222,9 @@ static void one_service(struct client *c, int verb, struct running *s)
 			answer(c, true, "draining");
 		break;
 	case MASTER_RESTART:
-		service_drain(s, bound_of(s));
 		start(c, s);
+		if (c->waiting >= 0)
+			renew_alone(s, bound_of(s));
 		break;
 	default:
 		start(c, s);
@@ -249,6 +250,45 @@ static void reload(struct client *c)
 	buf_free(&errors);
 }
 
+static void upgrade_to(struct client *c, struct str program)
+{
+	char path[4097];
+	const char *why = "the program's path is not absolute";
+
+	if (master.stopping)
+		answer(c, false, "the suite is being stopped");
+	else if (!master.started_up)
+		answer(c, false, "the suite is still starting");
+	else if (str_copy(path, sizeof(path), program) < 0 || path[0] != '/' ||
+	    upgrade_begin(path, &why) < 0)
+		answer(c, false, why);
+	else
+		c->waiting = MASTER_UPGRADE;
+}
+
+/* Until the next reload. */
+static void limit(struct client *c, struct running *s, struct str number)
+{
+	uint64_t n;
+
+	if (service_is_warm(s)) {
+		answer(c, false,
+		    "this service has one process (maxproc in "
+		    "master.cf)");
+		return;
+	}
+	if (str_to_u64(number, BOARD_SLOTS / 2, &n) < 0 || n == 0) {
+		answer(c, false, "the limit is a number from 1 to 2048");
+		return;
+	}
+	log_info("operator: limit %s/%s to %d processes", s->name,
+	    config_type_name(s->type), (int)n);
+	s->limit = (int)n;
+	service_trim(s);
+	service_look(s);
+	answer(c, true, "");
+}
+
 static void handle(struct client *c, const struct master_ask *ask)
 {
 	struct running *s;
@@ -265,6 +305,20 @@ static void handle(struct client *c, const struct master_ask *ask)
 		answer(c, true, "stopping");
 		stop_begin();
 		return;
+	case MASTER_UPGRADE:
+		upgrade_to(c, ask->argument);
+		return;
+	case MASTER_AWAIT:
+		c->waiting = MASTER_AWAIT;
+		control_look();
+		return;
+	case MASTER_LIMIT:
+		s = service_find(ask->service, &why);
+		if (s == NULL)
+			answer(c, false, why);
+		else
+			limit(c, s, ask->argument);
+		return;
 	default:
 		s = service_find(ask->service, &why);
 		if (s == NULL)
@@ -280,10 +334,33 @@ static void handle(struct client *c, const struct master_ask *ask)
 
 static bool has_ready(const struct running *s)
 {
+	return s->before == 0 && (!service_is_warm(s) || service_has_ready(s));
+}
+
+/* Old processes have still to end. */
+static bool has_stale(const struct running *s)
+{
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
-		if (!p->draining && p->ready)
+		if (!p->ended && process_is_stale(p))
 			return true;
-	return !service_is_warm(s);
+	return false;
+}
+
+/* The asker knows before we go; the answer to "await" is the new program's, or
+ * ours when we are still there. */
+static void look_at_upgrade(struct client *c)
+{
+	const char *why = "";
+	int state = upgrade_state(&why);
+
+	if (state == 0)
+		return;
+	put_notes(c, upgrade_notes());
+	answer(c, state > 0, why);
+	if (state < 0)
+		return;
+	upgrade_execute(&why);
+	generation_refused(why);
 }
 
 static void look_at(struct client *c)
@@ -293,10 +370,14 @@ static void look_at(struct client *c)
 	int state;
 
 	switch (c->waiting) {
+	case MASTER_AWAIT:
 	case MASTER_RELOAD:
 		state = generation_state(&why);
 		if (state != 0)
 			answer(c, state > 0, why);
+		return;
+	case MASTER_UPGRADE:
+		look_at_upgrade(c);
 		return;
 	case MASTER_STOP:
 	case MASTER_DRAIN:
@@ -306,9 +387,11 @@ static void look_at(struct client *c)
 	default:
 		if (s == NULL)
 			answer(c, false, "the service is gone");
-		else if (s->error[0] != '\0' && s->throttled_until > clock_ms())
+		else if (s->before == 0 && s->error[0] != '\0' &&
+		    (s->renew_failed || s->throttled_until > clock_ms()))
 			answer(c, false, s->error);
-		else if (has_ready(s))
+		else if (has_ready(s) &&
+		    !(c->waiting == MASTER_RESTART && has_stale(s)))
 			answer(c, true, "started");
 	}
 }
@@ -316,10 +399,11 @@ static void look_at(struct client *c)
 static void look(void *arg)
 {
 	struct client *next;
-	const char *why;
 
 	(void)arg;
-	generation_state(&why);
+	loop_watch_set(control.watch, LOOP_READ);
+	renew_look();
+	generation_look();
 	for (struct client *c = control.clients; c != NULL; c = next) {
 		next = c->next;
 		if (c->waiting >= 0)
@@ -374,8 +458,12 @@ static void accepted(unsigned what, void *arg)
 
 	(void)what;
 	(void)arg;
-	if (fd < 0)
+	if (fd < 0) {
+		/* No descriptors: it would be told again at once. */
+		loop_watch_set(control.watch, 0);
+		loop_timer_set(control.timer, ANSWER_MS);
 		return;
+	}
 	if (control.count == CLIENTS_MAX) {
 		file_close(&fd);
 		return;
@@ -396,23 +484,38 @@ static void accepted(unsigned what, void *arg)
 	control.count++;
 }
 
-void control_open(void)
+static void control_listen(int fd)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "master"};
-
-	if (fchdir(master.run_fd) < 0 || chdir("sockets") < 0)
-		log_fatal("run_directory: %s", strerror(errno));
-	control.fd = socket(
-	    AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (control.fd < 0 ||
-	    bind(control.fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    chmod("master", 0600) < 0 || listen(control.fd, CLIENTS_MAX) < 0)
-		log_fatal("the socket master: %s", strerror(errno));
-	if (chdir("/") < 0)
-		log_fatal("/: %s", strerror(errno));
+	control.fd = fd;
 	control.timer = loop_timer_new(master.loop, look, NULL);
 	control.watch = loop_watch_new(
 	    master.loop, control.fd, LOOP_READ, accepted, NULL);
+}
+
+int control_fd(void)
+{
+	return control.fd;
+}
+
+void control_inherit(int fd)
+{
+	control_listen(fd);
+}
+
+void control_open(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "master"};
+	int fd;
+
+	if (fchdir(master.run_fd) < 0 || chdir("sockets") < 0)
+		log_fatal("run_directory: %s", strerror(errno));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    chmod("master", 0600) < 0 || listen(fd, CLIENTS_MAX) < 0)
+		log_fatal("the socket master: %s", strerror(errno));
+	if (chdir("/") < 0)
+		log_fatal("/: %s", strerror(errno));
+	control_listen(fd);
 }
 
 void control_close(void)

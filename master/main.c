@@ -13,8 +13,13 @@
  *	stderr.c      what is said past the log
  *	stop.c        the end
  *
+ *	renew.c       new processes in the place of old ones
+ *	upgrade.c     another program in our place
+ *	inherit.c     what the program before left, in the form of state.c
+ *
  * master [-f] [-w FD] -c CONFIG_DIRECTORY. `posthouse start` runs it; with -w
- * it writes "ready" or error lines to FD when it knows.
+ * it writes "ready" or error lines to FD when it knows. -U and -T are for
+ * upgrade.c: to go on with the state in FD, and to see whether one could.
  */
 #include "master/master.h"
 
@@ -38,6 +43,8 @@
 static int ready_fd = -1;
 static int64_t ready_deadline;
 static struct loop_timer *ready_timer;
+static int state_fd = -1; /* of the program before us */
+static bool only_test;
 
 /* ---- telling `posthouse start` ------------------------------------------- */
 
@@ -57,16 +64,9 @@ static void tell(const char *format, ...)
 /* A warm service that has no ready process; NULL when all have. */
 static const struct running *not_ready(void)
 {
-	for (const struct running *s = master.services; s != NULL;
-	     s = s->next) {
-		bool ready = !service_is_warm(s);
-
-		for (const struct process *p = s->processes; p != NULL;
-		     p = p->next)
-			ready |= p->ready && !p->draining;
-		if (!ready)
+	for (const struct running *s = master.services; s != NULL; s = s->next)
+		if (service_is_warm(s) && !service_has_ready(s))
 			return s;
-	}
 	return NULL;
 }
 
@@ -78,6 +78,7 @@ static void leave_terminal(void)
 	for (int fd = 0; fd < 3 && null >= 0 && !master.foreground; fd++)
 		dup2(null, fd);
 	stderr_leave();
+	master.started_up = true;
 	if (null > 2)
 		close(null);
 	file_close(&ready_fd);
@@ -122,20 +123,25 @@ static void terminate(int signal_number, void *arg)
 	stop_begin();
 }
 
+static void log_errors(const struct buf *errors)
+{
+	struct str rest = buf_str(errors);
+
+	while (rest.len > 0) {
+		struct str line = str_cut(&rest, '\n');
+
+		log_error("reload: %.*s", STR_FMT(line));
+	}
+}
+
 static void hang_up(int signal_number, void *arg)
 {
 	struct buf errors = buf_new(65536);
-	struct str rest;
 
 	(void)signal_number;
 	(void)arg;
 	if (generation_load(&errors) < 0) {
-		rest = buf_str(&errors);
-		while (rest.len > 0) {
-			struct str line = str_cut(&rest, '\n');
-
-			log_error("reload: %.*s", STR_FMT(line));
-		}
+		log_errors(&errors);
 		log_error("reload: nothing was changed");
 	}
 	buf_free(&errors);
@@ -188,6 +194,8 @@ static void open_services(void)
 	for (size_t i = 0; i < master.config->mastercf->count; i++) {
 		struct running *s = service_new(&master.config->services[i]);
 
+		if (s == NULL)
+			log_fatal("shared memory: %s", strerror(errno));
 		*at = s;
 		at = &s->next;
 		if (service_open(s, why, sizeof(why)) < 0)
@@ -246,7 +254,9 @@ static void prepare(void)
 		log_fatal("/: %s", strerror(errno));
 	tree_make();
 	tree_take_over();
-	snapshot_make();
+	master.snapshot = snapshot_make(master.config);
+	if (master.snapshot < 0)
+		log_fatal("configuration snapshot: %s", strerror(errno));
 }
 
 static void options(int argc, char **argv, const char **directory)
@@ -254,11 +264,15 @@ static void options(int argc, char **argv, const char **directory)
 	int c;
 	uint64_t n;
 
-	while ((c = getopt(argc, argv, "c:fw:")) != -1) {
+	while ((c = getopt(argc, argv, "c:fw:U:T:")) != -1) {
 		if (c == 'c') {
 			*directory = optarg;
 		} else if (c == 'f') {
 			master.foreground = true;
+		} else if ((c == 'U' || c == 'T') &&
+		    str_to_u64(str_from(optarg), INT32_MAX, &n) == 0) {
+			state_fd = (int)n;
+			only_test = c == 'T';
 		} else if (c == 'w' &&
 		    str_to_u64(str_from(optarg), 1023, &n) == 0) {
 			ready_fd = (int)n;
@@ -270,6 +284,81 @@ static void options(int argc, char **argv, const char **directory)
 	}
 }
 
+static void watch_signals(void)
+{
+	loop_signal(master.loop, SIGCHLD, child_ended, NULL);
+	loop_signal(master.loop, SIGTERM, terminate, NULL);
+	loop_signal(master.loop, SIGINT, terminate, NULL);
+	loop_signal(master.loop, SIGHUP, hang_up, NULL);
+}
+
+static _Noreturn void run(void)
+{
+	master.up = true;
+	loop_run(master.loop);
+
+	stderr_end();
+	control_close();
+	tree_unlock();
+	exit(0);
+}
+
+/* ---- after another program of master (upgrade.c) -------------------------- */
+
+/* -T: could we go on? Says why not. */
+static _Noreturn void test_state(const char *directory)
+{
+	struct buf errors = buf_new(1u << 20);
+	struct config *c;
+
+	master.loop = loop_new();
+	inherit(state_fd);
+	c = config_read(directory, &errors);
+	if (c == NULL)
+		refuse(&errors);
+	config_free(&c);
+	exit(0);
+}
+
+/* The daemons of the new version, or those that there are go on. */
+static void renew_all(void)
+{
+	struct buf errors = buf_new(65536);
+
+	if (generation_load(&errors) < 0) {
+		log_errors(&errors);
+		generation_refused("the configuration has errors; the "
+				   "processes of before go on");
+	}
+	buf_free(&errors);
+}
+
+/* -U */
+static _Noreturn void go_on(void)
+{
+	sigset_t none;
+
+	master.loop = loop_new();
+	inherit(state_fd);
+	file_close(&state_fd);
+	master.started_up = true;
+	umask(022);
+	if (chdir("/") < 0)
+		log_warning("/: %s", strerror(errno));
+	if (master.config->house.debug_level > 0)
+		log_set_level(LOG_LEVEL_DEBUG);
+	open_log();
+	announce();
+	watch_signals();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	process_reap();
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		service_look(s);
+	renew_all();
+	run();
+}
+
 int main(int argc, char **argv)
 {
 	const char *directory = POSTHOUSE_SYSCONFDIR;
@@ -277,9 +366,13 @@ int main(int argc, char **argv)
 	log_open("master");
 	options(argc, argv, &directory);
 	log_set_sink(fatal_to_starter, NULL);
+	if (only_test)
+		test_state(directory);
+	if (state_fd >= 0)
+		go_on();
 	configure(directory);
 	master.started = clock_seconds();
-	master.generation = 1;
+	master.generation = master.last_generation = 1;
 	master.loop = loop_new();
 	prepare();
 	open_services();
@@ -288,19 +381,11 @@ int main(int argc, char **argv)
 	open_log();
 	announce();
 
-	loop_signal(master.loop, SIGCHLD, child_ended, NULL);
-	loop_signal(master.loop, SIGTERM, terminate, NULL);
-	loop_signal(master.loop, SIGINT, terminate, NULL);
-	loop_signal(master.loop, SIGHUP, hang_up, NULL);
+	watch_signals();
 	for (struct running *s = master.services; s != NULL; s = s->next)
 		service_look(s);
 	ready_deadline = deadline_in(READY_MS);
 	ready_timer = loop_timer_new(master.loop, look_ready, NULL);
 	loop_timer_set(ready_timer, 10);
-	loop_run(master.loop);
-
-	stderr_end();
-	control_close();
-	tree_unlock();
-	return 0;
+	run();
 }

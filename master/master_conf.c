@@ -12,6 +12,13 @@ const struct conf_param master_params[] = {
 	  "How long a service counts as under stress after all its processes "
 	  "were busy while clients waited; its values with ${stress?...} differ "
 	  "meanwhile."),
+	P(TIME, service_start_timeout, "20s", 1, 3600,
+	  "How long a new process may take until it is ready; one that takes "
+	  "longer is killed, and brings the configuration before back."),
+	P(TIME, reload_probation_time, "2s", 0, 600,
+	  "How long the processes of a new configuration are watched after all "
+	  "of them have started; one that breaks meanwhile brings the "
+	  "configuration before back."),
 	P(TIME, shutdown_timeout, "30s", 1, 3600,
 	  "How long processes may finish their work when the suite or their "
 	  "service is stopped, before they are ended by force."),

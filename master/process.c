@@ -16,8 +16,29 @@
 
 #define SHORT_LIFE 10000 /* ms: who ends badly within them fails in a row */
 #define REAPER_MS  250
+#define HEAR_MOST  16   /* words of one process in a turn of the loop */
+#define WORDS_MOST 5000 /* in a second; who says more has gone mad */
 
 /* ---- starting ------------------------------------------------------------ */
+
+static void watch_late(void);
+
+/* Each client is worth a word or two. */
+static void count_word(struct process *p)
+{
+	int64_t now = clock_ms();
+
+	if (now - p->words_since >= 1000) {
+		p->words_since = now;
+		p->words = 0;
+	}
+	if (++p->words != WORDS_MOST)
+		return;
+	log_warning("%s: process %d floods its channel; killing it",
+	    p->service->name, (int)p->pid);
+	kill(p->pid, SIGKILL);
+	loop_watch_set(p->watch, 0);
+}
 
 /* Takes one packet from the channel; false when there is none. */
 static bool hear(struct process *p)
@@ -35,11 +56,14 @@ static bool hear(struct process *p)
 		loop_watch_free(&p->watch);
 		return false;
 	}
+	count_word(p);
 	switch (packet[0]) {
 	case CHANNEL_READY:
 		if (!p->ready) {
 			p->ready = true;
-			generation_process_ready(p);
+			if (!p->draining)
+				p->kill_at = DEADLINE_NEVER;
+			control_look();
 		}
 		break;
 	case CHANNEL_FATAL:
@@ -60,7 +84,8 @@ static void heard(unsigned what, void *arg)
 	struct process *p = arg;
 
 	(void)what;
-	while (hear(p))
+	/* What is left is heard in the next turn; others come first. */
+	for (int i = 0; i < HEAR_MOST && hear(p); i++)
 		continue;
 	service_look(p->service);
 }
@@ -94,9 +119,9 @@ struct process *process_start(struct running *s)
 	int pair[2] = {-1, -1};
 
 	p->service = s;
-	p->generation = master.generation;
-	p->started = clock_ms();
-	p->kill_at = DEADLINE_NEVER;
+	p->generation = s->generation;
+	p->started = p->words_since = clock_ms();
+	p->kill_at = deadline_in(master.conf.service_start_timeout);
 	p->slot = board_take(s->board, 0);
 	if (p->slot < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
@@ -116,7 +141,31 @@ struct process *process_start(struct running *s)
 	s->board->slots[p->slot].pid = (uint32_t)p->pid;
 	p->next = s->processes;
 	s->processes = p;
+	watch_late();
 	return p;
+}
+
+void process_inherit(struct running *s, const struct state_process *m)
+{
+	struct process *p = NEW(struct process);
+
+	p->service = s;
+	p->pid = (pid_t)m->pid;
+	p->channel = (int)m->channel;
+	p->slot = (int)m->slot;
+	p->generation = (unsigned)m->generation;
+	p->ready = m->ready;
+	p->draining = m->draining;
+	p->ended = m->ended;
+	p->started = m->process_started;
+	p->kill_at = m->kill_at;
+	p->words_since = clock_ms();
+	if (!p->ended)
+		p->watch = loop_watch_new(
+		    master.loop, p->channel, LOOP_READ, heard, p);
+	p->next = s->processes;
+	s->processes = p;
+	watch_late();
 }
 
 /* ---- ending -------------------------------------------------------------- */
@@ -125,6 +174,13 @@ static void late(void *arg)
 {
 	(void)arg;
 	process_kill_late();
+}
+
+static void watch_late(void)
+{
+	if (master.reaper == NULL)
+		master.reaper = loop_timer_new(master.loop, late, NULL);
+	loop_timer_set(master.reaper, REAPER_MS);
 }
 
 void process_drain(struct process *p, int64_t bound_ms)
@@ -145,9 +201,7 @@ void process_drain(struct process *p, int64_t bound_ms)
 	kill(-p->pid, SIGTERM);
 	if (deadline_in(bound_ms) < p->kill_at)
 		p->kill_at = deadline_in(bound_ms);
-	if (master.reaper == NULL)
-		master.reaper = loop_timer_new(master.loop, late, NULL);
-	loop_timer_set(master.reaper, REAPER_MS);
+	watch_late();
 }
 
 static void forget(struct process *p)
@@ -179,6 +233,25 @@ static void forget_empty_groups(struct running *s)
 	}
 }
 
+/* One that does not become ready counts as one that failed. */
+static void kill_one_late(struct process *p)
+{
+	bool starting = !p->ready && !p->draining;
+
+	if (deadline_left(p->kill_at) > 0) {
+		/* Again: the first may have come just before a wait began. */
+		if (!starting)
+			kill(-p->pid, SIGTERM);
+		return;
+	}
+	log_warning("%s: process %d did not %s in time; killing it",
+	    p->service->name, (int)p->pid, starting ? "become ready" : "end");
+	if (starting)
+		snprintf(p->fatal, sizeof(p->fatal), "not ready in time");
+	kill(-p->pid, SIGKILL);
+	p->kill_at = deadline_in(5000);
+}
+
 static bool kill_late_of(struct running *s)
 {
 	bool more = false;
@@ -188,15 +261,7 @@ static bool kill_late_of(struct running *s)
 		if (p->kill_at == DEADLINE_NEVER)
 			continue;
 		more = true;
-		/* Again: the first may have come just before a wait began. */
-		if (deadline_left(p->kill_at) > 0) {
-			kill(-p->pid, SIGTERM);
-			continue;
-		}
-		log_warning("%s: process %d did not end in time; killing it",
-		    s->name, (int)p->pid);
-		kill(-p->pid, SIGKILL);
-		p->kill_at = deadline_in(5000);
+		kill_one_late(p);
 	}
 	return more;
 }
@@ -241,8 +306,9 @@ static void say_end(struct process *p, int status)
 	int n;
 
 	if (WIFSIGNALED(status))
-		n = snprintf(s->error, sizeof(s->error), "ended by signal %d",
-		    WTERMSIG(status));
+		n = snprintf(s->error, sizeof(s->error),
+		    "ended by signal %d%s%s", WTERMSIG(status),
+		    p->fatal[0] != '\0' ? ": " : "", p->fatal);
 	else
 		n = snprintf(s->error, sizeof(s->error), "exit status %d%s%s",
 		    WEXITSTATUS(status), p->fatal[0] != '\0' ? ": " : "",
@@ -252,15 +318,21 @@ static void say_end(struct process *p, int status)
 		    config_type_name(s->type), (int)p->pid, s->error);
 }
 
+/* By somebody, who had a reason that lies elsewhere. */
+static bool was_killed(int status)
+{
+	return WIFSIGNALED(status) &&
+	    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+}
+
 static void ended(struct process *p, int status)
 {
 	struct running *s = p->service;
 	bool bad = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-	bool killed_by_us = p->draining && WIFSIGNALED(status) &&
-	    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+	bool killed_by_us = p->draining && was_killed(status);
 
 	/* A last word may still be in the channel. */
-	while (hear(p))
+	for (int i = 0; i < HEAR_MOST && hear(p); i++)
 		continue;
 	loop_watch_free(&p->watch);
 	board_release(s->board, p->slot);
@@ -268,9 +340,9 @@ static void ended(struct process *p, int status)
 	p->ended = true;
 	if (bad && !killed_by_us) {
 		say_end(p, status);
-		if (!p->draining)
+		if (!p->draining && !process_is_stale(p))
 			throttle(s, p);
-		if (!p->ready)
+		if (!p->draining && !(p->ready && was_killed(status)))
 			generation_process_failed(p);
 	}
 	p->draining = true;
@@ -306,7 +378,7 @@ void process_reap(void)
 
 		if (p != NULL)
 			ended(p, status);
-		else
+		else if (!upgrade_reap(pid, status))
 			release_slot_of(pid);
 	}
 	for (struct running *s = master.services; s != NULL; s = s->next)

@@ -49,31 +49,59 @@ static int make_kept(const struct role *r)
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) <
 		0)
-		log_fatal("memory to be kept: %s", strerror(errno));
+		file_close(&fd);
 	return fd;
+}
+
+struct running *service_inherit(const struct config_service *row,
+    const char *name, int type, const struct role *role, int board_fd,
+    int kept_fd)
+{
+	struct running *s = NEW(struct running);
+
+	s->name = str_dup(str_from(name));
+	s->type = type;
+	s->config = row;
+	s->role = role;
+	s->board_fd = board_fd;
+	s->kept_fd = kept_fd;
+	s->board = board_map(board_fd);
+	if (s->board != NULL && kept_fd < 0)
+		s->kept_fd = make_kept(role);
+	if (s->board == NULL || (s->kept_fd < 0 && role_kept(role) > 0)) {
+		service_free(s);
+		return NULL;
+	}
+	s->timer = loop_timer_new(master.loop, look_again, s);
+	s->calm = loop_timer_new(master.loop, look_for_calm, s);
+	if (s->board->stress)
+		loop_timer_set(s->calm, 0);
+	return s;
 }
 
 struct running *service_new(const struct config_service *c)
 {
-	struct running *s = NEW(struct running);
+	struct running *s;
+	struct board *board;
+	int fd;
 
-	s->name = str_dup(str_from(c->row->name));
-	s->type = c->row->type;
-	s->config = c;
-	s->board = board_new(&s->board_fd);
-	if (s->board == NULL)
-		log_fatal("scoreboard: %s", strerror(errno));
-	s->kept_fd = make_kept(c->role);
-	s->timer = loop_timer_new(master.loop, look_again, s);
-	s->calm = loop_timer_new(master.loop, look_for_calm, s);
+	board = board_new(&fd);
+	if (board == NULL)
+		return NULL;
+	board_unmap(&board); /* service_inherit maps it */
+	s = service_inherit(c, c->row->name, c->row->type, c->role, fd, -1);
+	if (s != NULL)
+		s->generation = master.generation;
 	return s;
 }
 
 void service_free(struct running *s)
 {
 	service_close(s);
-	loop_timer_free(&s->timer);
-	loop_timer_free(&s->calm);
+	if (s->timer != NULL)
+		loop_timer_free(&s->timer);
+	if (s->calm != NULL)
+		loop_timer_free(&s->calm);
 	board_unmap(&s->board);
 	file_close(&s->board_fd);
 	file_close(&s->kept_fd);
@@ -86,13 +114,35 @@ bool service_is_warm(const struct running *s)
 	return s->config->limit == 1;
 }
 
+unsigned service_limit(const struct running *s)
+{
+	return (unsigned)(s->limit > 0 ? s->limit : s->config->limit);
+}
+
 unsigned service_count(const struct running *s)
+{
+	unsigned n = 0;
+
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		n += !p->draining && !process_is_stale(p);
+	return n;
+}
+
+unsigned service_count_all(const struct running *s)
 {
 	unsigned n = 0;
 
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
 		n += !p->draining;
 	return n;
+}
+
+bool service_has_ready(const struct running *s)
+{
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		if (!p->draining && p->ready && !process_is_stale(p))
+			return true;
+	return false;
 }
 
 bool service_is_gone(const struct running *s)
@@ -187,7 +237,7 @@ static void make_place(struct running *s)
 	s->full_said = clock_ms();
 	log_warning("service %s/%s has all its %d processes busy, and clients "
 		    "wait (maxproc in master.cf)",
-	    s->name, config_type_name(s->type), s->config->limit);
+	    s->name, config_type_name(s->type), (int)service_limit(s));
 }
 
 /* ---- demand -------------------------------------------------------------- */
@@ -195,7 +245,7 @@ static void make_place(struct running *s)
 static void watch(struct running *s, bool on)
 {
 	for (int i = 0; i < s->listener_count; i++)
-		loop_watch_set(s->watches[i], on ? LOOP_READ : 0);
+		loop_watch_set(s->listeners[i].watch, on ? LOOP_READ : 0);
 }
 
 static void wanted(unsigned what, void *arg)
@@ -206,7 +256,7 @@ static void wanted(unsigned what, void *arg)
 	watch(s, false);
 	if (available(s) > 0)
 		return; /* an idle one takes the client */
-	if (service_count(s) < (unsigned)s->config->limit) {
+	if (service_count(s) < service_limit(s)) {
 		if (process_start(s) == NULL)
 			loop_timer_set(s->timer, FULL_AGAIN_MS);
 		return;
@@ -218,7 +268,7 @@ static void wanted(unsigned what, void *arg)
 /* The old one must be gone where only one may be at work. */
 static bool must_wait(const struct running *s)
 {
-	if (!role_is_sole(s->config->role))
+	if (!role_is_sole(s->role))
 		return false;
 	for (const struct process *p = s->processes; p != NULL; p = p->next)
 		if (!p->ended)
@@ -258,34 +308,49 @@ void service_spare(struct running *s)
 	    s->listener_count == 0 || master.stopping || available(s) > 0 ||
 	    s->throttled_until > clock_ms())
 		return;
-	for (; more > 0 && count < (unsigned)s->config->limit; more--, count++)
+	for (; more > 0 && count < service_limit(s); more--, count++)
 		if (process_start(s) == NULL)
 			return;
 }
 
 int service_open(struct running *s, char *why, size_t size)
 {
-	int fds[SERVICE_LISTENERS];
-	int n = sockets_open(s->config, fds, why, size);
+	struct listener listeners[SERVICE_LISTENERS];
+	int n = sockets_open(s->config, listeners, why, size);
 
 	if (n < 0)
 		return -1;
-	for (int i = 0; i < n; i++) {
-		s->listeners[i] = fds[i];
-		s->watches[i] = loop_watch_new(
-		    master.loop, fds[i], 0, wanted, s);
-	}
-	s->listener_count = n;
+	service_listen(s, listeners, n);
 	return 0;
+}
+
+void service_listen(
+    struct running *s, const struct listener *listeners, int count)
+{
+	for (int i = 0; i < s->listener_count; i++)
+		sockets_retire(&s->listeners[i]);
+	for (int i = 0; i < count; i++) {
+		s->listeners[i] = listeners[i];
+		s->listeners[i].watch = loop_watch_new(
+		    master.loop, listeners[i].fd, 0, wanted, s);
+	}
+	s->listener_count = count;
+}
+
+/* Another service has a socket under the same name. */
+static bool has_twin(const struct running *s)
+{
+	for (const struct running *t = master.services; t != NULL; t = t->next)
+		if (t != s && t->type != SERVICE_INET &&
+		    t->listener_count > 0 && strcmp(t->name, s->name) == 0)
+			return true;
+	return false;
 }
 
 void service_close(struct running *s)
 {
-	for (int i = 0; i < s->listener_count; i++) {
-		loop_watch_free(&s->watches[i]);
-		file_close(&s->listeners[i]);
-	}
-	if (s->listener_count > 0 && s->type != SERVICE_INET)
+	sockets_close(s->listeners, s->listener_count);
+	if (s->listener_count > 0 && s->type != SERVICE_INET && !has_twin(s))
 		tree_unlink(s->name);
 	s->listener_count = 0;
 }
@@ -295,6 +360,22 @@ void service_drain(struct running *s, int64_t bound_ms)
 	loop_timer_stop(s->timer);
 	for (struct process *p = s->processes; p != NULL; p = p->next)
 		process_drain(p, bound_ms);
+}
+
+void service_trim(struct running *s)
+{
+	unsigned count = service_count(s), most = service_limit(s);
+
+	for (int round = 0; round < 2; round++)
+		for (struct process *p = s->processes;
+		     p != NULL && count > most; p = p->next) {
+			if (p->draining || process_is_stale(p) ||
+			    (round == 0 &&
+				s->board->slots[p->slot].state != BOARD_IDLE))
+				continue;
+			process_drain(p, -1);
+			count--;
+		}
 }
 
 struct running *service_find(struct str name, const char **why)

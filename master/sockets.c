@@ -5,8 +5,10 @@
  * hard link in its jail directory (tree.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +17,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "master/master.h"
 
 /* A port may still be held by a process of a master that was killed. */
@@ -77,16 +80,83 @@ static int try_inet(const struct netaddr *a)
 	return fd;
 }
 
+/* At the start; later nobody shall wait. */
 static int open_inet(const struct netaddr *a)
 {
 	int64_t deadline = deadline_in(BIND_MS);
 	int fd;
 
-	while ((fd = try_inet(a)) < 0 && errno == EADDRINUSE &&
+	while ((fd = try_inet(a)) < 0 && errno == EADDRINUSE && !master.up &&
 	    deadline_left(deadline) > 0)
 		poll(NULL, 0, 50);
 	return fd;
 }
+
+/* ---- those that are listened on already ---------------------------------- */
+
+static struct retired {
+	struct retired *next;
+	struct listener listener;
+} * retired;
+
+static bool same_address(const struct netaddr *a, const struct netaddr *b)
+{
+	return a->len > 0 && a->len == b->len &&
+	    memcmp(&a->u, &b->u, a->len) == 0;
+}
+
+/* A duplicate; -1 when nobody listens there. */
+static int share(const struct netaddr *a)
+{
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		for (int i = 0; i < s->listener_count; i++)
+			if (same_address(&s->listeners[i].address, a))
+				return fcntl(
+				    s->listeners[i].fd, F_DUPFD_CLOEXEC, 3);
+	for (struct retired *r = retired; r != NULL; r = r->next)
+		if (same_address(&r->listener.address, a))
+			return fcntl(r->listener.fd, F_DUPFD_CLOEXEC, 3);
+	return -1;
+}
+
+/* Somebody else of ours listens there too. */
+static bool is_shared(const struct listener *l)
+{
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		for (int i = 0; i < s->listener_count; i++)
+			if (&s->listeners[i] != l &&
+			    same_address(&s->listeners[i].address, &l->address))
+				return true;
+	for (struct retired *r = retired; r != NULL; r = r->next)
+		if (&r->listener != l &&
+		    same_address(&r->listener.address, &l->address))
+			return true;
+	return false;
+}
+
+void sockets_retire(struct listener *l)
+{
+	struct retired *r = NEW(struct retired);
+
+	loop_watch_free(&l->watch);
+	r->listener = *l;
+	l->fd = -1;
+	r->next = retired;
+	retired = r;
+}
+
+void sockets_close_retired(void)
+{
+	while (retired != NULL) {
+		struct retired *r = retired;
+
+		retired = r->next;
+		sockets_close(&r->listener, 1);
+		free(r);
+	}
+}
+
+/* ---- all of a service ---------------------------------------------------- */
 
 static bool may_be_missing(
     const struct config_service *s, const struct netaddr *a)
@@ -95,26 +165,28 @@ static bool may_be_missing(
 	    (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
 }
 
-static int open_all_inet(
-    const struct config_service *s, int *fds, char *why, size_t size)
+static int open_all_inet(const struct config_service *s, struct listener *out,
+    char *why, size_t size)
 {
 	char text[NETADDR_TEXT_MAX];
 	int count = 0;
 
 	for (size_t i = 0; i < s->address_count; i++) {
 		const struct netaddr *a = &s->addresses[i];
+		struct listener l = {.address = *a};
 
 		if (count == SERVICE_LISTENERS)
 			break;
-		fds[count] = open_inet(a);
-		if (fds[count] >= 0) {
-			count++;
+		l.fd = share(a);
+		if (l.fd < 0)
+			l.fd = open_inet(a);
+		if (l.fd >= 0) {
+			out[count++] = l;
 		} else if (!may_be_missing(s, a)) {
 			netaddr_text(a, text);
 			snprintf(why, size, "cannot listen on %s port %u: %s",
 			    text, netaddr_port(a), strerror(errno));
-			while (count > 0)
-				file_close(&fds[--count]);
+			sockets_close(out, count);
 			return -1;
 		}
 	}
@@ -123,12 +195,13 @@ static int open_all_inet(
 	return count > 0 ? count : -1;
 }
 
-int sockets_open(const struct config_service *s, int fds[SERVICE_LISTENERS],
-    char *why, size_t size)
+int sockets_open(const struct config_service *s,
+    struct listener out[SERVICE_LISTENERS], char *why, size_t size)
 {
 	if (s->row->type == SERVICE_INET)
-		return open_all_inet(s, fds, why, size);
-	if (open_unix(s, &fds[0]) < 0) {
+		return open_all_inet(s, out, why, size);
+	out[0] = (struct listener){.fd = -1};
+	if (open_unix(s, &out[0].fd) < 0) {
 		snprintf(why, size, "%s/sockets/%s: %s",
 		    master.config->house.run_directory, s->row->name,
 		    strerror(errno));
@@ -136,4 +209,16 @@ int sockets_open(const struct config_service *s, int fds[SERVICE_LISTENERS],
 	}
 	tree_link(s->row->name, !s->row->is_private);
 	return 1;
+}
+
+void sockets_close(struct listener *l, int count)
+{
+	for (int i = 0; i < count; i++) {
+		loop_watch_free(&l[i].watch);
+		/* Busy processes have it open too; nobody shall wait there
+		 * until they have time. */
+		if (l[i].fd >= 0 && l[i].address.len > 0 && !is_shared(&l[i]))
+			shutdown(l[i].fd, SHUT_RDWR);
+		file_close(&l[i].fd);
+	}
 }

@@ -82,7 +82,7 @@ static void place_descriptors(const struct running *s, int channel)
 	/* Opened anew: its own file offset, and no right to write. */
 	fds[SNAPSHOT_FD] = open(snapshot, O_RDONLY | O_CLOEXEC);
 	for (int i = 0; i < s->listener_count; i++)
-		fds[LISTENERS_FD + i] = s->listeners[i];
+		fds[LISTENERS_FD + i] = s->listeners[i].fd;
 	fds[last] = master.alive;
 	if (s->kept_fd >= 0)
 		fds[++last] = s->kept_fd;

@@ -68,6 +68,25 @@ void stderr_watch(void)
 		log_warning("master.err: %s", strerror(errno));
 }
 
+void stderr_state(struct state_house *h)
+{
+	h->err_read = master.stderr_pipe[0];
+	h->err_write = master.stderr_pipe[1];
+	h->err_kept = kept;
+	h->err_octets = kept_octets;
+}
+
+void stderr_inherit(const struct state_house *h)
+{
+	master.stderr_pipe[0] = (int)h->err_read;
+	master.stderr_pipe[1] = (int)h->err_write;
+	kept = (int)h->err_kept;
+	kept_octets = h->err_octets;
+	if (master.stderr_pipe[0] >= 0)
+		loop_watch_new(
+		    master.loop, master.stderr_pipe[0], LOOP_READ, heard, NULL);
+}
+
 void stderr_leave(void)
 {
 	if (kept >= 0)

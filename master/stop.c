@@ -18,8 +18,8 @@ static enum step step;
 /* The sessions of imapd and pop3d are clients' too: login waits for them. */
 static bool has_sessions(const struct running *s)
 {
-	return strcmp(s->config->role->name, "imapd") == 0 ||
-	    strcmp(s->config->role->name, "pop3d") == 0;
+	return strcmp(s->role->name, "imapd") == 0 ||
+	    strcmp(s->role->name, "pop3d") == 0;
 }
 
 static enum step step_of(const struct running *s)
@@ -29,8 +29,7 @@ static enum step step_of(const struct running *s)
 		return CLIENTS;
 	if (s->type == SERVICE_DGRAM)
 		return THE_LOG;
-	return s->config->role->calls[0] != NULL ||
-		strcmp(s->config->role->name, "smtp") == 0
+	return s->role->calls[0] != NULL || strcmp(s->role->name, "smtp") == 0
 	    ? ASKERS
 	    : ASKED;
 }
@@ -45,9 +44,8 @@ static void begin_step(void)
 			continue;
 		s->wanted = WANT_STOPPED;
 		service_close(s);
-		service_drain(s,
-		    s->config->role->brief && bound > BRIEF_MS ? BRIEF_MS
-							       : bound);
+		service_drain(
+		    s, s->role->brief && bound > BRIEF_MS ? BRIEF_MS : bound);
 	}
 }
 
@@ -64,6 +62,7 @@ void stop_begin(void)
 	if (master.stopping)
 		return;
 	master.stopping = true;
+	sockets_close_retired();
 	log_info("terminating: letting everybody finish");
 	step = CLIENTS;
 	begin_step();

@@ -220,10 +220,11 @@ void tree_link(const char *name, bool public)
 		snprintf(to, sizeof(to), "jail/%s/%s", r->name, name);
 		relink(name, to);
 	}
-	if (!public)
-		return;
 	snprintf(to, sizeof(to), "public/%s", name);
-	relink(name, to);
+	if (public)
+		relink(name, to);
+	else
+		unlinkat(master.run_fd, to, 0);
 }
 
 void tree_unlink(const char *name)
@@ -273,6 +274,16 @@ int tree_lock(pid_t *pid)
 	    file_pwrite_full(lock_fd, text, (size_t)n, 0) < 0)
 		log_fatal("%s/master.pid: %s", run, strerror(errno));
 	return 0;
+}
+
+int tree_lock_fd(void)
+{
+	return lock_fd;
+}
+
+void tree_inherit(int fd)
+{
+	lock_fd = fd;
 }
 
 void tree_unlock(void)

@@ -32,8 +32,15 @@ static int answered(const char *command, const struct master_end *end)
 int ask_master(struct posthouse *p, const char *command, int verb,
     const char *service, const struct ask_calls *calls, bool *gone)
 {
+	return ask_master_with(p, command, verb, service, "", calls, gone);
+}
+
+int ask_master_with(struct posthouse *p, const char *command, int verb,
+    const char *service, const char *argument, const struct ask_calls *calls,
+    bool *gone)
+{
 	static const struct ask_calls none;
-	struct master_ask ask = {verb, str_from(service)};
+	struct master_ask ask = {verb, str_from(service), str_from(argument)};
 	int64_t deadline = deadline_in(WAIT_MS);
 	struct ipc *c = posthouse_connect(
 	    p, command, "master", &master_exchange);

@@ -21,5 +21,9 @@ struct ask_calls {
  */
 int ask_master(struct posthouse *p, const char *command, int verb,
     const char *service, const struct ask_calls *calls, bool *gone);
+/* The same with an argument (limit, upgrade). */
+int ask_master_with(struct posthouse *p, const char *command, int verb,
+    const char *service, const char *argument, const struct ask_calls *calls,
+    bool *gone);
 
 #endif

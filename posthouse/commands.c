@@ -10,6 +10,8 @@ const struct command_row commands[] = {
 	{"stop",    cmd_stop,    "stop", "let everybody finish, then stop"},
 	{"reload",  cmd_reload,  "reload",
 	 "check the configuration, then use it"},
+	{"upgrade", cmd_upgrade, "upgrade",
+	 "the installed programs take over from those that run"},
 	{"status",  cmd_status,  "status [--security]",
 	 "what runs, and how busy it is"},
 	{"check",   cmd_check,   "check",

@@ -420,6 +420,9 @@ void session_run(struct server *server, struct conn *conn)
 		stream_flush(s.stream, deadline_in(FAREWELL_MS));
 	stream_close(&s.stream);
 	arena_free(&s.t.arena);
+	/* auth forgets the ticket with the connection. */
+	if (s.login[0] != '\0')
+		peer_drop(&server->auth, "the session has ended");
 	mem_wipe(s.ticket, sizeof(s.ticket));
 	command_summary(&s, summary, sizeof(summary));
 	log_info("disconnect from %s[%s]%s", s.name, s.address, summary);

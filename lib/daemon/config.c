@@ -181,22 +181,40 @@ static void check_services(struct config *c, struct buf *errors)
 
 /* ---- all of it ----------------------------------------------------------- */
 
-static void read_main(struct config *c, struct buf *errors)
+static char *read_file(
+    const struct config *c, const char *name, size_t *len, struct buf *errors)
 {
 	struct buf text = buf_new(MAIN_CF_MAX);
-	char *path;
+	char *path, *copy = NULL;
 
-	if (asprintf(&path, "%s/main.cf", c->directory) < 0)
-		return;
+	if (asprintf(&path, "%s/%s", c->directory, name) < 0)
+		return NULL;
 	if (file_read(path, &text) < 0) {
 		buf_printf(errors, "%s: %s\n", path, strerror(errno));
 	} else {
-		c->conf = conf_parse(buf_str(&text), path, errors);
-		c->text = str_dup(buf_str(&text));
-		c->text_len = text.len;
+		copy = str_dup(buf_str(&text));
+		*len = text.len;
 	}
 	free(path);
 	buf_free(&text);
+	return copy;
+}
+
+static void parse(struct config *c, struct buf *errors)
+{
+	char *main_cf = NULL, *master_cf = NULL;
+
+	if (asprintf(&main_cf, "%s/main.cf", c->directory) < 0 ||
+	    asprintf(&master_cf, "%s/master.cf", c->directory) < 0)
+		return;
+	if (c->text != NULL)
+		c->conf = conf_parse(
+		    str_of(c->text, c->text_len), main_cf, errors);
+	if (c->master_text != NULL)
+		c->mastercf = mastercf_parse(
+		    str_of(c->master_text, c->master_len), master_cf, errors);
+	free(main_cf);
+	free(master_cf);
 }
 
 static void fill_main(struct config *c, struct buf *errors)
@@ -214,25 +232,23 @@ static void fill_main(struct config *c, struct buf *errors)
 	buf_free(&ignored);
 }
 
-struct config *config_read(const char *directory, struct buf *errors)
+static struct config *config_new(const char *directory, struct buf *errors)
 {
 	struct config *c = NEW(struct config);
-	char *path;
 
 	c->warnings = buf_new(65536);
 	c->directory = realpath(directory, NULL);
 	if (c->directory == NULL) {
 		buf_printf(errors, "%s: %s\n", directory, strerror(errno));
 		config_free(&c);
-		return NULL;
 	}
-	read_main(c, errors);
-	if (asprintf(&path, "%s/master.cf", c->directory) >= 0) {
-		c->mastercf = mastercf_read(path, errors);
-		if (c->mastercf == NULL && errors->len == 0)
-			buf_printf(errors, "%s: %s\n", path, strerror(errno));
-		free(path);
-	}
+	return c;
+}
+
+/* The texts are there. */
+static struct config *check(struct config *c, struct buf *errors)
+{
+	parse(c, errors);
 	if (c->conf != NULL)
 		fill_main(c, errors);
 	if (c->conf != NULL && c->mastercf != NULL)
@@ -242,6 +258,31 @@ struct config *config_read(const char *directory, struct buf *errors)
 	if (errors->len > 0)
 		config_free(&c);
 	return c;
+}
+
+struct config *config_read(const char *directory, struct buf *errors)
+{
+	struct config *c = config_new(directory, errors);
+
+	if (c == NULL)
+		return NULL;
+	c->text = read_file(c, "main.cf", &c->text_len, errors);
+	c->master_text = read_file(c, "master.cf", &c->master_len, errors);
+	return check(c, errors);
+}
+
+struct config *config_from_texts(const char *directory, struct str main_cf,
+    struct str master_cf, struct buf *errors)
+{
+	struct config *c = config_new(directory, errors);
+
+	if (c == NULL)
+		return NULL;
+	c->text = str_dup(main_cf);
+	c->text_len = main_cf.len;
+	c->master_text = str_dup(master_cf);
+	c->master_len = master_cf.len;
+	return check(c, errors);
 }
 
 void config_free(struct config **c)
@@ -258,6 +299,7 @@ void config_free(struct config **c)
 	mastercf_free(&self->mastercf);
 	conf_free(&self->conf);
 	free(self->text);
+	free(self->master_text);
 	free(self->directory);
 	free(self);
 	*c = NULL;

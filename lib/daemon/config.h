@@ -28,6 +28,8 @@ struct config {
 	char *directory; /* absolute */
 	char *text;      /* main.cf as it was read */
 	size_t text_len;
+	char *master_text; /* master.cf */
+	size_t master_len;
 	struct conf *conf;
 	struct house_conf house;
 	struct mastercf *mastercf;
@@ -40,6 +42,10 @@ struct config {
  * each problem, with file and line.
  */
 struct config *config_read(const char *directory, struct buf *errors);
+/* The same with texts that were read before; directory is where relative names
+ * are looked for, and what errors name. */
+struct config *config_from_texts(const char *directory, struct str main_cf,
+    struct str master_cf, struct buf *errors);
 void config_free(struct config **c);
 
 /* The well-known names of ports ("smtp"), or a number; 0 when neither. */

@@ -85,6 +85,7 @@ static void drain(void)
 		return;
 	front.drained = true;
 	self.draining = 1;
+	board_say(BOARD_GONE); /* takes no more clients */
 	for (int i = 0; i < self.listener_count; i++)
 		loop_watch_free(&front.listeners[i]);
 	/* A datagram socket still has what was sent before. */

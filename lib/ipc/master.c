@@ -3,12 +3,13 @@
 
 #include "ipc/limits.h"
 
-const char *const master_verb_names[] = {
-    "status", "stop", "start", "restart", "drain", "reload", "shutdown", NULL};
+const char *const master_verb_names[] = {"status", "stop", "start", "restart",
+    "drain", "reload", "shutdown", "limit", "upgrade", "await", NULL};
 
 static const struct ipc_field ask[] = {
     IPC_CHOICE(struct master_ask, verb, master_verb_names),
     IPC_TEXT(struct master_ask, service, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct master_ask, argument, 0, 4096),
     IPC_END,
 };
 const struct ipc_type master_ask = {"master_ask", ask};

@@ -7,6 +7,12 @@
  * service name it; reload and shutdown do not. reload checks everything first:
  * with errors nothing changes, each error is one `master_note`, and end says
  * ok=0.
+ *
+ * limit sets how many processes a service may have until the next reload.
+ * upgrade makes master check a program that is to go on in its place, with its
+ * state, and become it; end says ok=1 just before that. What came of it is
+ * asked by await on a new connection: end comes when the configuration has
+ * settled, on the new programs or on what was before.
  */
 #ifndef IPC_MASTER_H
 #define IPC_MASTER_H
@@ -20,13 +26,17 @@ enum master_verb {
 	MASTER_RESTART,
 	MASTER_DRAIN,
 	MASTER_RELOAD,
-	MASTER_SHUTDOWN
+	MASTER_SHUTDOWN,
+	MASTER_LIMIT,
+	MASTER_UPGRADE,
+	MASTER_AWAIT
 };
 extern const char *const master_verb_names[];
 
 struct master_ask {
-	int verb;           /* enum master_verb */
-	struct str service; /* "smtp/inet"; "" for all */
+	int verb;            /* enum master_verb */
+	struct str service;  /* "smtp/inet"; "" for all */
+	struct str argument; /* limit: how many; upgrade: the program */
 };
 struct master_service {
 	struct str name; /* first column of master.cf, with its port if any */
