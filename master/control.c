@@ -102,13 +102,22 @@ static const char *state_of(const struct running *s)
 	return alive ? "running" : "waiting";
 }
 
-static uint64_t count_busy(const struct running *s)
+static uint64_t count_in(const struct running *s, uint32_t state)
 {
-	uint64_t busy = 0;
+	uint64_t n = 0;
 
 	for (int i = 0; i < BOARD_SLOTS; i++)
-		busy += s->board->slots[i].state == BOARD_BUSY;
-	return busy;
+		n += s->board->slots[i].state == state;
+	return n;
+}
+
+static uint64_t count_old(const struct running *s)
+{
+	uint64_t n = 0;
+
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		n += !p->ended && (p->draining || process_is_stale(p));
+	return n;
 }
 
 static void put_service(struct client *c, const struct running *s)
@@ -119,13 +128,17 @@ static void put_service(struct client *c, const struct running *s)
 	    .type = str_from(config_type_name(s->type)),
 	    .command = str_from(s->config->row->command),
 	    .state = str_from(state_of(s)),
-	    .busy = count_busy(s),
+	    .busy = count_in(s, BOARD_BUSY),
+	    .parked = count_in(s, BOARD_PARKED),
+	    .old = count_old(s),
+	    .generation = s->generation,
 	    .limit = service_limit(s),
 	    .served = s->board->served,
 	    .restarts = s->restarts,
 	    .error = str_from(s->error)};
 
-	/* The board names the children of imapd too; it is for show only. */
+	/* The board names the children of imapd too. What a process writes
+	 * there is only shown. */
 	for (int i = 0; i < BOARD_SLOTS; i++) {
 		uint32_t pid = s->board->slots[i].pid;
 
@@ -140,13 +153,30 @@ static void put_service(struct client *c, const struct running *s)
 	buf_free(&pids);
 }
 
+/* The name is a process's to write: it ends in the operator's terminal. */
+static struct str counter_name(
+    const struct board_counter *b, char name[BOARD_NAME_MAX])
+{
+	size_t len = 0;
+
+	for (; len < BOARD_NAME_MAX - 1; len++) {
+		char c = ((const volatile char *)b->name)[len];
+
+		if (c == '\0')
+			break;
+		name[len] = c >= ' ' && c <= '~' ? c : '?';
+	}
+	return str_of(name, len);
+}
+
 static void put_counters(struct client *c, const struct running *s)
 {
 	for (int i = 0; i < BOARD_COUNTERS; i++) {
 		const struct board_counter *b = &s->board->counters[i];
+		char name[BOARD_NAME_MAX];
 		struct master_counter m = {.service = str_from(s->name),
 		    .type = str_from(config_type_name(s->type)),
-		    .name = str_of(b->name, strnlen(b->name, BOARD_NAME_MAX)),
+		    .name = counter_name(b, name),
 		    .value = b->value};
 
 		if (b->set == 2 && m.name.len > 0)

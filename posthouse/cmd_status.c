@@ -62,6 +62,9 @@ static void add_service(const struct master_service *m, void *arg)
 	json_text(&r->json, "state", m->state);
 	json_u64(&r->json, "processes", m->processes);
 	json_u64(&r->json, "busy", m->busy);
+	json_u64(&r->json, "parked", m->parked);
+	json_u64(&r->json, "old", m->old);
+	json_u64(&r->json, "generation", m->generation);
 	json_u64(&r->json, "limit", m->limit);
 	json_u64(&r->json, "served", m->served);
 	json_u64(&r->json, "restarts", m->restarts);

@@ -40,8 +40,8 @@ int cmd_upgrade(struct posthouse *p, int argc, char **argv)
 	/* It is about to execute; the new one answers, or the old one. */
 	if (ask_master(p, "upgrade", MASTER_AWAIT, "", &calls, NULL) != 0)
 		return 1;
-	printf(p->json ? "{\"generation\":%llu}\n"
-		       : "upgraded, generation %llu\n",
+	printf(
+	    p->json ? "{\"generation\":%llu}\n" : "upgraded, generation %llu\n",
 	    (unsigned long long)generation);
 	return 0;
 }

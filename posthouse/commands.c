@@ -18,7 +18,8 @@ const struct command_row commands[] = {
 	 "check configuration, tables, spool and permissions"},
 	{"conf",    cmd_conf,    "conf list|get NAME|set NAME=VALUE|"
 	 "explain NAME|diff|check", "parameters of main.cf"},
-	{"service", cmd_service, "service list|stop|start|restart|drain NAME",
+	{"service", cmd_service, "service list|status NAME|stop NAME|"
+	 "start NAME|restart NAME|drain NAME|limit NAME N",
 	 "one service alone"},
 	{"queue",   cmd_queue,   "queue list|show ID|hold|release|delete|flush "
 	 "[ID|--sender A|--recipient A|ALL]", "the messages that wait"},

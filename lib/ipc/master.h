@@ -46,11 +46,14 @@ struct master_service {
 	                     * client), stopped, draining, throttled, failed */
 	uint64_t processes;
 	uint64_t busy;
-	uint64_t limit;    /* 0: none */
-	uint64_t served;   /* connections since the start of master */
-	uint64_t restarts; /* processes that ended badly */
-	struct str pids;   /* "12 13"; cut */
-	struct str error;  /* of the last process that ended badly; "" */
+	uint64_t parked;     /* of them: keep a silent peer, or rest */
+	uint64_t old;        /* finish what they have, for a newer process */
+	uint64_t generation; /* of the processes that are started now */
+	uint64_t limit;      /* 0: none */
+	uint64_t served;     /* connections since the start of master */
+	uint64_t restarts;   /* processes that ended badly */
+	struct str pids;     /* "12 13"; cut */
+	struct str error;    /* of the last process that ended badly; "" */
 };
 /* A figure that the service's processes count (daemon_count). */
 struct master_counter {
