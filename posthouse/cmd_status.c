@@ -2,10 +2,8 @@
 /* posthouse status: what runs, how busy it is, and with which rights. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/clock.h"
-#include "core/file.h"
 #include "daemon/board.h"
 #include "posthouse/ask_master.h"
 #include "posthouse/status.h"
@@ -140,107 +138,6 @@ int status_print(struct posthouse *p, const char *command, const char *service)
 		printf("%s%s%s", buf_text(&r.text),
 		    r.counters.len > 0 ? "\n" : "", buf_text(&r.counters));
 	report_free(&r);
-	return status;
-}
-
-/* ---- --security ----------------------------------------------------------- */
-
-struct pid_list {
-	struct buf names; /* "service/type pid" lines */
-};
-
-static void add_pids(const struct master_service *m, void *arg)
-{
-	struct pid_list *list = arg;
-	struct str pids = m->pids, word;
-
-	while ((word = str_word(&pids, " ")).len > 0)
-		buf_printf(&list->names, "%.*s\t%.*s\n", STR_FMT(m->name),
-		    STR_FMT(word));
-}
-
-static void add_master(const struct master_end *m, void *arg)
-{
-	struct pid_list *list = arg;
-
-	buf_printf(&list->names, "master\t%llu\n", (unsigned long long)m->pid);
-}
-
-/* The value of a line "Name:\tvalue" of /proc/PID/status. */
-static struct str status_field(struct str text, const char *name)
-{
-	while (text.len > 0) {
-		struct str line = str_cut(&text, '\n');
-		struct str key = str_cut(&line, ':');
-
-		if (str_eq(key, str_from(name)))
-			return str_trim(line);
-	}
-	return STR_EMPTY;
-}
-
-static void print_process(
-    struct posthouse *p, struct json *j, struct str service, struct str pid)
-{
-	struct buf text = buf_new(65536);
-	char path[64], root[4096];
-	struct str uid, rest, no_new, seccomp, caps;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%.*s/status", STR_FMT(pid));
-	file_read(path, &text);
-	rest = status_field(buf_str(&text), "Uid");
-	uid = str_word(&rest, "\t ");
-	no_new = status_field(buf_str(&text), "NoNewPrivs");
-	seccomp = status_field(buf_str(&text), "Seccomp");
-	caps = status_field(buf_str(&text), "CapEff");
-	snprintf(path, sizeof(path), "/proc/%.*s/root", STR_FMT(pid));
-	n = readlink(path, root, sizeof(root) - 1);
-	root[n > 0 ? n : 0] = '\0';
-	if (uid.len > 0 && p->json) {
-		json_object(j, NULL);
-		json_text(j, "service", service);
-		json_text(j, "pid", pid);
-		json_text(j, "uid", uid);
-		json_text(j, "root", str_from(root));
-		json_text(j, "no_new_privs", no_new);
-		json_text(j, "seccomp", seccomp);
-		json_text(j, "capabilities", caps);
-		json_end(j);
-	} else if (uid.len > 0) {
-		printf("%-22.*s %8.*s %8.*s %10.*s %7.*s  %.*s %s\n",
-		    STR_FMT(service), STR_FMT(pid), STR_FMT(uid),
-		    STR_FMT(no_new), STR_FMT(seccomp), STR_FMT(caps), root);
-	}
-	buf_free(&text);
-}
-
-int status_security(struct posthouse *p)
-{
-	struct pid_list list = {buf_new(JSON_MAX)};
-	struct ask_calls calls = {
-	    .service = add_pids, .end = add_master, .arg = &list};
-	struct buf out = buf_new(JSON_MAX);
-	struct json j = json_start(&out);
-	struct str rest;
-	int status = ask_master(p, "status", MASTER_STATUS, "", &calls, NULL);
-
-	json_array(&j, NULL);
-	if (status == 0 && !p->json)
-		printf("%-22s %8s %8s %10s %7s  %-16s %s\n", "SERVICE", "PID",
-		    "UID", "NONEWPRIVS", "SECCOMP", "CAPABILITIES", "ROOT");
-	rest = buf_str(&list.names);
-	while (status == 0 && rest.len > 0) {
-		struct str pid = str_cut(&rest, '\n');
-		struct str service = str_cut(&pid, '\t');
-
-		print_process(p, &j, service, pid);
-	}
-	json_end(&j);
-	if (status == 0 && p->json)
-		printf("%s\n", buf_text(&out));
-	buf_free(&out);
-	buf_free(&list.names);
 	return status;
 }
 

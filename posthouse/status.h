@@ -7,7 +7,8 @@
 /* The table of services, or its JSON; of one, or with "" of all. Returns the
  * exit status. */
 int status_print(struct posthouse *p, const char *command, const char *service);
-/* What /proc says of every process. */
+/* The rights of every process as the kernel sees them. Returns the exit
+ * status: 1 also when a process has more than its role's rows say. */
 int status_security(struct posthouse *p);
 
 #endif
