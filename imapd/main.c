@@ -22,7 +22,6 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "daemon/house_store.h"
 #include "ipc/trace.h"
@@ -61,9 +60,6 @@ static int start(void)
 		return -1;
 	}
 	warm_up();
-	if (!confine_possible())
-		log_warning("the kernel has no Landlock: only the store's "
-			    "own care keeps users' sessions apart");
 	return 0;
 }
 

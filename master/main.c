@@ -36,6 +36,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "daemon/confine.h"
 #include "ipc/trace.h"
 
 #define READY_MS 15000 /* until `posthouse start` is told how it stands */
@@ -233,6 +234,10 @@ static void announce(void)
 		log_warning("not started as root: all of the suite runs as "
 			    "uid %u, and roles are not kept apart",
 		    (unsigned)geteuid());
+	if (!confine_possible())
+		log_warning("the kernel has no Landlock (posthouse-security(7))"
+			    ": users and modes of files alone keep roles and "
+			    "sessions apart");
 }
 
 static void prepare(void)

@@ -198,9 +198,6 @@ static int start(void)
 		log_error("%s: %s", house->mail_store_directory, why);
 		return -1;
 	}
-	if (!confine_possible())
-		log_warning("the kernel has no Landlock: only the store's "
-			    "own care keeps users' sessions apart");
 	return 0;
 }
 

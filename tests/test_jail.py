@@ -4,11 +4,11 @@ import os
 import re
 import shutil
 import smtplib
-import socket
+import subprocess
 
 import pytest
 
-from house import House, TOP, wait_until
+from house import POSTHOUSE, House, TOP, wait_until
 from test_jail_inside import ROLES
 
 # Said here once more: the table of roles cannot vouch for itself.
@@ -177,6 +177,34 @@ def test_an_ordinary_user_is_told_what_is_missing(house):
             want.add("master is not root: no jail as its root")
         assert set(p["weaker"]) == want
         assert p["seccomp"] == 2 and p["no_new_privs"]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_kernel_without_landlock():
+    """Mail goes on; the log and the operator's command tell."""
+    with House(domain="old.test", users=1, start=False) as h:
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", "/dev/null",
+             "-e", "trace=landlock_create_ruleset", "-e",
+             "inject=landlock_create_ruleset:error=EOPNOTSUPP",
+             POSTHOUSE, "-c", h.etc, "start"])
+        try:
+            wait_until(h.master_pid, 60)
+            wait_until(lambda: h.posthouse(
+                "status", check=False).returncode == 0, 60)
+            with smtplib.SMTP("127.0.0.1", h.smtp, timeout=60) as s:
+                s.sendmail("a@x.test", [h.user(0)], "Subject: x\r\n\r\nx\r\n")
+            h.wait_empty_queue()
+            code, report = security(h)
+            assert code == 1
+            for p in report["processes"]:
+                assert p["role"] == "-" or (
+                    "no Landlock: files are kept from it by their modes"
+                    in p["weaker"]), p
+            assert h.log().count("the kernel has no Landlock") == 1
+        finally:
+            h.stop(check=False)
+            tracer.wait(60)
 
 
 # ---- the documents --------------------------------------------------------------
