@@ -70,21 +70,14 @@ static bool parameters(
 	return parser_char(&c->in, ')', "a list does not end");
 }
 
-static uint32_t first_unseen(struct session *s)
-{
-	for (uint32_t seq = 1; seq <= view_count(s->view); seq++)
-		if (!(view_message(s->view, seq)->flags & FLAG_SEEN))
-			return seq;
-	return 0;
-}
-
 static void respond_rev1(struct session *s, const struct mailbox_info *info)
 {
 	uint32_t seq;
 
 	out_text(s, "* 0 RECENT");
 	out_end(s);
-	if (info->unseen == 0 || (seq = first_unseen(s)) == 0)
+	if (info->unseen == 0 || view_first_unseen(s->view, &seq) != STORE_OK ||
+	    seq == 0)
 		return;
 	out_text(s, "* OK [UNSEEN ");
 	out_number(s, seq);
@@ -115,8 +108,9 @@ static void respond_selected(struct session *s, const struct mailbox_info *info)
 		respond_list_one(s, info);
 }
 
-static enum store_result open_view(
-    struct session *s, struct str name, const struct mailbox_info **info)
+/* Messages are looked up by the first command that needs them. */
+static enum store_result open_view(struct session *s, struct str name,
+    bool messages, const struct mailbox_info **info)
 {
 	enum store_result r = box_refresh(s->box);
 
@@ -125,7 +119,9 @@ static enum store_result open_view(
 	*info = box_find(s->box, name);
 	if (*info == NULL || !(*info)->selectable)
 		return STORE_NO_MAILBOX;
-	r = view_open(s->box, (*info)->id, &s->view);
+	r = view_open_late(s->box, (*info)->id, &s->view);
+	if (r == STORE_OK && messages && (r = view_rows(s->view)) != STORE_OK)
+		view_close(&s->view);
 	if (r == STORE_OK) {
 		/* Opening may have read on. */
 		*info = box_find_id(s->box, view_mailbox(s->view));
@@ -154,7 +150,7 @@ static void select_mailbox(struct session *s, struct command *c, bool read_only)
 	}
 	if (condstore)
 		s->enabled |= ENABLED_CONDSTORE;
-	enum store_result r = open_view(s, name, &info);
+	enum store_result r = open_view(s, name, q.given, &info);
 	if (r != STORE_OK) {
 		reply_result(s, c, r, "");
 		return;

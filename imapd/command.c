@@ -8,7 +8,9 @@
 
 #include "mail/encode.h"
 
-#define ANY (AUTHENTICATED | SELECTED)
+#define ANY      (AUTHENTICATED | SELECTED)
+#define LOOKS    0x100 /* needs the messages of the view */
+#define MESSAGES (SELECTED | LOOKS)
 
 struct row {
 	const char *verb;
@@ -25,28 +27,28 @@ static const struct row rows[] = {
 	{"CAPABILITY",   ANY,      SYNC_NONE,  cmd_capability},
 	{"CHECK",        SELECTED, SYNC_ALL,   cmd_noop},
 	{"CLOSE",        SELECTED, SYNC_NONE,  cmd_close},
-	{"COPY",         SELECTED, SYNC_ALL,   cmd_copy},
+	{"COPY",         MESSAGES, SYNC_ALL,   cmd_copy},
 	{"CREATE",       ANY,      SYNC_NONE,  cmd_create},
 	{"DELETE",       ANY,      SYNC_NONE,  cmd_delete},
 	{"ENABLE",       ANY,      SYNC_NONE,  cmd_enable},
 	{"EXAMINE",      ANY,      SYNC_NONE,  cmd_examine},
-	{"EXPUNGE",      SELECTED, SYNC_ALL,   cmd_expunge},
-	{"FETCH",        SELECTED, SYNC_FLAGS, cmd_fetch},
+	{"EXPUNGE",      MESSAGES, SYNC_ALL,   cmd_expunge},
+	{"FETCH",        MESSAGES, SYNC_FLAGS, cmd_fetch},
 	{"ID",           ANY,      SYNC_NONE,  cmd_id},
 	{"IDLE",         ANY,      SYNC_ALL,   cmd_idle},
 	{"LIST",         ANY,      SYNC_NONE,  cmd_list},
 	{"LOGIN",        ANY,      SYNC_NONE,  cmd_logged_in},
 	{"LOGOUT",       ANY,      SYNC_NONE,  cmd_logout},
 	{"LSUB",         ANY,      SYNC_NONE,  cmd_lsub},
-	{"MOVE",         SELECTED, SYNC_ALL,   cmd_move},
+	{"MOVE",         MESSAGES, SYNC_ALL,   cmd_move},
 	{"NAMESPACE",    ANY,      SYNC_NONE,  cmd_namespace},
 	{"NOOP",         ANY,      SYNC_ALL,   cmd_noop},
 	{"RENAME",       ANY,      SYNC_NONE,  cmd_rename},
-	{"SEARCH",       SELECTED, SYNC_FLAGS, cmd_search},
+	{"SEARCH",       MESSAGES, SYNC_FLAGS, cmd_search},
 	{"SELECT",       ANY,      SYNC_NONE,  cmd_select},
 	{"STARTTLS",     ANY,      SYNC_NONE,  cmd_logged_in},
 	{"STATUS",       ANY,      SYNC_NONE,  cmd_status},
-	{"STORE",        SELECTED, SYNC_FLAGS, cmd_store},
+	{"STORE",        MESSAGES, SYNC_FLAGS, cmd_store},
 	{"SUBSCRIBE",    ANY,      SYNC_NONE,  cmd_subscribe},
 	{"UNSELECT",     SELECTED, SYNC_NONE,  cmd_unselect},
 	{"UNSUBSCRIBE",  ANY,      SYNC_NONE,  cmd_unsubscribe},
@@ -54,12 +56,12 @@ static const struct row rows[] = {
 
 /* Behind "UID"; these answers may bring EXPUNGE. */
 static const struct row uid_rows[] = {
-	{"COPY",         SELECTED, SYNC_ALL,   cmd_copy},
-	{"EXPUNGE",      SELECTED, SYNC_ALL,   cmd_expunge},
-	{"FETCH",        SELECTED, SYNC_ALL,   cmd_fetch},
-	{"MOVE",         SELECTED, SYNC_ALL,   cmd_move},
-	{"SEARCH",       SELECTED, SYNC_ALL,   cmd_search},
-	{"STORE",        SELECTED, SYNC_ALL,   cmd_store},
+	{"COPY",         MESSAGES, SYNC_ALL,   cmd_copy},
+	{"EXPUNGE",      MESSAGES, SYNC_ALL,   cmd_expunge},
+	{"FETCH",        MESSAGES, SYNC_ALL,   cmd_fetch},
+	{"MOVE",         MESSAGES, SYNC_ALL,   cmd_move},
+	{"SEARCH",       MESSAGES, SYNC_ALL,   cmd_search},
+	{"STORE",        MESSAGES, SYNC_ALL,   cmd_store},
 };
 /* clang-format on */
 
@@ -96,6 +98,18 @@ static const struct row *cut_verb(struct command *c)
 	return find(uid_rows, ARRAY_LEN(uid_rows), verb);
 }
 
+/* SELECT left them out. */
+static bool has_rows(struct session *s, struct command *c)
+{
+	enum store_result r = s->gone ? STORE_OK : view_rows(s->view);
+
+	if (r == STORE_OK)
+		return true;
+	s->gone = r == STORE_GONE;
+	reply_result(s, c, r, "");
+	return false;
+}
+
 void command_run(struct session *s, struct str text)
 {
 	struct command c = {.in = parser_new(text, &s->arena)};
@@ -115,7 +129,8 @@ void command_run(struct session *s, struct str text)
 		reply_bad(s, &c, "no mailbox is selected");
 	} else {
 		c.sync = row->sync;
-		row->run(s, &c);
+		if (!(row->states & LOOKS) || has_rows(s, &c))
+			row->run(s, &c);
 		if (!c.replied)
 			reply_bad(s, &c,
 			    c.in.why != NULL ? c.in.why : "malformed command");

@@ -238,6 +238,10 @@ bool box_is_cut(struct box *b);
 enum store_result snapshot_load_one(struct box *b, uint64_t number);
 /* The messages of a folder, from the snapshot and what came since. */
 enum store_result folder_load(struct box *b, struct folder *f);
+/* The first message without \Seen of a folder that is not loaded, 0 when all
+ * have it. Reads segments until it is found. */
+enum store_result folder_first_unseen(
+    struct box *b, const struct folder *f, uint32_t *seq);
 /*
  * What pending records touch of a folder that is not loaded, in *part (to be
  * emptied with folder_unload, also in failure; its names are f's): the segments

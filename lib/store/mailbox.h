@@ -235,6 +235,18 @@ struct message {
 };
 
 enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out);
+/*
+ * The same without the messages, so that it costs the same for a large
+ * mailbox as for a small one: view_message and all that read a message have
+ * none until view_rows. Counts are right, and view_sync works.
+ */
+enum store_result view_open_late(
+    struct box *b, uint32_t mailbox, struct view **out);
+/* Looks up what was left out. STORE_GONE when it cannot be had any more. */
+enum store_result view_rows(struct view *v);
+/* The first message without \Seen, 0 when all have it; a late view reads no
+ * more for it than it must. */
+enum store_result view_first_unseen(struct view *v, uint32_t *seq);
 void view_close(struct view **v);
 uint32_t view_mailbox(const struct view *v);
 /* Sequence numbers run from 1 to view_count. */

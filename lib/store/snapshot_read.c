@@ -443,6 +443,19 @@ struct columns {
 	struct buf m, d, numbers;
 };
 
+static struct columns columns_new(void)
+{
+	return (struct columns){buf_new(SEGMENT_ROWS * M_OCTETS),
+	    buf_new(SEGMENT_ROWS * D_OCTETS), buf_new(SEGMENT_ROWS * R_OCTETS)};
+}
+
+static void columns_free(struct columns *space)
+{
+	buf_free(&space->m);
+	buf_free(&space->d);
+	buf_free(&space->numbers);
+}
+
 static enum store_result rows_into(struct box *b, const struct column *c,
     uint32_t rows, uint32_t octets, struct buf *space)
 {
@@ -480,16 +493,13 @@ static enum store_result load_segment(
 /* All but those that are left out. */
 static enum store_result load_segments(struct box *b, struct folder *f)
 {
-	struct columns space = {buf_new(SEGMENT_ROWS * M_OCTETS),
-	    buf_new(SEGMENT_ROWS * D_OCTETS), buf_new(SEGMENT_ROWS * R_OCTETS)};
+	struct columns space = columns_new();
 	enum store_result r = STORE_OK;
 
 	for (size_t i = 0; i < f->segment_count && r == STORE_OK; i++)
 		if (!f->segments[i].left_out)
 			r = load_segment(b, f, i, &space);
-	buf_free(&space.m);
-	buf_free(&space.d);
-	buf_free(&space.numbers);
+	columns_free(&space);
 	return r;
 }
 
@@ -611,6 +621,18 @@ static void include_small(struct folder *part, size_t fresh, uint32_t least)
 	}
 }
 
+/* Without what is loaded of them. */
+static struct segment *copy_segments(const struct folder *f)
+{
+	struct segment *copy = mem_array(f->segment_count, sizeof(*copy));
+
+	for (size_t i = 0; i < f->segment_count; i++) {
+		copy[i] = f->segments[i];
+		copy[i].places = NULL;
+	}
+	return copy;
+}
+
 enum store_result folder_load_changed(
     struct box *b, const struct folder *f, uint32_t least, struct folder *part)
 {
@@ -625,12 +647,9 @@ enum store_result folder_load_changed(
 	    .dead_time = f->dead_time,
 	    .vanish_floor = f->vanish_floor,
 	    .segment_count = f->segment_count};
-	part->segments = mem_array(f->segment_count, sizeof(*part->segments));
-	for (size_t i = 0; i < f->segment_count; i++) {
-		part->segments[i] = f->segments[i];
-		part->segments[i].places = NULL;
+	part->segments = copy_segments(f);
+	for (size_t i = 0; i < f->segment_count; i++)
 		part->segments[i].left_out = true;
-	}
 	include_small(part, include_touched(part, rest), least);
 	for (size_t i = 0; i < f->segment_count; i++)
 		if (part->segments[i].left_out &&
@@ -646,6 +665,60 @@ enum store_result folder_load_changed(
 		    b, STORE_CORRUPT, "a snapshot's count of messages");
 	folder_forget_erased(part, b->state.erased);
 	return result;
+}
+
+/* The position of the first one in a part that has some messages loaded. */
+static bool find_unseen(const struct folder *part, uint32_t *at)
+{
+	for (*at = 0; *at < part->count; (*at)++)
+		if (!(part->messages[*at].flags & FLAG_SEEN))
+			return true;
+	return false;
+}
+
+/* Brings the messages of one segment up to date, or, with none loaded, takes
+ * those that are new since the snapshot. */
+static int apply_pending(struct folder *part, struct str pending, bool fresh)
+{
+	struct record r;
+
+	while (record_next(&pending, &r, NULL) == 1)
+		if ((r.type != RECORD_MESSAGE || fresh) &&
+		    folder_apply(part, &r) < 0)
+			return -1;
+	return 0;
+}
+
+enum store_result folder_first_unseen(
+    struct box *b, const struct folder *f, uint32_t *seq)
+{
+	struct columns space = columns_new();
+	struct folder part = {.segment_count = f->segment_count};
+	enum store_result r = STORE_OK;
+	uint32_t before = 0, at;
+
+	*seq = 0;
+	part.segments = copy_segments(f);
+	for (size_t i = 0; i <= f->segment_count && r == STORE_OK; i++) {
+		bool fresh = i == f->segment_count;
+
+		if (!fresh && !has_messages(&f->segments[i]))
+			continue;
+		forget_messages(&part);
+		if (!fresh)
+			r = load_segment(b, &part, i, &space);
+		if (r == STORE_OK &&
+		    apply_pending(&part, buf_str(&f->pending), fresh) < 0)
+			r = box_fail(b, STORE_CORRUPT, "records make no sense");
+		if (r == STORE_OK && find_unseen(&part, &at)) {
+			*seq = before + at + 1;
+			break;
+		}
+		before += (uint32_t)part.count;
+	}
+	folder_unload(&part);
+	columns_free(&space);
+	return r;
 }
 
 const struct message_place *folder_place_at(
@@ -767,8 +840,7 @@ void folder_load_rest(struct box *b, struct folder *f,
     void (*lost)(void *arg, struct folder *f, uint32_t first, uint32_t last),
     void *arg)
 {
-	struct columns space = {buf_new(SEGMENT_ROWS * M_OCTETS),
-	    buf_new(SEGMENT_ROWS * D_OCTETS), buf_new(SEGMENT_ROWS * R_OCTETS)};
+	struct columns space = columns_new();
 
 	forget_messages(f);
 	folder_reserve(f, f->info.messages);
@@ -788,7 +860,5 @@ void folder_load_rest(struct box *b, struct folder *f,
 			lost(arg, f, s->uid, last_uid(f, i));
 	}
 	f->loaded = true;
-	buf_free(&space.m);
-	buf_free(&space.d);
-	buf_free(&space.numbers);
+	columns_free(&space);
 }

@@ -41,6 +41,26 @@ void view_is_at(struct view *v, const struct folder *f)
 		v->expunged_at = v->flags_at;
 }
 
+struct view *view_new(struct box *b, const struct mailbox_info *info)
+{
+	struct view *v = NEW(struct view);
+
+	v->b = b;
+	v->mailbox = info->id;
+	v->uidvalidity = info->uidvalidity;
+	b->views++;
+	return v;
+}
+
+static enum store_result check_open(struct box *b, const struct folder *f)
+{
+	if (f == NULL)
+		return box_fail(b, STORE_GONE, "the mailbox is gone");
+	return f->info.selectable
+	    ? STORE_OK
+	    : box_fail(b, STORE_NO_MAILBOX, "not a mailbox");
+}
+
 enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out)
 {
 	struct folder *f;
@@ -50,20 +70,37 @@ enum store_result view_open(struct box *b, uint32_t mailbox, struct view **out)
 	*out = NULL;
 	if (r == STORE_OK)
 		r = box_folder(b, mailbox, &f);
-	if (r == STORE_OK && !f->info.selectable)
-		r = box_fail(b, STORE_NO_MAILBOX, "not a mailbox");
+	if (r == STORE_OK)
+		r = check_open(b, f);
 	if (r != STORE_OK)
 		return r;
-	v = NEW(struct view);
-	v->b = b;
-	v->mailbox = mailbox;
-	v->uidvalidity = f->info.uidvalidity;
+	v = view_new(b, &f->info);
 	v->lent = rows_lend(&f->lent, f->messages);
 	v->rows = f->messages;
 	v->count = v->room = (uint32_t)f->count;
 	view_is_at(v, f);
-	b->views++;
 	*out = v;
+	return STORE_OK;
+}
+
+enum store_result view_open_late(
+    struct box *b, uint32_t mailbox, struct view **out)
+{
+	const struct folder *f;
+	enum store_result r = box_materialize(b);
+
+	*out = NULL;
+	if (r != STORE_OK)
+		return r;
+	f = state_folder(&b->state, mailbox);
+	r = check_open(b, f);
+	if (r != STORE_OK)
+		return r;
+	*out = view_new(b, &f->info);
+	(*out)->late = true;
+	(*out)->count = (uint32_t)f->info.messages;
+	(*out)->uidnext = f->info.uidnext;
+	view_is_at(*out, f);
 	return STORE_OK;
 }
 
@@ -90,12 +127,12 @@ uint32_t view_count(const struct view *v)
 
 const struct message *view_message(const struct view *v, uint32_t seq)
 {
-	return seq == 0 || seq > v->count ? NULL : &v->rows[seq - 1];
+	return seq == 0 || seq > v->count || v->late ? NULL : &v->rows[seq - 1];
 }
 
 uint32_t view_seq_from(const struct view *v, uint32_t uid)
 {
-	uint32_t low = 0, high = v->count;
+	uint32_t low = v->late ? v->count : 0, high = v->count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
@@ -182,12 +219,41 @@ static void sync_new(struct view *v, const struct folder *f)
 	v->count += (uint32_t)more;
 }
 
+/* Of a view without rows. */
+static bool nothing_new(const struct view *v)
+{
+	const struct folder *f = state_folder(&v->b->state, v->mailbox);
+
+	return f != NULL && f->info.uidvalidity == v->uidvalidity &&
+	    f->version == v->version;
+}
+
+enum store_result view_first_unseen(struct view *v, uint32_t *seq)
+{
+	struct folder *f = state_folder(&v->b->state, v->mailbox);
+	enum store_result r;
+
+	if (v->late && nothing_new(v) && !f->loaded)
+		return folder_first_unseen(v->b, f, seq);
+	r = view_rows(v);
+	for (*seq = 1; *seq <= v->count && r == STORE_OK; (*seq)++)
+		if (!(v->rows[*seq - 1].flags & FLAG_SEEN))
+			return STORE_OK;
+	*seq = 0;
+	return r;
+}
+
 enum store_result view_sync(
     struct view *v, bool allow_expunge, const struct view_events *events)
 {
 	struct folder *f;
-	enum store_result r = view_folder(v, &f);
+	enum store_result r;
 
+	if (v->late && nothing_new(v))
+		return STORE_OK;
+	r = view_rows(v);
+	if (r == STORE_OK)
+		r = view_folder(v, &f);
 	if (r != STORE_OK)
 		return r;
 	if (f->version == v->version && !(v->waiting && allow_expunge))

@@ -89,37 +89,43 @@ static void merge(struct view *v, const struct folder *f, size_t there,
 	}
 }
 
-/* The rows of a view that has none yet. */
-static enum store_result build(
-    struct view *v, struct folder *f, const struct view_formula *formula)
+/* What the formula says; -1 when the folder cannot have been so. */
+static int take_rows(struct view *v, struct folder *f,
+    const struct view_formula *formula, size_t *gone_count)
 {
-	size_t there = folder_search(f, formula->uidnext), gone_count;
-	uint32_t *gone = gone_since(f, formula, &gone_count);
-	enum store_result r = STORE_OK;
+	size_t there = folder_search(f, formula->uidnext);
+	uint32_t *gone = gone_since(f, formula, gone_count);
+	int result = there + *gone_count == formula->count ? 0 : -1;
 
-	if (there + gone_count != formula->count) {
-		free(gone);
-		return box_fail(v->b, STORE_GONE,
-		    "messages are not as they "
-		    "were");
-	}
-	v->waiting = gone_count > 0;
-	if (gone_count == 0 && f->info.highest_modseq == formula->flags_at &&
-	    there == f->count) {
+	if (result == 0 && *gone_count == 0 && there == f->count &&
+	    f->info.highest_modseq == formula->flags_at) {
 		v->lent = rows_lend(&f->lent, f->messages);
 		v->rows = f->messages;
 		v->count = v->room = (uint32_t)f->count;
-	} else {
-		merge(v, f, there, gone, gone_count);
+		v->version = f->version;
+	} else if (result == 0) {
+		merge(v, f, there, gone, *gone_count);
 	}
 	free(gone);
-	if (hash_uids(v->rows, v->count) != formula->hash)
-		return box_fail(v->b, STORE_GONE,
-		    "messages are not as they "
-		    "were");
-	if (gone_count > 0)
-		r = folder_each_expunged(v->b, f, fill_gone, v);
-	return r;
+	return result;
+}
+
+/* The rows of a view that has none yet. */
+static enum store_result build(struct view *v, struct folder *f,
+    const struct view_formula *formula, bool hashed)
+{
+	size_t gone_count;
+	bool same;
+
+	v->version = f->version - 1; /* compared with none yet */
+	same = take_rows(v, f, formula, &gone_count) == 0 &&
+	    (!hashed || hash_uids(v->rows, v->count) == formula->hash);
+	if (!same)
+		return box_fail(
+		    v->b, STORE_GONE, "messages are not as they were");
+	v->waiting = gone_count > 0;
+	return gone_count == 0 ? STORE_OK
+			       : folder_each_expunged(v->b, f, fill_gone, v);
 }
 
 /* The folder as it was meant, if it still is. */
@@ -153,18 +159,37 @@ enum store_result view_reopen(
 		r = folder_of(b, formula, &f);
 	if (r != STORE_OK)
 		return r;
-	struct view *v = NEW(struct view);
-	v->b = b;
-	v->mailbox = formula->mailbox;
-	v->uidvalidity = formula->uidvalidity;
+	struct view *v = view_new(b, &f->info);
 	v->flags_at = formula->flags_at;
 	v->expunged_at = formula->expunged_at;
-	v->version = f->version - 1; /* compared with none yet */
-	b->views++;
-	r = build(v, f, formula);
+	r = build(v, f, formula, true);
 	if (r != STORE_OK)
 		view_close(&v);
 	*out = v;
+	return r;
+}
+
+enum store_result view_rows(struct view *v)
+{
+	const struct view_formula formula = {.mailbox = v->mailbox,
+	    .uidvalidity = v->uidvalidity,
+	    .uidnext = v->uidnext,
+	    .count = v->count,
+	    .expunged_at = v->expunged_at,
+	    .flags_at = v->flags_at};
+	struct folder *f;
+	enum store_result r;
+
+	if (!v->late)
+		return STORE_OK;
+	r = folder_of(v->b, &formula, &f);
+	if (r == STORE_OK)
+		r = build(v, f, &formula, false);
+	v->late = r != STORE_OK;
+	if (v->late) {
+		rows_release(&v->lent, v->rows);
+		v->rows = NULL;
+	}
 	return r;
 }
 
@@ -172,8 +197,10 @@ enum store_result view_formula(struct view *v, struct view_formula *out)
 {
 	struct folder *f;
 	struct view *again;
-	enum store_result r = view_folder(v, &f);
+	enum store_result r = view_rows(v);
 
+	if (r == STORE_OK)
+		r = view_folder(v, &f);
 	if (r != STORE_OK)
 		return r;
 	*out = (struct view_formula){
