@@ -3,13 +3,30 @@
  * policyd, a front: how often? Counters in memory, for everybody who asks.
  *
  * window.c counts in sliding windows, penalty.c makes delays and refusals of
- * failed logins; what is here is the conversation. A restart forgets all.
+ * failed logins, memory.c remembers for others what they found out; what is
+ * here is the conversation. A restart forgets the counters. The memory is
+ * written to a file of policyd's own, now and then and at the end: it can all
+ * be found out again.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "daemon/desk.h"
+#include "policyd/memory.h"
 #include "policyd/penalty.h"
 
+#define SAVE_MS (300 * 1000)
+
 static struct policyd_conf conf;
+static struct memory memory;
+static int memory_file = -1;
+static struct loop_timer *saving;
 static struct windows counters;
 static struct penalties penalties;
 
@@ -52,6 +69,23 @@ static int ask(struct wire *w, const struct policy_ask *q, int64_t now)
 	return wire_put(w, &policy_penalty, &r);
 }
 
+static int recall(struct wire *w, const struct policy_recall *q)
+{
+	struct policy_recalled r = {.request = q->request, .value = STR_EMPTY};
+
+	r.known = memory_recall(
+	    &memory, q->name, q->key, clock_seconds(), &r.value);
+	return wire_put(w, &policy_recalled, &r);
+}
+
+static int remember(const struct policy_remember *q)
+{
+	if (memory_remember(&memory, q, clock_seconds()) == 0)
+		return 0;
+	log_error("a peer wants a control character remembered");
+	return -1;
+}
+
 static int answer(
     struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
 {
@@ -65,14 +99,52 @@ static int answer(
 		return failure(w, msg, now);
 	if (type == &policy_ask)
 		return ask(w, msg, now);
+	if (type == &policy_recall)
+		return recall(w, msg);
+	if (type == &policy_remember)
+		return remember(msg);
 	log_error("a peer sent %s, which is an answer", type->name);
 	return -1;
 }
 
 static const struct desk_calls calls = {answer, NULL, NULL};
 
+static void save(void *arg)
+{
+	(void)arg;
+	if (memory_file >= 0 && memory_save(&memory, memory_file) < 0)
+		log_warning("policyd.memory: %s", strerror(errno));
+	loop_timer_set(saving, SAVE_MS);
+}
+
+/* Still privileged: the jail has no files. */
+static int before_jail(void)
+{
+	char *path;
+
+	if (asprintf(
+		&path, "%s/policyd.memory", daemon_house()->run_directory) < 0)
+		return -1;
+	memory_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (memory_file < 0)
+		log_warning("%s: %s; a restart forgets", path, strerror(errno));
+	free(path);
+	return 0;
+}
+
+static void drain(void)
+{
+	save(NULL);
+	desk_drain();
+}
+
 static int start(void)
 {
+	memory = memory_new((size_t)conf.policy_memory_max);
+	if (memory_file >= 0)
+		memory_load(&memory, memory_file, clock_seconds());
+	saving = loop_timer_new(daemon_loop(), save, NULL);
+	loop_timer_set(saving, SAVE_MS);
 	counters = windows_new((size_t)conf.policy_counters_max);
 	penalties = penalties_new(&conf);
 	desk_open(&policy_exchange, &calls);
@@ -86,9 +158,10 @@ int main(int argc, char **argv)
 	    .kind = DAEMON_FRONT,
 	    .params = policyd_params,
 	    .conf = &conf,
+	    .before_jail = before_jail,
 	    .start = start,
 	    .accepted = desk_accepted,
-	    .drain = desk_drain,
+	    .drain = drain,
 	};
 
 	return daemon_main(&policyd, argc, argv);

@@ -8,6 +8,10 @@ const struct conf_param policyd_params[] = {
 	P(INT,  policy_counters_max, "200000", 1000, 100000000,
 	  "Counters that policyd keeps in memory, of about 150 octets each; "
 	  "the one that was least recently used makes room."),
+	P(INT,  policy_memory_max, "100000", 1000, 100000000,
+	  "Clients and the like that policyd remembers something about, of "
+	  "about 250 octets each; what was least recently asked for makes "
+	  "room. They survive its restart."),
 	P(TIME, login_failure_window, "15m", 10, 86400,
 	  "For how long a failed login counts against its address and its "
 	  "account."),

@@ -6,6 +6,7 @@
 
 struct policyd_conf {
 	int policy_counters_max;
+	int policy_memory_max;
 	int64_t login_failure_window;    /* ms */
 	int64_t login_failure_delay;     /* ms */
 	int64_t login_failure_delay_max; /* ms */

@@ -6,6 +6,11 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "policyd/memory.h"
 #include "policyd/penalty.h"
 
 static void windows_slide(void **state)
@@ -132,6 +137,101 @@ static void penalties_grow_and_end(void **state)
 	penalties_free(&p);
 }
 
+static int keep(struct memory *m, const char *key, const char *value,
+    uint64_t seconds, int64_t now)
+{
+	struct policy_remember r = {
+	    STR("screen"), str_from(key), str_from(value), seconds};
+
+	return memory_remember(m, &r, now);
+}
+
+/* What is known, or "-". */
+static const char *known(struct memory *m, const char *key, int64_t now)
+{
+	static char text[300];
+	struct str value;
+
+	if (!memory_recall(m, STR("screen"), str_from(key), now, &value))
+		return "-";
+	assert_int_equal(str_copy(text, sizeof(text), value), 0);
+	return text;
+}
+
+static void memory_ends_and_is_bounded(void **state)
+{
+	(void)state;
+	struct memory m = memory_new(100);
+	struct str value;
+	char key[20];
+
+	assert_int_equal(keep(&m, "192.0.2.1", "a", 10, 1000), 0);
+	assert_string_equal(known(&m, "192.0.2.1", 1009), "a");
+	assert_int_equal(keep(&m, "192.0.2.1", "b", 10, 1009), 0);
+	assert_string_equal(known(&m, "192.0.2.1", 1018), "b");
+	assert_string_equal(known(&m, "192.0.2.1", 1019), "-");
+	assert_int_equal(m.by_key.count, 0);
+	keep(&m, "192.0.2.1", "a", 10, 1000);
+	assert_false(
+	    memory_recall(&m, STR("other"), STR("192.0.2.1"), 1000, &value));
+	keep(&m, "192.0.2.1", "", 0, 1000);
+	assert_string_equal(known(&m, "192.0.2.1", 1000), "-");
+	assert_int_equal(keep(&m, "a\nb", "x", 10, 1000), -1);
+	assert_int_equal(keep(&m, "a", "x\ty", 10, 1000), -1);
+	keep(&m, "kept", "k", 100000, 0);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		keep(&m, key, "x", 1000, i);
+		assert_string_equal(known(&m, "kept", i), "k");
+	}
+	assert_int_equal(m.by_key.count, 100);
+	assert_string_equal(known(&m, "901", 1000), "x");
+	assert_string_equal(known(&m, "900", 1000), "-");
+	memory_free(&m);
+}
+
+static void memory_survives_in_a_file(void **state)
+{
+	(void)state;
+	struct memory m = memory_new(1000), again = memory_new(1000);
+	int fd = memfd_create("test", 0);
+	char key[20];
+
+	assert_true(fd >= 0);
+	for (int i = 0; i < 900; i++) {
+		snprintf(key, sizeof(key), "long key number %d", i);
+		keep(&m, key, "some value", 1000, 0);
+	}
+	assert_int_equal(memory_save(&m, fd), 0);
+	memory_free(&m);
+	m = memory_new(1000);
+	keep(&m, "192.0.2.1", "greet=5;dnsbl=7", 100, 1000);
+	keep(&m, "192.0.2.2", "", 10, 1000);
+	assert_int_equal(memory_save(&m, fd), 0); /* a shorter one over it */
+	memory_load(&again, fd, 1050);
+	assert_string_equal(
+	    known(&again, "192.0.2.1", 1050), "greet=5;dnsbl=7");
+	assert_string_equal(known(&again, "192.0.2.2", 1050), "-");
+	assert_int_equal(again.by_key.count, 1);
+	memory_free(&again);
+	/* What is no file of ours gives nothing, and no harm. */
+	static const char *const wrong[] = {"", "posthouse-memory 1",
+	    "posthouse-memory 2\n9999\tscreen a\tx\nend\n",
+	    "posthouse-memory 1\n\n\t\t\nx\ta\tb\n99999999999999999999\ta"
+	    "\tb\n9999\t\tb\n9999\tscreen a"};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, wrong[i], strlen(wrong[i]), 0),
+		    strlen(wrong[i]));
+		again = memory_new(10);
+		memory_load(&again, fd, 1);
+		assert_int_equal(again.by_key.count, 0);
+		memory_free(&again);
+	}
+	close(fd);
+	memory_free(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +239,8 @@ int main(void)
 	    cmocka_unit_test(taking_away_ends_at_nothing),
 	    cmocka_unit_test(memory_is_bounded),
 	    cmocka_unit_test(penalties_grow_and_end),
+	    cmocka_unit_test(memory_ends_and_is_bounded),
+	    cmocka_unit_test(memory_survives_in_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

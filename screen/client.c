@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * Everything that happens to a client begins in ready(), fired() or one of
+ * the calls of client.h, which do one step and either free the client or say
+ * what it waits for. Its input is only looked at, never taken: smtpd reads it.
+ */
 #include "screen/client.h"
 
 #include <errno.h>
@@ -8,18 +13,34 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "screen/access.h"
+#include "screen/count.h"
+#include "screen/dnsbl.h"
 #include "screen/handover.h"
+#include "screen/line.h"
+#include "screen/known.h"
+#include "screen/refuse.h"
 
-#define FIRST_LINE_MAX 2048  /* octets, as line_length_limit has it */
-#define DRAIN_MS       10000 /* for who may be about to speak */
+#define FIRST_LINE_MAX 2048 /* octets, as line_length_limit has it */
+#define ASK_MS         5000 /* for policyd */
+#define DRAIN_MS       10000
 #define DRAIN_LOOK_MS  100
+
+/* What is being found out about a stranger. */
+struct tests {
+	struct known known; /* before */
+	struct dnsbl *dnsbl;
+	bool greet;  /* the greeting is a test */
+	bool spoke;  /* before it */
+	bool waited; /* to its end */
+	bool dnsbl_done;
+};
 
 static struct {
 	const struct screen_conf *conf;
-	struct client *first, *last; /* before their first command */
+	struct client *first, *last; /* not yet on their way to smtpd */
 	int count;
 	struct loop_timer *draining;
 	int64_t drained_at;
@@ -41,6 +62,11 @@ static struct peer_text peer_of(const struct client *c)
 	snprintf(
 	    t.text, sizeof(t.text), "[%s]:%u", address, netaddr_port(&c->peer));
 	return t;
+}
+
+static double seconds_of(const struct client *c)
+{
+	return (double)(clock_ms() - c->since) / 1000;
 }
 
 static void say(const struct client *c, const char *format, ...)
@@ -84,17 +110,42 @@ static void done_when_empty(void)
 		daemon_done();
 }
 
+static void tests_end(struct client *c)
+{
+	if (c->tests == NULL)
+		return;
+	dnsbl_stop(&c->tests->dnsbl);
+	free(c->tests);
+	c->tests = NULL;
+}
+
 static void client_free(struct client *c)
 {
-	if (c->state == CLIENT_GREETED)
-		unlink_client(c);
-	else if (c->state == CLIENT_QUEUED)
+	if (c->state == CLIENT_QUEUED)
 		handover_cancel(c);
+	else if (c->state != CLIENT_SERVED)
+		unlink_client(c);
+	known_cancel(c);
+	tests_end(c);
 	loop_watch_free(&c->watch);
 	loop_timer_free(&c->timer);
-	close(c->fd);
+	if (c->counted)
+		count_leave(&c->peer);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->failure);
 	free(c);
 	done_when_empty();
+}
+
+/* Behind a last reply: unread input would take it from the client (RFC 1122
+ * section 4.2.2.13). */
+static void client_close(struct client *c)
+{
+	char ignored[4096];
+
+	(void)recv(c->fd, ignored, sizeof(ignored), MSG_DONTWAIT);
+	client_free(c);
 }
 
 static bool stressed(void)
@@ -102,102 +153,115 @@ static bool stressed(void)
 	return clients.count > clients.conf->postscreen_pre_queue_limit / 2;
 }
 
-/* ---- its first command ---- */
+static int64_t command_time_limit(void)
+{
+	return stressed() ? clients.conf->postscreen_stress_command_time_limit
+			  : clients.conf->postscreen_command_time_limit;
+}
+
+static void hung_up(struct client *c)
+{
+	log_info("HANGUP after %.1f from %s in tests %s SMTP handshake",
+	    seconds_of(c), peer_of(c).text,
+	    c->state == CLIENT_GREETED ? "after" : "before");
+	daemon_count("hangups", 1);
+	client_free(c);
+}
+
+/* The first lines that a client sends may come in pieces; the next wake-up is
+ * for more than there is already. */
+static void wake_at(const struct client *c, size_t octets)
+{
+	int n = (int)octets;
+
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
+}
+
+/* ---- who is refused ---- */
+
+static void refusal_done(void *arg)
+{
+	struct client *c = arg;
+
+	c->refusal = NULL;
+	c->fd = -1; /* went with it */
+	client_free(c);
+}
+
+static void refuse(struct client *c)
+{
+	bool greeted = c->state == CLIENT_GREETED;
+	struct peer_text peer = peer_of(c);
+	char reply[600];
+	struct refused who = {.fd = c->fd,
+	    .peer = peer.text,
+	    .reply = reply,
+	    .id = c->id,
+	    .time_limit = command_time_limit()};
+
+	snprintf(reply, sizeof(reply), "550 %s", c->failure);
+	tests_end(c);
+	loop_watch_free(&c->watch);
+	loop_timer_stop(c->timer);
+	if (c->peeked > 0)
+		wake_at(c, 1);
+	c->state = CLIENT_REFUSED;
+	daemon_count("refused", 1);
+	c->refusal = refuse_start(clients.conf, &who, greeted, refusal_done, c);
+}
+
+/*
+ * A test has failed; text is the reply behind its code. True when that was
+ * the end of the client; else it may have been noted in c->failure.
+ */
+static bool fails(struct client *c, int action, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool fails(struct client *c, int action, const char *format, ...)
+{
+	char text[500];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (action == ACTION_ENFORCE && c->failure == NULL)
+		c->failure = str_dup(str_from(text));
+	if (action != ACTION_DROP)
+		return false;
+	log_info(
+	    "NOQUEUE: reject: CONNECT from %s: 521 %s", peer_of(c).text, text);
+	say(c, "521 %s\r\n", text);
+	daemon_count("dropped", 1);
+	client_close(c);
+	return true;
+}
+
+/* 421, and a line about a limit. */
+static void turn_away(struct client *c, const char *dsn, const char *why)
+{
+	log_info("NOQUEUE: reject: CONNECT from %s: %s", peer_of(c).text, why);
+	say(c, "421 %s %s Error: %s\r\n", dsn, daemon_house()->myhostname, why);
+	daemon_count("turned away", 1);
+	client_close(c);
+}
+
+/* ---- on the way to smtpd ---- */
 
 static void queue_client(struct client *c)
 {
-	int one = 1;
-
 	loop_watch_free(&c->watch);
 	if (c->peeked > 0)
-		setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+		wake_at(c, 1);
 	unlink_client(c);
 	c->state = CLIENT_QUEUED;
 	if (handover_waiting() >= clients.conf->postscreen_post_queue_limit) {
-		client_unserved(c, "Too many clients wait");
+		client_unserved(c, "too many clients wait");
 		return;
 	}
 	loop_timer_set(c->timer, clients.conf->postscreen_post_queue_timeout);
 	handover_begin(c);
 }
-
-static void hung_up(struct client *c)
-{
-	log_info("HANGUP after %.1f from %s before its first command",
-	    (double)(clock_ms() - c->since) / 1000, peer_of(c).text);
-	daemon_count("hangups", 1);
-	client_free(c);
-}
-
-/* More octets than there are already, or an end. */
-static void wait_for_more(struct client *c, size_t have)
-{
-	int more = (int)have + 1;
-
-	if (have == c->peeked) {
-		hung_up(c); /* nothing new: the client has stopped sending */
-		return;
-	}
-	c->peeked = have;
-	setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
-}
-
-static void refuse_length(struct client *c)
-{
-	log_info("COMMAND LENGTH LIMIT from %s after CONNECT", peer_of(c).text);
-	say(c, "521 5.5.2 %s Error: line too long\r\n",
-	    daemon_house()->myhostname);
-	client_free(c);
-}
-
-static void ready(unsigned what, void *arg)
-{
-	struct client *c = arg;
-	char line[FIRST_LINE_MAX];
-	ssize_t n = recv(c->fd, line, sizeof(line), MSG_PEEK | MSG_DONTWAIT);
-
-	(void)what;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0)
-		hung_up(c);
-	else if (memchr(line, '\n', (size_t)n) != NULL)
-		queue_client(c);
-	else if ((size_t)n == sizeof(line))
-		refuse_length(c);
-	else
-		wait_for_more(c, (size_t)n);
-}
-
-static void greet(struct client *c)
-{
-	const struct house_conf *house = daemon_house();
-	const struct screen_conf *conf = clients.conf;
-
-	say(c, "220 %s ESMTP %s\r\n", house->myhostname, house->mail_name);
-	c->state = CLIENT_GREETED;
-	c->watch = loop_watch_new(daemon_loop(), c->fd, LOOP_READ, ready, c);
-	loop_timer_set(c->timer,
-	    stressed() ? conf->postscreen_stress_command_time_limit
-		       : conf->postscreen_command_time_limit);
-}
-
-static void fired(void *arg)
-{
-	struct client *c = arg;
-	const char *host = daemon_house()->myhostname;
-
-	if (c->state == CLIENT_QUEUED) {
-		handover_cancel(c);
-		client_unserved(c, "Service busy");
-		return;
-	}
-	log_info("COMMAND TIME LIMIT from %s after CONNECT", peer_of(c).text);
-	say(c, "421 4.4.2 %s Error: timeout exceeded\r\n", host);
-	client_free(c);
-}
-
-/* ---- told by handover.c ---- */
 
 void client_passed(struct client *c)
 {
@@ -224,27 +288,346 @@ void client_unserved(struct client *c, const char *why)
 	c->state = CLIENT_SERVED; /* in no list */
 	log_info("NOQUEUE: reject: CONNECT from %s: all server ports busy: %s",
 	    peer_of(c).text, why);
-	say(c, "421 4.3.2 %s %s, try again later\r\n",
+	say(c, "421 4.3.2 %s Error: %s, try again later\r\n",
 	    daemon_house()->myhostname, why);
 	daemon_count("unserved", 1);
-	client_free(c);
+	client_close(c);
+}
+
+/* ---- its first command ---- */
+
+static void first_line(struct client *c, unsigned said, struct str input)
+{
+	const struct screen_conf *conf = clients.conf;
+
+	if (c->trusted) {
+		queue_client(c);
+		return;
+	}
+	if (said & LINE_FOREIGN) {
+		log_info("NON-SMTP COMMAND from %s after CONNECT: %.*s",
+		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
+		if (fails(c, conf->postscreen_non_smtp_command_action,
+			"5.5.1 Protocol error"))
+			return;
+	}
+	if (said & LINE_BEHIND) {
+		log_info("COMMAND PIPELINING from %s after CONNECT: %.*s",
+		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
+		if (fails(c, conf->postscreen_pipelining_action,
+			"5.5.1 Protocol error"))
+			return;
+	}
+	if (said & LINE_BARE) {
+		log_info("BARE NEWLINE from %s after CONNECT", peer_of(c).text);
+		if (fails(c, conf->postscreen_bare_newline_action,
+			"5.5.1 Protocol error"))
+			return;
+	}
+	if (c->failure != NULL)
+		refuse(c);
+	else
+		queue_client(c);
+}
+
+static void look_at_line(struct client *c, struct str input)
+{
+	unsigned said = line_judge(input);
+
+	if (said & LINE_WHOLE) {
+		first_line(c, said, input);
+	} else if (input.len == FIRST_LINE_MAX) {
+		log_info("COMMAND LENGTH LIMIT from %s after CONNECT",
+		    peer_of(c).text);
+		say(c, "521 5.5.2 Error: line too long\r\n");
+		client_close(c);
+	} else if (input.len == c->peeked) {
+		hung_up(c); /* woken without more: it has stopped sending */
+	} else {
+		c->peeked = input.len;
+		wake_at(c, input.len + 1);
+	}
+}
+
+static void ready(unsigned what, void *arg);
+
+static void watch(struct client *c)
+{
+	if (c->watch == NULL)
+		c->watch = loop_watch_new(
+		    daemon_loop(), c->fd, LOOP_READ, ready, c);
+}
+
+static void greet(struct client *c)
+{
+	const struct house_conf *house = daemon_house();
+
+	tests_end(c);
+	say(c, "220 %s ESMTP %s\r\n", house->myhostname, house->mail_name);
+	c->state = CLIENT_GREETED;
+	watch(c);
+	loop_timer_set(c->timer, command_time_limit());
+}
+
+/* ---- tests before the greeting ---- */
+
+static bool is_listed(const struct tests *t)
+{
+	return t->dnsbl != NULL &&
+	    dnsbl_result(t->dnsbl)->score >=
+	    clients.conf->postscreen_dnsbl_threshold;
+}
+
+static bool is_vouched_for(const struct tests *t)
+{
+	int least = clients.conf->postscreen_dnsbl_allowlist_threshold;
+
+	return t->dnsbl != NULL && least < 0 &&
+	    dnsbl_result(t->dnsbl)->score <= least;
+}
+
+/* What was passed need not be tested again for a while. */
+static void remember(const struct client *c)
+{
+	const struct tests *t = c->tests;
+	int64_t now = clock_seconds();
+	struct known known = t->known;
+
+	if (t->greet && t->waited && !t->spoke)
+		known.greet_until = now +
+		    clients.conf->postscreen_greet_ttl / 1000;
+	if (t->dnsbl != NULL && !is_listed(t))
+		known.dnsbl_until = now + dnsbl_result(t->dnsbl)->ttl;
+	if (is_vouched_for(t) && known.greet_until < known.dnsbl_until)
+		known.greet_until = known.dnsbl_until;
+	if (memcmp(&known, &t->known, sizeof(known)) != 0)
+		known_remember(c, known.greet_until, known.dnsbl_until);
+}
+
+/* True when that was the end of the client. */
+static bool fails_lists(struct client *c)
+{
+	const struct dnsbl_result *r = dnsbl_result(c->tests->dnsbl);
+	char address[NETADDR_TEXT_MAX];
+
+	netaddr_text(&c->peer, address);
+	log_info(
+	    "DNSBL rank %d for %s: %s", r->score, peer_of(c).text, r->lists);
+	return fails(c, clients.conf->postscreen_dnsbl_action,
+	    "5.7.1 Service unavailable; client [%s] blocked using %.*s",
+	    address, STR_FMT(r->worst));
+}
+
+/* All tests have ended. */
+static void decide(struct client *c)
+{
+	remember(c);
+	if (is_listed(c->tests) && fails_lists(c))
+		return;
+	if (c->failure != NULL) {
+		refuse(c);
+		return;
+	}
+	c->found = "PASS NEW";
+	log_info("PASS NEW %s", peer_of(c).text);
+	greet(c);
+}
+
+/* The lists have answered, or one vouches for the client. */
+static void looked_up(void *arg)
+{
+	struct client *c = arg;
+	struct tests *t = c->tests;
+
+	t->dnsbl_done = true;
+	if (is_vouched_for(t) || !t->greet || t->waited ||
+	    (is_listed(t) &&
+		clients.conf->postscreen_dnsbl_action == ACTION_DROP))
+		decide(c);
+}
+
+/* It has waited for its greeting, or the lists have been waited for. */
+static void wait_is_over(struct client *c)
+{
+	struct tests *t = c->tests;
+	int64_t left = clients.conf->postscreen_dnsbl_timeout -
+	    (clock_ms() - c->since);
+
+	t->waited = true;
+	if (t->dnsbl == NULL || t->dnsbl_done || left <= 0)
+		decide(c);
+	else
+		loop_timer_set(c->timer, left);
+}
+
+static void spoke_early(struct client *c, struct str input)
+{
+	log_info("PREGREET %zu after %.2f from %s: %.*s", input.len,
+	    seconds_of(c), peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
+	daemon_count("early talkers", 1);
+	c->tests->spoke = true;
+	loop_watch_free(&c->watch); /* it stays unread */
+	(void)fails(
+	    c, clients.conf->postscreen_greet_action, "5.5.1 Protocol error");
+}
+
+static void test(struct client *c, const struct known *known)
+{
+	const struct screen_conf *conf = clients.conf;
+	int64_t now = clock_seconds();
+	int64_t wait = stressed() ? conf->postscreen_stress_greet_wait
+				  : conf->postscreen_greet_wait;
+	bool lists = dnsbl_is_used() && known->dnsbl_until <= now;
+	bool greet_test = wait > 0 && known->greet_until <= now;
+
+	if (!lists && !greet_test) {
+		c->found = "PASS OLD";
+		log_info("PASS OLD %s", peer_of(c).text);
+		greet(c);
+		return;
+	}
+	c->tests = NEW(struct tests);
+	c->tests->known = *known;
+	c->tests->greet = greet_test;
+	c->state = CLIENT_TESTING;
+	watch(c);
+	if (lists)
+		c->tests->dnsbl = dnsbl_start(&c->peer, looked_up, c);
+	if (greet_test && conf->postscreen_greet_banner[0] != '\0')
+		say(c, "220-%s\r\n", conf->postscreen_greet_banner);
+	loop_timer_set(
+	    c->timer, greet_test ? wait : conf->postscreen_dnsbl_timeout);
+}
+
+/* ---- who it is ---- */
+
+void client_known(struct client *c, const struct known *known)
+{
+	if (known->too_often > 0)
+		turn_away(c, "4.7.0", "too many connections in a short time");
+	else
+		test(c, known);
+}
+
+static bool has_questions(void)
+{
+	const struct screen_conf *conf = clients.conf;
+
+	return conf->postscreen_greet_wait > 0 || dnsbl_is_used() ||
+	    conf->postscreen_client_connection_rate_limit > 0 ||
+	    conf->postscreen_network_connection_rate_limit > 0;
+}
+
+static void meet_stranger(struct client *c)
+{
+	static const struct known nothing;
+	int most = clients.conf->postscreen_client_connection_count_limit;
+
+	log_info("CONNECT from %s", peer_of(c).text);
+	c->counted = true;
+	if (count_enter(&c->peer) > (unsigned)most && most > 0) {
+		turn_away(c, "4.7.0", "too many connections");
+		return;
+	}
+	loop_timer_set(c->timer, ASK_MS);
+	if (!has_questions() || known_ask(c) < 0)
+		test(c, &nothing);
+}
+
+static void meet_denied(struct client *c)
+{
+	int action = clients.conf->postscreen_denylist_action;
+
+	log_info("DENYLISTED %s", peer_of(c).text);
+	if (fails(c, action, "5.3.2 Service currently unavailable"))
+		return;
+	if (c->failure != NULL)
+		refuse(c);
+	else
+		meet_stranger(c);
+}
+
+static void meet(struct client *c)
+{
+	enum access access = access_of(&c->peer);
+
+	c->trusted = access == ACCESS_PERMIT;
+	if (access == ACCESS_PERMIT)
+		greet(c);
+	else if (access == ACCESS_REJECT)
+		meet_denied(c);
+	else
+		meet_stranger(c);
+}
+
+/* ---- events ---- */
+
+static void ready(unsigned what, void *arg)
+{
+	struct client *c = arg;
+	char input[FIRST_LINE_MAX];
+	ssize_t n = recv(c->fd, input, sizeof(input), MSG_PEEK | MSG_DONTWAIT);
+
+	(void)what;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		hung_up(c);
+	else if (c->state == CLIENT_TESTING)
+		spoke_early(c, str_of(input, (size_t)n));
+	else
+		look_at_line(c, str_of(input, (size_t)n));
+}
+
+static void fired(void *arg)
+{
+	static const struct known nothing;
+	struct client *c = arg;
+
+	switch (c->state) {
+	case CLIENT_ASKING:
+		known_cancel(c);
+		log_warning("policyd: no answer in time");
+		test(c, &nothing);
+		break;
+	case CLIENT_TESTING:
+		wait_is_over(c);
+		break;
+	case CLIENT_GREETED:
+		log_info("COMMAND TIME LIMIT from %s after CONNECT",
+		    peer_of(c).text);
+		say(c, "421 4.4.2 %s Error: timeout exceeded\r\n",
+		    daemon_house()->myhostname);
+		client_close(c);
+		break;
+	case CLIENT_QUEUED:
+		handover_cancel(c);
+		client_unserved(c, "all processes are busy");
+		break;
+	case CLIENT_SERVED:
+	case CLIENT_REFUSED:
+		break; /* has no timer */
+	}
 }
 
 /* ---- coming and going ---- */
 
-/* Who has been silent longest makes room. */
+/* Who has been here longest makes room, a stranger rather than a friend. */
 static void drop_oldest(void)
 {
 	struct client *c = clients.first;
 
+	while (c != NULL && c->trusted)
+		c = c->next;
+	if (c == NULL)
+		c = clients.first;
 	if (c == NULL)
 		return;
-	log_info("NOQUEUE: reject: CONNECT from %s: all screening ports busy",
-	    peer_of(c).text);
-	say(c, "421 4.3.2 %s All screening ports are busy\r\n",
-	    daemon_house()->myhostname);
 	daemon_count("crowded out", 1);
-	client_free(c);
+	if (c->state == CLIENT_REFUSED)
+		refuse_hang_up(c->refusal);
+	else
+		turn_away(c, "4.3.2", "all screening ports busy");
 }
 
 void client_accept(struct conn *conn)
@@ -259,9 +642,9 @@ void client_accept(struct conn *conn)
 	c->since = clock_ms();
 	c->timer = loop_timer_new(daemon_loop(), fired, c);
 	c->found = "";
-	c->trusted = true;
+	c->state = CLIENT_ASKING;
 	link_client(c);
-	greet(c);
+	meet(c);
 }
 
 void clients_open(const struct screen_conf *conf)
@@ -269,19 +652,23 @@ void clients_open(const struct screen_conf *conf)
 	clients.conf = conf;
 }
 
-/* Who was greeted may be about to speak, and is handed over when it does. */
+/* Tests come to their end, and who was greeted may be about to speak: all are
+ * handed over that are ready in time. */
 static void drain_some(void *arg)
 {
 	bool all = daemon_hurried() || deadline_left(clients.drained_at) == 0;
+	struct client *next;
 
 	(void)arg;
-	while (all && clients.first != NULL) {
-		say(clients.first, "421 4.3.2 %s Service shutting down\r\n",
-		    daemon_house()->myhostname);
-		client_free(clients.first);
+	for (struct client *c = clients.first; c != NULL && all; c = next) {
+		next = c->next;
+		if (c->state == CLIENT_REFUSED)
+			refuse_hang_up(c->refusal);
+		else
+			turn_away(c, "4.3.2", "service shutting down");
 	}
-	done_when_empty();
 	loop_timer_set(clients.draining, DRAIN_LOOK_MS);
+	done_when_empty();
 }
 
 void clients_drain(void)

@@ -7,39 +7,60 @@
 #include "daemon/daemon.h"
 #include "screen/screen_conf.h"
 
-struct address;
+struct asking;
+struct refusal;
 struct seat;
+struct tests;
 
 /*
  *	ASKING --> TESTING --> GREETED --> QUEUED --> SERVED
+ *	                 |           |
+ *	                 +--> REFUSED <+
  *
  * Who needs no test goes to GREETED at once.
  */
 enum client_state {
+	CLIENT_ASKING,  /* policyd is asked whether it is known */
+	CLIENT_TESTING, /* waits for its greeting, and DNS lists are asked */
 	CLIENT_GREETED, /* 220 is out; its first command has not come */
 	CLIENT_QUEUED,  /* waits for a process of smtpd */
-	CLIENT_SERVED   /* smtpd has it; its end is waited for */
+	CLIENT_SERVED,  /* smtpd has it; its end is waited for */
+	CLIENT_REFUSED  /* talks with refuse.c */
 };
 
 struct client {
-	struct client *next, *before; /* in its state */
+	struct client *next, *before; /* in its list */
 	enum client_state state;
 	int fd;
 	struct id id;
 	struct netaddr peer;
 	struct loop_watch *watch; /* NULL: nothing is waited for */
 	struct loop_timer *timer;
-	struct seat *seat; /* SERVED */
-	int64_t since;     /* clock_ms of its connection */
-	size_t peeked;     /* octets of a first line without an end */
-	const char *found; /* a constant, for smtpd and the log */
-	bool trusted;      /* postscreen_access_list permits it */
+	struct asking *asking;   /* ASKING */
+	struct tests *tests;     /* TESTING */
+	struct refusal *refusal; /* REFUSED */
+	struct seat *seat;       /* SERVED */
+	int64_t since;           /* clock_ms of its connection */
+	size_t peeked;           /* octets of a first line without an end */
+	const char *found;       /* a constant, for smtpd */
+	char *failure; /* behind the code of the reply: why it is refused */
+	bool trusted;  /* postscreen_access_list permits it */
+	bool counted;  /* by count.c */
+};
+
+/* What policyd says. */
+struct known {
+	int64_t greet_until, dnsbl_until; /* seconds since 1970; passed */
+	uint64_t too_often; /* connections, when a limit is passed; else 0 */
 };
 
 void clients_open(const struct screen_conf *conf);
 /* For struct daemon's accepted and drain. */
 void client_accept(struct conn *conn);
 void clients_drain(void);
+
+/* ---- told by known.c ---- */
+void client_known(struct client *c, const struct known *known);
 
 /* ---- told by handover.c ---- */
 /* smtpd has it now. */

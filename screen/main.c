@@ -4,19 +4,58 @@
  * tests the strange ones, and hands the others with their first command to a
  * process of smtpd.
  *
- * client.c is a client from its connection to its end; handover.c keeps the
- * connections to the processes of smtpd.
+ * client.c is a client from its connection to its end. access.c says who is
+ * not tested, known.c what policyd knows, dnsbl.c what DNS lists say, count.c
+ * how many a client has; line.c (a first line) and site.c (the parameter with
+ * the lists) are pure. refuse.c talks with who is refused, and handover.c
+ * keeps the connections to the processes of smtpd.
  */
+#include "core/log.h"
 #include "daemon/daemon.h"
+#include "screen/access.h"
 #include "screen/client.h"
+#include "screen/dnsbl.h"
 #include "screen/handover.h"
+#include "screen/known.h"
+
+#define DNS_TRIES 2
 
 static struct screen_conf conf;
+static struct sites sites;
+static struct dns *dns; /* NULL: no lists */
+
+/* Still privileged: tables and resolv.conf are read here. */
+static int before_jail(void)
+{
+	const struct house_conf *house = daemon_house();
+	const char *why;
+	struct str bad;
+
+	if (access_open(conf.postscreen_access_list, house->mynetworks,
+		house->config_directory) < 0)
+		return -1;
+	if (sites_parse(str_from(conf.postscreen_dnsbl_sites), &sites, &bad,
+		&why) < 0) {
+		log_error(
+		    "postscreen_dnsbl_sites: %.*s: %s", STR_FMT(bad), why);
+		return -1;
+	}
+	if (sites.count == 0)
+		return 0;
+	dns = dns_open(daemon_loop(), house->dns_servers,
+	    conf.postscreen_dnsbl_timeout / DNS_TRIES, DNS_TRIES, &why);
+	if (dns != NULL)
+		return 0;
+	log_error("dns_servers: %s", why);
+	return -1;
+}
 
 static int start(void)
 {
-	clients_open(&conf);
+	dnsbl_open(&conf, &sites, dns);
+	known_open(&conf);
 	handover_open();
+	clients_open(&conf);
 	return 0;
 }
 
@@ -28,6 +67,7 @@ int main(int argc, char **argv)
 	    .hands_over = true,
 	    .params = screen_params,
 	    .conf = &conf,
+	    .before_jail = before_jail,
 	    .start = start,
 	    .accepted = client_accept,
 	    .drain = clients_drain,

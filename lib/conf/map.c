@@ -175,6 +175,11 @@ void map_close(struct map **m)
 	*m = NULL;
 }
 
+void map_keep(struct map *m)
+{
+	m->next_check = INT64_MAX;
+}
+
 enum map_result map_find(struct map *m, struct str key, struct buf *out)
 {
 	enum map_result result;

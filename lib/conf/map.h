@@ -23,6 +23,9 @@ struct map *map_open(const char *spec, const char *base, const char **why);
  * file. An editor puts another file in its place, so the folder counts. */
 char *map_folder(const char *spec, const char *base);
 void map_close(struct map **m);
+/* Never looks again whether the file has changed: for a table that is opened
+ * before a jail without files. Not for hash: and btree:. */
+void map_keep(struct map *m);
 /* Appends the value to out. MAP_ERROR: map_why. */
 enum map_result map_find(struct map *m, struct str key, struct buf *out);
 const char *map_why(const struct map *m);

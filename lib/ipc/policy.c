@@ -48,6 +48,32 @@ static const struct ipc_field ask[] = {
 };
 const struct ipc_type policy_ask = {"policy_ask", ask};
 
+static const struct ipc_field remember[] = {
+    IPC_TEXT(struct policy_remember, name, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct policy_remember, key, 1, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct policy_remember, value, 0, IPC_HOST_MAX),
+    IPC_U64(struct policy_remember, seconds, 0, 86400 * 366),
+    IPC_END,
+};
+const struct ipc_type policy_remember = {"policy_remember", remember};
+
+static const struct ipc_field recall[] = {
+    IPC_U64(struct policy_recall, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_recall, name, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct policy_recall, key, 1, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_recall = {"policy_recall", recall};
+
+static const struct ipc_field recalled[] = {
+    IPC_U64(struct policy_recalled, request, 0, UINT64_MAX),
+    IPC_BOOL(struct policy_recalled, known),
+    IPC_TEXT(struct policy_recalled, value, 0, IPC_HOST_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_recalled = {"policy_recalled", recalled};
+
 static const struct ipc_type *const types[] = {&policy_count, &policy_counted,
-    &policy_failure, &policy_penalty, &policy_ask, NULL};
+    &policy_failure, &policy_penalty, &policy_ask, &policy_remember,
+    &policy_recall, &policy_recalled, NULL};
 const struct ipc_exchange policy_exchange = {"policy", 1, types};

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * auth, smtpd -> policyd: how often?
+ * auth, smtpd, screen -> policyd: how often, and is it known?
  *
  * `policy_count` adds `amount` to the counter (name, key) of a sliding window
  * of `window` seconds and asks whether it is still at most `limit` (0: only
  * count). `policy_failure` remembers a failed login for an address and an
  * account and answers how long the failure is to be delayed; a success clears
- * the account's. policyd away: open for port 25, closed for account budgets.
+ * the account's. `policy_remember` keeps a value under (name, key) for so many
+ * seconds, and is not answered; `policy_recall` asks for it. What is remembered
+ * is derived and may be forgotten at any time. policyd away: open for port 25,
+ * closed for account budgets.
  */
 #ifndef IPC_POLICY_H
 #define IPC_POLICY_H
@@ -46,8 +49,25 @@ struct policy_ask {
 	struct str login;
 };
 
+struct policy_remember {
+	struct str name; /* "screen" */
+	struct str key;
+	struct str value; /* neither has control characters */
+	uint64_t seconds; /* 0: forget it */
+};
+struct policy_recall {
+	uint64_t request;
+	struct str name;
+	struct str key;
+};
+struct policy_recalled {
+	uint64_t request;
+	bool known;
+	struct str value;
+};
+
 extern const struct ipc_type policy_count, policy_counted, policy_failure,
-    policy_penalty, policy_ask;
+    policy_penalty, policy_ask, policy_remember, policy_recall, policy_recalled;
 extern const struct ipc_exchange policy_exchange;
 
 #endif
