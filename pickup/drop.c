@@ -24,11 +24,12 @@
 #include "core/log.h"
 #include "pickup/inject.h"
 
-#define AT_ONCE   8     /* files under way */
-#define SCAN_MOST 10000 /* names of one look */
-#define ABANDONED 86400 /* seconds; nobody writes a file for so long */
-#define FORBIDDEN 07037 /* of a file's mode: nobody else may have written it */
-#define NAME_MOST 255
+#define AT_ONCE    8     /* files under way */
+#define SCAN_MOST  10000 /* names of one look */
+#define ABANDONED  86400 /* seconds; nobody writes a file for so long */
+#define FORBIDDEN  07037 /* of a file's mode: nobody else may have written it */
+#define NAME_MOST  255
+#define STUCK_MOST 100 /* names that are remembered */
 
 struct slot {
 	struct id name; /* "": free */
@@ -62,6 +63,26 @@ static void write_reason(const char *path, const char *reason)
 	file_close(&fd);
 }
 
+/* What we may not move, a folder or a device, is said once and passed over. */
+static char *stuck[STUCK_MOST];
+static size_t stuck_count;
+
+static bool is_stuck(const char *name)
+{
+	for (size_t i = 0; i < stuck_count; i++)
+		if (strcmp(stuck[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void leave_there(const char *name, const char *reason)
+{
+	log_error(
+	    "drop/%s: %s; it cannot be set aside, remove it", name, reason);
+	if (stuck_count < STUCK_MOST)
+		stuck[stuck_count++] = str_dup(str_from(name));
+}
+
 static void set_aside(const char *name, const char *reason)
 {
 	char to[NAME_MOST + 16];
@@ -78,8 +99,7 @@ static void set_aside(const char *name, const char *reason)
 	}
 	daemon_count("set_aside", 1);
 	if (r < 0) {
-		log_error("drop/%s: %s; cannot be set aside: %s", name, reason,
-		    strerror(errno));
+		leave_there(name, reason);
 		return;
 	}
 	log_warning("drop/%s: %s; set aside as drop/%s", name, reason, to);
@@ -207,7 +227,7 @@ static void note_name(const char *name)
 {
 	struct id id;
 
-	if (name[0] == '.' || strcmp(name, "corrupt") == 0)
+	if (name[0] == '.' || strcmp(name, "corrupt") == 0 || is_stuck(name))
 		return;
 	if (id_parse(str_from(name), &id) == 0) {
 		if (name_count == SCAN_MOST)

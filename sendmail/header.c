@@ -82,14 +82,22 @@ static void put_name(struct buf *out, struct str name)
 		put_quoted(out, name);
 }
 
+/* Control octets, which nobody has in his name, become blanks. */
+static struct str clean(const char *name, struct buf *out)
+{
+	for (; *name != '\0' && out->len < NAME_MOST; name++)
+		buf_add_char(out,
+		    (unsigned char)*name < ' ' || *name == 127 ? ' ' : *name);
+	return str_trim(buf_str(out));
+}
+
 /* The name of a person, for a header that is ours: ASCII (RFC 2047). */
 static void put_encoded_name(struct buf *out, struct str name)
 {
 	bool plain = true;
 
 	for (size_t i = 0; i < name.len; i++)
-		plain &= (unsigned char)name.p[i] >= ' ' &&
-		    (unsigned char)name.p[i] < 127;
+		plain &= (unsigned char)name.p[i] < 128;
 	if (plain) {
 		put_name(out, name);
 		return;
@@ -203,11 +211,39 @@ static bool is_mailbox(const struct mailbox *m)
 	return !m->group_start && !m->group_end;
 }
 
+static bool has_control(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 127)
+			return true;
+	return false;
+}
+
+/* Whether a list can be written anew: what is odd is better left alone. */
+static bool is_sound(const struct mailbox *list, size_t n)
+{
+	struct address parts;
+	struct buf text = buf_new(2048);
+	bool sound = true;
+	const char *why;
+
+	for (size_t i = 0; sound && i < n; i++) {
+		sound = !has_control(list[i].name);
+		if (!sound || !is_mailbox(&list[i]))
+			continue;
+		buf_clear(&text);
+		put_mailbox(&text, &list[i], "x");
+		sound = !text.overflow && list[i].local.len > 0 &&
+		    address_split(buf_str(&text), true, &parts, &why) == 0;
+	}
+	buf_free(&text);
+	return sound;
+}
+
 static bool lacks_domain(const struct mailbox *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (is_mailbox(&list[i]) && list[i].local.len > 0 &&
-		    list[i].domain.len == 0)
+		if (is_mailbox(&list[i]) && list[i].domain.len == 0)
 			return true;
 	return false;
 }
@@ -250,7 +286,7 @@ static void put_addresses(
 	struct mailbox *list;
 	size_t n = address_list(f->value, &arena, HEADER_ADDRESSES_MAX, &list);
 
-	if (lacks_domain(list, n))
+	if (lacks_domain(list, n) && is_sound(list, n))
 		put_list(out, f->name, list, n, origin);
 	else
 		buf_add(out, f->whole);
@@ -268,7 +304,8 @@ void header_finish(struct str header, const char *origin, const char *name,
 	int got;
 
 	if (!has_one_of(header, from) && sender.len > 0) {
-		struct str words = str_sub(str_from(name), 0, NAME_MOST);
+		struct buf room = buf_new(NAME_MOST);
+		struct str words = clean(name, &room);
 
 		buf_add_text(out, "From: ");
 		if (words.len > 0) {
@@ -277,6 +314,7 @@ void header_finish(struct str header, const char *origin, const char *name,
 		}
 		buf_add(out, sender);
 		buf_add_text(out, words.len > 0 ? ">\r\n" : "\r\n");
+		buf_free(&room);
 	}
 	while ((got = header_next(&header, &f)) != 0) {
 		if (got > 0 && is_one_of(f.name, fields))
