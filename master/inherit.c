@@ -113,7 +113,7 @@ static const struct config_service *row_of(struct str name, struct str type)
 
 static int type_of(struct str type)
 {
-	for (int i = SERVICE_INET; i <= SERVICE_DGRAM; i++)
+	for (int i = SERVICE_INET; i <= SERVICE_PASS; i++)
 		if (str_eq(type, str_from(config_type_name(i))))
 			return i;
 	bad("a type of service");

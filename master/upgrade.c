@@ -28,7 +28,6 @@
 #include "ipc/trace.h"
 #include "master/master.h"
 
-#define CHECK_MS  20000 /* for the new program to say that it understands */
 #define NOTES_MAX 16384
 
 static struct {
@@ -311,7 +310,7 @@ int upgrade_begin(const char *program, const char **why)
 		*why = strerror(errno);
 		return -1;
 	}
-	loop_timer_set(upgrade.timer, CHECK_MS);
+	loop_timer_set(upgrade.timer, master.conf.service_start_timeout);
 	return 0;
 }
 

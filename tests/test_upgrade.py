@@ -1,0 +1,250 @@
+"""posthouse upgrade: other programs take over, and nobody notices."""
+import imaplib
+import os
+import random
+import shutil
+import signal
+import smtplib
+import subprocess
+import time
+
+import pytest
+
+from house import House, POSTHOUSE, wait_until
+from load import Load
+
+BIN = os.path.dirname(POSTHOUSE)
+UPGRADES = 6
+
+
+@pytest.fixture
+def house(tmp_path):
+    """One whose programs can be replaced."""
+    bin = str(tmp_path / "bin")
+    os.chmod(str(tmp_path), 0o755)
+    shutil.copytree(BIN, bin)
+    with House(domain="upgrade.test", users=4,
+               settings={"reload_probation_time": "1s",
+                         "service_start_timeout": "3s",
+                         "daemon_directory": bin}) as h:
+        h.bin = bin
+        h.is_ours = lambda pid: exe(pid).startswith(bin)
+        yield h
+
+
+def exe(pid):
+    try:
+        return os.readlink("/proc/%d/exe" % pid)
+    except OSError:
+        return ""
+
+
+def install(house, *names):
+    """New files in the place of the programs, as a package does it."""
+    for name in names or os.listdir(house.bin):
+        path = os.path.join(house.bin, name)
+        shutil.copy(os.path.join(BIN, name), path + ".new")
+        os.rename(path + ".new", path)
+
+
+def script(house, name, text):
+    path = os.path.join(house.bin, name)
+    with open(path + ".new", "w") as f:
+        f.write("#!/bin/sh\n" + text)
+    os.chmod(path + ".new", 0o755)
+    os.rename(path + ".new", path)
+
+
+def is_new(house, pid, name):
+    """The process executes the file that is there now."""
+    return os.stat("/proc/%d/exe" % pid).st_ino == os.stat(
+        os.path.join(house.bin, name)).st_ino
+
+
+def service(house, name):
+    return next(s for s in house.json("status")["services"]
+                if "%s/%s" % (s["name"], s["type"]) == name)
+
+
+def send(house):
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        s.sendmail("a@x.test", [house.user(0)], "Subject: x\r\n\r\nx\r\n")
+
+
+def works_as_before(house, before):
+    status = house.json("status")
+    assert status["pid"] == before["pid"]
+    assert status["generation"] == before["generation"]
+    for s, old in zip(status["services"], before["services"]):
+        assert s["name"] == old["name"]
+        if old["limit"] == 1 and old["state"] == "running":
+            assert s["pids"] == old["pids"], s["name"]
+    send(house)
+
+
+def test_nobody_notices_upgrades(house):
+    house.set("reload_probation_time", "0")
+    house.posthouse("reload")
+    master = house.master_pid()
+    with Load(house) as load:
+        time.sleep(1)
+        for i in range(UPGRADES):
+            install(house)
+            house.posthouse("upgrade")
+            assert house.master_pid() == master
+            assert is_new(house, master, "master")
+            for name in ("auth", "qmgr", "lookup"):
+                for pid in service(house, name + "/unix")["pids"]:
+                    if exe(pid).endswith("(deleted)"):
+                        continue  # finishes what it has
+                    assert is_new(house, pid, name)
+    assert load.failures == []
+    for kind in ("smtp", "submission", "submission_login", "imap", "imaps",
+                 "pop3", "idle", "stays_logged_in", "stays_submitting"):
+        assert load.sessions.get(kind, 0) > 0, load.sessions
+    house.wait_empty_queue()
+    pids = house.pids()
+    house.stop()
+    assert not [p for p in pids if exe(p)]
+
+
+def test_what_the_operator_did_stays(house):
+    house.posthouse("service", "stop", "keeper")
+    restarts = service(house, "policyd/unix")["restarts"]
+    os.kill(service(house, "policyd/unix")["pids"][0], signal.SIGKILL)
+    wait_until(lambda: service(house, "policyd/unix")["state"] == "running")
+    send(house)
+    served = service(house, "smtpd/pass")["served"]
+    install(house)
+    assert house.json("upgrade")["generation"] == 2
+    assert service(house, "keeper/unix")["state"] == "stopped"
+    assert service(house, "policyd/unix")["restarts"] == restarts + 1
+    assert service(house, "smtpd/pass")["served"] == served
+    house.posthouse("service", "start", "keeper")
+    house.posthouse("reload")
+    send(house)
+    # And a master that is killed later is followed by another.
+    pids = house.pids()
+    os.kill(house.master_pid(), signal.SIGKILL)
+    house.start()
+    wait_until(lambda: not [p for p in pids if exe(p)])
+    send(house)
+
+
+def test_who_is_connected_stays(house):
+    idle = imaplib.IMAP4("127.0.0.1", house.imap)
+    idle.login(house.user(0), house.password)
+    idle.select()
+    idle.send(b"i IDLE\r\n")
+    assert idle.readline().startswith(b"+")
+    s = smtplib.SMTP("127.0.0.1", house.submission, timeout=30)
+    s.starttls(context=house.tls())
+    s.login(house.user(1), house.password)
+    for _ in range(2):
+        install(house)
+        house.posthouse("upgrade")
+    s.sendmail(house.user(1), [house.user(0)],
+               "From: %s\r\nSubject: x\r\n\r\nx\r\n" % house.user(1))
+    while b"EXISTS" not in idle.readline():
+        pass
+    s.quit()
+    idle.shutdown()
+
+
+@pytest.mark.parametrize("how, said", [
+    ("echo no such thing; exit 1", "no such thing"),
+    ("kill -SEGV $$", "ended by a signal"),
+    ("exec sleep 100", "does not answer"),
+])
+def test_a_master_that_cannot_take_over(house, how, said):
+    before = house.json("status")
+    script(house, "master", how + "\n")
+    done = house.posthouse("upgrade", check=False)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    works_as_before(house, before)
+    install(house, "master")
+    house.posthouse("upgrade")
+    send(house)
+
+
+def test_a_broken_configuration_is_found_before(house):
+    before = house.json("status")
+    with open(os.path.join(house.etc, "master.cf"), "a") as f:
+        f.write("nonsense\n")
+    done = house.posthouse("upgrade", check=False)
+    assert done.returncode == 1 and "master.cf:" in done.stderr
+    works_as_before(house, before)
+
+
+def test_no_program_at_all(house):
+    before = house.json("status")
+    os.unlink(os.path.join(house.bin, "master"))
+    done = house.posthouse("upgrade", check=False)
+    assert done.returncode == 1 and "is not there" in done.stderr
+    works_as_before(house, before)
+    with open(os.path.join(house.bin, "master"), "w") as f:
+        f.write("this is no program")
+    os.chmod(os.path.join(house.bin, "master"), 0o755)
+    done = house.posthouse("upgrade", check=False)
+    assert done.returncode == 1 and "cannot go on" in done.stderr
+    works_as_before(house, before)
+
+
+@pytest.mark.parametrize("name", ["lookup", "qmgr"])
+def test_a_daemon_of_the_new_version_fails(house, name):
+    """The new master runs, with the daemons of before."""
+    before = house.json("status")
+    lookup = service(house, "lookup/unix")["pids"]
+    install(house, "master")
+    good = os.path.join(house.bin, name)
+    os.rename(good, good + ".good")
+    # The configuration of before finds its programs in the same place, so the
+    # one that may only run alone has to be there when it comes back.
+    script(house, name, "mv %s.good %s; exit 7\n" % (good, good))
+    with Load(house, stayers=False) as load:
+        done = house.posthouse("upgrade", check=False)
+        assert done.returncode == 1 and "exit status 7" in done.stderr
+    assert load.failures == []
+    assert is_new(house, house.master_pid(), "master")
+    assert house.json("status")["generation"] == before["generation"]
+    if name == "lookup":
+        assert service(house, "lookup/unix")["pids"] == lookup
+    wait_until(lambda: service(house, name + "/unix")["state"] == "running")
+    send(house)
+    house.wait_empty_queue()
+
+
+def test_a_state_that_is_damaged_is_refused(house, tmp_path):
+    """Whatever stands in it: a reason, and never a crash."""
+    kept = str(tmp_path / "state")
+    script(house, "master", "cat /proc/self/fd/$2 > %s; exit 1\n" % kept)
+    house.posthouse("upgrade", check=False)
+    with open(kept, "rb") as f:
+        state = f.read()
+    assert state.startswith(b"master-state\t1\n") and b"\nend\t" in state
+
+    def test(text):
+        with open(kept, "wb") as f:
+            f.write(text)
+        fd = os.open(kept, os.O_RDONLY)
+        try:
+            return subprocess.run(
+                [os.path.join(BIN, "master"), "-T", str(fd), "-c", house.etc],
+                pass_fds=[fd], capture_output=True, text=True, timeout=20)
+        finally:
+            os.close(fd)
+    done = test(state)
+    assert done.returncode == 1 and "a descriptor is missing" in done.stdout
+    done = test(state.replace(b"master-state\t1", b"master-state\t3"))
+    assert done.returncode == 1 and "version 3" in done.stdout
+    chance = random.Random(4)
+    for i in range(60):
+        text = bytearray(state)
+        where = chance.randrange(len(text))
+        if i % 3 == 0:
+            text = text[:where]
+        elif i % 3 == 1:
+            text[where] = chance.randrange(256)
+        else:
+            del text[where:where + chance.randrange(1, 200)]
+        assert test(bytes(text)).returncode == 1
