@@ -191,6 +191,7 @@ static void take_place(const struct config_service *c, struct place *p)
 	s->before = 0;
 	s->leaving = false;
 	s->limit = 0;
+	files_find(s);
 	s->failures = 0;
 	s->throttled_until = 0;
 }
@@ -206,6 +207,7 @@ static void change_to(
 	master.snapshot = snapshot;
 	conf_fill(c->conf, master_params, &master.conf, &ignored);
 	buf_free(&ignored);
+	files_watch();
 	for (struct running *s = master.services; s != NULL; s = s->next)
 		if (!s->removed)
 			s->leaving = row_of(c, s->name, s->type) == NULL;

@@ -141,6 +141,8 @@ static void take_service(struct reader *r, const struct state_service *m)
 	s->throttled_until = m->throttled_until;
 	s->stress_until = m->stress_until;
 	str_copy(s->error, sizeof(s->error), m->error);
+	if (!s->removed)
+		files_find(s);
 	*r->last = r->service = s;
 	r->last = &s->next;
 	r->services++;

@@ -14,6 +14,7 @@
  *	stop.c        the end
  *
  *	renew.c       new processes in the place of old ones
+ *	files.c       certificates and others that daemons cannot read again
  *	upgrade.c     another program in our place
  *	inherit.c     what the program before left, in the form of state.c
  *
@@ -199,6 +200,7 @@ static void open_services(void)
 			log_fatal("shared memory: %s", strerror(errno));
 		*at = s;
 		at = &s->next;
+		files_find(s);
 		if (service_open(s, why, sizeof(why)) < 0)
 			buf_printf(&errors, "service %s: %s\n", s->name, why);
 	}
@@ -299,6 +301,7 @@ static void watch_signals(void)
 
 static _Noreturn void run(void)
 {
+	files_watch();
 	master.up = true;
 	loop_run(master.loop);
 

@@ -75,7 +75,8 @@ struct running {
 	int listener_count; /* 0: closed */
 	struct board *board;
 	int board_fd;
-	int kept_fd; /* memory that outlives its processes; -1 */
+	int kept_fd;        /* memory that outlives its processes; -1 */
+	struct file *files; /* that its processes read at their start */
 	struct process *processes;
 	struct loop_timer *timer;         /* service_look again */
 	unsigned failures;                /* in a row */
@@ -200,6 +201,13 @@ void renew_finish(struct running *s, int64_t bound_ms);
 void renew_alone(struct running *s, int64_t bound_ms);
 /* Goes on with those that are renewed alone. */
 void renew_look(void);
+
+/* ---- files.c: certificates and others that are read before the jail ---- */
+/* Which they are, and how they are now, by the service's configuration. */
+void files_find(struct running *s);
+void files_forget(struct running *s);
+/* Begins to look at them at intervals. */
+void files_watch(void);
 
 /* ---- process.c ---- */
 /* NULL when there is no slot or fork(2) fails (logged). */

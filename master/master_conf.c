@@ -15,6 +15,10 @@ const struct conf_param master_params[] = {
 	P(TIME, service_start_timeout, "20s", 1, 3600,
 	  "How long a new process may take until it is ready; one that takes "
 	  "longer is killed, and brings the configuration before back."),
+	P(TIME, file_check_interval, "2s", 0, 3600,
+	  "How often is looked whether certificates, keys and resolv.conf have "
+	  "changed; the services that read them then start new processes. 0 "
+	  "never."),
 	P(TIME, reload_probation_time, "2s", 0, 600,
 	  "How long the processes of a new configuration are watched after all "
 	  "of them have started; one that breaks meanwhile brings the "

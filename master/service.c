@@ -98,6 +98,7 @@ struct running *service_new(const struct config_service *c)
 void service_free(struct running *s)
 {
 	service_close(s);
+	files_forget(s);
 	if (s->timer != NULL)
 		loop_timer_free(&s->timer);
 	if (s->calm != NULL)

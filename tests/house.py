@@ -143,6 +143,9 @@ class House:
             return done.stdout
         return done
 
+    def program(self):
+        return POSTHOUSE
+
     def json(self, *args):
         return json.loads(self.posthouse(*args, "--json"))
 
