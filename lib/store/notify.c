@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,14 @@
 
 #define LISTENERS_MAX 64
 #define HEADER        16 /* magic, length of the account, modseq */
+#define PATIENCE      10 /* ms for a listener whose queue is full */
 
 static const char magic[4] = {'P', 'H', 'N', '1'};
 
 struct listeners {
 	size_t count;
 	struct sockaddr_un at[LISTENERS_MAX];
+	bool deaf[LISTENERS_MAX]; /* took nothing in PATIENCE */
 };
 
 struct notify {
@@ -82,7 +85,7 @@ static void add(struct notify *n, const char *name)
 
 	if (to->count < LISTENERS_MAX &&
 	    address(&to->at[to->count], n->dir, n->list, name) == 0)
-		to->count++;
+		to->deaf[to->count++] = false;
 }
 
 /* Reads the directory when it changed: one fstat when it did not. */
@@ -117,9 +120,30 @@ static void look(struct notify *n)
 	closedir(d);
 }
 
+/*
+ * Kernels queue as few as ten datagrams, so a burst waits for who listens; for
+ * one that does not listen at all it waits once.
+ */
+static bool send_one(struct notify *n, struct listeners *to, size_t i,
+    const char *packet, size_t len)
+{
+	for (int waited = 0;; waited++) {
+		if (sendto(n->socket, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL,
+			(const struct sockaddr *)&to->at[i],
+			sizeof(to->at[i])) >= 0) {
+			to->deaf[i] = false;
+			return true;
+		}
+		if (errno != EAGAIN || to->deaf[i])
+			return false;
+		to->deaf[i] = waited == PATIENCE;
+		poll(NULL, 0, 1);
+	}
+}
+
 /* How many took it. */
-static size_t send_to(struct notify *n, const struct listeners *to,
-    struct str account, uint64_t modseq)
+static size_t send_to(
+    struct notify *n, struct listeners *to, struct str account, uint64_t modseq)
 {
 	char packet[HEADER + NOTIFY_ACCOUNT_MAX];
 	size_t sent = 0;
@@ -129,10 +153,7 @@ static size_t send_to(struct notify *n, const struct listeners *to,
 	put_u64(packet + 8, modseq);
 	memcpy(packet + HEADER, account.p, account.len);
 	for (size_t i = 0; i < to->count; i++)
-		sent += sendto(n->socket, packet, HEADER + account.len,
-			    MSG_DONTWAIT | MSG_NOSIGNAL,
-			    (const struct sockaddr *)&to->at[i],
-			    sizeof(to->at[i])) >= 0;
+		sent += send_one(n, to, i, packet, HEADER + account.len);
 	return sent;
 }
 

@@ -3,7 +3,8 @@
  * Wake-ups: after a sync the writer sends a datagram (account, modseq) to the
  * sockets in run/notify/. Each login process binds one there and tells its
  * sessions of that account (ipc/session.h). Hints only: losing all of them
- * costs latency, not mail.
+ * costs latency, not mail. A writer waits some milliseconds for a listener
+ * whose queue is full, since clients that are parked are told by nothing else.
  *
  * Sockets named keeper.PID are told only when a box has become due for upkeep,
  * and all others only of changes: a delivery wakes nobody who does not care.

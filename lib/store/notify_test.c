@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* Who is told of what: sessions of changes, the keeper of what is due. */
+#include <poll.h>
+#include <sys/wait.h>
+
 #include "store/testing.h"
 
 static struct box *box;
@@ -94,6 +97,64 @@ static void without_a_keeper_the_writer_does_it(void **state)
 	assert_int_equal(box->frames_octets < SNAPSHOT_DUE, 1);
 }
 
+/* More than any queue takes at once reach who listens slowly. */
+static void a_burst_is_heard(void **state)
+{
+	struct notify *n = notify_open(root);
+	int login = notify_listen(root, "login"), status = -1;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		uint64_t last = 0;
+
+		while (last < 1000) {
+			struct pollfd p = {login, POLLIN, 0};
+
+			if (poll(&p, 1, 5000) <= 0 ||
+			    notify_receive(login, space, &account, &modseq) !=
+				1 ||
+			    modseq != ++last)
+				_exit(1);
+			if (last % 10 == 0)
+				poll(NULL, 0, 1);
+		}
+		_exit(0);
+	}
+	for (uint64_t i = 1; i <= 1000; i++)
+		notify_send(n, ACCOUNT, i);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	notify_close(&n);
+	close(login);
+}
+
+/* Who never listens is waited for once; the others hear all the same. */
+static void who_is_deaf_holds_up_nobody(void **state)
+{
+	struct notify *n = notify_open(root);
+	int deaf = notify_listen(root, "deaf");
+	int login = notify_listen(root, "login");
+
+	(void)state;
+	for (uint64_t i = 1; i <= 2000; i++) {
+		notify_send(n, ACCOUNT, i);
+		assert_int_equal(
+		    notify_receive(login, space, &account, &modseq), 1);
+		assert_int_equal(modseq, i);
+	}
+	/* What fitted is still there, and then it hears again. */
+	while (notify_receive(deaf, space, &account, &modseq) == 1)
+		;
+	assert_true(modseq < 2000);
+	notify_send(n, ACCOUNT, 2001);
+	assert_int_equal(notify_receive(deaf, space, &account, &modseq), 1);
+	assert_int_equal(modseq, 2001);
+	notify_close(&n);
+	close(deaf);
+	close(login);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +164,8 @@ int main(void)
 		the_keeper_is_told_what_is_due, begin, end),
 	    cmocka_unit_test_setup_teardown(
 		without_a_keeper_the_writer_does_it, begin, end),
+	    T(a_burst_is_heard),
+	    T(who_is_deaf_holds_up_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
