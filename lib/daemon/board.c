@@ -20,7 +20,8 @@ struct board *board_new(int *fd)
 		return NULL;
 	if (ftruncate(*fd, sizeof(*b)) < 0 ||
 	    file_pwrite_full(*fd, &(uint32_t){BOARD_MAGIC}, 4, 0) < 0 ||
-	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
+	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) <
+		0) {
 		file_close(fd);
 		return NULL;
 	}

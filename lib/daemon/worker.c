@@ -16,7 +16,8 @@
 #include "ipc/trace.h"
 
 #define EVENTS       4
-#define LOG_SLICE_MS 10 /* until log records that wait are tried again */
+#define ACCEPT_PAUSE 100 /* ms, when there are no descriptors left */
+#define LOG_SLICE_MS 10  /* until log records that wait are tried again */
 
 static int worker_epoll(void)
 {
@@ -60,8 +61,12 @@ static void serve_one(int listener)
 	struct conn conn;
 	int fd = accept4(listener, &peer.u.sa, &peer.len, SOCK_CLOEXEC);
 
+	/* Without a descriptor the client stays, and would be told at once
+	 * again; else another was faster, or the client left. */
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		poll(NULL, 0, ACCEPT_PAUSE);
 	if (fd < 0)
-		return; /* another was faster, or the client left again */
+		return;
 	board_say(BOARD_BUSY);
 	if (self.type == TYPE_PASS) {
 		pass_serve(fd);
