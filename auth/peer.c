@@ -11,6 +11,7 @@
 
 #define CONNECT_MS 200 /* a connect to a busy neighbour may wait so long */
 #define RETRY_MS   1000
+#define REST_MS    5000 /* after an answer that did not come */
 #define TRIES      4 /* at a neighbour that is being replaced */
 
 struct question {
@@ -152,6 +153,8 @@ static void overdue(void *arg)
 	}
 	log_warning("%s does not answer", p->name);
 	wire_close(&p->wire);
+	/* Each further question would wait as long in vain. */
+	p->next_try = deadline_in(REST_MS);
 	fail_all(p);
 }
 

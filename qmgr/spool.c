@@ -97,13 +97,15 @@ static int open_message(
     const struct qmgr *q, const struct message *m, int flags)
 {
 	char path[QUEUE_PATH_MAX];
-	int fd = -1;
+	int fd;
 
 	if (message_is_proposed(m)) {
 		queue_new_path(&m->id, path);
 		fd = openat(q->spool->fd, path, flags | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0 || errno != ENOENT)
+			return fd; /* else it has its name by now */
 	}
-	return fd < 0 ? open_file(q, &m->id, flags) : fd;
+	return open_file(q, &m->id, flags);
 }
 
 int spool_open_readonly(struct qmgr *q, const struct message *m)

@@ -14,8 +14,10 @@
 #include "smtpd/envelope.h"
 #include "smtpd/transaction.h"
 
-#define REPLY_MAX   512  /* octets, RFC 5321 4.5.3.1.5 */
-#define FAREWELL_MS 5000 /* for a last reply to get away */
+#define REPLY_MAX      512   /* octets, RFC 5321 4.5.3.1.5 */
+#define POLICY_MS      2000  /* for a count */
+#define POLICY_REST_MS 10000 /* after an answer that did not come */
+#define FAREWELL_MS    5000  /* for a last reply to get away */
 
 /* ---- replies ---- */
 
@@ -254,6 +256,7 @@ static bool too_many(const struct session *s, const struct conn *conn)
 /* Open when policyd is away: mail is not refused for want of a counter. */
 static bool too_often(struct session *s, const struct conn *conn)
 {
+	static int64_t rest_until;
 	const void *answer;
 	struct policy_count count = {
 	    .name = STR("smtpd_client_connection_rate_limit"),
@@ -263,12 +266,12 @@ static bool too_often(struct session *s, const struct conn *conn)
 	    .window = (uint64_t)s->server->house->anvil_rate_time_unit / 1000,
 	};
 
-	if (count.limit == 0 || is_exempt(s, conn))
+	if (count.limit == 0 || is_exempt(s, conn) || clock_ms() < rest_until)
 		return false;
 	if (peer_call(&s->server->policy, &policy_count, &count,
-		&policy_counted, &answer,
-		deadline_in(s->server->house->ipc_timeout)) < 0) {
+		&policy_counted, &answer, deadline_in(POLICY_MS)) < 0) {
 		log_warning("policyd: %s", s->server->policy.why);
+		rest_until = deadline_in(POLICY_REST_MS);
 		return false;
 	}
 	const struct policy_counted *counted = answer;

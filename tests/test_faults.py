@@ -133,11 +133,16 @@ class Trial:
         said = self.house.log()[log:]
         if hit and (not accepted or "status=deferred" in said):
             assert os.strerror(getattr(errno, error)) in said or \
-                self.name == "local", (call, error, when, said)
+                self.name == "local", (call, error, when, said, hit)
         # What cleanup could not write, sync or name was not accepted.
         if any(x.split()[0] in self.mx for x in hit) and call in (
                 "pwritev", "pwrite64", "fsync", "renameat2"):
             assert not accepted, (call, error, when)
+
+    def story(self, mark):
+        qid = [q for q, m in self.ids.items() if m == mark][0]
+        return mark + "\n" + "\n".join(
+            x for x in self.house.log().splitlines() if qid in x)
 
     def check(self):
         """All that was accepted has come, whole and once, or was told."""
@@ -161,7 +166,7 @@ class Trial:
             for a in (self.world.GONE, self.world.full):
                 assert a not in to or (a, mark) in told, (a, mark)
             assert self.world.FAR not in to or \
-                self.world.sink.got[self.world.FAR, mark]
+                self.world.sink.got[self.world.FAR, mark], self.story(mark)
         for box in boxes:
             for mark, body in box.items():
                 assert not mark.startswith("f-") or body == want, mark
