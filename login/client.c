@@ -370,7 +370,7 @@ static void run(struct client *c)
 		return;
 	}
 	/* It waits for the client, perhaps for long. */
-	if (what == LOOP_READ && c->state != CLIENT_HANDSHAKE)
+	if (what == LOOP_READ)
 		stream_trim(c->stream);
 	loop_watch_set(c->watch, what);
 }

@@ -8,26 +8,30 @@
 
 struct address {
 	int count;
-	char text[NETADDR_TEXT_MAX];
+	uint64_t key; /* netaddr_client_key */
 };
 
 static struct table addresses;
 
+static struct str key_of(const uint64_t *key)
+{
+	return str_of(key, sizeof(*key));
+}
+
 struct address *address_enter(
     const struct netaddr *peer, int most, struct str exceptions, bool *refused)
 {
-	char text[NETADDR_TEXT_MAX];
+	uint64_t key = netaddr_client_key(peer);
 	struct str bad;
 
 	*refused = false;
 	if (most == 0 || netaddr_in_list(peer, exceptions, &bad) == 1)
 		return NULL;
-	netaddr_text(peer, text);
-	struct address *a = table_get(&addresses, str_from(text));
+	struct address *a = table_get(&addresses, key_of(&key));
 	if (a == NULL) {
 		a = NEW(struct address);
-		memcpy(a->text, text, sizeof(text));
-		table_put(&addresses, str_from(text), a);
+		a->key = key;
+		table_put(&addresses, key_of(&key), a);
 	}
 	if (a->count >= most) {
 		*refused = true;
@@ -44,6 +48,6 @@ void address_leave(struct address **a)
 	*a = NULL;
 	if (left == NULL || --left->count > 0)
 		return;
-	table_remove(&addresses, str_from(left->text));
+	table_remove(&addresses, key_of(&left->key));
 	free(left);
 }

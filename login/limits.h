@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* How many connections each client address has. */
+/* How many connections each client address has; of IPv6 a /64 is one. */
 #ifndef LOGIN_LIMITS_H
 #define LOGIN_LIMITS_H
 

@@ -35,8 +35,8 @@ const struct conf_param login_params[] = {
 	  "Clients of one service that have not logged in; beyond it the one "
 	  "that is connected longest is let go."),
 	P(INT,  login_client_connection_limit, "50", 0, 1000000,
-	  "Connections of one service from one client address; 0 for no "
-	  "limit."),
+	  "Connections of one service from one client address, or from one "
+	  "/64 network of IPv6; 0 for no limit."),
 	P(TEXT, login_client_limit_exceptions, "$mynetworks", 0, 65536,
 	  "Clients that login_client_connection_limit does not count."),
 	P(INT,  login_command_limit, "100", 1, 100000,

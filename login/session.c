@@ -43,7 +43,7 @@ struct session {
 	uint64_t hinted;       /* the newest modseq that the store told */
 	struct address *address;
 	struct id id;
-	struct netaddr peer;
+	char *peer; /* its address */
 	bool tls;
 };
 
@@ -187,6 +187,7 @@ static void session_free(struct session *s)
 	if (s->ticket != NULL)
 		mem_wipe(s->ticket, strlen(s->ticket));
 	free(s->ticket);
+	free(s->peer);
 	free(s);
 	if (somebody_waits())
 		loop_timer_set(sessions.retry, 0);
@@ -216,14 +217,13 @@ static void proxy_ended(void *arg)
 static void log_end(const struct session *s, const char *why)
 {
 	struct session_resume m;
-	char peer[NETADDR_TEXT_MAX], user[256];
+	char user[256];
 
 	parked_resume(s->parked, &m);
-	netaddr_text(&s->peer, peer);
 	log_name(user, sizeof(user), str_from(s->listener.account));
 	log_info("%s: session end: user=<%s>, client=%s, commands=%llu, "
 		 "in=%llu, out=%llu, seconds=%lld (%s)",
-	    s->id.text, user, peer, (unsigned long long)m.commands,
+	    s->id.text, user, s->peer, (unsigned long long)m.commands,
 	    (unsigned long long)m.octets_in, (unsigned long long)m.octets_out,
 	    (long long)(clock_seconds() - (int64_t)m.began), why);
 	trace_event(TRACE_SESSION_END, &s->id, NULL, "imap user=%s commands=%u",
@@ -377,12 +377,14 @@ static void log_login(struct session *s, struct str account)
 static void session_ready_now(struct session *s, struct str account)
 {
 	struct client *c = s->client;
+	char peer[NETADDR_TEXT_MAX];
 
 	log_login(s, account);
 	sessions.starting--;
 	s->starting = false;
 	s->id = c->id;
-	s->peer = c->peer;
+	netaddr_text(&c->peer, peer);
+	s->peer = str_dup(str_from(peer));
 	s->tls = stream_is_tls(c->stream);
 	session_register(s, account);
 	s->address = c->address;
@@ -514,16 +516,14 @@ static int put_resume(struct session *s, struct ipc *ipc)
 	struct stream *stream = parked_stream(s->parked);
 	bool pass = can_pass_socket(stream);
 	int theirs = -1, fd = fd_for(s, stream, pass, &theirs), result;
-	char peer[NETADDR_TEXT_MAX];
 	struct session_resume m = {
 	    .login = str_from(s->listener.account),
 	    .session = id_str(&s->id),
+	    .client_address = str_from(s->peer),
 	    .tls = s->tls,
 	    .input = pass ? stream_peek(stream) : STR_EMPTY,
 	};
 
-	netaddr_text(&s->peer, peer);
-	m.client_address = str_from(peer);
 	parked_resume(s->parked, &m);
 	result = fd < 0 ? -1 : ipc_put_fd(ipc, &session_resume, &m, fd);
 	file_close(&theirs);
