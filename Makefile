@@ -25,6 +25,7 @@ SYSCONFDIR ?= /etc
 LOCALSTATEDIR ?= /var
 RUNDIR     ?= /run
 SBINDIR    ?= $(PREFIX)/sbin
+BINDIR     ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/lib
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/posthouse
@@ -253,7 +254,7 @@ lint:
 	@sh tests/lint
 
 install: all
-	@DESTDIR="$(DESTDIR)" SBINDIR="$(SBINDIR)" \
+	@DESTDIR="$(DESTDIR)" SBINDIR="$(SBINDIR)" BINDIR="$(BINDIR)" \
 	 LIBEXECDIR="$(LIBEXECDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
 	 SYSCONFDIR="$(SYSCONFDIR)" LOCALSTATEDIR="$(LOCALSTATEDIR)" \
 	 DAEMONS="$(DAEMONS)" COMMANDS="$(COMMANDS)" BIN="$(O)/bin" \

@@ -2,11 +2,11 @@
 # `make install`: puts the built suite below DESTDIR. Configuration files that
 # exist are kept; the new ones then stand beside them as NAME.dist.
 set -eu
-: "${DESTDIR=}" "${SBINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}" "${DOCDIR:?}"
+: "${DESTDIR=}" "${SBINDIR:?}" "${BINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}" "${DOCDIR:?}"
 : "${SYSCONFDIR:?}" "${LOCALSTATEDIR:?}" "${DAEMONS:?}" "${COMMANDS:?}" "${BIN:?}"
 etc=$DESTDIR$SYSCONFDIR/posthouse
 
-install -d "$DESTDIR$SBINDIR" "$DESTDIR$LIBEXECDIR/posthouse" "$etc" \
+install -d "$DESTDIR$SBINDIR" "$DESTDIR$BINDIR" "$DESTDIR$LIBEXECDIR/posthouse" "$etc" \
 	"$DESTDIR$DOCDIR"
 # master gives these to the roles that own them, and makes what is below.
 install -d -m 750 "$DESTDIR$LOCALSTATEDIR/spool/posthouse" \
@@ -27,8 +27,9 @@ if [ "$(id -u)" = 0 ] && getent group "$group" >/dev/null; then
 else
 	echo "postdrop is not setgid yet: see INSTALL, \"A first server\""
 fi
-for name in mailq newaliases; do
-	ln -sf sendmail "$DESTDIR$SBINDIR/$name"
+# The names and the place that programs have known for decades.
+for link in "$BINDIR/mailq" "$BINDIR/newaliases" "$LIBEXECDIR/sendmail"; do
+	ln -sf "$SBINDIR/sendmail" "$DESTDIR$link"
 done
 for name in main.cf master.cf domains users aliases; do
 	if [ -e "$etc/$name" ]; then

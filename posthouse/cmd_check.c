@@ -17,6 +17,7 @@
 #include "conf/registry.h"
 #include "core/file.h"
 #include "daemon/config.h"
+#include "daemon/roles.h"
 #include "net/tls.h"
 #include "posthouse/check_certificate.h"
 #include "posthouse/posthouse.h"
@@ -127,7 +128,8 @@ static void check_spool(struct check *c)
 	const char *spool = c->config->house.queue_directory;
 	struct stat st;
 
-	check_directory(c, spool, 07, "queue");
+	/* postdrop passes through it, to drop/ (master/tree.c). */
+	check_directory(c, spool, 06, "queue");
 	for (size_t i = 0; i < ARRAY_LEN(names) && stat(spool, &st) == 0; i++) {
 		char *path;
 
@@ -136,6 +138,31 @@ static void check_spool(struct check *c)
 		check_directory(c, path, 07, "queue");
 		free(path);
 	}
+}
+
+/*
+ * Where the suite runs under users of its own, sendmail(1) can leave mail
+ * while it is down only with a postdrop that has the folder's group.
+ */
+static void check_postdrop(struct check *c)
+{
+	const struct house_conf *house = &c->config->house;
+	unsigned uid, gid;
+	struct stat st;
+	char why[160], *path;
+
+	if (geteuid() != 0 || house->role_uid_base != 0 ||
+	    role_ids(house, "postdrop", &uid, &gid, why, sizeof(why)) < 0 ||
+	    asprintf(&path, "%s/postdrop", house->daemon_directory) < 0)
+		return;
+	if (stat(path, &st) < 0)
+		buf_printf(&c->warnings, "%s: %s\n", path, strerror(errno));
+	else if (st.st_gid != gid || (st.st_mode & S_ISGID) == 0)
+		buf_printf(&c->warnings,
+		    "%s: is not setgid to %u; users' mail is refused while "
+		    "the suite is down (see INSTALL)\n",
+		    path, gid);
+	free(path);
 }
 
 /* ---- certificates -------------------------------------------------------- */
@@ -261,6 +288,7 @@ int cmd_check(struct posthouse *p, int argc, char **argv)
 		check_tables(&c);
 		check_passwords(&c);
 		check_spool(&c);
+		check_postdrop(&c);
 		check_directory(&c, h->mail_store_directory, 077, "vmail");
 		check_directory(&c, h->log_directory, 02, NULL);
 		check_certificates(&c);

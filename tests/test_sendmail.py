@@ -351,7 +351,7 @@ def test_mail_programs(house, program, tmp_path):
         script = tmp_path / "sendmail"
         script.write_text("#!/bin/sh\nexec %s \"$@\"\n" % command)
         script.chmod(0o755)
-        args = [path, "-n", "-:/", "-S", "mta=%s" % script, "-S", "v15-compat",
+        args = [path, "-:/", "-S", "mta=%s" % script, "-S", "v15-compat",
                 "-s", subject, "-b", house.user(1), house.user()]
     subprocess.run(args, input=b"line 1\n.\nline 3\n", check=True, timeout=60,
                    env=dict(os.environ, HOME=str(tmp_path)))
@@ -359,6 +359,38 @@ def test_mail_programs(house, program, tmp_path):
         m = delivered(house, subject, n)
         assert b"line 1\r\n.\r\nline 3\r\n" in m or program != "mutt"
         assert b"Bcc" not in m
+
+
+def test_php(house):
+    """mail() of PHP, with the header and the extra argument it passes on."""
+    if shutil.which("php") is None:
+        pytest.skip("php is not installed")
+    done = subprocess.run(
+        ["php", "-d", "sendmail_path=%s -C %s -t -i" % (SENDMAIL, house.etc),
+         "-r", "var_dump(mail('%s', 'by php', \"line 1\\n.\\nline 3\", "
+         "['From' => 'Shop <shop@x.test>', 'Bcc' => '%s'], "
+         "'-fshop@x.test'), mail('', 'nobody', 'x'));" % (
+             house.user(), house.user(1))],
+        capture_output=True, text=True, timeout=60)
+    assert "bool(true)" in done.stdout and "bool(false)" in done.stdout, done
+    for n in range(2):
+        m = delivered(house, "by php", n)
+        assert m.endswith(b"line 1\r\n.\r\nline 3\r\n")
+        assert b"Bcc" not in m
+        assert parse(m)["Return-Path"] == "<shop@x.test>"
+
+
+def test_a_pipe_that_writes_slowly(house):
+    """As cron does: a header, output now and then, and an end."""
+    done = subprocess.run(
+        ["sh", "-c", "(printf 'From: root (Cron Daemon)\nTo: %s\n'; sleep 0.3;"
+         "printf 'Subject: Cron <a@b> slow\n\n'; for i in 1 2 3; do "
+         "printf 'li'; sleep 0.1; printf 'ne\n'; done) | "
+         "%s -C %s -FCronDaemon -i -B8BITMIME -oem %s" % (
+             house.user(), SENDMAIL, house.etc, house.user())], timeout=60)
+    assert done.returncode == 0
+    assert delivered(house, "Cron <a@b> slow").endswith(
+        b"\r\n\r\nline\r\nline\r\nline\r\n")
 
 
 # ---- pickup -------------------------------------------------------------------
@@ -599,6 +631,8 @@ def test_what_is_no_submission_is_set_aside():
         with open(secret, "wb") as f:
             f.write(good)
         os.chmod(secret, 0o640)
+        if IS_ROOT:
+            os.chown(secret, 0, os.stat(drop_of(h)).st_gid)
         name = next(names)
         os.link(secret, drop_of(h, name))
         bad.append(name)
