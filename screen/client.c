@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "net/proxy_protocol.h"
 #include "screen/access.h"
 #include "screen/count.h"
 #include "screen/dnsbl.h"
@@ -134,6 +135,7 @@ static void client_free(struct client *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->failure);
+	free(c->own);
 	free(c);
 	done_when_empty();
 }
@@ -560,15 +562,78 @@ static void meet(struct client *c)
 		meet_stranger(c);
 }
 
+/* ---- a balancer before it ---- */
+
+static bool is_trusted_proxy(const struct client *c)
+{
+	struct str bad;
+
+	return netaddr_in_list(&c->peer,
+		   str_from(daemon_house()->haproxy_trusted_networks),
+		   &bad) == 1;
+}
+
+static void no_proxy(struct client *c, const char *why)
+{
+	log_warning("PROXY header of %s: %s", peer_of(c).text, why);
+	daemon_count("without PROXY header", 1);
+	client_free(c);
+}
+
+static void await_proxy(struct client *c)
+{
+	if (!is_trusted_proxy(c)) {
+		no_proxy(c, "not in haproxy_trusted_networks");
+		return;
+	}
+	c->state = CLIENT_PROXY;
+	watch(c);
+	loop_timer_set(
+	    c->timer, clients.conf->postscreen_upstream_proxy_timeout);
+}
+
+static void take_proxy(struct client *c)
+{
+	struct proxy_header h;
+	const char *why;
+
+	switch (proxy_take(c->fd, &c->peeked, &h, &why)) {
+	case PROXY_MORE:
+		return;
+	case PROXY_GONE:
+		no_proxy(c, "the connection ended before it");
+		return;
+	case PROXY_BAD:
+		no_proxy(c, why);
+		return;
+	case PROXY_OK:
+		break;
+	}
+	c->peeked = 0;
+	if (!h.local) {
+		c->peer = h.from;
+		c->own = NEW(struct netaddr);
+		*c->own = h.to;
+	}
+	c->state = CLIENT_ASKING;
+	loop_watch_free(&c->watch);
+	meet(c);
+}
+
 /* ---- events ---- */
 
 static void ready(unsigned what, void *arg)
 {
 	struct client *c = arg;
 	char input[FIRST_LINE_MAX];
-	ssize_t n = recv(c->fd, input, sizeof(input), MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n;
 
 	(void)what;
+	if (c->state == CLIENT_PROXY) {
+		take_proxy(c);
+		return;
+	}
+	n = recv(c->fd, input, sizeof(input), MSG_PEEK | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
@@ -585,6 +650,9 @@ static void fired(void *arg)
 	struct client *c = arg;
 
 	switch (c->state) {
+	case CLIENT_PROXY:
+		no_proxy(c, "it did not come in time");
+		break;
 	case CLIENT_ASKING:
 		known_cancel(c);
 		log_warning("policyd: no answer in time");
@@ -644,7 +712,10 @@ void client_accept(struct conn *conn)
 	c->found = "";
 	c->state = CLIENT_ASKING;
 	link_client(c);
-	meet(c);
+	if (clients.conf->postscreen_upstream_proxy_protocol != 0)
+		await_proxy(c);
+	else
+		meet(c);
 }
 
 void clients_open(const struct screen_conf *conf)

@@ -13,13 +13,14 @@ struct seat;
 struct tests;
 
 /*
- *	ASKING --> TESTING --> GREETED --> QUEUED --> SERVED
- *	                 |           |
- *	                 +--> REFUSED <+
+ *	(PROXY -->) ASKING --> TESTING --> GREETED --> QUEUED --> SERVED
+ *	                            |           |
+ *	                            +-> REFUSED <+
  *
  * Who needs no test goes to GREETED at once.
  */
 enum client_state {
+	CLIENT_PROXY,   /* its PROXY header is awaited */
 	CLIENT_ASKING,  /* policyd is asked whether it is known */
 	CLIENT_TESTING, /* waits for its greeting, and DNS lists are asked */
 	CLIENT_GREETED, /* 220 is out; its first command has not come */
@@ -34,6 +35,7 @@ struct client {
 	int fd;
 	struct id id;
 	struct netaddr peer;
+	struct netaddr *own;      /* what PROXY says; NULL: nothing */
 	struct loop_watch *watch; /* NULL: nothing is waited for */
 	struct loop_timer *timer;
 	struct asking *asking;   /* ASKING */

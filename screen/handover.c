@@ -187,6 +187,7 @@ static int ask(const char **why)
 /* False when the process behind the seat has just gone. */
 static bool pass(struct seat *s, struct client *c)
 {
+	char peer[NETADDR_TEXT_MAX], own[NETADDR_TEXT_MAX];
 	struct pass_client m = {
 	    .session = id_str(&c->id),
 	    .greeted = true,
@@ -195,6 +196,14 @@ static bool pass(struct seat *s, struct client *c)
 	    .own_address = STR_EMPTY,
 	};
 
+	if (c->own != NULL) {
+		netaddr_text(&c->peer, peer);
+		netaddr_text(c->own, own);
+		m.client_address = str_from(peer);
+		m.client_port = netaddr_port(&c->peer);
+		m.own_address = str_from(own);
+		m.own_port = netaddr_port(c->own);
+	}
 	if (ipc_lend_fd(wire_ipc(s->wire), &pass_client, &m, c->fd) < 0)
 		return false;
 	wire_push(s->wire);

@@ -24,6 +24,18 @@ static struct screen_conf conf;
 static struct sites sites;
 static struct dns *dns; /* NULL: no lists */
 
+static int check_proxies(const char *list)
+{
+	struct netaddr any = {.len = 0}; /* lies nowhere: all is read */
+	struct str bad;
+
+	if (netaddr_in_list(&any, str_from(list), &bad) >= 0)
+		return 0;
+	log_error("haproxy_trusted_networks: \"%.*s\" is not a network",
+	    STR_FMT(bad));
+	return -1;
+}
+
 /* Still privileged: tables and resolv.conf are read here. */
 static int before_jail(void)
 {
@@ -31,6 +43,8 @@ static int before_jail(void)
 	const char *why;
 	struct str bad;
 
+	if (check_proxies(house->haproxy_trusted_networks) < 0)
+		return -1;
 	if (access_open(conf.postscreen_access_list, house->mynetworks,
 		house->config_directory) < 0)
 		return -1;

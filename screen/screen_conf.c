@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "screen/screen_conf.h"
 
+static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const actions[] = {"ignore", "enforce", "drop", NULL};
 
 #define P(kind, name, ...) CONF_##kind(struct screen_conf, name, __VA_ARGS__)
@@ -82,6 +83,12 @@ const struct conf_param screen_params[] = {
 	  "than half of postscreen_pre_queue_limit."),
 	P(TIME, postscreen_stress_command_time_limit, "10s", 1, 3600,
 	  "In place of postscreen_command_time_limit under such stress."),
+	P(CHOICE, postscreen_upstream_proxy_protocol, "", proxies,
+	  "haproxy: each connection begins with a PROXY header, of version 1 "
+	  "or 2, that says who the client is; see haproxy_trusted_networks."),
+	P(TIME, postscreen_upstream_proxy_timeout, "5s", 1, 300,
+	  "How long the header of postscreen_upstream_proxy_protocol may "
+	  "take."),
 	CONF_END
 };
 /* clang-format on */

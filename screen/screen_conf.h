@@ -39,6 +39,9 @@ struct screen_conf {
 	int64_t postscreen_post_queue_timeout;        /* ms */
 	int64_t postscreen_stress_greet_wait;         /* ms */
 	int64_t postscreen_stress_command_time_limit; /* ms */
+	/* before it all */
+	int postscreen_upstream_proxy_protocol;    /* not 0: demanded */
+	int64_t postscreen_upstream_proxy_timeout; /* ms */
 };
 
 extern const struct conf_param screen_params[];

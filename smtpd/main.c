@@ -100,6 +100,10 @@ static int before_jail(void)
 /* Returns when the client is gone. */
 static void serve(struct conn *conn)
 {
+	/* Of clients that come from screen it has taken the header. */
+	if (conf.smtpd_upstream_proxy_protocol != 0 && !conn->greeted &&
+	    !daemon_take_proxy(conn, conf.smtpd_upstream_proxy_timeout))
+		return;
 	session_run(&server, conn);
 }
 

@@ -2,6 +2,7 @@
 #include "smtpd/smtpd_conf.h"
 
 static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
+static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const bare_policies[] = {"reject", "normalize", NULL};
 
 #define P(kind, name, ...) CONF_##kind(struct smtpd_conf, name, __VA_ARGS__)
@@ -19,6 +20,12 @@ const struct conf_param smtpd_params[] = {
 	  "the jail; without any there is no TLS."),
 	P(TEXT, smtpd_tls_protocols,      ">=TLSv1.2", 0, 256,
 	  "The TLS versions that are offered."),
+	P(CHOICE, smtpd_upstream_proxy_protocol, "", proxies,
+	  "haproxy: each connection begins with a PROXY header, of version 1 "
+	  "or 2, that says who the client is; see haproxy_trusted_networks. "
+	  "Not for port 25, where screen takes it."),
+	P(TIME, smtpd_upstream_proxy_timeout, "5s", 1, 300,
+	  "How long the header of smtpd_upstream_proxy_protocol may take."),
 	P(BOOL, smtpd_peername_lookup,    "yes",
 	  "Look up and verify the client's name. Loopback clients are "
 	  "localhost without a lookup."),

@@ -15,6 +15,8 @@ struct smtpd_conf {
 	const char *smtpd_tls_chain_files;
 	const char *smtpd_tls_protocols;
 	/* who */
+	int smtpd_upstream_proxy_protocol;    /* not 0: demanded */
+	int64_t smtpd_upstream_proxy_timeout; /* ms */
 	bool smtpd_peername_lookup;
 	int64_t smtpd_peername_timeout;
 	int smtpd_client_connection_rate_limit;

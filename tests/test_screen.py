@@ -8,6 +8,7 @@ import re
 import signal
 import smtplib
 import socket
+import struct
 import time
 
 import pytest
@@ -515,3 +516,112 @@ def test_reload_and_stop_with_clients_in_every_state():
         assert silent.reply()[-1].startswith("421 4.3.2 ")
         for c in (silent, served, testing, greeted):
             c.close()
+
+
+V1 = b"PROXY TCP4 %s 192.0.2.25 40001 25\r\n"
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def v2(source, command=0x21, family=0x11, extra=b""):
+    body = (socket.inet_aton(source) + socket.inet_aton("192.0.2.25") +
+            struct.pack(">HH", 40002, 25) + extra)
+    return V2 + struct.pack(">BBH", command, family, len(body)) + body
+
+
+@pytest.fixture(scope="module")
+def balanced():
+    with House(domain="screen.test", users=1, settings=settings(
+            postscreen_upstream_proxy_protocol="haproxy",
+            postscreen_upstream_proxy_timeout="1s",
+            mynetworks="127.0.0.1/32 198.51.100.0/24",
+            postscreen_dnsbl_action="drop",
+            postscreen_access_list="permit_mynetworks cidr:denied",
+            haproxy_trusted_networks="127.0.0.1 127.0.0.2"),
+            start=False) as h:
+        with open(os.path.join(h.etc, "denied"), "w") as f:
+            f.write("2001:db8::/32 reject\n")
+        h.start()
+        yield h
+
+
+def test_proxy_says_who_it_is(balanced):
+    for header, name in ((V1 % b"198.51.100.7", "198.51.100.7"),
+                         (v2("198.51.100.8"), "198.51.100.8"),
+                         (v2("198.51.100.9", extra=b"\4\0\1\0x"),
+                          "198.51.100.9"),
+                         (b"PROXY UNKNOWN\r\n", "127.0.0.1")):
+        with Client(balanced, FRIEND) as c:
+            c.send(header)
+            assert len(c.reply()) == 1, name
+            # smtpd knows too: only friends may relay.
+            assert c.ask("HELO client.test").startswith("250 ")
+            assert c.ask("MAIL FROM:<a@far.test>").startswith("250 ")
+            assert c.ask("RCPT TO:<a@elsewhere.test>").startswith("250 ")
+        assert logged(balanced, "[%s]" % name)
+    # A stranger waits, wherever the balancer stands.
+    with Client(balanced, FRIEND) as c:
+        for letter in V1 % b"203.0.113.9":
+            c.send(bytes([letter]))
+        assert len(c.reply()) == 2
+        assert c.ask("HELO client.test").startswith("250 ")
+        assert c.ask("MAIL FROM:<a@far.test>").startswith("250 ")
+        assert c.ask("RCPT TO:<a@elsewhere.test>").startswith("554 ")
+    assert logged(balanced, "PASS NEW [203.0.113.9]:40001")
+    # IPv6, and one that is denied.
+    with Client(balanced, FRIEND) as c:
+        c.send("PROXY TCP6 2001:db8::1 2001:db8::2 1 25\r\n")
+        assert c.reply()[-1].startswith("220 ")
+        assert c.envelope().startswith("550 5.3.2 ")
+    # A health check of the balancer itself.
+    with Client(balanced, FRIEND) as c:
+        c.send(v2("203.0.113.10", command=0x20))
+        assert c.reply()[-1].startswith("220 ")
+        c.deliver(balanced)
+
+
+def test_hostile_headers(balanced):
+    for text in (b"EHLO a\r\n", b"PROXY TCP4 1.2.3.4 x 1 2\r\n",
+                 b"PROXY " + b"x" * 200, v2("1.2.3.4", command=0x31),
+                 V2 + b"\x21\x11\xff\xff", b"\x16\x03\x01\2\0",
+                 v2("1.2.3.4", family=0x21)):
+        with Client(balanced, FRIEND) as c:
+            c.send(text)
+            assert c.line() == ""
+    for text in (b"", b"PROXY TCP4 ", V2):  # no end
+        with Client(balanced, FRIEND) as c:
+            c.send(text)
+            assert c.line() == ""
+    assert logged(balanced, "it did not come in time")
+    # From elsewhere nothing is believed.
+    with Client(balanced, "127.0.0.9") as c:
+        c.send(V1 % b"198.51.100.7")
+        assert c.line() == ""
+    assert logged(balanced, "PROXY header of [127.0.0.9]:%d: not in "
+                  "haproxy_trusted_networks" % c.port)
+    with Client(balanced, FRIEND) as c:
+        c.send(V1 % b"198.51.100.7")
+        assert c.reply()[0].startswith("220 ")
+
+
+def test_proxy_before_submission():
+    with House(domain="screen.test", users=1, settings=settings(
+            smtpd_upstream_proxy_protocol="haproxy",
+            smtpd_upstream_proxy_timeout="1s")) as house:
+        context = house.tls()
+        with socket.create_connection(
+                ("127.0.0.1", house.submissions), 20) as raw:
+            raw.sendall(V1 % b"203.0.113.7")
+            with context.wrap_socket(raw) as s:
+                assert s.recv(100).startswith(b"220 ")
+        assert logged(house, "connect from unknown[203.0.113.7]")
+        with socket.create_connection(
+                ("127.0.0.1", house.submission), 20) as s:
+            s.sendall(b"EHLO a\r\n")
+            try:
+                assert s.recv(100) == b""
+            except ConnectionResetError:
+                pass  # what it said was not read
+        assert logged(house, "PROXY header of [127.0.0.1]")
+        with Client(house, FRIEND) as c:  # port 25 is screen's
+            c.reply()
+            c.deliver(house)

@@ -122,6 +122,14 @@ int daemon_rest(int fd, int64_t deadline);
  */
 void *daemon_kept(size_t size);
 
+/*
+ * WORKER: takes the PROXY header that a load balancer sends before anything
+ * else, and changes conn's addresses to what it says. False when there is
+ * none, or none to be believed (haproxy_trusted_networks): that is logged, and
+ * conn->fd is closed.
+ */
+bool daemon_take_proxy(struct conn *conn, int64_t timeout_ms);
+
 /* Counters shown by `posthouse status`; name is a constant. */
 void daemon_count(const char *name, uint64_t amount);
 /* The same for a figure that also falls. */

@@ -60,6 +60,9 @@ const struct conf_param house_params[] = {
 	P(TEXT, inet_interfaces, "loopback-only", 1, 4096,
 	  "Addresses that inet services listen on: all, loopback-only, or a "
 	  "list."),
+	P(TEXT, haproxy_trusted_networks, "127.0.0.0/8 [::1]/128", 0, 65536,
+	  "Load balancers whose PROXY header is believed; a service that asks "
+	  "for one takes connections from these networks alone."),
 	P(TIME, anvil_rate_time_unit, "60s", 1, 86400,
 	  "The time over which connections are counted."),
 	P(SIZE, message_size_limit, "50M", 65536, INT64_MAX,

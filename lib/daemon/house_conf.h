@@ -41,6 +41,7 @@ struct house_conf {
 	uint64_t header_size_limit;  /* octets */
 	const char *authorized_submit_users;
 	int64_t anvil_rate_time_unit; /* ms */
+	const char *haproxy_trusted_networks;
 	const char *dns_servers;
 	int64_t maximal_queue_lifetime;      /* ms */
 	int64_t mail_undelete_time;          /* ms */

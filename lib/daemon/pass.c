@@ -37,13 +37,21 @@ static bool say_ready(struct ipc *c, uint64_t served)
 	    ipc_flush(c, deadline_in(SCREEN_MS)) == IPC_OK;
 }
 
-/* The addresses that count: the socket's own, or those of a PROXY header. */
+/* The addresses that count: the socket's own, as the kernel says, or those of
+ * a PROXY header, where the kernel says that a balancer we trust sent it. */
 static bool place(struct conn *conn, const struct pass_client *m)
 {
-	if (m->client_address.len == 0) {
-		conn->peer = netaddr_peer(conn->fd);
-		conn->own = netaddr_own(conn->fd);
+	struct str bad;
+
+	conn->peer = netaddr_peer(conn->fd);
+	conn->own = netaddr_own(conn->fd);
+	if (m->client_address.len == 0 || conn->peer.len == 0)
 		return conn->peer.len > 0;
+	if (netaddr_in_list(&conn->peer,
+		str_from(self.house.haproxy_trusted_networks), &bad) != 1) {
+		log_error("screen believes a PROXY header from outside "
+			  "haproxy_trusted_networks");
+		return false;
 	}
 	return netaddr_parse(m->client_address, (uint16_t)m->client_port,
 		   &conn->peer) == 0 &&
