@@ -150,8 +150,11 @@ const struct qmgr_verdict *offer_propose(
 
 	*late = false;
 	ensure_connected(spool_fd, clock_ms());
-	if (qmgr != NULL && ipc_put_fd(qmgr, &qmgr_propose, &propose, fd) == 0)
+	if (qmgr != NULL && ipc_lend_fd(qmgr, &qmgr_propose, &propose, fd) == 0)
 		r = ipc_flush(qmgr, deadline);
+	/* What could not be sent must not be sent later, without the file. */
+	if (r != IPC_OK)
+		ipc_close(&qmgr);
 	while (r == IPC_OK && (v = await(&qmgr_verdict, deadline, &r)) != NULL)
 		if (str_eq(v->queue_id, id_str(id)))
 			return v; /* and not that of an earlier one */

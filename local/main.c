@@ -111,7 +111,7 @@ static int run(struct ipc *c, uint64_t count)
 static int take(struct ipc *c, const struct ipc_type *type, const void *msg)
 {
 	if (type == &deliver) {
-		request_begin(&request, msg, ipc_take_fd(c));
+		request_begin(&request, msg);
 		return 0;
 	}
 	if (type == &deliver_to)
@@ -119,8 +119,10 @@ static int take(struct ipc *c, const struct ipc_type *type, const void *msg)
 	if (type == &deliver_end) {
 		const struct deliver_end *end = msg;
 
-		return end->request == request.head.request ? run(c, end->count)
-							    : -1;
+		if (end->request != request.head.request)
+			return -1;
+		request.fd = ipc_take_fd(c);
+		return run(c, end->count);
 	}
 	if (type == &deliver_collect) {
 		/* Nothing is ever held: it was answered, or is tried again. */

@@ -39,14 +39,13 @@ void request_free(struct request *r)
 	r->to = NULL;
 }
 
-void request_begin(struct request *r, const struct deliver *head, int fd)
+void request_begin(struct request *r, const struct deliver *head)
 {
 	request_clear(r);
 	r->head = *head;
 	r->head.queue_id = arena_copy(&r->arena, head->queue_id);
 	r->head.session = arena_copy(&r->arena, head->session);
 	r->head.sender = arena_copy(&r->arena, head->sender);
-	r->fd = fd;
 	if (id_parse(head->queue_id, &r->queue_id) < 0)
 		r->queue_id.text[0] = '\0';
 	if (id_parse(head->session, &r->session) < 0)

@@ -27,8 +27,8 @@ struct request {
 };
 
 void request_init(struct request *r);
-/* Takes the message and the descriptor; ends what was there before. */
-void request_begin(struct request *r, const struct deliver *head, int fd);
+/* Takes the message; ends what was there before. */
+void request_begin(struct request *r, const struct deliver *head);
 /* -1: it belongs to no request, or there are too many. */
 int request_add(struct request *r, const struct deliver_to *to);
 void request_clear(struct request *r);

@@ -136,16 +136,15 @@ static void local_message(
 	struct qmgr *q = l->q;
 	struct agents *a = q->agents;
 
+	(void)w;
 	if (type != &deliver_result)
 		return;
 	if (l->request == NULL || l->request->number != res->request) {
 		request_stray_result(q, res);
-		acknowledge(w, res->request);
 		return;
 	}
 	if (!request_result(q, &a->requests, l->request, res))
 		return;
-	acknowledge(w, res->request);
 	l->request = NULL;
 	take_out(&a->busy, l);
 	push(&a->idle, l);

@@ -115,7 +115,7 @@ static int put_all(struct request *rq, int *fd)
 	    .direct = rq->direct};
 	struct deliver_end last = {rq->number, rq->left};
 
-	if (ipc_give_fd(c, &deliver, &d, fd) < 0)
+	if (ipc_put(c, &deliver, &d) < 0)
 		return -1;
 	for (size_t i = 0; i < rq->left; i++) {
 		struct recipient *r = rq->recipients[i];
@@ -134,7 +134,8 @@ static int put_all(struct request *rq, int *fd)
 		if (ipc_put(c, &deliver_to, &to) < 0)
 			return -1;
 	}
-	return ipc_put(c, &deliver_end, &last);
+	/* With the last, so that a short request travels in one piece. */
+	return ipc_give_fd(c, &deliver_end, &last, fd);
 }
 
 /* Those that are on hold, deleted or not wanted since they were queued stay

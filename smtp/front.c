@@ -130,25 +130,18 @@ static void caller_free(struct caller *c)
 /* false: this is not how qmgr speaks. */
 static bool begin(struct caller *c, const struct deliver *d)
 {
-	int fd = ipc_take_fd(wire_ipc(c->wire));
 	struct front *f = c->front;
-	const char *why = "no descriptor";
 	struct job *j;
 
-	if (c->incoming != NULL || fd < 0) {
-		file_close(&fd);
+	if (c->incoming != NULL)
 		return false;
-	}
 	if (find(f, d->request) != NULL) { /* asked twice */
-		file_close(&fd);
 		c->ignored = d->request;
 		return true;
 	}
-	j = job_new(f, d, fd, &why);
-	if (j == NULL) {
-		log_warning("%.*s: %s", STR_FMT(d->queue_id), why);
+	j = job_new(f, d);
+	if (j == NULL)
 		return false;
-	}
 	j->next = f->jobs;
 	if (j->next != NULL)
 		j->next->prev = j;
@@ -167,14 +160,23 @@ static bool add(struct caller *c, const struct deliver_to *to)
 
 static bool complete(struct caller *c, const struct deliver_end *end)
 {
+	int fd = ipc_take_fd(wire_ipc(c->wire));
 	struct job *j = c->incoming;
+	const char *why;
 
 	if (c->ignored != 0 && end->request == c->ignored) {
 		c->ignored = 0;
+		file_close(&fd);
 		return true;
 	}
-	if (j == NULL || j->request != end->request || j->count != end->count)
+	if (j == NULL || j->request != end->request || j->count != end->count) {
+		file_close(&fd);
 		return false;
+	}
+	if (job_open(j, fd, &why) < 0) {
+		log_warning("%s: %s", j->queue_id.text, why);
+		return false;
+	}
 	c->incoming = NULL;
 	j->complete = true;
 	deliver_start(c->front->delivery, j);

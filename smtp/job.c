@@ -18,16 +18,14 @@ static struct str keep(struct job *j, struct str s)
 	return arena_copy(&j->arena, s);
 }
 
-struct job *job_new(
-    struct front *front, const struct deliver *d, int fd, const char **why)
+struct job *job_new(struct front *front, const struct deliver *d)
 {
 	struct job *j = NEW(struct job);
 
 	j->front = front;
-	j->fd = fd;
+	j->fd = -1;
 	j->arena = arena_new(ARENA_MOST);
-	if (content_open(&j->content, fd, why) < 0 ||
-	    id_parse(d->queue_id, &j->queue_id) < 0) {
+	if (id_parse(d->queue_id, &j->queue_id) < 0) {
 		job_free(&j);
 		return NULL;
 	}
@@ -44,6 +42,13 @@ struct job *job_new(
 	j->size = d->size;
 	j->arrived = d->arrived;
 	return j;
+}
+
+int job_open(struct job *j, int fd, const char **why)
+{
+	j->fd = fd;
+	*why = "no descriptor";
+	return fd < 0 ? -1 : content_open(&j->content, fd, why);
 }
 
 int job_add(struct job *j, const struct deliver_to *to)

@@ -59,10 +59,10 @@ struct job {
 	uint64_t started_us, connecting_us, connected_us;
 };
 
-/* fd is taken over. Returns NULL when the request makes no sense (its file is
- * no queue file): *why. */
-struct job *job_new(
-    struct front *front, const struct deliver *d, int fd, const char **why);
+/* NULL when the request makes no sense. */
+struct job *job_new(struct front *front, const struct deliver *d);
+/* fd is taken over. -1 and *why when it is no queue file. */
+int job_open(struct job *j, int fd, const char **why);
 int job_add(struct job *j, const struct deliver_to *to);
 void job_free(struct job **j);
 

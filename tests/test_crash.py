@@ -342,8 +342,9 @@ def test_killed_at_each_step_of_one_message(name):
         whole()
         count = steps(world.house.pids(name), whole)
         assert count > 5
-        # STEPS 0: each. Not every way is as long, but the first steps come.
-        chosen = [random.randint(1, 1 + count // 5)] + random.sample(
+        # STEPS 0: each. strace(1) counts each kind of call for itself, and not
+        # every way is as long: the first steps come.
+        chosen = [random.randint(1, 3)] + random.sample(
             range(1, count + 1), min(count, STEPS) - 1) if STEPS else \
             range(1, count + 1)
         killed = 0

@@ -53,20 +53,20 @@ class Local:
         path, qid = queue_file
         self.request += 1
         fd = os.open(path, os.O_RDONLY)
-        self.c.send("deliver", fds=[fd], request=self.request, queue_id=qid,
+        self.c.send("deliver", request=self.request, queue_id=qid,
                     session=SESSION, sender="alice@house.test",
                     transport="local", nexthop="house.test",
                     size=os.path.getsize(path), arrived=1795288000,
                     body="7BIT", smtputf8=False, envid="", ret="",
                     direct=False)
-        os.close(fd)
         for i, (address, account, octets, messages) in enumerate(recipients):
             self.c.send("deliver_to", request=self.request, index=i,
                         address=address, original="rfc822;" + address,
                         notify="", account=account, quota_storage=octets,
                         quota_messages=messages)
-        self.c.send("deliver_end", request=self.request,
+        self.c.send("deliver_end", fds=[fd], request=self.request,
                     count=len(recipients) if count is None else count)
+        os.close(fd)
 
     def deliver(self, queue_file, recipients):
         self.ask(queue_file, recipients)

@@ -56,12 +56,12 @@ class Agent:
                 c.send("collected", epoch=f["epoch"])
             elif name == "deliver":
                 head, to = f, {}
-                for fd in c.fds:
-                    os.close(fd)
-                c.fds = []
             elif name == "deliver_to":
                 to[int(f["index"])] = f
             elif name == "deliver_end":
+                fd, = c.fds
+                os.close(fd)
+                c.fds = []
                 if not self.deliver(c, head, to):
                     return
             elif name == "deliver_ack":

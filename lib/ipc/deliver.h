@@ -3,11 +3,11 @@
  * qmgr -> delivery agents (smtp, local): one message, one next hop, some
  * recipients.
  *
- * qmgr sends `deliver` with the queue file attached (opened read-only; the
- * agent uses pread only, offsets are shared), a `deliver_to` for each
- * recipient and `deliver_end`. The agent answers each recipient, in any
- * order, with `result`, and keeps its answers until qmgr's `deliver_ack` for
- * the request. A worker agent (local) has one request at a time on a
+ * qmgr sends `deliver`, a `deliver_to` for each recipient and `deliver_end`
+ * with the queue file attached (opened read-only; the agent uses pread only,
+ * offsets are shared). The agent answers each recipient, in any order, with
+ * `result`. A front (smtp) keeps its answers until qmgr's `deliver_ack` for the
+ * request; local keeps none, for what it is asked again it finds done. A worker agent (local) has one request at a time on a
  * connection; a front (smtp) has many, told apart by `request`, which is
  * unique for the queue manager's process and chosen by it.
  *
