@@ -34,17 +34,26 @@
 
 #define REST_MS 10000 /* after a verdict that did not come in time */
 
-/* Who waits: a client. Mail of the house itself is here already, under an id of
- * its own it may come twice, and a success that is to be told needs the
- * queue. */
+static int64_t rest_until;
+
+/* Who waits: a client. Mail of the house itself is here already, and under an
+ * id of its own it may come twice. */
+bool cut_through_wanted(const struct cleanup *c, const struct message *m)
+{
+	return c->entrance != ENTRANCE_INTERNAL && m->from.queue_id.len == 0 &&
+	    c->conf->cut_through_timeout > 0 && clock_ms() >= rest_until &&
+	    m->given_count <= (size_t)c->conf->cut_through_recipient_limit;
+}
+
+/* A success that is to be told needs the queue. */
 static bool may_cut_through(const struct cleanup *c, const struct message *m)
 {
-	if (c->entrance == ENTRANCE_INTERNAL || m->from.queue_id.len > 0 ||
-	    c->conf->cut_through_timeout == 0 ||
+	if (m->mailboxes == NULL ||
 	    m->recipient_count > (size_t)c->conf->cut_through_recipient_limit)
 		return false;
 	for (size_t i = 0; i < m->recipient_count; i++)
-		if (m->recipients[i].notify & QUEUE_NOTIFY_SUCCESS)
+		if (m->mailboxes[i].account.len == 0 ||
+		    (m->recipients[i].notify & QUEUE_NOTIFY_SUCCESS) != 0)
 			return false;
 	return true;
 }
@@ -74,18 +83,16 @@ static enum cut_through follow(struct message *m, const struct qmgr_verdict *v)
 enum cut_through cut_through(
     struct cleanup *c, struct message *m, const struct queue_envelope *e)
 {
-	static int64_t rest_until;
 	int64_t wait = c->conf->cut_through_timeout;
 	const struct qmgr_verdict *v;
 	bool late;
 
-	if (!may_cut_through(c, m) || clock_ms() < rest_until)
+	if (!may_cut_through(c, m))
 		return CUT_THROUGH_QUEUED;
 	/* smtpd waits for us no longer than this. */
 	if (wait > c->house->ipc_timeout / 2)
 		wait = c->house->ipc_timeout / 2;
-	v = offer_propose(c->spool_fd, &e->id, queue_writer_fd(m->writer),
-	    deadline_in(wait), &late);
+	v = offer_propose(c->spool_fd, &e->id, m, deadline_in(wait), &late);
 	if (v != NULL)
 		return follow(m, v);
 	daemon_count("cut_through_unanswered", 1);

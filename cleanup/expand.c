@@ -25,10 +25,36 @@ struct expansion {
 	struct table seen;
 };
 
+/* Room for the mailboxes of the recipients, when they are wanted. */
+static void want_mailboxes(struct cleanup *c, struct message *m)
+{
+	size_t most = (size_t)c->conf->cut_through_recipient_limit;
+
+	if (cut_through_wanted(c, m))
+		m->mailboxes = arena_alloc(
+		    &m->arena, most * sizeof(*m->mailboxes));
+}
+
+static void add_mailbox(struct expansion *x, const struct lookup_expanded *e)
+{
+	struct message *m = x->m;
+
+	if (m->mailboxes == NULL ||
+	    m->recipient_count >
+		(size_t)x->c->conf->cut_through_recipient_limit)
+		return;
+	m->mailboxes[m->recipient_count - 1] = (struct local_box){
+	    .account = arena_copy(&m->arena, e->account),
+	    .nexthop = arena_copy(&m->arena, e->nexthop),
+	    .quota_storage = e->quota_storage,
+	    .quota_messages = e->quota_messages};
+}
+
 /* Adds one result unless it is there already. */
 static void add(struct expansion *x, const struct queue_recipient *given,
-    struct str address)
+    const struct lookup_expanded *e)
 {
+	struct str address = e->address;
 	struct message *m = x->m;
 	struct queue_recipient r = {.address = arena_copy(&m->arena, address),
 	    .original = given->original,
@@ -68,8 +94,9 @@ static void add(struct expansion *x, const struct queue_recipient *given,
 		if (r.original.p == NULL)
 			r.original = STR_EMPTY;
 	}
-	message_add(
-	    m, &m->recipients, &m->recipient_count, &m->recipient_room, r);
+	if (message_add(
+		m, &m->recipients, &m->recipient_count, &m->recipient_room, r))
+		add_mailbox(x, e);
 }
 
 static void finish(
@@ -118,8 +145,7 @@ static int take(
 		return 0;
 	}
 	x->got[index]++;
-	add(x, &x->m->given[x->from + index],
-	    ((const struct lookup_expanded *)msg)->address);
+	add(x, &x->m->given[x->from + index], msg);
 	return 0;
 }
 
@@ -132,8 +158,9 @@ static int ask_window(struct neighbour *n, int64_t deadline, void *arg)
 	x->base = n->request + 1;
 	x->ended = 0;
 	for (size_t i = x->from; i < x->to; i++) {
-		struct lookup_expand q = {
-		    .request = ++n->request, .address = x->m->given[i].address};
+		struct lookup_expand q = {.request = ++n->request,
+		    .address = x->m->given[i].address,
+		    .mailboxes = x->m->mailboxes != NULL};
 
 		x->got[i - x->from] = 0;
 		if (ipc_put(n->c, &lookup_expand, &q) < 0)
@@ -154,6 +181,7 @@ void expand_recipients(struct cleanup *c, struct message *m)
 	struct expansion x = {.c = c, .m = m, .got = got};
 	const char *why = "";
 
+	want_mailboxes(c, m);
 	while (m->code == 0 && x.to < m->given_count) {
 		x.from = x.to;
 		x.to = m->given_count - x.from > WINDOW ? x.from + WINDOW

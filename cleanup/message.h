@@ -35,6 +35,12 @@ struct proof {
 	int64_t until; /* deadline */
 };
 
+/* Where local puts mail for a recipient. */
+struct local_box {
+	struct str account, nexthop; /* in the arena */
+	uint64_t quota_storage, quota_messages;
+};
+
 struct message {
 	struct arena arena;
 	struct cleanup_message from; /* texts in the arena */
@@ -44,6 +50,9 @@ struct message {
 	/* What aliases made of them. */
 	struct queue_recipient *recipients;
 	size_t recipient_count, recipient_room;
+	/* Which mailboxes they are: as many as may cut through, or NULL; of an
+	 * address that is none the account is "". */
+	struct local_box *mailboxes;
 	struct splitter content;
 	struct queue_writer *writer; /* NULL when it could not be made */
 	uint64_t size;               /* octets of content so far */
@@ -82,9 +91,14 @@ void pace_check(struct cleanup *c, struct message *m);
 void space_check(struct cleanup *c, struct message *m, uint64_t size);
 
 /*
- * Cut-through (cut_through.c): what becomes of the finished message e without
- * the queue. DONE: every recipient has it; REFUSED: none, and m is refused;
- * either way the file is to go. QUEUED: it is to be queued.
+ * Cut-through (cut_through.c): whether the message may go that way before its
+ * recipients are known; then lookup is asked for mailboxes too.
+ */
+bool cut_through_wanted(const struct cleanup *c, const struct message *m);
+/*
+ * What becomes of the finished message e without the queue. DONE: every
+ * recipient has it; REFUSED: none, and m is refused; either way the file is to
+ * go. QUEUED: it is to be queued.
  */
 enum cut_through { CUT_THROUGH_DONE, CUT_THROUGH_REFUSED, CUT_THROUGH_QUEUED };
 enum cut_through cut_through(

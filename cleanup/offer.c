@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "cleanup/message.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -141,17 +142,41 @@ static const void *await(
 	return NULL;
 }
 
-const struct qmgr_verdict *offer_propose(
-    int spool_fd, const struct id *id, int fd, int64_t deadline, bool *late)
+/* 0 when all of it is sent. */
+static enum ipc_result propose(
+    const struct id *id, const struct message *m, int64_t deadline)
 {
-	struct qmgr_propose propose = {.queue_id = id_str(id)};
+	struct qmgr_propose p = {
+	    .queue_id = id_str(id), .count = m->recipient_count};
+
+	for (size_t i = 0; i < m->recipient_count; i++) {
+		const struct local_box *b = &m->mailboxes[i];
+		struct qmgr_propose_to to = {.queue_id = id_str(id),
+		    .index = i,
+		    .account = b->account,
+		    .nexthop = b->nexthop,
+		    .quota_storage = b->quota_storage,
+		    .quota_messages = b->quota_messages};
+
+		if (ipc_put(qmgr, &qmgr_propose_to, &to) < 0)
+			return IPC_BROKEN;
+	}
+	if (ipc_lend_fd(qmgr, &qmgr_propose, &p, queue_writer_fd(m->writer)) <
+	    0)
+		return IPC_BROKEN;
+	return ipc_flush(qmgr, deadline);
+}
+
+const struct qmgr_verdict *offer_propose(int spool_fd, const struct id *id,
+    const struct message *m, int64_t deadline, bool *late)
+{
 	const struct qmgr_verdict *v = NULL;
 	enum ipc_result r = IPC_BROKEN;
 
 	*late = false;
 	ensure_connected(spool_fd, clock_ms());
-	if (qmgr != NULL && ipc_lend_fd(qmgr, &qmgr_propose, &propose, fd) == 0)
-		r = ipc_flush(qmgr, deadline);
+	if (qmgr != NULL)
+		r = propose(id, m, deadline);
 	/* What could not be sent must not be sent later, without the file. */
 	if (r != IPC_OK)
 		ipc_close(&qmgr);

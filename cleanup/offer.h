@@ -11,6 +11,8 @@
 #include "core/id.h"
 #include "ipc/qmgr.h"
 
+struct message;
+
 /*
  * A message that stands in the queue. Nothing waits for it: an offer that is
  * lost costs time only, for qmgr's walk finds every file in queue/. fd: the
@@ -18,12 +20,12 @@
  */
 void offer_message(int spool_fd, const struct id *id, int fd);
 /*
- * A message that is finished and stands in new/: qmgr's verdict, valid until
+ * A message that is finished and stands in new/, and its mailboxes: qmgr's verdict, valid until
  * the next call; NULL when qmgr is away, gone, or silent until the deadline
  * (*late is then true). To be called for one message after the other.
  */
-const struct qmgr_verdict *offer_propose(
-    int spool_fd, const struct id *id, int fd, int64_t deadline, bool *late);
+const struct qmgr_verdict *offer_propose(int spool_fd, const struct id *id,
+    const struct message *m, int64_t deadline, bool *late);
 /* The message that was proposed will not be. */
 void offer_withdraw(void);
 void offer_close(void);

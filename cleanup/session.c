@@ -117,6 +117,7 @@ static void clear_message(struct message *m)
 	m->content.line = 0;
 	m->content.in_body = false;
 	m->given = m->recipients = NULL;
+	m->mailboxes = NULL;
 	m->given_count = m->given_room = 0;
 	m->recipient_count = m->recipient_room = 0;
 	m->size = 0;

@@ -23,6 +23,21 @@ static int answer_resolve(
 	return wire_put(w, &lookup_resolved, &r);
 }
 
+/* Says which mailbox of local the address is, if it is one. */
+static void add_mailbox(struct directory *d, struct lookup_expanded *one)
+{
+	struct lookup_resolved r = {.request = one->request};
+
+	directory_resolve_within(d, one->address, &r);
+	if (r.status != RESOLVE_OK || !str_eq(r.transport, STR("local")) ||
+	    r.nexthop.len > 1024)
+		return;
+	one->account = r.account;
+	one->nexthop = r.nexthop;
+	one->quota_storage = r.quota_storage;
+	one->quota_messages = r.quota_messages;
+}
+
 static int answer_expand(
     struct directory *d, struct wire *w, const struct lookup_expand *q)
 {
@@ -35,13 +50,18 @@ static int answer_expand(
 	if (e.status != RESOLVE_OK)
 		log_warning("%.*s: %s", STR_FMT(q->address), e.text);
 	for (size_t i = 0; e.status == RESOLVE_OK && i < e.count; i++) {
-		struct lookup_expanded one = {q->request, e.address[i]};
+		struct lookup_expanded one = {.request = q->request,
+		    .address = e.address[i],
+		    .account = STR_EMPTY,
+		    .nexthop = STR_EMPTY};
 
 		if (one.address.len == 0 || one.address.len > 1024) {
 			log_error("%.*s: an alias target is too long",
 			    STR_FMT(q->address));
 			continue;
 		}
+		if (q->mailboxes)
+			add_mailbox(d, &one);
 		if (wire_put(w, &lookup_expanded, &one) < 0)
 			return -1;
 		end.count++;

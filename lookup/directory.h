@@ -42,6 +42,10 @@ struct settings {
 void directory_resolve(
     struct directory *d, struct str address, struct lookup_resolved *out);
 
+/* The same in the middle of another question: the arena goes on. */
+void directory_resolve_within(
+    struct directory *d, struct str address, struct lookup_resolved *out);
+
 struct expansion {
 	int status;          /* ok, temporary, refused */
 	const char *text;    /* why, when not ok */

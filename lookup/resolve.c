@@ -299,12 +299,18 @@ static void warn_postmaster(
 void directory_resolve(
     struct directory *d, struct str address, struct lookup_resolved *out)
 {
+	arena_clear(&d->arena);
+	directory_resolve_within(d, address, out);
+}
+
+void directory_resolve_within(
+    struct directory *d, struct str address, struct lookup_resolved *out)
+{
 	enum alias_match match;
 	struct str targets;
 	struct who w;
 	enum map_result alias;
 
-	arena_clear(&d->arena);
 	clear(out);
 	if (directory_who(d, address, &w) < 0) {
 		answer(out, RESOLVE_REFUSED, 553, "5.1.3",

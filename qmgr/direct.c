@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "ipc/limits.h"
+#include "ipc/lookup.h"
 #include "ipc/trace.h"
 #include "qmgr/agent.h"
 #include "qmgr/flow.h"
@@ -18,8 +19,6 @@
 struct direct {
 	struct client *client; /* who proposed it; NULL: gone */
 	bool committed;        /* the verdict was commit */
-	bool sent;             /* to local */
-	uint32_t resolved;     /* recipients that have been held */
 };
 
 static struct direct *direct_of(const struct message *m)
@@ -59,7 +58,6 @@ static void put_verdict(struct client *c, const struct id *id,
 /* The failures so far, which nobody has logged. */
 static void log_failures(struct qmgr *q, struct message *m)
 {
-	const struct direct *d = direct_of(m);
 	const struct queue_file *f = NULL;
 
 	for (uint32_t i = 0; i < m->count; i++) {
@@ -79,8 +77,7 @@ static void log_failures(struct qmgr *q, struct message *m)
 			o.action = DSN_DEFERRED;
 		o.dsn = str_from(slot.dsn);
 		o.text = str_from(note.text);
-		outcome_log(
-		    r, &o, d->sent && r->attempts > 0 ? "local" : "none");
+		outcome_log(r, &o, r->attempts > 0 ? "local" : "none");
 	}
 }
 
@@ -215,58 +212,6 @@ void direct_lost(struct qmgr *q, struct message *m)
 		commit(q, m, "cut_through_commit_lost");
 }
 
-/* ---- those that wait for each other ---- */
-
-/* Those that are held go on. */
-static void release(struct qmgr *q, struct message *m)
-{
-	m->busy++; /* it must outlive the loop */
-	for (uint32_t i = 0; i < m->count; i++)
-		if (m->recipients[i].phase == PHASE_RESOLVED) {
-			destination_unpin(m->recipients[i].route->destination);
-			outcome_scheduled(q, &m->recipients[i]);
-		}
-	m->busy--;
-}
-
-/* Those that are held need not go on. */
-static void drop_held(struct message *m)
-{
-	for (uint32_t i = 0; i < m->count; i++) {
-		struct recipient *r = &m->recipients[i];
-
-		if (r->phase != PHASE_RESOLVED)
-			continue;
-		destination_unpin(r->route->destination);
-		free(r->route);
-		r->route = NULL;
-		r->phase = PHASE_IDLE;
-		m->busy--;
-	}
-}
-
-bool direct_holds(struct qmgr *q, struct recipient *r)
-{
-	struct message *m = r->message;
-	struct direct *d = direct_of(m);
-
-	if (d == NULL)
-		return false;
-	r->phase = PHASE_RESOLVED;
-	destination_pin(r->route->destination);
-	d->resolved++;
-	if (!r->route->local || r->route->account[0] == '\0')
-		commit(q, m, "cut_through_commit_not_local");
-	if (d->client == NULL)
-		drop_held(m);
-	else if (!d->committed && d->resolved == m->count) {
-		d->sent = true;
-		release(q, m);
-	}
-	flow_settled(q, m);
-	return true;
-}
-
 /* ---- the client ---- */
 
 /* Why this is no time for it, or NULL. */
@@ -285,6 +230,53 @@ static const char *busy(const struct qmgr *q, const struct qmgr_propose *p)
 	return NULL;
 }
 
+/* The record of the proposed message; NULL and *why when it is not to be. fd is
+ * taken over. */
+static struct message *take(struct client *c, const struct id *id, size_t count,
+    int fd, const char **why)
+{
+	struct message *m;
+
+	if (*why != NULL) {
+		file_close(&fd);
+		return NULL;
+	}
+	m = spool_take(c->q, id, fd);
+	*why = "cut_through_commit_unreadable";
+	if (m == NULL)
+		return NULL;
+	m->active->direct = NEW(struct direct);
+	m->active->direct->client = c;
+	c->proposed = m;
+	c->q->proposed++;
+	if (m->count == count)
+		return m;
+	log_warning("%s: proposed with %zu recipients of %u", id->text, count,
+	    (unsigned)m->count);
+	discard(c->q, m);
+	return NULL;
+}
+
+static void deliver_all(struct client *c, struct message *m)
+{
+	struct qmgr *q = c->q;
+
+	m->busy++; /* it must outlive the loop */
+	for (uint32_t i = 0; i < m->count; i++) {
+		const struct qmgr_propose_to *to = &c->to[i];
+		const struct lookup_resolved known = {.transport = STR("local"),
+		    .nexthop = to->nexthop,
+		    .account = to->account,
+		    .quota_storage = to->quota_storage,
+		    .quota_messages = to->quota_messages};
+
+		resolve_known(q, &m->recipients[i], &known);
+	}
+	m->busy--;
+	flow_settled(q, m);
+	flow_pump(q);
+}
+
 void direct_propose(struct client *c, const struct qmgr_propose *p, int fd)
 {
 	struct qmgr *q = c->q;
@@ -293,26 +285,43 @@ void direct_propose(struct client *c, const struct qmgr_propose *p, int fd)
 	struct id id;
 
 	direct_forget(c);
-	if (id_parse(p->queue_id, &id) < 0) {
+	/* Of a length that is checked; else cleanup waits in vain. */
+	if (id_parse(p->queue_id, &id) < 0 || p->count != c->to_count)
 		file_close(&fd);
-		return; /* of a length that is checked; cleanup waits in vain */
-	}
-	if (why == NULL && (m = spool_take(q, &id, fd)) == NULL) {
-		why = "cut_through_commit_unreadable";
-		fd = -1;
-	}
-	if (m == NULL) {
-		file_close(&fd);
+	else if ((m = take(c, &id, c->to_count, fd, &why)) == NULL) {
 		daemon_count(why, 1);
 		put_verdict(
 		    c, &id, VERDICT_COMMIT, 250, STR("2.0.0"), STR_EMPTY);
-		return;
 	}
-	m->active->direct = NEW(struct direct);
-	m->active->direct->client = c;
-	c->proposed = m;
-	q->proposed++;
-	flow_start(q, m);
+	if (m != NULL) {
+		flow_start(q, m);
+		deliver_all(c, m);
+	}
+	c->to_count = 0;
+	arena_clear(&c->arena);
+}
+
+bool direct_propose_to(struct client *c, const struct qmgr_propose_to *to)
+{
+	struct qmgr_propose_to *mine;
+
+	if (to->index != c->to_count || c->to_count == QMGR_PROPOSE_MAX)
+		return false;
+	if (c->arena.most == 0)
+		c->arena = arena_new(QMGR_PROPOSE_MAX * 3 * IPC_ADDRESS_MAX);
+	if (c->to_count == c->to_room) {
+		c->to_room = c->to_room == 0 ? 4 : c->to_room * 2;
+		c->to = mem_resize(c->to, c->to_room, sizeof(*c->to));
+	}
+	mine = &c->to[c->to_count];
+	*mine = *to;
+	mine->queue_id = STR_EMPTY;
+	mine->account = arena_copy(&c->arena, to->account);
+	mine->nexthop = arena_copy(&c->arena, to->nexthop);
+	if (mine->account.p == NULL || mine->nexthop.p == NULL)
+		return false;
+	c->to_count++;
+	return true;
 }
 
 bool direct_offered(struct qmgr *q, struct message *m)
@@ -327,7 +336,6 @@ bool direct_offered(struct qmgr *q, struct message *m)
 	m->active->direct = NULL;
 	free(d);
 	q->proposed--;
-	release(q, m);
 	flow_settled(q, m);
 	flow_pump_later(q);
 	return true;
@@ -342,7 +350,6 @@ void direct_forget(struct client *c)
 	c->proposed = NULL;
 	direct_of(m)->client = NULL;
 	direct_of(m)->committed = true; /* what comes is for the log alone */
-	drop_held(m);
 	flow_settled(c->q, m);
 }
 

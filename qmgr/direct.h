@@ -3,22 +3,20 @@
  * Cut-through: delivering a message that cleanup has finished but not queued,
  * while its client waits for the answer (lib/ipc/qmgr.h, cleanup/cut_through.c).
  *
- * It is a message like any other: the same record, resolved by the same
- * lookup, carried by the same requests to the same agents, its outcomes written
- * into the slots of its file. Only that it is not in the queue: struct direct
- * hangs on it, and that stops it at two places. Its resolved recipients wait
- * until all of them are known to be mailboxes here (direct_holds); and when
- * nothing is under way any more, it is not notified, put to sleep or removed,
- * but judged (direct_settled).
+ * It is a message like any other: the same record, carried by the same requests
+ * to the same agents, its outcomes written into the slots of its file. Only
+ * that cleanup has asked lookup for the mailboxes when it expanded aliases, so
+ * that they need not be asked for again, and that it is not in the queue:
+ * struct direct hangs on it. When nothing is under way any more it is not
+ * notified, put to sleep or removed, but judged (direct_settled).
  *
  * done    every recipient was delivered;
  * refuse  every recipient failed with the same status, for good or because its
  *         mailbox is full. Of local these are refusals made before anything is
  *         written;
  * commit  anything else, and at once when it is clear that it will not be one
- *         of the two: another transport, the directory in trouble, an agent
- *         lost (it may have stored the message without saying so), too much to
- *         do, draining.
+ *         of the two: an agent lost (it may have stored the message without
+ *         saying so), too much to do, draining.
  *
  * After commit the message stays in memory, with what became of it so far, until
  * cleanup offers it as queued: then struct direct goes, and it is an ordinary
@@ -34,7 +32,10 @@
 
 #include "qmgr/server.h"
 
-/* A proposal; fd is taken over. */
+/* A recipient of the proposal that follows; false: the peer does not keep to
+ * the exchange. */
+bool direct_propose_to(struct client *c, const struct qmgr_propose_to *to);
+/* The proposal; fd is taken over. */
 void direct_propose(struct client *c, const struct qmgr_propose *p, int fd);
 /* m is in the queue now: it goes on as an ordinary message. False: it was one
  * already. */
@@ -44,9 +45,6 @@ void direct_forget(struct client *c);
 /* No verdict but commit from now on; for draining. */
 void direct_commit_all(struct qmgr *q);
 
-/* r has got its route: whether it has to wait for the others of its message.
- * r is PHASE_RESOLVING. */
-bool direct_holds(struct qmgr *q, struct recipient *r);
 /* Nothing of a proposed message is under way. m may be gone afterwards. */
 void direct_settled(struct qmgr *q, struct message *m);
 /* Its agent was lost. */

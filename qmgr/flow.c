@@ -144,6 +144,15 @@ void flow_adopt(struct qmgr *q, struct message *m)
 
 /* ---- a pass ---- */
 
+static void log_active(struct message *m)
+{
+	if (!m->logged)
+		log_info("%s: from=<%.*s>, size=%llu, nrcpt=%u (queue active)",
+		    m->id.text, STR_FMT(interned_str(m->sender)),
+		    (unsigned long long)m->size, (unsigned)m->count);
+	m->logged = true;
+}
+
 static void activate(struct qmgr *q, struct message *m)
 {
 	uint32_t now = qmgr_now();
@@ -151,11 +160,7 @@ static void activate(struct qmgr *q, struct message *m)
 	messages_place(&q->messages, m, PLACE_ACTIVE, 0);
 	if (spool_activate(q, m) < 0)
 		return;
-	if (!m->logged)
-		log_info("%s: from=<%.*s>, size=%llu, nrcpt=%u (queue active)",
-		    m->id.text, STR_FMT(interned_str(m->sender)),
-		    (unsigned long long)m->size, (unsigned)m->count);
-	m->logged = true;
+	log_active(m);
 	m->busy++; /* until all are asked */
 	for (uint32_t i = 0; i < m->count; i++) {
 		struct recipient *r = &m->recipients[i];
@@ -226,8 +231,8 @@ void flow_settled(struct qmgr *q, struct message *m)
 
 void flow_start(struct qmgr *q, struct message *m)
 {
-	activate(q, m);
-	resolve_push(q);
+	messages_place(&q->messages, m, PLACE_ACTIVE, 0);
+	log_active(m);
 }
 
 /* ---- the heart ---- */

@@ -34,8 +34,8 @@ void flow_pump_later(struct qmgr *q);
  * gone afterwards.
  */
 void flow_settled(struct qmgr *q, struct message *m);
-/* Activates a message now, whatever else is in line. m may be gone
- * afterwards. */
+/* m, which has m->active, is active from now on, whatever else is in line;
+ * what is to be done with its recipients is the caller's. */
 void flow_start(struct qmgr *q, struct message *m);
 /* Where a message that is not active belongs now. */
 void flow_place(struct qmgr *q, struct message *m);

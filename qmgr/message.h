@@ -33,9 +33,8 @@ struct route {
 enum phase {
 	PHASE_IDLE,      /* nothing; see next */
 	PHASE_RESOLVING, /* lookup is asked */
-	PHASE_RESOLVED, /* waits until it is clear that it may go on: direct.c */
-	PHASE_QUEUED,   /* waits in the schedule */
-	PHASE_TRYING    /* an agent has it */
+	PHASE_QUEUED,    /* waits in the schedule */
+	PHASE_TRYING     /* an agent has it */
 };
 
 struct recipient {

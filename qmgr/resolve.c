@@ -10,7 +10,6 @@
 #include "ipc/trace.h"
 #include "ipc/wire.h"
 #include "qmgr/agent.h"
-#include "qmgr/direct.h"
 #include "qmgr/flow.h"
 #include "qmgr/outcome.h"
 
@@ -160,8 +159,15 @@ static void delivered_by(
 	trace_event(TRACE_SCHEDULED, &r->message->active->envelope.session,
 	    &r->message->id, "%.*s via %.*s:%.*s", STR_FMT(address_of(r)),
 	    STR_FMT(a->transport), STR_FMT(a->nexthop));
-	if (!direct_holds(q, r))
-		outcome_scheduled(q, r);
+	outcome_scheduled(q, r);
+}
+
+void resolve_known(
+    struct qmgr *q, struct recipient *r, const struct lookup_resolved *a)
+{
+	r->phase = PHASE_RESOLVING;
+	r->message->busy++;
+	delivered_by(q, r, a);
 }
 
 static void resolved(

@@ -26,7 +26,7 @@ struct destination {
 	char *nexthop;
 	char *reason; /* of the last failure of the hop, NULL: none */
 	struct queue fresh, retries;
-	unsigned window, under_way, turns, pins;
+	unsigned window, under_way, turns;
 	double failed;      /* cohorts since the last success */
 	int64_t dead_until; /* 0: alive */
 	int64_t used;       /* when its last request ended */
@@ -130,17 +130,6 @@ struct destination *schedule_destination(
 							 : t->limits.window;
 	table_put(&t->destinations, nexthop, d);
 	return d;
-}
-
-void destination_pin(struct destination *d)
-{
-	d->pins++;
-}
-
-void destination_unpin(struct destination *d)
-{
-	assert(d->pins > 0);
-	d->pins--;
 }
 
 const char *destination_nexthop(const struct destination *d)
@@ -421,9 +410,8 @@ void schedule_revive(struct schedule *s)
 
 static void tidy(struct destination *d, int64_t now, int64_t age)
 {
-	if (has_work(d) || d->under_way > 0 || d->pins > 0 ||
-	    destination_is_dead(d, now) || d->used + age > now ||
-	    d->dead_until + age > now)
+	if (has_work(d) || d->under_way > 0 || destination_is_dead(d, now) ||
+	    d->used + age > now || d->dead_until + age > now)
 		return;
 	table_remove(&d->transport->destinations, str_from(d->nexthop));
 	free_destination(d);

@@ -52,12 +52,9 @@ void schedule_free(struct schedule **s);
 struct transport *schedule_transport(
     struct schedule *s, struct str name, const struct schedule_limits *limits);
 /* Found or made. It lives while it has work, requests or a memory worth
- * keeping; the pointer is good until the caller's next schedule_tidy, or as
- * long as it is pinned. */
+ * keeping; the pointer is good until the caller's next schedule_tidy. */
 struct destination *schedule_destination(
     struct transport *t, struct str nexthop);
-void destination_pin(struct destination *d);
-void destination_unpin(struct destination *d);
 
 const char *destination_nexthop(const struct destination *d);
 const char *destination_transport(const struct destination *d);

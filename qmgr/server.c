@@ -20,6 +20,8 @@ static void client_free(struct client *c)
 {
 	operator_forget(c);
 	direct_forget(c);
+	arena_free(&c->arena);
+	free(c->to);
 	if (c->prev != NULL)
 		c->prev->next = c->next;
 	else
@@ -74,6 +76,11 @@ static void message(
 
 	if (type == &qmgr_offer) {
 		offered(c, msg);
+		return;
+	}
+	if (type == &qmgr_propose_to) {
+		if (!direct_propose_to(c, msg))
+			client_free(c);
 		return;
 	}
 	if (type == &qmgr_propose) {

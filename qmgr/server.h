@@ -15,8 +15,12 @@ struct client {
 	struct client *prev, *next;
 	struct qmgr *q;
 	struct wire *wire;
-	struct inquiry *inquiry;  /* operator.c: under way, or NULL */
-	struct message *proposed; /* direct.c: for cut-through, or NULL */
+	struct inquiry *inquiry; /* operator.c: under way, or NULL */
+	/* direct.c: for cut-through, or NULL; and those of the one to come */
+	struct message *proposed;
+	struct arena arena;
+	struct qmgr_propose_to *to; /* texts in the arena */
+	size_t to_count, to_room;
 };
 
 void server_open(struct qmgr *q);

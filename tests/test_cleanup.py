@@ -56,7 +56,12 @@ class Neighbours:
             if isinstance(to, tuple):
                 (status, text), to = to, []
             for address in to:
-                c.send("expanded", request=f["request"], address=address)
+                here = f["mailboxes"] == "1" and \
+                    address.endswith(("@b.test", "@house.test"))
+                c.send("expanded", request=f["request"], address=address,
+                       account=address if here else "",
+                       nexthop="b.test" if here else "",
+                       quota_storage=0, quota_messages=0)
             c.send("expand_end", request=f["request"], status=status,
                    count=len(to), text=text)
 
@@ -73,13 +78,21 @@ class Neighbours:
                    login=self.ticket[1] if ok else "")
 
     def qmgr(self, c):
+        to = []
         while True:
             got = c.receive()
             if got is None:
                 return
             name, f = got
             fds, c.fds = c.fds, []
+            if name == "propose_to":
+                to.append(f)
+                continue
             if name == "propose":
+                assert int(f["count"]) == len(to)
+                assert [int(t["index"]) for t in to] == list(range(len(to)))
+                assert all("@" in t["account"] for t in to)
+                to.clear()
                 self.judge(c, f["queue_id"], fds)
                 continue
             assert name == "offer"
@@ -441,6 +454,7 @@ def test_no_verdict_is_commit(verdict):
      ["a@b.test", "b@b.test", "c@b.test"]),
     ("cleanup", {}, [dict(address="a@b.test", original="",
                           notify="SUCCESS")]),
+    ("cleanup", {}, ["a@b.test", "a@elsewhere.test"]),
     ("cleanup-internal", {}, ["a@b.test"])])
 def test_what_is_not_proposed(service, settings, to):
     with Cleanup(service, settings) as h:

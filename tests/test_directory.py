@@ -54,9 +54,9 @@ def status(house, address):
     return resolve(house, address)["status"]
 
 
-def expand(house, address):
+def expand(house, address, mailboxes=False):
     c = connect(house, "lookup")
-    c.send("expand", request=1, address=address)
+    c.send("expand", request=1, address=address, mailboxes=mailboxes)
     found = []
     while True:
         name, fields = c.receive()
@@ -64,7 +64,8 @@ def expand(house, address):
             c.close()
             assert int(fields["count"]) == len(found)
             return fields["status"], found
-        found.append(fields["address"])
+        found.append(fields["address"] if not mailboxes else
+                     {k: v for k, v in fields.items() if k != "request"})
 
 
 def soon(what, want):
@@ -148,6 +149,21 @@ def test_aliases_expand(house):
     soon(lambda: status(house, "any@catch.test"), "unknown")
     house.posthouse("domain", "delete", "catch.test")
     soon(lambda: resolve(house, "any@catch.test")["domain"], "remote")
+
+
+def test_expanded_says_which_mailbox(house):
+    house.posthouse("user", "set", "user1@dir.test", "quota=1M", "messages=9")
+    house.posthouse("alias", "add", "both@dir.test", "user1+x@dir.test",
+                    "out@else.test", "nobody@dir.test")
+    nothing = dict(account="", nexthop="", quota_storage="0",
+                   quota_messages="0")
+    soon(lambda: expand(house, "both@dir.test", True)[1], [
+        dict(address="user1+x@dir.test", account="user1@dir.test",
+             nexthop="dir.test", quota_storage=str(1 << 20),
+             quota_messages="9"),
+        dict(nothing, address="out@else.test"),
+        dict(nothing, address="nobody@dir.test")])
+    house.posthouse("alias", "delete", "both@dir.test")
 
 
 def test_questions_on_one_connection(house):

@@ -35,6 +35,7 @@ const struct ipc_type lookup_resolved = {"resolved", resolved};
 static const struct ipc_field expand[] = {
     IPC_U64(struct lookup_expand, request, 0, UINT64_MAX),
     IPC_TEXT(struct lookup_expand, address, 1, IPC_ADDRESS_MAX),
+    IPC_BOOL(struct lookup_expand, mailboxes),
     IPC_END,
 };
 const struct ipc_type lookup_expand = {"expand", expand};
@@ -42,6 +43,10 @@ const struct ipc_type lookup_expand = {"expand", expand};
 static const struct ipc_field expanded[] = {
     IPC_U64(struct lookup_expanded, request, 0, UINT64_MAX),
     IPC_TEXT(struct lookup_expanded, address, 1, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct lookup_expanded, account, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct lookup_expanded, nexthop, 0, IPC_ADDRESS_MAX),
+    IPC_U64(struct lookup_expanded, quota_storage, 0, INT64_MAX),
+    IPC_U64(struct lookup_expanded, quota_messages, 0, INT64_MAX),
     IPC_END,
 };
 const struct ipc_type lookup_expanded = {"expanded", expanded};

@@ -55,14 +55,19 @@ struct lookup_resolved {
 };
 
 /* Virtual aliases, applied recursively with a bound; an address without an
- * alias expands to itself. */
+ * alias expands to itself. With `mailboxes` each answer says, as `resolved`
+ * would, which mailbox of local the address is. */
 struct lookup_expand {
 	uint64_t request;
 	struct str address;
+	bool mailboxes;
 };
 struct lookup_expanded {
 	uint64_t request;
 	struct str address;
+	struct str account; /* "": it is none, or that was not asked */
+	struct str nexthop;
+	uint64_t quota_storage, quota_messages; /* 0: no limit */
 };
 struct lookup_expand_end {
 	uint64_t request;

@@ -9,8 +9,20 @@ const char *const queue_verb_names[] = {
 
 const char *const verdict_names[] = {"done", "refuse", "commit", NULL};
 
+static const struct ipc_field propose_to[] = {
+    IPC_TEXT(struct qmgr_propose_to, queue_id, ID_LEN, ID_LEN),
+    IPC_U64(struct qmgr_propose_to, index, 0, QMGR_PROPOSE_MAX - 1),
+    IPC_TEXT(struct qmgr_propose_to, account, 1, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct qmgr_propose_to, nexthop, 1, IPC_ADDRESS_MAX),
+    IPC_U64(struct qmgr_propose_to, quota_storage, 0, INT64_MAX),
+    IPC_U64(struct qmgr_propose_to, quota_messages, 0, INT64_MAX),
+    IPC_END,
+};
+const struct ipc_type qmgr_propose_to = {"propose_to", propose_to};
+
 static const struct ipc_field propose[] = {
     IPC_TEXT(struct qmgr_propose, queue_id, ID_LEN, ID_LEN),
+    IPC_U64(struct qmgr_propose, count, 1, QMGR_PROPOSE_MAX),
     IPC_END,
 };
 const struct ipc_type qmgr_propose = {"propose", propose};
@@ -79,7 +91,7 @@ static const struct ipc_field end[] = {
 };
 const struct ipc_type queue_end = {"queue_end", end};
 
-static const struct ipc_type *const types[] = {&qmgr_propose, &qmgr_verdict,
-    &qmgr_offer, &qmgr_offered, &queue_list, &queue_row, &queue_act, &queue_end,
-    NULL};
+static const struct ipc_type *const types[] = {&qmgr_propose_to, &qmgr_propose,
+    &qmgr_verdict, &qmgr_offer, &qmgr_offered, &queue_list, &queue_row,
+    &queue_act, &queue_end, NULL};
 const struct ipc_exchange qmgr_exchange = {"qmgr", 1, types};

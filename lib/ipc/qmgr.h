@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * cleanup -> qmgr: `propose` a message that is finished and stands in new/,
- * not yet queued, its file descriptor (O_RDWR) attached: cut-through
- * (qmgr/direct.h). qmgr answers with one `verdict`:
+ * cleanup -> qmgr: a `propose_to` for each recipient, in order, and `propose`:
+ * a message that is finished and stands in new/, not yet queued, its file
+ * descriptor (O_RDWR) attached, whose recipients are all mailboxes of local,
+ * as lookup said: cut-through (qmgr/direct.h). qmgr answers with one `verdict`:
  *
  *	done    every recipient has it, durably: the file may go
  *	refuse  no recipient has it or will get it, all for one reason: code,
@@ -38,8 +39,19 @@ struct qmgr_offered {
 	bool behind; /* new mail waits for a place among the active */
 };
 
+#define QMGR_PROPOSE_MAX 1000 /* recipients of a proposal */
+
+struct qmgr_propose_to {
+	struct str queue_id;
+	uint64_t index; /* of the recipient in the file: 0, 1 ... */
+	struct str account;
+	struct str nexthop;      /* the domain */
+	uint64_t quota_storage;  /* octets, 0: no limit */
+	uint64_t quota_messages; /* 0: no limit */
+};
 struct qmgr_propose {
 	struct str queue_id;
+	uint64_t count; /* of propose_to, checked */
 };
 
 enum qmgr_word { VERDICT_DONE, VERDICT_REFUSE, VERDICT_COMMIT };
@@ -89,8 +101,8 @@ struct queue_end {
 	struct str text;
 };
 
-extern const struct ipc_type qmgr_propose, qmgr_verdict, qmgr_offer,
-    qmgr_offered, queue_list, queue_row, queue_act, queue_end;
+extern const struct ipc_type qmgr_propose_to, qmgr_propose, qmgr_verdict,
+    qmgr_offer, qmgr_offered, queue_list, queue_row, queue_act, queue_end;
 extern const struct ipc_exchange qmgr_exchange;
 
 #endif
