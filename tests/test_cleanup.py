@@ -75,7 +75,8 @@ class Neighbours:
             self.redeemed += 1
             ok = f["ticket"] == self.ticket[0]
             c.send("auth_redeemed", request=f["request"], ok=ok,
-                   login=self.ticket[1] if ok else "")
+                   login=self.ticket[1] if ok else "",
+                   **{"pass": "", "key": ""})
 
     def qmgr(self, c):
         to = []
@@ -84,10 +85,10 @@ class Neighbours:
             if got is None:
                 return
             name, f = got
-            fds, c.fds = c.fds, []
             if name == "propose_to":
                 to.append(f)
                 continue
+            fds, c.fds = c.fds, []
             if name == "propose":
                 assert int(f["count"]) == len(to)
                 assert [int(t["index"]) for t in to] == list(range(len(to)))
