@@ -44,11 +44,13 @@ static char space[ARGS_MOST][LINE_MOST];
 
 static long octets(char *out, const char *hex)
 {
-	unsigned octet;
 	size_t n = 0;
 
-	for (; n < LINE_MOST && sscanf(hex, "%2x", &octet) == 1; hex += 2)
-		out[n++] = (char)octet;
+	for (; n < LINE_MOST && hex[0] != '\0' && hex[1] != '\0'; hex += 2) {
+		const char pair[3] = {hex[0], hex[1], '\0'};
+
+		out[n++] = (char)strtoul(pair, NULL, 16);
+	}
 	return (long)(uintptr_t)out;
 }
 
@@ -196,6 +198,7 @@ static void converse(FILE *in, FILE *out)
 /* A folder that stays open, as the role's own daemon has it. */
 static int before_jail(void)
 {
+	static int folder;
 	const struct house_conf *h = daemon_house();
 	const struct {
 		const char *role, *folder;
@@ -205,8 +208,8 @@ static int before_jail(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(rows[i].role, daemon_role()) == 0)
-			return open(rows[i].folder, O_RDONLY | O_DIRECTORY) < 0;
-	return 0;
+			folder = open(rows[i].folder, O_RDONLY | O_DIRECTORY);
+	return folder < 0;
 }
 
 static void serve(struct conn *conn)

@@ -1,4 +1,5 @@
 """Who runs as whom, and where: read from /proc, and as the operator sees it."""
+import imaplib
 import json
 import os
 import re
@@ -96,6 +97,21 @@ def test_a_role_sees_only_the_sockets_it_may_call(house):
     for role, sockets in allowed.items():
         there = set(os.listdir(os.path.join(house.dir, "run", "jail", role)))
         assert there == sockets, role
+
+
+def test_a_session_makes_no_processes(house):
+    before = set(house.pids("imapd"))
+    with imaplib.IMAP4_SSL("127.0.0.1", house.imaps,
+                           ssl_context=house.tls()) as c:
+        c.login(house.user(0), "secret")
+        c.select("INBOX")
+        session = set(house.pids("imapd")) - before
+        assert len(session) == 1
+        with open("/proc/%d/limits" % session.pop()) as f:
+            limits = f.read()
+        assert re.search(r"Max processes +0 +0 ", limits)
+        with open("/proc/%d/limits" % before.pop()) as f:
+            assert not re.search(r"Max processes +0 +0 ", f.read())
 
 
 # ---- posthouse status --security ---------------------------------------------
