@@ -7,7 +7,25 @@
 #include "core/log.h"
 
 #define LOOK_AGAIN_MS 500
+/* So far above the floors what was seen holds for a moment; else it is looked
+ * at for each message. */
+#define PLENTY_OCTETS (1ull << 30)
+#define PLENTY_INODES 100000
 #define SAY_AGAIN_MS  10000
+
+static uint64_t free_octets(const struct statvfs *fs)
+{
+	return (uint64_t)fs->f_bavail * fs->f_frsize;
+}
+
+static bool is_plenty(const struct cleanup *c, const struct statvfs *fs)
+{
+	uint64_t inodes = (uint64_t)c->conf->queue_minfree_inodes;
+
+	return free_octets(fs) > c->conf->queue_minfree &&
+	    free_octets(fs) - c->conf->queue_minfree > PLENTY_OCTETS &&
+	    (fs->f_files == 0 || fs->f_favail > inodes + PLENTY_INODES);
+}
 
 /* What is free, not older than a moment. -1 with errno. */
 static int look(const struct cleanup *c, struct statvfs *out)
@@ -18,7 +36,7 @@ static int look(const struct cleanup *c, struct statvfs *out)
 	if (clock_ms() >= look_at) {
 		if (fstatvfs(c->spool_fd, &fs) < 0)
 			return -1;
-		look_at = deadline_in(LOOK_AGAIN_MS);
+		look_at = is_plenty(c, &fs) ? deadline_in(LOOK_AGAIN_MS) : 0;
 	}
 	*out = fs;
 	return 0;
@@ -52,7 +70,7 @@ void space_check(struct cleanup *c, struct message *m, uint64_t size)
 		floor /= 4;
 		inodes /= 4;
 	}
-	free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	free = free_octets(&fs);
 	if (free < floor || free - floor < size) {
 		say("octets", floor + size, "queue_minfree");
 		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
