@@ -287,12 +287,16 @@ static void forget(struct admission *a)
 	mem_wipe(a->key, sizeof(a->key));
 }
 
-/* Who it is; then nobody else decides that any more. */
+/* Who it is, and what the account may hold. */
 static int identify(struct admission *a, int64_t deadline)
 {
 	if (!a->parked)
-		return redeem(a, deadline);
-	return show_pass(a, deadline) < 0 ? -1 : unseal(a);
+		return redeem(a, deadline) < 0 ? -1 : find_quota(a, deadline);
+	if (show_pass(a, deadline) < 0 || unseal(a) < 0)
+		return -1;
+	a->quota_octets = a->state.quota_octets;
+	a->quota_messages = a->state.quota_messages;
+	return 0;
 }
 
 static struct session *make(struct admission *a, const struct admit_by *by)
@@ -300,6 +304,8 @@ static struct session *make(struct admission *a, const struct admit_by *by)
 	struct session *s = session_new(by->conf, a->client_fd, a->control,
 	    a->box, str_from(a->account), &a->id, buf_str(&a->early));
 
+	s->quota_octets = a->quota_octets;
+	s->quota_messages = a->quota_messages;
 	park_admit(s, str_from(a->pass), str_from(a->key));
 	if (!a->parked)
 		return s;
@@ -320,7 +326,6 @@ int admit(int control_fd, const struct admit_by *by, struct admitted *out)
 	memset(out, 0, sizeof(*out));
 	a.control = ipc_server(control_fd, &session_exchange);
 	if (hear(&a, deadline, out) < 0 || identify(&a, deadline) < 0 ||
-	    find_quota(&a, deadline) < 0 ||
 	    open_box(&a, by->store, deadline) < 0 || confine(&a, by) < 0 ||
 	    reopen(&a) < 0 || answer(&a, deadline) < 0) {
 		say_no(&a, deadline_in(1000));

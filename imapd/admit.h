@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * How a session comes in: login's word, auth's answer to the ticket (or, of
- * one that was parked, to its pass), the account's quota from lookup, and its
- * box (ipc/session.h).
+ * one that was parked, to its pass), the account's quota from lookup (or as it
+ * was), and its box (ipc/session.h).
  */
 #ifndef IMAPD_ADMIT_H
 #define IMAPD_ADMIT_H

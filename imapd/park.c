@@ -83,6 +83,8 @@ static int seal(struct session *s, bool *quiet, struct buf *out)
 	    .read_only = s->read_only,
 	    .enabled = s->enabled,
 	    .bad_in_a_row = (unsigned)s->bad_in_a_row,
+	    .quota_octets = s->quota_octets,
+	    .quota_messages = s->quota_messages,
 	    .keywords_told = s->keywords_told,
 	    .idle = str_from(s->idle)};
 	int result = 0;

@@ -12,6 +12,7 @@
 struct line {
 	bool selected, readonly;
 	uint64_t enabled, bad;
+	uint64_t octets, messages; /* the quota */
 	uint64_t mailbox, uidvalidity, uidnext, count, expunged, flags, hash;
 	uint64_t keywords;
 	struct str idle, saved;
@@ -22,6 +23,8 @@ static const struct ipc_field fields[] = {
     IPC_BOOL(struct line, readonly),
     IPC_U64(struct line, enabled, 0, ENABLED_ALL),
     IPC_U64(struct line, bad, 0, 10000),
+    IPC_U64(struct line, octets, 0, UINT64_MAX),
+    IPC_U64(struct line, messages, 0, UINT64_MAX),
     IPC_U64(struct line, mailbox, 0, UINT32_MAX),
     IPC_U64(struct line, uidvalidity, 0, UINT32_MAX),
     IPC_U64(struct line, uidnext, 0, UINT32_MAX),
@@ -46,6 +49,8 @@ int park_state_encode(const struct park_state *s, struct buf *out)
 	    .readonly = s->read_only,
 	    .enabled = s->enabled,
 	    .bad = s->bad_in_a_row,
+	    .octets = s->quota_octets,
+	    .messages = s->quota_messages,
 	    .mailbox = s->view.mailbox,
 	    .uidvalidity = s->view.uidvalidity,
 	    .uidnext = s->view.uidnext,
@@ -87,6 +92,8 @@ int park_state_decode(
 	    .read_only = l.readonly,
 	    .enabled = (unsigned)l.enabled,
 	    .bad_in_a_row = (unsigned)l.bad,
+	    .quota_octets = l.octets,
+	    .quota_messages = l.messages,
 	    .view = {.mailbox = (uint32_t)l.mailbox,
 		.uidvalidity = (uint32_t)l.uidvalidity,
 		.uidnext = (uint32_t)l.uidnext,

@@ -18,7 +18,8 @@ struct park_state {
 	bool read_only;
 	unsigned enabled; /* ENABLED_... */
 	unsigned bad_in_a_row;
-	struct view_formula view; /* where selected */
+	uint64_t quota_octets, quota_messages; /* as when it logged in */
+	struct view_formula view;              /* where selected */
 	size_t keywords_told;
 	struct str idle;  /* the tag of IDLE; "": between two commands */
 	struct str saved; /* "$" as a set of uids; "": nothing */

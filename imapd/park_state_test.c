@@ -11,7 +11,8 @@
 #include "imapd/park.h"
 
 #define LINE                                                                   \
-	"imap1\tselected=1\treadonly=1\tenabled=5\tbad=2\tmailbox=3"           \
+	"imap1\tselected=1\treadonly=1\tenabled=5\tbad=2\toctets="             \
+	"11\tmessages=12\tmailbox=3"                                           \
 	"\tuidvalidity=4\tuidnext=5\tcount=6\texpunged=7\tflags=8\thash=9"     \
 	"\tkeywords=10\tidle=a1\tsaved=1:3\n"
 
@@ -19,6 +20,8 @@ static const struct park_state sample = {.selected = true,
     .read_only = true,
     .enabled = 5,
     .bad_in_a_row = 2,
+    .quota_octets = 11,
+    .quota_messages = 12,
     .view = {3, 4, 5, 6, 7, 8, 9},
     .keywords_told = 10,
     .idle = {"a1", 2},
@@ -38,6 +41,8 @@ static void a_state_becomes_a_line_and_again_a_state(void **state)
 	assert_true(s.selected && s.read_only);
 	assert_int_equal(s.enabled, 5);
 	assert_int_equal(s.bad_in_a_row, 2);
+	assert_int_equal(s.quota_octets, 11);
+	assert_int_equal(s.quota_messages, 12);
 	assert_memory_equal(&s.view, &sample.view, sizeof(s.view));
 	assert_int_equal(s.keywords_told, 10);
 	assert_true(str_eq(s.idle, STR("a1")) && str_eq(s.saved, STR("1:3")));

@@ -69,6 +69,7 @@ struct session {
 	char *login;
 	struct id id;
 	struct box *box;
+	uint64_t quota_octets, quota_messages; /* that the box is held to */
 
 	/* The selected mailbox. */
 	enum session_state state;

@@ -166,6 +166,19 @@ def test_keywords_are_told_once(house):
         assert ok(w, "NOOP") == []
 
 
+def test_the_quota_stays(house):
+    house.posthouse("user", "add", "full@park.test", "quota=20K",
+                    "--password", "secret")
+    wait_login(house, "full", "secret")
+    with imap(house) as w:
+        w.ask("a LOGIN full@park.test secret\r\n")
+        wait_unserved(house)
+        append(w)
+        wait_unserved(house)
+        w.send("t APPEND INBOX {30000+}\r\n%s\r\n" % ("x" * 30000))
+        assert w.until("t")[-1].startswith("t NO [OVERQUOTA]")
+
+
 def test_an_expunge_waits_for_a_command_that_allows_it(house, secure):
     user = 4 + secure
     with login(house, user, secure) as w, login(house, user) as other:
