@@ -126,3 +126,123 @@ def test_one_client_has_so_many_connections():
             assert line(s).startswith(b"220 ")
         for s in clients:
             s.close()
+
+
+def rss(pids):
+    """KiB that the processes have in memory of their own."""
+    total = 0
+    for pid in pids:
+        try:
+            with open("/proc/%d/status" % pid) as f:
+                total = max(total, int(re.search(
+                    r"RssAnon:\s+(\d+)", f.read()).group(1)))
+        except OSError:
+            pass
+    return total
+
+
+@pytest.mark.parametrize("name", ["submission", "lmtp"])
+def test_a_thousand_connections_from_one_address(name):
+    """They get as many processes as one client may have; the others are told,
+    and who comes from elsewhere is served."""
+    with House(domain="flood.test", users=1, settings={
+            "default_process_limit": "12",
+            "smtpd_client_event_limit_exceptions": "10.0.0.0/8",
+            "smtpd_client_connection_count_limit": "4"}) as house:
+        port = getattr(house, name)
+        many, greeted, told = [], 0, 0
+        try:
+            for _ in range(1000):
+                many.append(connect(house, port))
+            other = socket.create_connection(
+                ("127.0.0.1", port), 60, source_address=("127.0.0.2", 0))
+            with other:
+                assert line(other).startswith(b"220 ")
+                other.sendall(b"NOOP\r\n")
+                assert line(other).startswith(b"250 ")
+            for s in many:
+                said = line(s)
+                greeted += said.startswith(b"220 ")
+                told += said.startswith(b"421 4.7.0 ")
+            assert greeted == 4 and told == 996
+            assert len(house.pids("smtpd")) <= 12 + 12
+        finally:
+            for s in many:
+                s.close()
+
+
+def test_what_has_no_end_takes_no_memory():
+    """A command, a header and a line of content that never end."""
+    with House(domain="giant.test", users=1, settings={
+            "message_size_limit": "3000000"}) as house:
+        send(house, "warm")
+        piece = b"x" * 100000
+
+        def pour(s, octets):
+            """Writes on until the other end has had enough."""
+            try:
+                for _ in range(octets // len(piece)):
+                    s.sendall(piece)
+            except OSError:
+                pass
+        for opening in (b"", b"MAIL FROM:<a@far.test>\r\nRCPT TO:<%s>\r\n"
+                        b"DATA\r\n" % house.user(0).encode()):
+            for begin in (b"", b"Subject: ", b"Subject: x\r\n\r\n"):
+                with connect(house) as s:
+                    line(s)
+                    s.sendall(b"EHLO client.test\r\n")
+                    while line(s)[3:4] == b"-":
+                        pass
+                    for command in opening.splitlines(True):
+                        s.sendall(command)
+                        assert line(s)[:1] in b"23"
+                    s.sendall(begin)
+                    pour(s, 20000000)
+                    assert rss(house.pids("smtpd")) < 30000
+                    assert rss(house.pids("cleanup")) < 30000
+                    if opening:
+                        s.sendall(b"\r\n.\r\n")
+                        assert line(s)[:3] in (b"552", b"550")
+        send(house, "after")
+        # No file is left of them.
+        assert os.listdir(os.path.join(house.dir, "spool", "new")) == []
+
+
+def test_content_that_does_not_come():
+    """DATA and then silence, or an octet now and then: the transaction ends,
+    and its process serves the next client."""
+    with House(domain="slow.test", users=1, settings={
+            "smtpd_timeout": "2s", "smtpd_min_data_rate": "1000",
+            "default_process_limit": "2"}) as house:
+        ended = []
+
+        def slow(octets):
+            with connect(house) as s:
+                line(s)
+                for command in (b"HELO c\r\n", b"MAIL FROM:<a@far.test>\r\n",
+                                b"RCPT TO:<%s>\r\n" % house.user(
+                                    0).encode(), b"DATA\r\n"):
+                    s.sendall(command)
+                    assert line(s)[:1] in b"23"
+                s.settimeout(0.3)
+                while True:
+                    try:
+                        s.sendall(octets)
+                        said = line(s)
+                        ended.append(said)
+                        return
+                    except socket.timeout:
+                        continue
+                    except OSError:
+                        ended.append(b"")
+                        return
+        clients = [threading.Thread(target=slow, args=(o,))
+                   for o in (b"", b"x", b"a\r\n", b"")]
+        for c in clients:
+            c.start()
+        send(house, "between")
+        for c in clients:
+            c.join(60)
+        assert len(ended) == 4
+        assert all(e == b"" or e.startswith(b"421 4.4.2 ") for e in ended)
+        assert os.listdir(os.path.join(house.dir, "spool", "new")) == []
