@@ -330,16 +330,16 @@ static void report(
 	file_close(fd);
 	id_parse(m->from.session, &session);
 	if (m->code == 0) {
-		log_info("%s: message-id=%.*s", id->text,
-		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
 		trace_event(
 		    TRACE_QUEUED, &session, id, "%.*s", STR_FMT(message_id));
+		log_info("%s: message-id=%.*s", id->text,
+		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
 		daemon_count("accepted", 1);
 		return;
 	}
-	log_refusal(m);
 	trace_event(TRACE_REFUSED, &session, NULL, "%u %s %s", m->code, m->dsn,
 	    m->text);
+	log_refusal(m);
 	daemon_count("refused", 1);
 }
 

@@ -56,15 +56,15 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 	uint64_t now = clock_us() / 1000;
 	double delay = now > since ? (double)(now - since) / 1000 : 0;
 
-	if (dsn->action == DSN_DELIVERED || !request.head.direct)
+	if (dsn->action == DSN_DELIVERED)
+		trace_event(TRACE_STORED, &request.session, &request.queue_id,
+		    "%.*s INBOX", STR_FMT(to->account));
+	if (!request.head.direct)
 		log_info("%s: to=<%.*s>, relay=local, delay=%.2f, dsn=%s, "
 			 "status=%s (%s)",
 		    request.queue_id.text, STR_FMT(to->address), delay,
 		    dsn->action == DSN_DELIVERED ? "2.0.0" : dsn->code,
 		    status[dsn->action], dsn->text);
-	if (dsn->action == DSN_DELIVERED)
-		trace_event(TRACE_STORED, &request.session, &request.queue_id,
-		    "%.*s INBOX", STR_FMT(to->account));
 	daemon_count(status[dsn->action], 1);
 }
 

@@ -26,6 +26,19 @@ static struct direct *direct_of(const struct message *m)
 	return m->active == NULL ? NULL : m->active->direct;
 }
 
+/*
+ * The lines of a proposed message go together, and some milliseconds later:
+ * behind smtpd's, who learns the id only with the answer to the client.
+ */
+void direct_log(
+    struct message *m, const struct recipient *r, const struct outcome *o)
+{
+	logsink_gather(GATHER_ALL);
+	flow_log_active(m);
+	outcome_log(r, o, "local");
+	logsink_gather(GATHER_EVENTS);
+}
+
 bool direct_is_over(const struct message *m)
 {
 	const struct direct *d = direct_of(m);
@@ -60,6 +73,7 @@ static void log_failures(struct qmgr *q, struct message *m)
 {
 	const struct queue_file *f = NULL;
 
+	flow_log_active(m);
 	for (uint32_t i = 0; i < m->count; i++) {
 		const struct recipient *r = &m->recipients[i];
 		struct queue_slot slot = {.state = 0};
@@ -112,9 +126,11 @@ static void done(struct qmgr *q, struct message *m)
 	daemon_count("cut_through_done", 1);
 	put_verdict(direct_of(m)->client, &m->id, VERDICT_DONE, 250,
 	    STR("2.0.0"), STR_EMPTY);
-	log_info("%s: removed", m->id.text);
 	trace_event(
 	    TRACE_REMOVED, &m->active->envelope.session, &m->id, "%s", "");
+	logsink_gather(GATHER_ALL);
+	log_info("%s: removed", m->id.text);
+	logsink_gather(GATHER_EVENTS);
 	discard(q, m);
 }
 

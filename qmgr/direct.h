@@ -30,6 +30,7 @@
 #ifndef QMGR_DIRECT_H
 #define QMGR_DIRECT_H
 
+#include "qmgr/outcome.h"
 #include "qmgr/server.h"
 
 /* A recipient of the proposal that follows; false: the peer does not keep to
@@ -51,6 +52,10 @@ void direct_settled(struct qmgr *q, struct message *m);
 void direct_lost(struct qmgr *q, struct message *m);
 /* Nobody waits for it any more: what was not sent stays here. */
 bool direct_is_over(const struct message *m);
+/* What an agent said of a recipient of a request that was sent for a proposed
+ * message: local leaves the log line to us. */
+void direct_log(
+    struct message *m, const struct recipient *r, const struct outcome *o);
 /* Whether failures are logged with the verdict and not when they happen. */
 bool direct_keeps_words(const struct message *m);
 

@@ -144,7 +144,7 @@ void flow_adopt(struct qmgr *q, struct message *m)
 
 /* ---- a pass ---- */
 
-static void log_active(struct message *m)
+void flow_log_active(struct message *m)
 {
 	if (!m->logged)
 		log_info("%s: from=<%.*s>, size=%llu, nrcpt=%u (queue active)",
@@ -160,7 +160,7 @@ static void activate(struct qmgr *q, struct message *m)
 	messages_place(&q->messages, m, PLACE_ACTIVE, 0);
 	if (spool_activate(q, m) < 0)
 		return;
-	log_active(m);
+	flow_log_active(m);
 	m->busy++; /* until all are asked */
 	for (uint32_t i = 0; i < m->count; i++) {
 		struct recipient *r = &m->recipients[i];
@@ -189,9 +189,9 @@ static bool all_done(const struct message *m)
 
 static void finish(struct qmgr *q, struct message *m)
 {
-	log_info("%s: removed", m->id.text);
 	trace_event(
 	    TRACE_REMOVED, &m->active->envelope.session, &m->id, "%s", "");
+	log_info("%s: removed", m->id.text);
 	spool_rest(q, m);
 	messages_remove(&q->messages, &m);
 }
@@ -232,7 +232,6 @@ void flow_settled(struct qmgr *q, struct message *m)
 void flow_start(struct qmgr *q, struct message *m)
 {
 	messages_place(&q->messages, m, PLACE_ACTIVE, 0);
-	log_active(m);
 }
 
 /* ---- the heart ---- */

@@ -37,6 +37,8 @@ void flow_settled(struct qmgr *q, struct message *m);
 /* m, which has m->active, is active from now on, whatever else is in line;
  * what is to be done with its recipients is the caller's. */
 void flow_start(struct qmgr *q, struct message *m);
+/* The line that begins a message's way, once. */
+void flow_log_active(struct message *m);
 /* Where a message that is not active belongs now. */
 void flow_place(struct qmgr *q, struct message *m);
 

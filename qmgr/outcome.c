@@ -32,14 +32,14 @@ void outcome_log(
 {
 	static const char *const status[] = {"sent", "deferred", "bounced"};
 	const struct message *m = r->message;
-	uint32_t now = qmgr_now();
-	uint32_t delay = now > m->arrived ? now - m->arrived : 0;
+	uint64_t since = id_time_ms(&m->id), now = clock_us() / 1000;
+	double delay = now > since ? (double)(now - since) / 1000 : 0;
+	struct str dsn = o->action == DSN_DELIVERED ? STR("2.0.0") : o->dsn;
 
-	log_info("%s: to=<%.*s>, relay=%s, delay=%u, delays=%u/0/0/0, "
+	log_info("%s: to=<%.*s>, relay=%s, delay=%.2f, delays=%.2f/0/0/0, "
 		 "dsn=%.*s, status=%s (%.*s)",
-	    m->id.text, STR_FMT(address_of(r)), relay, (unsigned)delay,
-	    (unsigned)delay, STR_FMT(o->dsn), status[o->action],
-	    STR_FMT(o->text));
+	    m->id.text, STR_FMT(address_of(r)), relay, delay, delay,
+	    STR_FMT(dsn), status[o->action], STR_FMT(o->text));
 }
 
 static void log_ours(const struct recipient *r, const struct outcome *o)

@@ -283,8 +283,8 @@ bool request_result(struct qmgr *q, struct requests *rs, struct request *rq,
 	if (r == NULL)
 		return false; /* said twice */
 	learn(rq, res);
-	if (rq->direct && o.action != DSN_DELIVERED && !direct_keeps_words(m))
-		outcome_log(r, &o, "local");
+	if (rq->direct && (o.action == DSN_DELIVERED || !direct_keeps_words(m)))
+		direct_log(m, r, &o);
 	m->busy++; /* the message must not end before its request */
 	outcome_settle(q, r, &o);
 	if (rq->left > 0) {

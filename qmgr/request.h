@@ -17,7 +17,7 @@ struct request {
 	struct wire *wire; /* NULL: lost, and not heard of since */
 	int64_t deadline;  /* monotonic ms */
 	bool good, hop_failed;
-	bool direct;  /* we log what fails */
+	bool direct;  /* the log lines are ours */
 	char *reason; /* of hop_failed */
 	size_t left, room;
 	struct recipient **recipients; /* those without an answer */

@@ -388,8 +388,8 @@ static void converse(struct session *s)
 static void begin(struct session *s, const struct conn *conn)
 {
 	learn_client(s, conn);
-	log_info("connect from %s[%s]", s->name, s->address);
 	trace_event(TRACE_CONNECT, &s->id, NULL, "%s", s->address);
+	log_info("connect from %s[%s]", s->name, s->address);
 	daemon_count("sessions", 1);
 	if (too_many(s, conn) || too_often(s, conn)) {
 		hang_up(s, "4.7.0", "%s Error: too many connections from %s",

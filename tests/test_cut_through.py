@@ -1,6 +1,7 @@
 """Cut-through: mail for our mailboxes is stored while its client waits, and
 whatever happens meanwhile, nobody gets it twice and nothing is lost."""
 import os
+import re
 import signal
 import smtplib
 import subprocess
@@ -149,9 +150,12 @@ def test_stored_and_never_queued(house):
     # The log tells of it as of queued mail.
     wait_until(lambda: "removed" in str(lines(house, house.user(0))))
     story = "\n".join(lines(house, house.user(0)))
-    for word in ("client=", "message-id=", "(queue active)",
-                 "relay=local", "status=sent (delivered to mailbox)"):
-        assert story.count(word) == 1, story
+    words = ("client=", "(queue active)",
+             "status=sent (delivered to mailbox)", "removed")
+    assert all(story.count(w) == 1 for w in words + ("message-id=",)), story
+    # pflogsumm(1) wants to know from whom before to whom.
+    assert [story.index(w) for w in words] == sorted(
+        story.index(w) for w in words), story
     # Nobody holds on to the space of the file.
     wait_until(lambda: not [
         link for pid in house.pids() for link in descriptors(pid)
@@ -242,9 +246,9 @@ def test_one_full_and_one_not(house):
     house.wait_empty_queue()
     assert count(house, "cut_through_commit_mixed") == mixed + 1
     assert copies(house, "mix", 1) == 1
-    assert house.log().count("to=<mixed@cut.test>, relay=local, delay=0, "
-                             "delays=0/0/0/0, dsn=5.2.2, "
-                             "status=bounced (mailbox full)") == 1
+    assert len(re.findall(
+        r"to=<mixed@cut.test>, relay=local, delay=\S+, delays=\S+, dsn=5.2.2, "
+        r"status=bounced \(mailbox full\)", house.log())) == 1
     assert copies(house, "Undelivered", 2) == 1
     # The one who has it was not tried twice.
     story = "\n".join(x for x in house.log().splitlines()

@@ -11,7 +11,7 @@
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE   200 /* ms, when there are no descriptors left */
-#define LOG_SLICE_MS   10
+#define LOG_SLICE_MS   20
 
 static struct {
 	struct loop_watch *listeners[LISTENERS_MAX];
@@ -19,6 +19,7 @@ static struct {
 	struct loop_timer *pause, *log;
 	bool drained; /* drain was called; self.draining may come earlier */
 	bool hurried;
+	bool log_waits; /* its timer runs */
 	bool done;
 } front;
 
@@ -117,16 +118,19 @@ static void signalled(int signal_number, void *arg)
 		self.daemon->hurry();
 }
 
+static void log_waits(void)
+{
+	if (!front.log_waits)
+		loop_timer_set(front.log, LOG_SLICE_MS);
+	front.log_waits = true;
+}
+
 static void try_log(void *arg)
 {
 	(void)arg;
+	front.log_waits = false;
 	if (!logsink_flush())
-		loop_timer_set(front.log, LOG_SLICE_MS);
-}
-
-static void log_waits(void)
-{
-	loop_timer_set(front.log, LOG_SLICE_MS);
+		log_waits();
 }
 
 void front_run(void)
@@ -136,6 +140,7 @@ void front_run(void)
 	front.pause = loop_timer_new(loop, pause_over, NULL);
 	front.log = loop_timer_new(loop, try_log, NULL);
 	logsink_on_wait(log_waits);
+	logsink_gather(GATHER_EVENTS);
 	loop_signal(loop, SIGTERM, signalled, NULL);
 	if (self.by_hand)
 		loop_signal(loop, SIGINT, signalled, NULL);

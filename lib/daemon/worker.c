@@ -130,6 +130,7 @@ void worker_run(void)
 	uint64_t before = self.board->slots[self.slot].served;
 
 	channel_say(CHANNEL_READY, NULL);
+	logsink_gather(GATHER_EVENTS);
 	for (;;) {
 		board_say(BOARD_IDLE);
 		listener = wait_client(epoll_fd);

@@ -35,8 +35,8 @@ struct deliver {
 	struct str body;      /* "7BIT" or "8BITMIME" */
 	bool smtputf8;
 	struct str envid, ret; /* DSN (RFC 3461) */
-	bool direct; /* a client waits for the outcome: what fails is logged by
-	              * qmgr, which knows whether it is refused or queued */
+	bool direct; /* a client waits for the outcome: qmgr writes the log
+	              * lines, for it knows what becomes of a failure */
 };
 
 struct deliver_to {

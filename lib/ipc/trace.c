@@ -27,6 +27,7 @@ static struct {
 	uint64_t lost;   /* since the start */
 	uint64_t untold; /* of them not yet reported */
 	uint32_t pid;    /* 0: to be asked */
+	enum logsink_gather gather;
 	void (*waits)(void);
 	log_sink *also;
 	void *also_arg;
@@ -91,11 +92,21 @@ void logsink_also(log_sink *also, void *arg)
 	sink.also_arg = arg;
 }
 
-static void deliver(struct str record)
+void logsink_gather(enum logsink_gather what)
+{
+	sink.gather = what;
+}
+
+static void deliver(struct str record, enum logsink_gather from)
 {
 	if (buf_add(&sink.waiting, record) < 0) {
 		sink.lost++;
 		sink.untold++;
+	}
+	if (sink.gather >= from && sink.waiting.len < LOGSINK_GATHER_MOST) {
+		if (sink.waits != NULL)
+			sink.waits();
+		return;
 	}
 	if (!logsink_flush() && sink.waits != NULL)
 		sink.waits();
@@ -116,7 +127,7 @@ static void to_logd(enum log_level level, struct str line, void *arg)
 		return;
 	if (sink.waiting.len + (size_t)n <= WAITING_MAX)
 		sink.untold = 0;
-	deliver(str_of(record, (size_t)n));
+	deliver(str_of(record, (size_t)n), GATHER_ALL);
 }
 
 static void in_child(void)
@@ -209,7 +220,7 @@ void trace_event(enum trace_kind kind, const struct id *session,
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	trace_fill(&r, kind, session, message, str_from(text));
-	deliver(str_of(&r, sizeof(r)));
+	deliver(str_of(&r, sizeof(r)), GATHER_EVENTS);
 }
 
 const char *trace_kind_name(unsigned kind)

@@ -69,6 +69,16 @@ int logsink_open(const char *socket_path);
  * at the end. False when some of it still has to wait.
  */
 bool logsink_flush(void);
+/*
+ * What may wait for what comes next, so that several records are one datagram
+ * and logd wakes up less: nothing (as it begins), trace events, or lines too.
+ * It waits for the next record that may not, for LOGSINK_GATHER_MOST octets, or
+ * for a flush, which the caller sees to. What a process that is killed had not
+ * sent is lost.
+ */
+enum logsink_gather { GATHER_NOTHING, GATHER_EVENTS, GATHER_ALL };
+#define LOGSINK_GATHER_MOST 8192
+void logsink_gather(enum logsink_gather what);
 /* Called when records begin to wait: a loop then sets a timer for
  * logsink_flush. */
 void logsink_on_wait(void (*waits)(void));
