@@ -243,8 +243,10 @@ static void go_on(struct refusal *r)
 		loop_watch_set(r->watch, LOOP_WRITE);
 	else if (out != STREAM_OK || r->closing)
 		refusal_free(r);
-	else
+	else {
+		stream_trim(r->stream);
 		loop_watch_set(r->watch, LOOP_READ);
+	}
 }
 
 static void ready(unsigned what, void *arg)

@@ -9,11 +9,14 @@ import signal
 import smtplib
 import socket
 import struct
+import subprocess
+import tempfile
 import time
 
 import pytest
 
-from house import House, wait_until
+from house import BUILD, House, wait_until
+from ipc_fake import Connection
 from nameserver import Dns
 
 FRIEND, STRANGER = "127.0.0.1", "127.0.0.2"
@@ -625,3 +628,140 @@ def test_proxy_before_submission():
         with Client(house, FRIEND) as c:  # port 25 is screen's
             c.reply()
             c.deliver(house)
+
+
+def test_waiting_for_smtpd_has_bounds():
+    """One process, which is busy: the second client waits, the third is too
+    many, and what is free goes to a friend first."""
+    with House(domain="screen.test", users=1, start=False, settings=settings(
+            postscreen_greet_wait="0", postscreen_post_queue_limit="2",
+            postscreen_post_queue_timeout="2s")) as house:
+        path = os.path.join(house.etc, "master.cf")
+        with open(path) as f:
+            rows = f.read()
+        rows, n = re.subn(r"(?m)^(smtpd\s+pass(?:\s+\S+){4}\s+)\S+",
+                          r"\g<1>1", rows)
+        assert n == 1
+        with open(path, "w") as f:
+            f.write(rows)
+        house.start()
+        busy, late, early, friend = (Client(house), Client(house),
+                                     Client(house), Client(house, FRIEND))
+        for c in (busy, late, early, friend):
+            assert c.reply()[0].startswith("220 ")
+        assert busy.ask("NOOP").startswith("250 ")
+        early.send("EHLO early.test\r\n")
+        friend.send("EHLO friend.test\r\n")
+        time.sleep(0.2)
+        assert late.ask("EHLO late.test").startswith("421 4.3.2 ")
+        busy.close()
+        assert friend.reply()[-1].startswith("250 ")
+        assert early.reply()[-1].startswith("421 4.3.2 ")
+        assert logged(house, "all server ports busy: too many clients wait")
+        assert logged(house, "all server ports busy: all processes are busy")
+        friend.close()
+
+
+class Passed:
+    """smtpd by hand, with us in the place of screen."""
+
+    def __init__(self, **values):
+        self.dir = tempfile.mkdtemp(prefix="phd-", dir="/tmp")
+        os.makedirs(os.path.join(self.dir, "run", "jail", "smtpd"))
+        for path, _, _ in os.walk(self.dir):
+            os.chmod(path, 0o777)
+        values = dict(myhostname="mail.screen.test", role_uid_base=60100,
+                      run_directory=os.path.join(self.dir, "run"),
+                      smtpd_peername_lookup="no", **values)
+        with open(os.path.join(self.dir, "main.cf"), "w") as f:
+            f.writelines("%s = %s\n" % item for item in values.items())
+        self.path = os.path.join(self.dir, "own")
+        self.log_path = os.path.join(self.dir, "log.txt")
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "bin", "smtpd"), "-C", self.dir,
+                 "--debug", "--listen", self.path, "-t", "pass", "-n",
+                 "smtpd"], stdout=log, stderr=log)
+        self.connection = wait_until(self.connect, 10)
+
+    def connect(self):
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.connect(self.path)
+        except OSError:
+            s.close()
+            return None
+        c = Connection(s, "pass")
+        c.send("pass_await", waiting=1)
+        return c
+
+    def client(self, address="", **changes):
+        """Passes one end of a connection; the other."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        near = socket.create_connection(listener.getsockname(), 10)
+        far, _ = listener.accept()
+        listener.close()
+        fields = dict(session="0" * 22, client_address=address,
+                      client_port=1, own_address=address, own_port=25,
+                      greeted=True, found="PASS NEW")
+        fields.update(changes)
+        self.connection.send("pass_client", fds=[far.fileno()], **fields)
+        far.close()
+        return near
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.connection.close()
+        self.process.terminate()
+        self.process.wait(10)
+        log = self.log()
+        subprocess.run(["rm", "-rf", self.dir], check=True)
+        assert "Sanitizer" not in log and "runtime error" not in log, log
+
+
+def test_smtpd_believes_the_kernel():
+    """A screen that somebody has broken into cannot make friends."""
+    with Passed(haproxy_trusted_networks="10.0.0.0/8") as smtpd:
+        assert smtpd.connection.receive() == ("pass_ready", {"served": "0"})
+        with smtpd.client() as s:
+            s.sendall(b"HELP\r\n")
+            assert s.recv(100).startswith(b"214 ")
+        assert smtpd.connection.receive() == ("pass_ready", {"served": "1"})
+        with smtpd.client("192.0.2.1") as s:
+            assert s.recv(100) == b""
+        assert smtpd.connection.receive() == ("pass_ready", {"served": "2"})
+        assert "from outside haproxy_trusted_networks" in smtpd.log()
+        assert "[127.0.0.1]" in smtpd.log()
+        assert "192.0.2.1" not in smtpd.log()
+
+
+@pytest.mark.parametrize("broken", [
+    dict(session="short"), dict(client_port=65536), dict(found="x" * 65),
+    dict(own_address="x" * 300), dict(more="1")])
+def test_broken_words_end_the_connection_alone(broken):
+    with Passed() as smtpd:
+        assert smtpd.connection.receive()[0] == "pass_ready"
+        with smtpd.client(**broken) as s:
+            assert s.recv(100) == b""
+        assert smtpd.connection.receive() is None
+        smtpd.connection.close()
+        smtpd.connection = smtpd.connect()
+        assert smtpd.connection.receive()[0] == "pass_ready"
+        with smtpd.client("192.0.2.9") as s:
+            s.sendall(b"NOOP\r\n")
+            assert s.recv(100).startswith(b"250 ")
+        assert "connect from unknown[192.0.2.9]" in smtpd.log()
+        # No client at all.
+        smtpd.connection.send("pass_client", session="0" * 22,
+                              client_address="", client_port=0,
+                              own_address="", own_port=0, greeted=False,
+                              found="")
+        while smtpd.connection.receive() is not None:
+            pass
+        assert smtpd.process.poll() is None
