@@ -380,10 +380,11 @@ static bool has_stale(const struct running *s)
  * ours when we are still there. */
 static void look_at_upgrade(struct client *c)
 {
-	const char *why = "";
+	const char *why = "", *unused;
 	int state = upgrade_state(&why);
 
-	if (state == 0)
+	/* A reload that was begun meanwhile is finished here. */
+	if (state == 0 || (state > 0 && generation_state(&unused) == 0))
 		return;
 	put_notes(c, upgrade_notes());
 	answer(c, state > 0, why);

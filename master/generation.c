@@ -170,7 +170,9 @@ static void append(struct running *s)
 	*at = s;
 }
 
-static void take_place(const struct config_service *c, struct place *p)
+/* back: to the configuration that there was. */
+static void take_place(
+    const struct config_service *c, struct place *p, bool back)
 {
 	struct running *s = running_of(c);
 
@@ -187,7 +189,8 @@ static void take_place(const struct config_service *c, struct place *p)
 	s->failing = s->throttled_until > clock_ms() || s->listener_count == 0;
 	s->config = c;
 	s->role = c->role;
-	s->generation = master.generation;
+	/* One that was renewed alone has a generation of its own. */
+	s->generation = back ? s->fallback : master.generation;
 	s->before = 0;
 	s->leaving = false;
 	s->limit = 0;
@@ -197,8 +200,8 @@ static void take_place(const struct config_service *c, struct place *p)
 }
 
 /* Every service is of the configuration now; its processes follow. */
-static void change_to(
-    struct config *c, unsigned generation, int snapshot, struct place *places)
+static void change_to(struct config *c, unsigned generation, int snapshot,
+    struct place *places, bool back)
 {
 	struct buf ignored = buf_new(65536);
 
@@ -212,7 +215,7 @@ static void change_to(
 		if (!s->removed)
 			s->leaving = row_of(c, s->name, s->type) == NULL;
 	for (size_t i = 0; i < c->mastercf->count; i++)
-		take_place(&c->services[i], &places[i]);
+		take_place(&c->services[i], &places[i], back);
 	free(places);
 }
 
@@ -236,7 +239,9 @@ static void begin(struct config *c, int snapshot, struct place *places)
 	change.snapshot_before = master.snapshot;
 	change.rolled_back = change.failed = false;
 	change.phase = TRYING;
-	change_to(c, ++master.last_generation, snapshot, places);
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		s->fallback = s->before != 0 ? s->before : s->generation;
+	change_to(c, ++master.last_generation, snapshot, places, false);
 	change.deadline = deadline_in(master.conf.service_start_timeout);
 	for (struct running *s = master.services; s != NULL; s = s->next)
 		if (!s->removed)
@@ -285,6 +290,7 @@ static void take_out(struct running *s)
 	s->wanted = WANT_STOPPED;
 	service_close(s);
 	service_drain(s, -1);
+	s->config = NULL; /* it goes with its configuration */
 }
 
 static void sweep_removed(void)
@@ -338,7 +344,7 @@ static void roll_back(void)
 	}
 	buf_free(&errors);
 	change_to(change.before, change.generation_before,
-	    change.snapshot_before, places);
+	    change.snapshot_before, places, true);
 	for (struct running *s = master.services; s != NULL; s = s->next)
 		for (struct process *p = s->processes; p != NULL; p = p->next)
 			if (process_is_stale(p))

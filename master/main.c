@@ -67,7 +67,7 @@ static void tell(const char *format, ...)
 static const struct running *not_ready(void)
 {
 	for (const struct running *s = master.services; s != NULL; s = s->next)
-		if (service_is_warm(s) && !service_has_ready(s))
+		if (!s->removed && service_is_warm(s) && !service_has_ready(s))
 			return s;
 	return NULL;
 }

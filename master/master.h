@@ -60,6 +60,7 @@ struct running {
 	const struct config_service *config; /* of the current generation */
 	const struct role *role;
 	unsigned generation; /* of the processes that are started now */
+	unsigned fallback;   /* its generation before the reload under way */
 	unsigned before;     /* while it is renewed alone: the generation that
 	                      * goes on when the new one fails; else 0 */
 	int64_t renew_deadline, renew_bound; /* renewed alone */

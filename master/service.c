@@ -305,7 +305,7 @@ void service_spare(struct running *s)
 {
 	unsigned count = service_count(s), more = 1 + count / 4;
 
-	if (service_is_warm(s) || s->wanted != WANT_RUNNING ||
+	if (s->wanted != WANT_RUNNING || service_is_warm(s) ||
 	    s->listener_count == 0 || master.stopping || available(s) > 0 ||
 	    s->throttled_until > clock_ms())
 		return;

@@ -55,8 +55,11 @@ def script(house, name, text):
 
 def is_new(house, pid, name):
     """The process executes the file that is there now."""
-    return os.stat("/proc/%d/exe" % pid).st_ino == os.stat(
-        os.path.join(house.bin, name)).st_ino
+    try:
+        there = os.stat("/proc/%d/exe" % pid).st_ino
+    except OSError:
+        return True  # it has ended meanwhile
+    return there == os.stat(os.path.join(house.bin, name)).st_ino
 
 
 def service(house, name):
@@ -75,7 +78,8 @@ def works_as_before(house, before):
     assert status["generation"] == before["generation"]
     for s, old in zip(status["services"], before["services"]):
         assert s["name"] == old["name"]
-        if old["limit"] == 1 and old["state"] == "running":
+        if old["limit"] == 1 and old["state"] == "running" and \
+                old["command"] not in ("imapd", "pop3d"):
             assert s["pids"] == old["pids"], s["name"]
     send(house)
 
@@ -206,7 +210,7 @@ def test_a_daemon_of_the_new_version_fails(house, name):
     assert is_new(house, house.master_pid(), "master")
     assert house.json("status")["generation"] == before["generation"]
     if name == "lookup":
-        assert service(house, "lookup/unix")["pids"] == lookup
+        assert set(service(house, "lookup/unix")["pids"]) >= set(lookup)
     wait_until(lambda: service(house, name + "/unix")["state"] == "running")
     send(house)
     house.wait_empty_queue()
@@ -238,6 +242,7 @@ def test(text, what):
 test(state, "whole")
 test(state.replace(b"master-state\\t1", b"master-state\\t3"), "version")
 test(b"", "empty")
+test(state[:state.rindex(b"end\\t")], "cut")
 for i in range(150):
     text = bytearray(state)
     where = chance.randrange(len(text))
@@ -278,8 +283,9 @@ def test_a_state_that_is_damaged_does_no_harm(house, tmp_path):
     assert lines[0].startswith("whole 0"), lines[0]
     assert lines[1].startswith("version 1") and "version 3" in lines[1]
     assert lines[2].startswith("empty 1")
-    assert len(lines) == 153
-    for line in lines[3:]:
+    assert lines[3].startswith("cut 1") and "cut off" in lines[3]
+    assert len(lines) == 154
+    for line in lines[4:]:
         word, status, *why = line.split(" ", 2)
         assert status in ("0", "1"), line
         assert status == "0" or why, line
