@@ -128,6 +128,27 @@ def test_one_client_has_so_many_connections():
             s.close()
 
 
+def test_mail_comes_slower_than_it_can_be_delivered():
+    """New messages wait for a place among the active: those who bring more are
+    slowed, and none is refused."""
+    with House(domain="behind.test", users=1, settings={
+            "qmgr_message_active_limit": "10", "in_flow_delay": "50ms",
+            "dns_servers": "127.0.0.1:1"}) as house:
+        def slowed():
+            return [s.get("counters", {}).get("slowed", 0)
+                    for s in house.json("status")["services"]
+                    if s["name"] == "cleanup"][0]
+        send(house, "quick")
+        assert slowed() == 0
+        house.posthouse("service", "stop", "smtp/unix")
+        with smtplib.SMTP("127.0.0.1", house.smtp, timeout=60) as s:
+            for n in range(40):
+                assert not s.sendmail("a@far.test", ["x@[127.0.0.1]"],
+                                      "Subject: n\r\n\r\nx\r\n")
+        assert slowed() > 5
+        assert len(house.queue()["messages"]) == 40
+
+
 def rss(pids):
     """KiB that the processes have in memory of their own."""
     total = 0
