@@ -114,6 +114,18 @@ def test_a_session_makes_no_processes(house):
             assert not re.search(r"Max processes +0 +0 ", f.read())
 
 
+def test_lookup_finds_the_users_of_the_system_in_its_place(house):
+    house.posthouse("domain", "add", "system.test", "local")
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        s.ehlo("x.test")
+        s.mail("a@x.test")
+
+        def refused():  # until the table is read, all is relayed
+            return s.rcpt("no-such-user@system.test")[0] == 550
+        wait_until(refused, 20, 0.3)
+        assert s.rcpt("daemon@system.test")[0] == 250
+
+
 # ---- posthouse status --security ---------------------------------------------
 
 

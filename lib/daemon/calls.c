@@ -135,6 +135,8 @@ static const struct call compiling[] = {
 /* The dynamic linker maps code from files; nothing is writable and code. */
 static const struct call loading[] = {
 	UNLESS(mmap, 2, PROT_WRITE), UNLESS(mprotect, 2, PROT_EXEC),
+	/* libcap, which modules of the name service link, as it is loaded */
+	IF(prctl, 0, PR_CAPBSET_READ),
 };
 
 #ifdef __SANITIZE_ADDRESS__
