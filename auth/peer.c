@@ -12,7 +12,7 @@
 #define CONNECT_MS 200 /* a connect to a busy neighbour may wait so long */
 #define RETRY_MS   1000
 #define REST_MS    5000 /* after an answer that did not come */
-#define TRIES      4 /* at a neighbour that is being replaced */
+#define TRIES      4    /* at a neighbour that is being replaced */
 
 struct question {
 	uint64_t number;

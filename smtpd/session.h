@@ -63,7 +63,7 @@ struct session {
 	struct id id;
 	enum state state;
 	enum ending ending;
-	int64_t end; /* deadline of the whole session */
+	int64_t end;         /* deadline of the whole session */
 	int64_t waits_since; /* clock_ms, for the client */
 
 	char name[256]; /* verified, or "unknown" */

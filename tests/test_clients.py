@@ -183,7 +183,7 @@ set imap_pass=secret pop_pass=secret
 set ssl_starttls=no ssl_force_tls=no ssl_verify_dates=no ssl_verify_host=no
 set certificate_file=%s
 set folder=%s mbox_type=Maildir confirmappend=no copy=no move=no delete=yes
-set confirmcreate=no sleep_time=0 wait_key=no header_cache= message_cachedir=
+set confirmcreate=no sleep_time=0 wait_key=no header_cache='' message_cachedir=''
 set quit=yes pop_checkinterval=0 record=
 """ % (tmp_path / "trusted", tmp_path))
     chain = house.read("etc", "chain.pem")

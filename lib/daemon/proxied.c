@@ -20,7 +20,7 @@ bool daemon_take_proxy(struct conn *conn, int64_t timeout_ms)
 	const char *why = "not in haproxy_trusted_networks";
 	enum proxy_result r = PROXY_BAD;
 	char peer[NETADDR_TEXT_MAX];
-	struct proxy_header h;
+	struct proxy_header h = {0};
 
 	if (is_trusted(conn))
 		r = proxy_wait(conn->fd, deadline_in(timeout_ms), &h, &why);

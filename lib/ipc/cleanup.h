@@ -86,7 +86,8 @@ struct cleanup_room {
 };
 
 extern const struct ipc_type cleanup_message, cleanup_recipient,
-    cleanup_content, cleanup_commit, cleanup_outcome, cleanup_abort, cleanup_room;
+    cleanup_content, cleanup_commit, cleanup_outcome, cleanup_abort,
+    cleanup_room;
 extern const struct ipc_exchange cleanup_exchange;
 
 #endif
