@@ -560,7 +560,8 @@ def test_imapd_is_stopped_for_good(house):
         idle.until_text(" EXISTS")
 
 
-def test_a_reload_breaks_nothing(house):
+@pytest.mark.parametrize("command", ["reload", "upgrade"])
+def test_a_new_generation_breaks_nothing(house, command):
     """The old login holds its clients, with sessions of the new imapd."""
     held = [login(house, 1, s) for s in (False, True)]
     idle = [login(house, 1, s) for s in (False, True)]
@@ -568,7 +569,7 @@ def test_a_reload_breaks_nothing(house):
         assert w.ask("i IDLE\r\n").startswith("+ ")
     wait_unserved(house)
     for _ in range(2):
-        house.posthouse("reload")
+        house.posthouse(command)
         deliver(house, 1)
         for w in idle:
             w.until_text(" EXISTS")
