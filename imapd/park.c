@@ -93,7 +93,8 @@ static int seal(struct session *s, bool *quiet, struct buf *out)
 	    (s->gone || s->told != view_count(s->view) ||
 		view_formula(s->view, &p.view) != STORE_OK))
 		result = -1;
-	*quiet = !p.selected || !view_is_waiting(s->view);
+	*quiet = s->bad_in_a_row == 0 && s->idle[0] == '\0' &&
+	    (!p.selected || !view_is_waiting(s->view));
 	if (result == 0)
 		result = park_saved_encode(s->saved, s->saved_count, &saved);
 	p.saved = buf_str(&saved);
@@ -148,6 +149,7 @@ enum wait_result park(struct session *s)
 	    .modseq = s->synced,
 	    .idle = s->idle[0] != '\0' && s->state == SELECTED,
 	    .timeout = (uint64_t)deadline_left(s->silent_until),
+	    .allowed = (uint64_t)s->conf->imap_timeout,
 	    .notify = s->idle[0] != '\0'
 		? (uint64_t)s->conf->imap_idle_notify_interval
 		: 0,

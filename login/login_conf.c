@@ -53,6 +53,10 @@ const struct conf_param login_params[] = {
 	P(INT,  login_handover_limit, "64", 1, 10000,
 	  "Sessions of one service that are being started at the same time; "
 	  "further clients wait for their turn."),
+	P(TIME, login_noop_time, "5m", 0, 3600,
+	  "For how long NOOP of an IMAP client that is held without a process "
+	  "is answered without one, while its account does not change; 0: "
+	  "never."),
 	CONF_END
 };
 /* clang-format on */

@@ -26,6 +26,7 @@ struct login_conf {
 	int login_line_length_limit;    /* octets */
 	int login_literal_length_limit; /* octets */
 	int login_handover_limit;
+	int64_t login_noop_time; /* ms */
 };
 
 extern const struct conf_param login_params[];

@@ -74,8 +74,7 @@ static int before_jail(void)
 static int start(void)
 {
 	clients_open(&conf, tls);
-	sessions_open(
-	    conf.login_handover_limit, conf.login_session_timeout, notify_fd);
+	sessions_open(&conf, notify_fd);
 	broker_open();
 	return 0;
 }

@@ -6,6 +6,8 @@
 #include "core/clock.h"
 #include "core/memory.h"
 
+#include "login/imap_words.h"
+
 #define STILL_HERE "* OK Still here\r\n"
 
 /* As small as it can be: there are thousands. */
@@ -16,11 +18,13 @@ struct parked {
 	const struct parked_calls *calls;
 	void *arg;
 	int64_t silent_until, tell_at, taken_until; /* clock_ms */
+	int64_t noop_until;                         /* likewise */
 	uint64_t modseq;
 	uint64_t began, octets_in, octets_out;
-	uint32_t commands, notify;
+	uint32_t commands, notify, allowed;
 	uint16_t pass_len, state_len;
 	bool idle, taken;
+	bool quiet;   /* there is nothing to tell */
 	char words[]; /* pass, state */
 };
 
@@ -48,6 +52,40 @@ static bool push(struct parked *p)
 	return stream_push(p->stream) != STREAM_ERROR;
 }
 
+/* The tag, when one NOOP is all that has come. */
+static bool is_noop(struct str input, struct str *tag)
+{
+	struct str line = input;
+
+	if (!str_ends(line, STR("\r\n")))
+		return false;
+	line.len -= 2;
+	*tag = str_cut(&line, ' ');
+	return str_case_eq(line, STR("NOOP")) && imap_is_tag(*tag);
+}
+
+/* A client that asks again and again whether there is something new needs no
+ * process to hear that there is not. */
+static bool answer_noop(struct parked *p)
+{
+	struct str input = stream_peek(p->stream), tag;
+	size_t before;
+
+	if (!p->quiet || stream_pending(p->stream) > 0 ||
+	    clock_ms() >= p->noop_until || !is_noop(input, &tag) ||
+	    !p->calls->hear() || !p->quiet)
+		return false;
+	stream_printf(p->stream, "%.*s OK Done\r\n", STR_FMT(tag));
+	before = stream_pending(p->stream);
+	p->octets_in += input.len;
+	p->octets_out += before;
+	p->commands++;
+	stream_consume(p->stream, input.len);
+	p->silent_until = deadline_in(p->allowed);
+	set_timer(p);
+	return true;
+}
+
 static void ready(unsigned what, void *arg)
 {
 	struct parked *p = arg;
@@ -57,6 +95,8 @@ static void ready(unsigned what, void *arg)
 		r = STREAM_ERROR;
 	if (r == STREAM_OK && (what & LOOP_READ) && !p->taken)
 		r = stream_fill(p->stream);
+	if (stream_has_input(p->stream) && answer_noop(p) && !push(p))
+		r = STREAM_ERROR;
 	if (stream_has_input(p->stream)) {
 		watch(p);
 		p->calls->spoke(p->arg);
@@ -115,7 +155,8 @@ static void fired(void *arg)
 }
 
 struct parked *parked_new(struct loop *loop, struct stream *stream,
-    const struct session_park *m, const struct parked_calls *calls, void *arg)
+    const struct session_park *m, int64_t noop,
+    const struct parked_calls *calls, void *arg)
 {
 	struct parked *p = mem_alloc(sizeof(*p) + m->pass.len + m->state.len);
 
@@ -128,6 +169,9 @@ struct parked *parked_new(struct loop *loop, struct stream *stream,
 	p->octets_out = m->octets_out;
 	p->commands = (uint32_t)m->commands;
 	p->idle = m->idle;
+	p->quiet = m->quiet && noop > 0;
+	p->noop_until = deadline_in(noop);
+	p->allowed = (uint32_t)m->allowed;
 	p->notify = (uint32_t)m->notify;
 	p->tell_at = deadline_in(p->notify);
 	p->silent_until = deadline_in((int64_t)m->timeout);
@@ -165,9 +209,12 @@ void parked_close(struct parked **p)
 	stream_close(&stream);
 }
 
-bool parked_cares(const struct parked *p, uint64_t modseq)
+bool parked_changed(struct parked *p, uint64_t modseq)
 {
-	return p->idle && modseq > p->modseq;
+	if (modseq <= p->modseq)
+		return false;
+	p->quiet = false;
+	return p->idle;
 }
 
 void parked_wait(struct parked *p, int64_t within)

@@ -14,6 +14,8 @@
 struct parked;
 
 struct parked_calls {
+	/* Whether all that has changed until now was told by parked_changed. */
+	bool (*hear)(void);
 	/* The client has said something, which is in the stream. */
 	void (*spoke)(void *arg);
 	/* It is gone, or was told to go; to be closed by the callee. why: for
@@ -21,13 +23,15 @@ struct parked_calls {
 	void (*ended)(void *arg, const char *why);
 };
 
-/* Takes over the stream. The calls never come before this returns. */
+/* Takes over the stream. The calls never come before this returns. noop: for
+ * how long (ms) NOOP is answered here, while nothing has changed. */
 struct parked *parked_new(struct loop *loop, struct stream *stream,
-    const struct session_park *m, const struct parked_calls *calls, void *arg);
+    const struct session_park *m, int64_t noop,
+    const struct parked_calls *calls, void *arg);
 void parked_close(struct parked **p);
 
-/* Something after modseq is news for it. */
-bool parked_cares(const struct parked *p, uint64_t modseq);
+/* The account has reached a modseq. True when the client should be told. */
+bool parked_changed(struct parked *p, uint64_t modseq);
 /* A session has been asked to take it: it reads no more. within: ms until it
  * is told that nobody does. */
 void parked_wait(struct parked *p, int64_t within);

@@ -19,6 +19,17 @@ static int client;
 static unsigned spoken;
 static const char *ended;
 
+static unsigned asked;
+static uint64_t changes; /* that are heard of when it is asked */
+
+static bool hear(void)
+{
+	asked++;
+	if (changes > 0)
+		parked_changed(parked, changes);
+	return true;
+}
+
 static void spoke(void *arg)
 {
 	(void)arg;
@@ -35,13 +46,15 @@ static void end(void *arg, const char *why)
 
 static void hold(bool idle, uint64_t timeout, uint64_t notify)
 {
-	static const struct parked_calls calls = {spoke, end};
+	static const struct parked_calls calls = {hear, spoke, end};
 	struct session_park m = {.pass = STR("PASS"),
 	    .state = STR("STATE"),
 	    .modseq = 7,
 	    .idle = idle,
 	    .timeout = timeout,
 	    .notify = notify,
+	    .allowed = 60000,
+	    .quiet = !idle,
 	    .began = 1,
 	    .commands = 2,
 	    .octets_in = 3,
@@ -53,7 +66,7 @@ static void hold(bool idle, uint64_t timeout, uint64_t notify)
 	client = fds[0];
 	spoken = 0;
 	ended = NULL;
-	parked = parked_new(loop, stream_new(fds[1]), &m, &calls, NULL);
+	parked = parked_new(loop, stream_new(fds[1]), &m, 60000, &calls, NULL);
 }
 
 /* What the client hears in so many milliseconds, or until it is ended. */
@@ -167,12 +180,64 @@ static void only_news_matter(void **state)
 {
 	(void)state;
 	hold(true, 60000, 60000);
-	assert_false(parked_cares(parked, 7));
-	assert_true(parked_cares(parked, 8));
+	assert_false(parked_changed(parked, 7));
+	assert_true(parked_changed(parked, 8));
 	parked_close(&parked);
 	close(client);
 	hold(false, 60000, 0);
-	assert_false(parked_cares(parked, 8));
+	assert_false(parked_changed(parked, 8));
+}
+
+/* What the client hears when it says this; "" when a session is asked for. */
+static const char *answer_to(const char *text)
+{
+	static char answer[200];
+	ssize_t n = -1;
+
+	spoken = 0;
+	assert_true(send(client, text, strlen(text), 0) > 0);
+	while (n < 0 && spoken == 0) {
+		loop_turn(loop, 1000);
+		n = recv(client, answer, sizeof(answer) - 1, 0);
+	}
+	answer[n > 0 ? n : 0] = '\0';
+	return answer;
+}
+
+static void noop_is_answered_while_nothing_has_changed(void **state)
+{
+	static const char *const others[] = {"a NOOP", "a NOOP\n",
+	    "a NOOP x\r\n", "a NOOP\r\nb NOOP\r\n", " NOOP\r\n", "a\r\n",
+	    "* NOOP\r\n", "a NOOP \r\n", "a  NOOP\r\n"};
+	struct session_resume m = {.login = STR_EMPTY};
+
+	(void)state;
+	changes = 0;
+	hold(false, 1000, 0);
+	assert_string_equal(answer_to("a NOOP\r\n"), "a OK Done\r\n");
+	assert_string_equal(answer_to("b1 noop\r\n"), "b1 OK Done\r\n");
+	parked_resume(parked, &m);
+	assert_int_equal(m.commands, 4);
+	assert_int_equal(m.octets_in, 3 + 8 + 9);
+	assert_int_equal(m.octets_out, 4 + 11 + 12);
+	assert_in_range(m.timeout, 50000, 60000); /* it is not silent */
+	changes = 7;
+	assert_string_equal(answer_to("a NOOP\r\n"), "a OK Done\r\n");
+	changes = 8;
+	assert_string_equal(answer_to("a NOOP\r\n"), "");
+	assert_int_equal(spoken, 1);
+	changes = 0;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		parked_close(&parked);
+		close(client);
+		hold(false, 60000, 0);
+		assert_string_equal(answer_to(others[i]), "");
+		assert_int_equal(spoken, 1);
+	}
+	parked_close(&parked);
+	close(client);
+	hold(true, 60000, 0);
+	assert_string_equal(answer_to("a NOOP\r\n"), "");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -186,6 +251,7 @@ int main(void)
 	    T(input_is_kept_for_the_session),
 	    T(its_end_is_seen),
 	    T(only_news_matter),
+	    T(noop_is_answered_while_nothing_has_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,7 +58,7 @@ static struct {
 	struct queue urgent, news, later;
 	int urgent_in_a_row;
 	struct session *all;
-	int64_t patience; /* ms */
+	int64_t patience, noop_time; /* ms */
 	int handover_limit;
 	int starting;
 	int count; /* handed over */
@@ -135,8 +135,8 @@ static void changed(struct listener *l, uint64_t modseq)
 	if (s->wire != NULL && ipc_pending(wire_ipc(s->wire)) <= WAKES_MOST) {
 		if (wire_put(s->wire, &session_wake, &m) == 0)
 			wire_push(s->wire);
-	} else if (s->parked != NULL && s->queue == NULL &&
-	    parked_cares(s->parked, modseq)) {
+	} else if (s->parked != NULL && parked_changed(s->parked, modseq) &&
+	    s->queue == NULL) {
 		enqueue(s, &sessions.news);
 	}
 }
@@ -257,7 +257,8 @@ static bool may_park(const struct session *s, const struct session_park *m)
 
 static void park(struct session *s, const struct session_park *m)
 {
-	static const struct parked_calls calls = {parked_spoke, parked_ended};
+	static const struct parked_calls calls = {
+	    wakeups_hear, parked_spoke, parked_ended};
 	static const struct session_answer nothing;
 	int fd = ipc_take_fd(wire_ipc(s->wire));
 	struct stream *stream;
@@ -277,7 +278,9 @@ static void park(struct session *s, const struct session_park *m)
 	if (wire_put(s->wire, &session_parked, &nothing) == 0)
 		wire_push(s->wire);
 	stream = s->proxy != NULL ? proxy_take(&s->proxy) : stream_new(fd);
-	s->parked = parked_new(daemon_loop(), stream, m, &calls, s);
+	s->parked = parked_new(
+	    daemon_loop(), stream, m, sessions.noop_time, &calls, s);
+	parked_changed(s->parked, s->hinted);
 	s->patient_until = 0;
 	wire_close(&s->wire); /* m ends with it */
 	count_parked(1);
@@ -596,10 +599,11 @@ void session_begin(struct client *c, struct str ticket)
 	enqueue(s, &sessions.urgent);
 }
 
-void sessions_open(int handover_limit, int64_t patience, int notify_fd)
+void sessions_open(const struct login_conf *conf, int notify_fd)
 {
-	sessions.handover_limit = handover_limit;
-	sessions.patience = patience;
+	sessions.handover_limit = conf->login_handover_limit;
+	sessions.patience = conf->login_session_timeout;
+	sessions.noop_time = conf->login_noop_time;
 	sessions.retry = loop_timer_new(daemon_loop(), start_some, NULL);
 	sessions.again = loop_timer_new(daemon_loop(), those_of_later, NULL);
 	wakeups_open(notify_fd, changed);

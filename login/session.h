@@ -16,10 +16,8 @@
 
 struct session;
 
-/* handover_limit: sessions that are being started at a time; patience: ms
- * that a parked client waits for its session; notify_fd: of notify_listen, or
- * -1. */
-void sessions_open(int handover_limit, int64_t patience, int notify_fd);
+/* notify_fd: of notify_listen, or -1. */
+void sessions_open(const struct login_conf *conf, int notify_fd);
 int sessions_count(void);
 bool sessions_none(void);
 

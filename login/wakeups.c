@@ -16,7 +16,7 @@ static struct {
 	void (*changed)(struct listener *l, uint64_t modseq);
 } wakeups;
 
-static void notified(unsigned what, void *arg)
+static void hear(int most)
 {
 	char space[NOTIFY_ACCOUNT_MAX + 32];
 	struct listener *next;
@@ -24,9 +24,7 @@ static void notified(unsigned what, void *arg)
 	uint64_t modseq;
 	int got;
 
-	(void)what;
-	(void)arg;
-	for (int i = 0; i < AT_ONCE; i++) {
+	for (int i = 0; i < most; i++) {
 		got = notify_receive(wakeups.fd, space, &account, &modseq);
 		if (got == 0)
 			return;
@@ -38,6 +36,21 @@ static void notified(unsigned what, void *arg)
 			wakeups.changed(l, modseq);
 		}
 	}
+}
+
+static void notified(unsigned what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	hear(AT_ONCE);
+}
+
+bool wakeups_hear(void)
+{
+	if (wakeups.fd < 0)
+		return false;
+	hear(AT_ONCE);
+	return true;
 }
 
 void wakeups_open(

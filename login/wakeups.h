@@ -3,6 +3,8 @@
 #ifndef LOGIN_WAKEUPS_H
 #define LOGIN_WAKEUPS_H
 
+#include <stdbool.h>
+
 #include "core/str.h"
 
 /* Part of who listens. */
@@ -15,6 +17,8 @@ struct listener {
  * an account that has reached a modseq, and may remove that one. */
 void wakeups_open(
     int notify_fd, void (*changed)(struct listener *l, uint64_t modseq));
+/* Hears what has been said up to now. False: nothing is ever heard. */
+bool wakeups_hear(void);
 void wakeups_add(struct listener *l, struct str account);
 /* Does nothing for one that does not listen. */
 void wakeups_remove(struct listener *l);

@@ -21,7 +21,7 @@ MESSAGE = "Subject: %s\r\nFrom: a@b.test\r\n\r\nx\r\n"
 def house():
     with House(domain="park.test", users=12, settings={
             "imap_park_time": "50ms", "imap_idle_park_time": "50ms",
-            "login_session_timeout": "5s",
+            "login_session_timeout": "5s", "login_noop_time": "0",
             "imap_idle_notify_interval": "10s"}) as h:
         yield h
 
@@ -249,6 +249,35 @@ def test_something_else_than_done(house):
         wait_unserved(house)
         assert w.ask("x NOOP\r\n") == "i BAD DONE was expected"
         assert ok(w, "NOOP") == []
+
+
+def test_noop_needs_no_process_while_nothing_changes():
+    with House(domain="noop.test", users=1, settings={
+            "imap_park_time": "50ms"}) as h:
+        with login(h) as w, login(h, 0, True) as tls, login(h) as other:
+            for x in (w, tls):
+                ok(x, "NOOP")
+                wait_unserved(h)
+                ok(x, "NOOP")
+            wait_unserved(h)
+            before = counters(h).get("imapd/unix resumed", 0)
+            for n in range(100):
+                assert ok(w, "NOOP") == [] and ok(tls, "NOOP") == []
+            assert counters(h).get("imapd/unix resumed", 0) == before
+            for n in range(1, 6):
+                append(other)
+                for x in (w, tls):
+                    assert ok(x, "NOOP") == ["* %d EXISTS" % n]
+                wait_unserved(h)
+            ok(w, "STORE 1 +FLAGS (\\Deleted)")
+            assert ok(tls, "NOOP") == ["* 1 FETCH (UID 1 FLAGS (\\Deleted))"]
+            wait_unserved(h)
+            ok(w, "EXPUNGE")
+            wait_unserved(h)
+            # Told by no answer to FETCH, and still there for NOOP.
+            ok(tls, "FETCH 2 (UID)")
+            wait_unserved(h)
+            assert ok(tls, "NOOP") == ["* 1 EXPUNGE"]
 
 
 # ---- what login hands over ------------------------------------------------

@@ -45,6 +45,7 @@ static const struct ipc_field park[] = {
     IPC_BOOL(struct session_park, idle),
     IPC_BOOL(struct session_park, quiet),
     IPC_U64(struct session_park, timeout, 0, TIME_MAX),
+    IPC_U64(struct session_park, allowed, 0, TIME_MAX),
     IPC_U64(struct session_park, notify, 0, TIME_MAX),
     IPC_U64(struct session_park, began, 0, INT64_MAX),
     IPC_U64(struct session_park, commands, 0, UINT32_MAX),

@@ -57,6 +57,7 @@ struct session_park {
 	bool idle;         /* in IDLE: wake it when the account changes */
 	bool quiet;        /* the client knows all that is to be told */
 	uint64_t timeout;  /* ms of silence that are left to the client */
+	uint64_t allowed;  /* and that it has after a command */
 	uint64_t notify;   /* ms between two "* OK Still here"; 0: none */
 	uint64_t began;    /* of the session, seconds since 1970 */
 	uint64_t commands, octets_in, octets_out;
