@@ -19,10 +19,12 @@ import time
 
 from house import wait_until
 
-# strace may be missing, and a container may forbid ptrace(2).
-HAVE_STRACE = shutil.which("strace") is not None and subprocess.run(
-    ["strace", "-o/dev/null", "true"], capture_output=True).returncode == 0
-NO_STRACE = "needs strace and the right to trace"
+# strace may be missing, a container may forbid ptrace(2), and only root may
+# look into daemons.
+HAVE_STRACE = os.geteuid() == 0 and shutil.which("strace") is not None and \
+    subprocess.run(["strace", "-o/dev/null", "true"],
+                   capture_output=True).returncode == 0
+NO_STRACE = "needs root, strace and the right to trace"
 
 
 class Sabotage:
