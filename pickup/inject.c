@@ -26,6 +26,7 @@
 #define PENDING_MOST  131072 /* octets that wait for cleanup */
 #define PIECES_A_TURN 8      /* then others have a turn of the loop */
 #define CONNECT_MS    100
+#define AHEAD_MOST    3600000 /* ms that an id may be made in the future */
 #define TROUBLE       "Error: queue file write error"
 
 struct letter {
@@ -141,7 +142,8 @@ static enum step put_envelope(struct lane *lane)
 		return ENDED;
 	}
 	errno = 0;
-	if (id_parse(s->id, &id) < 0) {
+	if (id_parse(s->id, &id) < 0 ||
+	    id_time_ms(&id) > clock_us() / 1000 + AHEAD_MOST) {
 		malformed(lane, "an id that is none");
 		return ENDED;
 	}

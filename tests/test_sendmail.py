@@ -469,6 +469,7 @@ def test_pickup_refuses_what_is_malformed(house):
                 good.replace(b"recipients=1", b"recipients=2"),
                 good.replace(b"recipients=1", b"recipients=0"),
                 good.replace(b"06G5K3Z9Q4ABCDEFGHJKMN", b"/" * 22),
+                good.replace(b"06G5K3Z9Q4ABCDEFGHJKMN", b"Z" * 22),
                 good.replace(b"sender=", b"sender=a\\nb"),
                 b"x" * 200000):
         try:
@@ -554,6 +555,76 @@ def test_the_uid_is_the_kernels_word(house):
     p = parse(delivered(house, "forged"))
     assert "from userid %d)" % uid in p.get_all("Received")[0]
     assert "uid=%d from=<root@local.test>" % uid in house.log()
+
+
+def as_user(name, what):
+    """Calls what() in a process of another user; what it returned."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setuid(pwd.getpwnam(name).pw_uid)
+            os.write(w, json.dumps(what()).encode())
+        finally:
+            os._exit(0)
+    os.close(w)
+    with os.fdopen(r) as f:
+        said = f.read()
+    os.waitpid(pid, 0)
+    return json.loads(said)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_nobody_can_take_anothers_id(house):
+    """The id of a submission counts for its user alone."""
+    def say(word):
+        def send():
+            p = Pickup(house)
+            f = p.submit(sealed(submission(
+                "", house.user(1), b"From: a@x\r\nSubject: id %s\r\n\r\n" %
+                word, "06G5K3Z9Q4ABCDEFGHJKM2")))[1]
+            p.close()
+            return f["queue_id"]
+        return send
+    first = as_user("nobody", say(b"theirs"))
+    assert as_user("daemon", say(b"mine")) != first
+    assert as_user("nobody", say(b"again")) == first
+    house.wait_empty_queue()
+    delivered(house, "id theirs", 1)
+    delivered(house, "id mine", 1)
+    assert not any(b"id again" in m for m in mailbox(house, 1))
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_one_users_many_messages_keep_nobody_waiting():
+    settings = dict(pickup_injection_limit=2, pickup_user_injection_limit=1)
+    with House(domain="fair.test", users=1, settings=settings) as h:
+        sendmail(h, h.user())  # a cleanup that is warm
+        h.wait_empty_queue()
+        # Nothing goes on for a while.
+        frozen = h.pids("cleanup")
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        running = []
+        for user in ["nobody"] * 6 + ["daemon"]:
+            p = subprocess.Popen([SENDMAIL, "-C", h.etc, h.user()], user=user,
+                                 stdin=subprocess.PIPE)
+            p.stdin.write(b"Subject: x\n\n")
+            p.stdin.close()
+            running.append(p)
+            time.sleep(0.1)
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        for p in running:
+            assert p.wait(60) == 0
+        def logged():
+            order = re.findall(r"pickup\[\d+\]: \w+: uid=(\d+)", h.log())
+            return order[1:] if len(order) == 8 else None
+        order = wait_until(logged)
+        assert str(pwd.getpwnam("daemon").pw_uid) in order[:3], order
 
 
 # ---- while the suite is down ----------------------------------------------------
