@@ -34,7 +34,8 @@
 #define FREE_LEAST  33554432 /* octets that stay free on the disk */
 #define RUN_SECONDS 600      /* the most that one run may take */
 
-static struct house_conf house;
+static struct conf *conf;
+static struct house_conf house; /* its texts are conf's */
 
 static int complain(int status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -90,7 +91,6 @@ static int give_up_group(void)
 
 static int read_conf(const char *directory)
 {
-	static struct conf *conf; /* the texts of house are its own */
 	struct buf errors = buf_new(65536);
 	int status = EX_OK;
 	char *path;
@@ -321,5 +321,6 @@ int main(int argc, char **argv)
 		status = check_space();
 	if (status == EX_OK)
 		status = leave(STDIN_FILENO);
+	conf_free(&conf);
 	return status;
 }
