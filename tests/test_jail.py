@@ -114,6 +114,23 @@ def test_a_session_makes_no_processes(house):
             assert not re.search(r"Max processes +0 +0 ", f.read())
 
 
+def test_a_confined_session_converts_character_sets(house):
+    """Converters are libraries, which are loaded when they are needed."""
+    mail = ("Subject: x\r\nMIME-Version: 1.0\r\n"
+            "Content-Type: text/plain; charset=%s\r\n"
+            "Content-Transfer-Encoding: 8bit\r\n\r\n%s\r\n")
+    with imaplib.IMAP4_SSL("127.0.0.1", house.imaps,
+                           ssl_context=house.tls()) as c:
+        c.login(house.user(0), "secret")
+        for charset, text in (("koi8-r", "привет"), ("gb18030", "你好"),
+                              ("shift_jis", "テスト")):
+            c.append("INBOX", None, None,
+                     (mail % (charset, text)).encode(charset))
+            count = c.select("INBOX")[1][0]
+            c.literal = text.encode()
+            assert c.search("UTF-8", "BODY") == ("OK", [count])
+
+
 def test_lookup_finds_the_users_of_the_system_in_its_place(house):
     house.posthouse("domain", "add", "system.test", "local")
     with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
