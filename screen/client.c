@@ -94,7 +94,7 @@ static void link_client(struct client *c)
 	c->before = clients.last;
 	*(clients.last != NULL ? &clients.last->next : &clients.first) = c;
 	clients.last = c;
-	clients.count++;
+	daemon_gauge("clients", (uint64_t)++clients.count);
 }
 
 static void unlink_client(struct client *c)
@@ -102,7 +102,7 @@ static void unlink_client(struct client *c)
 	*(c->before != NULL ? &c->before->next : &clients.first) = c->next;
 	*(c->next != NULL ? &c->next->before : &clients.last) = c->before;
 	c->next = c->before = NULL;
-	clients.count--;
+	daemon_gauge("clients", (uint64_t)--clients.count);
 }
 
 static void done_when_empty(void)

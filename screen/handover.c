@@ -45,6 +45,11 @@ static struct queue *queue_of(const struct client *c)
 	return c->trusted ? &handover.trusted : &handover.others;
 }
 
+int handover_waiting(void)
+{
+	return handover.trusted.count + handover.others.count;
+}
+
 static void enqueue(struct client *c, bool at_front)
 {
 	struct queue *q = queue_of(c);
@@ -54,6 +59,7 @@ static void enqueue(struct client *c, bool at_front)
 	*(c->before != NULL ? &c->before->next : &q->first) = c;
 	*(c->next != NULL ? &c->next->before : &q->last) = c;
 	q->count++;
+	daemon_gauge("waiting for smtpd", (uint64_t)handover_waiting());
 }
 
 static void dequeue(struct client *c)
@@ -64,17 +70,13 @@ static void dequeue(struct client *c)
 	*(c->next != NULL ? &c->next->before : &q->last) = c->before;
 	c->next = c->before = NULL;
 	q->count--;
+	daemon_gauge("waiting for smtpd", (uint64_t)handover_waiting());
 }
 
 static struct client *first_waiting(void)
 {
 	return handover.trusted.first != NULL ? handover.trusted.first
 					      : handover.others.first;
-}
-
-int handover_waiting(void)
-{
-	return handover.trusted.count + handover.others.count;
 }
 
 /* ---- seats ---- */

@@ -388,7 +388,8 @@ static void converse(struct session *s)
 static void begin(struct session *s, const struct conn *conn)
 {
 	learn_client(s, conn);
-	trace_event(TRACE_CONNECT, &s->id, NULL, "%s", s->address);
+	trace_event(TRACE_CONNECT, &s->id, NULL, "%s%s%s", s->address,
+	    conn->found[0] != '\0' ? " " : "", conn->found);
 	log_info("connect from %s[%s]", s->name, s->address);
 	daemon_count("sessions", 1);
 	if (too_many(s, conn) || too_often(s, conn)) {

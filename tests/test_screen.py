@@ -143,6 +143,10 @@ def test_a_stranger_waits_once(shared):
         assert len(c.reply()) == 1
         c.deliver(shared)
     assert logged(shared, "PASS OLD [127.0.0.2]:%d" % c.port)
+    # What screen found stands in the trace of the message.
+    queue_id = re.findall(r"(\w{22}): from=<a@far.test>", shared.log())[-1]
+    assert re.search("connect +127.0.0.2 PASS (NEW|OLD)",
+                     shared.posthouse("trace", queue_id))
 
 
 def test_what_is_known_survives_policyd(shared):
@@ -242,8 +246,11 @@ def test_silent_clients_cost_no_process(shared):
     with Client(shared, FRIEND) as c:
         c.reply()
         c.deliver(shared)
+    assert figures(shared)["clients"] >= 30
+    assert figures(shared)["waiting for smtpd"] == 0
     for c in silent:
         c.close()
+    wait_until(lambda: figures(shared)["clients"] == 0)
 
 
 def test_a_client_moves_to_another_process(shared):
