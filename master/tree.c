@@ -191,14 +191,27 @@ void tree_make(void)
 	make_jails();
 }
 
-/* A new link under the name, in place of an old one. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return fstatat(master.run_fd, a, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    fstatat(master.run_fd, b, &y, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* A link under the name, in place of an old one. There is always one or the
+ * other: somebody may be about to connect. */
 static void relink(const char *name, const char *to)
 {
 	char from[160];
 
 	snprintf(from, sizeof(from), "sockets/%s", name);
-	unlinkat(master.run_fd, to, 0);
-	if (linkat(master.run_fd, from, master.run_fd, to, 0) < 0)
+	if (same_file(from, to))
+		return;
+	unlinkat(master.run_fd, "link", 0);
+	if (linkat(master.run_fd, from, master.run_fd, "link", 0) < 0 ||
+	    renameat(master.run_fd, "link", master.run_fd, to) < 0)
 		log_warning("%s: %s", to, strerror(errno));
 }
 

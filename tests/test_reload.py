@@ -195,7 +195,7 @@ def test_a_daemon_that_does_not_start_rolls_all_back(house, tmp_path, name,
     before = pids(house)
     rewrite(house, "main.cf", lambda text: text +
             "daemon_directory = %s\nmail_name = Bad\n"
-            "service_start_timeout = 2s\n" % bin)
+            "service_start_timeout = 8s\n" % bin)
     house.crashes_allowed = True  # one of our own making
     with Load(house) as load:
         time.sleep(0.3)

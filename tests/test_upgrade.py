@@ -23,7 +23,7 @@ def house(tmp_path):
     shutil.copytree(BIN, bin)
     with House(domain="upgrade.test", users=4,
                settings={"reload_probation_time": "1s",
-                         "service_start_timeout": "3s",
+                         "service_start_timeout": "8s",
                          "daemon_directory": bin}) as h:
         h.bin = bin
         h.is_ours = lambda pid: exe(pid).startswith(bin)
