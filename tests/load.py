@@ -4,6 +4,7 @@ login. What fails is kept and counted; the tests ask for none."""
 import base64
 import imaplib
 import poplib
+import re
 import smtplib
 import socket
 import ssl
@@ -42,6 +43,11 @@ class Load:
             t.join(max(0, end - time.monotonic()))
             if t.is_alive():
                 self.failures.append("a client hangs")
+        if self.failures:  # what the house says about it
+            print("\n".join(self.failures))
+            print("\n".join([line for line in self.house.log().splitlines()
+                             if re.search("warning|error|fatal|unavailable|"
+                                          "rejec|refused", line)][-100:]))
 
     def run(self, kind):
         while not self.stop.is_set():
