@@ -432,8 +432,9 @@ def signal_all(house, name, number):
 
 def test_stored_once_when_the_answer_is_lost():
     """local has stored it, and the queue manager dies before it reads
-    that."""
-    with House(domain="once.test", users=1, settings=FAST) as house:
+    that. Mail that is cut through has a test of its own."""
+    with House(domain="once.test", users=1, settings=dict(
+            FAST, cut_through_timeout="0")) as house:
         send(house, "warm", [house.user()])
         house.wait_empty_queue()
         signal_all(house, "local", signal.SIGSTOP)

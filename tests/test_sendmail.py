@@ -1,5 +1,6 @@
 """Mail of users of this host: sendmail(1), pickup, postdrop and the drop
 folder, with the suite up, down, and in between."""
+import contextlib
 import email
 import email.policy
 import imaplib
@@ -781,7 +782,8 @@ def test_killed_in_the_middle():
             time.sleep(chance.random() * 0.02)
             if i % 3 == 0:
                 for pid in h.pids("pickup"):
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             if i % 4 == 1:
                 p.kill()
         for i, p in running:
