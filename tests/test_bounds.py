@@ -176,4 +176,4 @@ def test_who_reads_no_answers_after_it(house, secure):
             """the session to be ended for it (imap_write_timeout)"""
             return len(house.pids("imapd")) == 1
         wait_until(ended)
-    assert "(the client does not read" in house.log()
+    wait_until(lambda: "(the client does not read" in house.log())
