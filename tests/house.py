@@ -240,6 +240,13 @@ class House:
     def log(self):
         return self.read("log", "posthouse.log")
 
+    def logged(self, text, seconds=5):
+        """The log has the text, or will in a moment: lines travel."""
+        def there():
+            return text in self.log()
+        there.__doc__ = "in the log: " + text
+        wait_until(there, seconds)
+
     def user(self, n=0):
         return "user%d@%s" % (n, self.domain)
 

@@ -216,9 +216,9 @@ def test_full_mailbox_is_refused_in_the_session(house):
     assert house.queue()["messages"] == []
     assert house.log().count("non-delivery") == before
     # Nobody is said to have bounced: the client was told.
-    assert "to=<full@cut.test>, relay=local, delay=" in house.log()
+    house.logged("to=<full@cut.test>, relay=local, delay=")
     assert "status=bounced (mailbox full)" not in house.log()
-    assert "552 5.2.2 <full@cut.test>: mailbox full" in house.log()
+    house.logged("552 5.2.2 <full@cut.test>: mailbox full")
 
 
 def test_full_for_now(house):

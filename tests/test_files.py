@@ -137,4 +137,4 @@ def test_resolv_conf_is_read_anew(tmp_path):
         wait_until(lambda: pids("smtp") and not
                    set(pids("smtp")) & set(before))
         assert pids("lookup") == others
-        assert "/etc/resolv.conf has changed" in h.log()
+        h.logged("/etc/resolv.conf has changed")

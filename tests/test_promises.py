@@ -448,7 +448,7 @@ def test_stored_once_when_the_answer_is_lost():
         os.kill(old[0], signal.SIGKILL)
         house.wait_empty_queue()
         assert subjects(house, 0) == ["warm", "once"]
-        assert "delivered to mailbox before" in house.log()
+        house.logged("delivered to mailbox before")
 
 
 def test_each_recipient_has_its_own_fate():

@@ -93,8 +93,8 @@ def test_a_message_is_completed_and_delivered(house):
                      r"id %s" % (os.getuid(), queue_id), p["Received"]), \
         p["Received"]
     assert p.get_content() == "hello\r\n"
-    assert "%s: uid=%d from=<%s@%s>" % (queue_id, os.getuid(), me(),
-                                        house.domain) in house.log()
+    house.logged("%s: uid=%d from=<%s@%s>" % (
+        queue_id, os.getuid(), me(), house.domain))
 
 
 def test_line_ends_dots_and_octets(house):
@@ -170,7 +170,7 @@ def test_senders(house):
         assert p["Return-Path"] == "<%s>" % want
         assert p["From"].addresses[0].addr_spec == \
             want or me() + "@" + house.domain
-    assert "uid=%d from=<a@other.test>" % os.getuid() in house.log()
+    house.logged("uid=%d from=<a@other.test>" % os.getuid())
 
 
 def test_the_full_name(house):
@@ -555,7 +555,7 @@ def test_the_uid_is_the_kernels_word(house):
              "Subject: forged\n\n")
     p = parse(delivered(house, "forged"))
     assert "from userid %d)" % uid in p.get_all("Received")[0]
-    assert "uid=%d from=<root@local.test>" % uid in house.log()
+    house.logged("uid=%d from=<root@local.test>" % uid)
 
 
 def as_user(name, what):
