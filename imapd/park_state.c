@@ -7,6 +7,7 @@
 
 #include "imapd/command.h"
 #include "imapd/set.h"
+#include "imapd/write.h"
 
 /* As it stands in the line; short names, thousands are kept. */
 struct line {
@@ -110,20 +111,7 @@ int park_state_decode(
 
 int park_saved_encode(const uint32_t *uids, size_t count, struct buf *out)
 {
-	for (size_t i = 0; i < count && !out->overflow;) {
-		size_t end = i + 1;
-
-		while (end < count && uids[end] == uids[end - 1] + 1)
-			end++;
-		if (i > 0)
-			buf_add_char(out, ',');
-		buf_add_u64(out, uids[i]);
-		if (end - i > 1) {
-			buf_add_char(out, ':');
-			buf_add_u64(out, uids[end - 1]);
-		}
-		i = end;
-	}
+	put_uids(out, uids, count);
 	return out->overflow || out->len > PARK_SAVED_MAX ? -1 : 0;
 }
 
