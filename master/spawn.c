@@ -35,7 +35,7 @@ static char **make_environment(void)
 /* The command line that options.c of the skeleton reads. */
 static void make_args(const struct process *p, const char *args[ARGS_MAX])
 {
-	static char count[16], slot[16];
+	static char count[16], slot[16], line[16];
 	const struct running *s = p->service;
 	const struct service *row = s->config->row;
 	char *place;
@@ -52,6 +52,9 @@ static void make_args(const struct process *p, const char *args[ARGS_MAX])
 	args[n++] = count;
 	args[n++] = "-i";
 	args[n++] = slot;
+	snprintf(line, sizeof(line), "%u", row->line);
+	args[n++] = "-l";
+	args[n++] = line;
 	if (row->chroot)
 		args[n++] = "-c";
 	if (asprintf(&place, "config_directory=%s",

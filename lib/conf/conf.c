@@ -35,7 +35,7 @@ static void set(
 		    conf->entries, conf->room, sizeof(struct conf_entry));
 	}
 	conf->entries[conf->count++] = (struct conf_entry){
-	    str_dup(name), str_dup(value), line};
+	    str_dup(name), str_dup(value), line, 0};
 	table_put(&conf->by_name, name, (void *)(uintptr_t)conf->count);
 }
 
@@ -132,7 +132,8 @@ void conf_free(struct conf **conf)
 	*conf = NULL;
 }
 
-int conf_override(struct conf *conf, const char *assignment, struct buf *errors)
+int conf_override_at(struct conf *conf, const char *assignment,
+    unsigned master_line, struct buf *errors)
 {
 	struct str name, value;
 	const char *why = split(str_from(assignment), &name, &value);
@@ -142,7 +143,14 @@ int conf_override(struct conf *conf, const char *assignment, struct buf *errors)
 		return -1;
 	}
 	set(conf, name, value, 0);
+	conf->entries[(uintptr_t)table_get(&conf->by_name, name) - 1]
+	    .option_line = master_line;
 	return 0;
+}
+
+int conf_override(struct conf *conf, const char *assignment, struct buf *errors)
+{
+	return conf_override_at(conf, assignment, 0, errors);
 }
 
 const char *conf_raw(const struct conf *conf, const char *name)

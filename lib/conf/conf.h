@@ -34,6 +34,29 @@ struct str conf_warnings(const struct conf *conf);
 int conf_override(
     struct conf *conf, const char *assignment, struct buf *errors);
 
+/* The same of the row of master.cf that begins in this line. */
+int conf_override_at(struct conf *conf, const char *assignment,
+    unsigned master_line, struct buf *errors);
+
+/* Where a value comes from. */
+enum conf_source {
+	CONF_BY_DEFAULT,
+	CONF_BY_FILE,  /* main.cf */
+	CONF_BY_OPTION /* -o in master.cf, or of the command line */
+};
+struct conf_origin {
+	enum conf_source source;
+	const char *file; /* "main.cf", "master.cf"; NULL: no file */
+	unsigned line;    /* 0: not known */
+};
+struct conf_origin conf_origin(const struct conf *conf, const char *name);
+/*
+ * The same in words, with what the value's $names come from: "main.cf:12",
+ * "master.cf:30 -o", "default", "default: $mynetworks, main.cf:5".
+ */
+void conf_origin_text(
+    const struct conf *conf, const char *name, struct buf *out);
+
 /* The value as written, NULL when it is not set; and expanded into out
  * (0, or -1 with an error line: unknown $name, recursion). fallback serves
  * when the name is not set. */

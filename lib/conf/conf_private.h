@@ -11,8 +11,9 @@
 
 struct conf_entry {
 	char *name;
-	char *value;   /* as written */
-	unsigned line; /* 0: set by -o */
+	char *value;          /* as written */
+	unsigned line;        /* 0: set by -o */
+	unsigned option_line; /* of the -o in master.cf, 0: not known */
 };
 
 struct conf {

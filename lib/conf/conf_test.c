@@ -309,6 +309,57 @@ static void reads_services(void **state)
 	buf_free(&got);
 }
 
+/* clang-format off */
+static const struct {
+	const char *name, *want;
+} origins[] = {
+	{"a", "main.cf:1"},
+	{"b", "main.cf:2: $a, main.cf:1"},
+	{"c", "main.cf:4: $b, main.cf:2; $a, main.cf:1"}, /* the last counts */
+	{"d", "master.cf:17 -o: $a, main.cf:1"},
+	{"e", "-o"},
+	{"f", "main.cf:8: $g, main.cf:9"}, /* a circle ends */
+	{"nothing", "default"},
+	{"number", "default"},
+	{"list", "default: $a, main.cf:1"},
+	{"by_other", "default: $a, main.cf:1"},
+};
+/* clang-format on */
+
+static void knows_origins(void **state)
+{
+	static const struct conf_param params[] = {
+	    {"number", CONF_KIND_INT, 0, "5", 0, 9, NULL, ""},
+	    {"list", CONF_KIND_TEXT, 8, "x $a", 0, 99, NULL, ""},
+	    {"by_other", CONF_KIND_TEXT, 16, "${list}", 0, 99, NULL, ""},
+	    CONF_END};
+	struct {
+		int number;
+		const char *list, *by_other;
+	} values;
+	struct buf errors = buf_new(4096), got = buf_new(4096);
+	struct conf *conf = conf_parse(
+	    STR("a = 1\nb = $a\nc = 2\nc = ${b?$b}\n $a\nd = 3\n# \n"
+		"f = $g\ng = $f\n"),
+	    "/etc/x/main.cf", &errors);
+
+	(void)state;
+	conf_override_at(conf, "d=$a", 17, &errors);
+	conf_override(conf, "e=1", &errors);
+	conf_fill(conf, params, &values, &errors);
+	for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
+		buf_clear(&got);
+		conf_origin_text(conf, origins[i].name, &got);
+		assert_string_equal(buf_text(&got), origins[i].want);
+	}
+	assert_int_equal(conf_origin(conf, "c").source, CONF_BY_FILE);
+	assert_int_equal(conf_origin(conf, "d").line, 17);
+	assert_int_equal(conf_origin(conf, "list").source, CONF_BY_DEFAULT);
+	conf_free(&conf);
+	buf_free(&errors);
+	buf_free(&got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +369,7 @@ int main(void)
 	    cmocka_unit_test(fills_structs),
 	    cmocka_unit_test(an_option_overrides),
 	    cmocka_unit_test(parses_values),
+	    cmocka_unit_test(knows_origins),
 	    cmocka_unit_test(reads_services),
 	};
 

@@ -194,6 +194,23 @@ enum map_result map_find(struct map *m, struct str key, struct buf *out)
 	return result;
 }
 
+void map_place(struct map *m, struct str key, struct map_place *out)
+{
+	struct buf said = buf_new(MAP_VALUE_MAX);
+	struct buf answer = buf_new(MAP_VALUE_MAX);
+
+	*out = (struct map_place){NULL, 0, false};
+	if (m->kind->line != NULL) {
+		out->file = m->where;
+		out->line = m->kind->line(m->data, m->where, key, &said);
+		out->differs = map_find(m, key, &answer) == MAP_FOUND &&
+		    (out->line == 0 ||
+			!str_eq(buf_str(&said), buf_str(&answer)));
+	}
+	buf_free(&said);
+	buf_free(&answer);
+}
+
 const char *map_why(const struct map *m)
 {
 	return buf_text((struct buf *)(uintptr_t)&m->why);

@@ -30,6 +30,18 @@ void map_keep(struct map *m);
 enum map_result map_find(struct map *m, struct str key, struct buf *out);
 const char *map_why(const struct map *m);
 
+/*
+ * Where the entry stands that answers a key: for explanations. A text that is
+ * compiled, or in memory, is read anew for it, which takes its time; the file
+ * belongs to the map.
+ */
+struct map_place {
+	const char *file; /* NULL: the table is no file */
+	unsigned line;    /* 0: the text has no such entry */
+	bool differs;     /* the text says something else: not compiled since */
+};
+void map_place(struct map *m, struct str key, struct map_place *out);
+
 /* When a changed file could not be read, the old content goes on serving;
  * this appends the reason to out, once, and returns 1. Else 0. */
 int map_take_warning(struct map *m, struct buf *out);

@@ -341,6 +341,6 @@ static void hash_unload(void *data)
 }
 
 const struct map_kind map_hash = {
-    "hash", true, hash_load, hash_find, hash_unload};
+    "hash", true, hash_load, hash_find, hash_unload, map_text_line};
 const struct map_kind map_btree = {
-    "btree", true, hash_load, hash_find, hash_unload};
+    "btree", true, hash_load, hash_find, hash_unload, map_text_line};

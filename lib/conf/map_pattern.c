@@ -34,6 +34,7 @@ struct rule {
 	bool negate;
 	size_t endif; /* IF: position of its endif */
 	char *value;
+	unsigned line; /* in the file */
 	/* cidr */
 	int family;
 	unsigned bits;
@@ -324,10 +325,10 @@ static const char *pair_up(struct rules *rules)
 	return depth == 0 ? NULL : "an if has no endif";
 }
 
-static const char *add_rule(
-    struct rules *rules, struct str text, parse_condition *condition)
+static const char *add_rule(struct rules *rules, struct str text, unsigned line,
+    parse_condition *condition)
 {
-	struct rule r = {0};
+	struct rule r = {.line = line};
 	const char *why = parse_rule(text, condition, &r);
 
 	if (why != NULL) {
@@ -350,7 +351,8 @@ static struct rules *parse(struct str text, const char *name,
 	while (reason == NULL && lines_next(&l)) {
 		reason = l.why;
 		if (reason == NULL)
-			reason = add_rule(rules, buf_str(&l.text), condition);
+			reason = add_rule(
+			    rules, buf_str(&l.text), l.first, condition);
 	}
 	if (reason == NULL)
 		reason = pair_up(rules);
@@ -395,15 +397,13 @@ static void *pcre_load(const char *where, struct buf *why)
 	return rules;
 }
 
-static enum map_result cidr_find(
-    void *data, struct str key, struct buf *out, struct buf *why)
+/* The rule that decides, NULL when none does. */
+static const struct rule *cidr_rule(const struct rules *rules, struct str key)
 {
-	const struct rules *rules = data;
 	struct rule address = {0};
 
-	(void)why;
 	if (parse_address(key, &address) != NULL)
-		return MAP_NONE;
+		return NULL;
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct rule *r = &rules->rule[i];
 
@@ -412,19 +412,39 @@ static enum map_result cidr_find(
 		bool matches = cidr_matches(r, &address) != r->negate;
 		if (r->kind == RULE_IF && !matches)
 			i = r->endif;
-		if (r->kind == RULE_VALUE && matches) {
-			buf_add_text(out, r->value);
-			return MAP_FOUND;
-		}
+		if (r->kind == RULE_VALUE && matches)
+			return r;
 	}
-	return MAP_NONE;
+	return NULL;
 }
 
-static enum map_result pcre_find(
+static enum map_result cidr_find(
     void *data, struct str key, struct buf *out, struct buf *why)
 {
-	const struct rules *rules = data;
+	const struct rule *r = cidr_rule(data, key);
 
+	(void)why;
+	if (r == NULL)
+		return MAP_NONE;
+	buf_add_text(out, r->value);
+	return MAP_FOUND;
+}
+
+static unsigned cidr_line(
+    void *data, const char *where, struct str key, struct buf *value)
+{
+	const struct rule *r = cidr_rule(data, key);
+
+	(void)where;
+	if (r != NULL)
+		buf_add_text(value, r->value);
+	return r == NULL ? 0 : r->line;
+}
+
+/* The rule that decides: its groups are in rules->match then. */
+static enum map_result pcre_rule(const struct rules *rules, struct str key,
+    const struct rule **found, struct buf *why)
+{
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct rule *r = &rules->rule[i];
 
@@ -443,14 +463,39 @@ static enum map_result pcre_find(
 		if (r->kind == RULE_IF && !matches)
 			i = r->endif;
 		if (r->kind == RULE_VALUE && matches) {
-			substitute(r, rules, key, out);
+			*found = r;
 			return MAP_FOUND;
 		}
 	}
 	return MAP_NONE;
 }
 
+static enum map_result pcre_find(
+    void *data, struct str key, struct buf *out, struct buf *why)
+{
+	const struct rule *r = NULL;
+	enum map_result result = pcre_rule(data, key, &r, why);
+
+	if (result == MAP_FOUND)
+		substitute(r, data, key, out);
+	return result;
+}
+
+static unsigned pcre_line(
+    void *data, const char *where, struct str key, struct buf *value)
+{
+	struct buf why = buf_new(1024);
+	const struct rule *r = NULL;
+	bool found = pcre_rule(data, key, &r, &why) == MAP_FOUND;
+
+	(void)where;
+	buf_free(&why);
+	if (found)
+		substitute(r, data, key, value);
+	return found ? r->line : 0;
+}
+
 const struct map_kind map_cidr = {
-    "cidr", true, cidr_load, cidr_find, rules_unload};
+    "cidr", true, cidr_load, cidr_find, rules_unload, cidr_line};
 const struct map_kind map_pcre = {
-    "pcre", true, pcre_load, pcre_find, rules_unload};
+    "pcre", true, pcre_load, pcre_find, rules_unload, pcre_line};

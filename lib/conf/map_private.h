@@ -6,8 +6,9 @@
 #include "conf/map.h"
 #include "core/table.h"
 
-#define MAP_TEXT_MAX (256u * 1024u * 1024u) /* octets of a text table */
-#define MAP_KEY_MAX  4096                   /* octets */
+#define MAP_TEXT_MAX  (256u * 1024u * 1024u) /* octets of a text table */
+#define MAP_KEY_MAX   4096                   /* octets */
+#define MAP_VALUE_MAX (1024u * 1024u)        /* octets, of a place */
 
 struct map_kind {
 	const char *name;
@@ -21,6 +22,10 @@ struct map_kind {
 	enum map_result (*find)(
 	    void *data, struct str key, struct buf *out, struct buf *why);
 	void (*unload)(void *data);
+	/* The line of the entry that answers key, 0 for none; what it says is
+	 * appended to value. NULL: the table is no file. */
+	unsigned (*line)(
+	    void *data, const char *where, struct str key, struct buf *value);
 };
 
 extern const struct map_kind map_hash, map_btree, map_text, map_texthash,
@@ -29,6 +34,8 @@ extern const struct map_kind map_hash, map_btree, map_text, map_texthash,
 /* Text tables in memory, keys folded; map_db falls back on them. */
 struct table *map_text_load(const char *path, struct buf *why);
 void map_text_unload(struct table *t);
+unsigned map_text_line(
+    void *data, const char *where, struct str key, struct buf *value);
 
 /* The key in lower case into space (MAP_KEY_MAX octets); len 0 and p NULL
  * when it is too long to be in any table. */

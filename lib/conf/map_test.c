@@ -352,6 +352,64 @@ static void pcre_is_bounded(void **state)
 	map_close(&m);
 }
 
+/* "line", "line differs" or "no file", of a table of this type. */
+static void expect_place(const char *spec, const char *key, const char *want)
+{
+	struct map *m = open_ok(spec);
+	struct map_place place;
+	char got[64];
+
+	map_place(m, str_from(key), &place);
+	if (place.file == NULL)
+		snprintf(got, sizeof(got), "no file");
+	else
+		snprintf(got, sizeof(got), "%u%s", place.line,
+		    place.differs ? " differs" : "");
+	assert_string_equal(got, want);
+	map_close(&m);
+}
+
+static void entries_have_places(void **state)
+{
+	(void)state;
+	put("t", "# a\na 1\nB  2\n 3\n\na 4\n");
+	expect_place("text:t", "a", "2");
+	expect_place("text:t", "b", "3");
+	expect_place("text:t", "c", "0");
+	expect_place("hash:t", "A", "2");
+	expect_place("inline:{ a=1 }", "a", "no file");
+	expect_place("static:x", "a", "no file");
+	put("c",
+	    "# x\nif 10.0.0.0/8\n10.1.0.0/16 one\nendif\n\n"
+	    "0.0.0.0/0 all\n");
+	expect_place("cidr:c", "10.1.2.3", "3");
+	expect_place("cidr:c", "10.2.2.3", "6");
+	expect_place("cidr:c", "::1", "0");
+	put("p", "/^a/ one\n/(b)/\n  two $1\n");
+	expect_place("pcre:p", "ab", "1");
+	expect_place("pcre:p", "cb", "2");
+	expect_place("pcre:p", "c", "0");
+}
+
+#ifndef WITHOUT_BDB
+/* What is compiled counts, and that the text says something else is told. */
+static void a_compiled_entry_has_the_place_of_its_text(void **state)
+{
+	const struct timespec old[2] = {{1, 0}, {1, 0}};
+	struct buf errors = buf_new(4096);
+
+	(void)state;
+	put("t", "x 0\na 1\n");
+	assert_int_equal(map_compile("hash", path_of("t"), &errors), 0);
+	expect_place("hash:t", "a", "2");
+	put("t", "a 2\n");
+	assert_int_equal(utimensat(AT_FDCWD, path_of("t"), old, 0), 0);
+	expect_place("hash:t", "a", "1 differs");
+	expect_place("hash:t", "x", "0 differs");
+	buf_free(&errors);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +421,10 @@ int main(void)
 	    cmocka_unit_test(cidr_rules),
 	    cmocka_unit_test(pcre_rules),
 	    cmocka_unit_test(pcre_is_bounded),
+	    cmocka_unit_test(entries_have_places),
+#ifndef WITHOUT_BDB
+	    cmocka_unit_test(a_compiled_entry_has_the_place_of_its_text),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

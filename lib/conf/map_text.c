@@ -86,6 +86,36 @@ void map_text_unload(struct table *t)
 	free(t);
 }
 
+struct sought {
+	struct str key; /* folded */
+	unsigned line;
+	struct buf *value;
+};
+
+/* The first of two equal keys counts. */
+static int seek_row(struct str key, struct str value, unsigned line, void *arg)
+{
+	struct sought *s = arg;
+
+	if (!str_case_eq(key, s->key))
+		return 0;
+	s->line = line;
+	buf_add(s->value, value);
+	return 1;
+}
+
+unsigned map_text_line(
+    void *data, const char *where, struct str key, struct buf *value)
+{
+	struct buf errors = buf_new(4096);
+	struct sought s = {key, 0, value};
+
+	(void)data;
+	map_each(where, seek_row, &s, &errors);
+	buf_free(&errors);
+	return s.line;
+}
+
 static void *text_load(const char *where, struct buf *why)
 {
 	return map_text_load(where, why);
@@ -114,9 +144,9 @@ static enum map_result text_find(
 }
 
 const struct map_kind map_text = {
-    "text", true, text_load, text_find, text_unload};
+    "text", true, text_load, text_find, text_unload, map_text_line};
 const struct map_kind map_texthash = {
-    "texthash", true, text_load, text_find, text_unload};
+    "texthash", true, text_load, text_find, text_unload, map_text_line};
 
 /* ---- inline:{ key=value, { key = value with blanks }, ... } ---- */
 
@@ -182,7 +212,7 @@ static void *inline_load(const char *where, struct buf *why)
 }
 
 const struct map_kind map_inline = {
-    "inline", false, inline_load, text_find, text_unload};
+    "inline", false, inline_load, text_find, text_unload, NULL};
 
 /* ---- static:value, static:{ value with blanks } ---- */
 
@@ -212,4 +242,4 @@ static void static_unload(void *data)
 }
 
 const struct map_kind map_static = {
-    "static", false, static_load, static_find, static_unload};
+    "static", false, static_load, static_find, static_unload, NULL};

@@ -94,6 +94,15 @@ uint64_t daemon_figure(const char *name)
 	return self.board != NULL ? board_figure(self.board, name) : 0;
 }
 
+void daemon_origin(const char *name, char *out, size_t size)
+{
+	struct buf text = buf_new(size - 1);
+
+	conf_origin_text(self.conf, name, &text);
+	snprintf(out, size, "%s", buf_text(&text));
+	buf_free(&text);
+}
+
 /* ---- master ------------------------------------------------------------- */
 
 void channel_say(enum channel_word word, const char *text)
@@ -289,6 +298,14 @@ static struct conf *read_conf(struct buf *errors)
 	return conf;
 }
 
+/* What master itself sets stands in no line. */
+static unsigned master_line_of(const char *assignment)
+{
+	return str_starts(str_from(assignment), STR("config_directory="))
+	    ? 0
+	    : (unsigned)self.master_line;
+}
+
 /* The first error line; all of them are known to master, which checked. */
 static void configure(void)
 {
@@ -306,7 +323,8 @@ static void configure(void)
 		conf_override(self.conf, buf_text(&place), &errors);
 	}
 	for (size_t i = 0; i < self.override_count; i++)
-		conf_override(self.conf, self.overrides[i], &errors);
+		conf_override_at(self.conf, self.overrides[i],
+		    master_line_of(self.overrides[i]), &errors);
 	conf_fill(self.conf, house_params, &self.house, &errors);
 	if (self.daemon->params != NULL)
 		conf_fill(

@@ -8,9 +8,10 @@
  * end means that master is gone: drain), 4 the service's scoreboard (memfd),
  * 5 the configuration snapshot (memfd, sealed), 6 and up the listening
  * sockets. Command line: -n SERVICE -t inet|unix|unix-dgram|pass -r ROLE
- * -s NUMBER_OF_SOCKETS [-c] (chroot) [-o name=value]...; the role is the
- * program's name unless -r says otherwise. By hand, for tests and debugging:
- * -C CONFIG_DIR --debug [--listen PATH_OR_PORT].
+ * -s NUMBER_OF_SOCKETS [-l LINE_OF_MASTER_CF] [-c] (chroot)
+ * [-o name=value]...; the role is the program's name unless -r says otherwise.
+ * By hand, for tests and debugging: -C CONFIG_DIR --debug
+ * [--listen PATH_OR_PORT].
  *
  * Order: read configuration; connect to logd; before_jail (still privileged:
  * open what the jail takes away); give up privileges, chdir to
@@ -76,7 +77,10 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv);
 const struct house_conf *daemon_house(void);
 const char *daemon_role(void);    /* "submission" */
 const char *daemon_service(void); /* "submission", "127.0.0.1:2525" */
-struct loop *daemon_loop(void);   /* FRONT; a worker's dns_wait loop too */
+/* Where the value of a parameter, anybody's, comes from: "main.cf:12" (see
+ * conf_origin_text). Cut to size. */
+void daemon_origin(const char *name, char *out, size_t size);
+struct loop *daemon_loop(void); /* FRONT; a worker's dns_wait loop too */
 bool daemon_draining(void);
 /* FRONT: the house is being stopped, so the drain should not take long. */
 bool daemon_hurried(void);

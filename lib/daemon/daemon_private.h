@@ -34,6 +34,7 @@ struct self {
 	const char *listen;           /* by hand */
 	const char *overrides[OVERRIDES_MAX];
 	size_t override_count;
+	int master_line; /* of this service in master.cf; 0: not known */
 	/* daemon_allow's, besides the folders of the role */
 	struct confine_folder allowed[ALLOWED_MAX];
 	size_t allowed_count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "core/log.h"
@@ -48,6 +49,9 @@ static void take(int c)
 	case 's':
 		self.listener_count = number(optarg, LISTENERS_MAX);
 		break;
+	case 'l':
+		self.master_line = number(optarg, INT_MAX);
+		break;
 	case 'i':
 		self.slot = number(optarg, BOARD_SLOTS - 1);
 		break;
@@ -86,7 +90,7 @@ void options_read(int argc, char **argv)
 	self.slot = -1;
 	self.channel = self.alive = self.kept = -1;
 	while ((c = getopt_long(
-		    argc, argv, "n:t:r:s:i:co:C:", long_options, NULL)) != -1)
+		    argc, argv, "n:t:r:s:i:l:co:C:", long_options, NULL)) != -1)
 		take(c);
 	if (optind < argc)
 		log_fatal("too many arguments: %s", argv[optind]);
