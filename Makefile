@@ -69,7 +69,7 @@ PKG_CFLAGS   = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 PKG_LIBS     = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
 LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
-LAYERS     := core mail conf net ipc queue store daemon
+LAYERS     := core mail conf net ipc mailauth queue store daemon
 DAEMONS    := master logd lookup auth policyd screen smtpd cleanup qmgr smtp local \
               bounce login imapd pop3d keeper pickup
 COMMANDS   := posthouse sendmail postdrop
@@ -189,6 +189,10 @@ $(O)/memory/%: $(O)/lib/store/%.o $(O)/tests/engine_memory.o $(LIB)
 $(O)/tests/probe: $(O)/tests/probe.o $(LIB)
 	$(if $(V),,@echo "  LINK  probe";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# Reads a zone and evaluates SPF over it, for tests/test_spf.py.
+$(O)/tests/spf_suite: $(O)/tests/spf_suite.o $(LIB)
+	$(if $(V),,@echo "  LINK  spf_suite";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # How the store behaves at size; never part of a suite.
 $(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
 	$(if $(V),,@echo "  LINK  store_scale";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -226,7 +230,7 @@ check:
 	@$(MAKE) --no-print-directory all
 	@sh tests/suite check
 
-unit: $(TESTS) $(O)/tests/probe
+unit: $(TESTS) $(O)/tests/probe $(O)/tests/spf_suite
 fuzz-replay: $(REPLAYS)
 seeded: $(SEEDED)
 memory: $(MEMORY)

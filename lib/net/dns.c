@@ -308,14 +308,28 @@ static void answered(
 	}
 }
 
+/* To c-ares a backslash takes the meaning from what follows it. */
+static void escape(const char *name, char out[2 * DNS_NAME_TEXT_MAX])
+{
+	for (; *name != '\0'; name++) {
+		if (*name == '\\')
+			*out++ = '\\';
+		*out++ = *name;
+	}
+	*out = '\0';
+}
+
 static void send_query(struct dns_query *q)
 {
 	unsigned char *packet = NULL;
 	int len = 0;
 	unsigned short id = 0;
 
+	char name[2 * DNS_NAME_TEXT_MAX];
+
+	escape(q->name, name);
 	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id) ||
-	    ares_create_query(q->name, 1, (int)q->type, id, 1, &packet, &len,
+	    ares_create_query(name, 1, (int)q->type, id, 1, &packet, &len,
 		EDNS_OCTETS) != ARES_SUCCESS) {
 		q->early = (struct dns_reply){
 		    .status = DNS_BAD, .why = "not a name"};
@@ -338,12 +352,12 @@ struct dns_query *dns_ask(struct dns *dns, struct str name, enum dns_type type,
 	q->done = done;
 	q->arg = arg;
 	q->asking = true;
-	if (dns_name_valid(name) &&
+	if (dns_name_askable(name) &&
 	    str_copy(q->name, sizeof(q->name), name) == 0)
 		send_query(q);
 	else
 		q->early = (struct dns_reply){
-		    .status = DNS_BAD, .why = "not a host name"};
+		    .status = DNS_BAD, .why = "not a name"};
 	q->asking = false;
 	if (!q->with_ares) {
 		q->later = loop_timer_new(dns->loop, tell_early, q);

@@ -19,13 +19,23 @@ struct reader {
 /* A record of the answer section, its rdata still packed. */
 struct raw {
 	char owner[DNS_NAME_TEXT_MAX];
-	bool owner_valid;
+	bool internet; /* class IN */
 	uint16_t type;
 	uint32_t ttl;
 	size_t rdata, rdlen;
 };
 
-bool dns_name_valid(struct str text)
+static bool host_octet(char c)
+{
+	return ascii_alnum(c) || c == '-' || c == '_';
+}
+
+static bool printable_octet(char c)
+{
+	return c >= ' ' && c <= '~' && c != '.';
+}
+
+static bool name_of(struct str text, bool (*octet)(char c))
 {
 	size_t label = 0;
 
@@ -41,12 +51,20 @@ bool dns_name_valid(struct str text)
 			label = 0;
 			continue;
 		}
-		if (!ascii_alnum(c) && c != '-' && c != '_')
-			return false;
-		if (++label > 63)
+		if (!octet(c) || ++label > 63)
 			return false;
 	}
 	return label > 0;
+}
+
+bool dns_name_valid(struct str text)
+{
+	return name_of(text, host_octet);
+}
+
+bool dns_name_askable(struct str text)
+{
+	return name_of(text, printable_octet);
 }
 
 static int read_u16(struct reader *r, uint16_t *out)
@@ -78,11 +96,8 @@ static int add_label(
 		out[(*used)++] = '.';
 	for (size_t i = 0; i < len; i++) {
 		char c = (char)label[i];
-		if (!ascii_alnum(c) && c != '-' && c != '_') {
-			*valid = false;
-			c = '?';
-		}
-		out[(*used)++] = c;
+		*valid = *valid && host_octet(c);
+		out[(*used)++] = printable_octet(c) ? c : '?';
 	}
 	return 0;
 }
@@ -126,14 +141,14 @@ static int read_name(struct reader *r, char out[DNS_NAME_TEXT_MAX], bool *valid)
 static int read_raw(struct reader *r, struct raw *raw)
 {
 	uint16_t class, len;
+	bool valid;
 
-	if (read_name(r, raw->owner, &raw->owner_valid) < 0 ||
+	if (read_name(r, raw->owner, &valid) < 0 ||
 	    read_u16(r, &raw->type) < 0 || read_u16(r, &class) < 0 ||
 	    read_u32(r, &raw->ttl) < 0 || read_u16(r, &len) < 0 ||
 	    len > r->len - r->at)
 		return -1;
-	if (class != CLASS_IN)
-		raw->owner_valid = false;
+	raw->internet = class == CLASS_IN;
 	if (raw->ttl > 0x7fffffff) /* RFC 2181 section 8 */
 		raw->ttl = 0;
 	raw->rdata = r->at;
@@ -144,7 +159,7 @@ static int read_raw(struct reader *r, struct raw *raw)
 
 static bool owns(const struct raw *raw, const char *name)
 {
-	return raw->owner_valid &&
+	return raw->internet &&
 	    str_case_eq(str_from(raw->owner), str_from(name));
 }
 

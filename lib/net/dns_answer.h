@@ -15,6 +15,11 @@
  * 1 to 63 octets, 253 in all, with or without the final dot.
  */
 bool dns_name_valid(struct str text);
+/*
+ * Whether text can be asked for at all: labels of printable octets, as the
+ * macros of SPF make them (RFC 7208 section 7) and no host has them.
+ */
+bool dns_name_askable(struct str text);
 
 /*
  * Reads the answer to a question for name and type. CNAMEs are followed

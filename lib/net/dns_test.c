@@ -45,6 +45,7 @@ static const struct zone zone[] = {
 	{"1.2.0.192.in-addr.arpa",  DNS_PTR, 300, "a.example"},
 	{"9.2.0.192.in-addr.arpa",  DNS_PTR, 300, "liar.example"},
 	{"liar.example",   DNS_A,     300, "192.0.2.77"},
+	{"u+a/b\\c@x y.example", DNS_A, 300, "127.0.0.2"},
 	{"_25._tcp.a.example", DNS_TLSA, 300, "\003\001\001xyz"},
 	{NULL, 0, 0, NULL},
 };
@@ -324,7 +325,9 @@ static void answers(void **state)
 		{"nobody.example", DNS_A, "no name"},
 		{"broken.example", DNS_A, "temporary"},
 		{"_25._tcp.a.example", DNS_TLSA, "ok ad; 300 0 \003\001\001xyz"},
-		{"not a name", DNS_A, "bad"},
+		{"not a host", DNS_A, "no name"},
+		{"u+a/b\\c@x y.example", DNS_A, "ok ad; 300 0 127.0.0.2"},
+		{"con\001trol.example", DNS_A, "bad"},
 		{"a..example", DNS_A, "bad"},
 		{"", DNS_A, "bad"},
 	};
