@@ -167,6 +167,27 @@ enum map_result directory_user(struct directory *d, const struct who *w,
 
 /* ---- the alias ---- */
 
+/* A name in a local domain, of alias_maps. */
+static enum map_result name_alias(struct directory *d, const struct who *w,
+    struct str *targets, enum alias_match *match)
+{
+	const char *maps = d->conf->alias_maps;
+	enum domain_class class;
+	struct str relay;
+	enum map_result result = MAP_NONE;
+
+	if (maps[0] != '\0')
+		result = directory_domain(d, w->domain, &class, &relay);
+	if (result != MAP_FOUND || class != CLASS_LOCAL)
+		return result == MAP_FOUND ? MAP_NONE : result;
+	*match = ALIAS_EXACT;
+	result = directory_find(d, maps, w->local, targets);
+	if (result != MAP_NONE || w->detail.len == 0)
+		return result;
+	*match = ALIAS_BASE;
+	return directory_find(d, maps, w->base, targets);
+}
+
 enum map_result directory_alias(struct directory *d, const struct who *w,
     struct str *targets, enum alias_match *match)
 {
@@ -181,6 +202,8 @@ enum map_result directory_alias(struct directory *d, const struct who *w,
 	*match = ALIAS_BASE;
 	if (w->detail.len > 0)
 		result = directory_find(d, maps, w->plain, targets);
+	if (result == MAP_NONE)
+		result = name_alias(d, w, targets, match);
 	if (result != MAP_NONE)
 		return result;
 	*match = ALIAS_CATCHALL;

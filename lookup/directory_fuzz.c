@@ -13,6 +13,7 @@
 static struct lookup_conf conf = {
 	.mail_domain_maps = "inline:{ a.test=mailbox b.test=alias "
 	    "{ c.test = relay } }",
+	.alias_maps = "inline:{ team=sam }",
 	.relay_recipient_maps = "",
 	.local_recipient_maps = "inline:{ x@a.test= }",
 	.recipient_delimiter = "+",

@@ -29,6 +29,8 @@ static struct lookup_conf conf = {
 	    "{ quoted@example.org = \"a, b\"@elsewhere.test } "
 	    "sub+exact@example.org=bob@example.org sub@example.org=ann@"
 	    "example.org self@elsewhere.test=ann@example.org }",
+	.alias_maps = "inline:{ postmaster=root@here.test { team = "
+	    "sam@here.test, out@elsewhere.test } keep=keep@here.test }",
 	.relay_recipient_maps = "",
 	.local_recipient_maps = "inline:{ root@here.test= }",
 	.recipient_delimiter = "+-",
@@ -120,6 +122,12 @@ static const struct {
 	{"root@here.test", "ok local local:here.test  0 "},
 	{"sam@here.test", "ok local local:here.test sam@here.test 0 "},
 	{"ann@here.test", "unknown local local:here.test  550 5.1.1"},
+	/* names of alias_maps are those of local domains alone */
+	{"team@here.test", "ok local alias local:here.test  0 "},
+	{"Team+x@here.test", "ok local alias local:here.test  0 "},
+	{"keep@box.test", "ok mailbox alias local:box.test  0 "},
+	{"postmaster@example.org",
+	    "unknown mailbox local:example.org  550 5.1.1"},
 	{"x@remote.test", "ok remote smtp:remote.test  0 "},
 	{"x@[192.0.2.1]", "ok remote smtp:[192.0.2.1]  0 "},
 	{"x@a.sub.test", "ok remote lmtp:[127.0.0.1]:24  0 "},
@@ -227,6 +235,10 @@ static const struct {
 	{"ann@alias.test", "ann@example.org"},
 	{"short@example.org", "ann@example.org"},
 	{"quoted@example.org", "\"a, b\"@elsewhere.test"},
+	{"team@here.test", "sam@here.test out@elsewhere.test"},
+	{"team+x@here.test", "sam+x@here.test out+x@elsewhere.test"},
+	{"keep@here.test", "keep@here.test"},
+	{"keep@box.test", "x@box.test"},
 	{"a@alias.test", "refused: the aliases of this address lead in a "
 	    "circle"},
 	{"nobody@example.org", "nobody@example.org"},

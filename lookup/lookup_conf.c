@@ -14,6 +14,10 @@ const struct conf_param lookup_params[] = {
 	P(TEXT, virtual_alias_maps, "hash:aliases", MAPS,
 	  "Tables of addresses that lead to others; @domain catches what "
 	  "neither an alias nor a mailbox has (domains(5))."),
+	P(TEXT, alias_maps, "", MAPS,
+	  "Tables of names in local domains that lead to others, as "
+	  "aliases:/etc/aliases; asked behind virtual_alias_maps, without the "
+	  "domain (domains(5))."),
 	P(TEXT, relay_recipient_maps, "", MAPS,
 	  "Tables of the valid recipients of relay domains; empty takes "
 	  "all."),

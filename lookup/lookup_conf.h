@@ -9,6 +9,7 @@ struct lookup_conf {
 	const char *mail_domain_maps;
 	const char *virtual_mailbox_maps;
 	const char *virtual_alias_maps;
+	const char *alias_maps;
 	const char *relay_recipient_maps;
 	const char *local_recipient_maps;
 	const char *recipient_delimiter;

@@ -13,9 +13,9 @@
 
 #define MAPS                                                                   \
 	conf.mail_domain_maps, conf.virtual_mailbox_maps,                      \
-	    conf.virtual_alias_maps, conf.relay_recipient_maps,                \
-	    conf.local_recipient_maps, conf.transport_maps,                    \
-	    conf.smtpd_sender_login_maps
+	    conf.virtual_alias_maps, conf.alias_maps,                          \
+	    conf.relay_recipient_maps, conf.local_recipient_maps,              \
+	    conf.transport_maps, conf.smtpd_sender_login_maps
 
 static struct lookup_conf conf;
 static struct tables tables;

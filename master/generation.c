@@ -239,6 +239,7 @@ static void begin(struct config *c, int snapshot, struct place *places)
 	change.snapshot_before = master.snapshot;
 	change.rolled_back = change.failed = false;
 	change.phase = TRYING;
+	notify_reloading();
 	for (struct running *s = master.services; s != NULL; s = s->next)
 		s->fallback = s->before != 0 ? s->before : s->generation;
 	change_to(c, ++master.last_generation, snapshot, places, false);
@@ -323,6 +324,7 @@ static void settle(struct config **gone, int *snapshot)
 	for (struct running *s = master.services; s != NULL; s = s->next)
 		if (!s->removed)
 			service_look(s);
+	notify_ready(change.rolled_back ? change.why : "");
 }
 
 static void roll_back(void)
@@ -481,6 +483,7 @@ void generation_refused(const char *why)
 {
 	snprintf(change.why, sizeof(change.why), "%s", why);
 	change.rolled_back = true;
+	notify_ready(why);
 }
 
 int generation_state(const char **why)

@@ -15,6 +15,7 @@
  *
  *	renew.c       new processes in the place of old ones
  *	files.c       certificates and others that daemons cannot read again
+ *	notify.c      what the service manager is told
  *	upgrade.c     another program in our place
  *	inherit.c     what the program before left, in the form of state.c
  *
@@ -94,6 +95,7 @@ static void look_ready(void *arg)
 	if (s == NULL) {
 		tell("ready\n");
 		leave_terminal();
+		notify_ready("");
 		return;
 	}
 	if (s->error[0] == '\0' && deadline_left(ready_deadline) > 0) {
@@ -107,6 +109,7 @@ static void look_ready(void *arg)
 	if (s != NULL && s->error[0] == '\0')
 		tell("service %s is not ready yet\n", s->name);
 	leave_terminal();
+	notify_ready("not all of it runs, see \"posthouse status\"");
 }
 
 /* ---- signals ------------------------------------------------------------- */

@@ -268,6 +268,14 @@ void upgrade_execute(const char **why);
 /* Fills master from the descriptor; log_fatal. */
 void inherit(int fd);
 
+/* ---- notify.c: the service manager that started us, if there is one ---- */
+/* The configuration is at work; fault: what of it is not, or what went wrong
+ * with the one that was tried, or "". */
+void notify_ready(const char *fault);
+/* Another configuration, or program, is being tried; notify_ready ends it. */
+void notify_reloading(void);
+void notify_stopping(void);
+
 /* ---- stop.c ---- */
 void stop_begin(void);
 /* Goes on with the stop; called whenever a process has ended. */

@@ -62,6 +62,7 @@ void stop_begin(void)
 	if (master.stopping)
 		return;
 	master.stopping = true;
+	notify_stopping();
 	sockets_close_retired();
 	log_info("terminating: letting everybody finish");
 	step = CLIENTS;

@@ -263,8 +263,7 @@ static int check_text(struct posthouse *p, const struct edit *e)
 {
 	struct buf errors = buf_new(65536), ignored = buf_new(65536);
 	struct conf *conf = conf_parse(buf_str(&e->text), e->path, &errors);
-	char *path = posthouse_path(p, "master.cf");
-	struct mastercf *m = mastercf_read(path, &ignored);
+	struct mastercf *m = mastercf_read(p->config_directory, NULL, &ignored);
 	int result = 0;
 
 	conf_check_services(conf, m, &errors);
@@ -273,7 +272,6 @@ static int check_text(struct posthouse *p, const struct edit *e)
 		    "conf", "nothing was changed:\n%s", buf_text(&errors));
 	mastercf_free(&m);
 	conf_free(&conf);
-	free(path);
 	buf_free(&errors);
 	buf_free(&ignored);
 	return result;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * newaliases: compiles the tables of virtual_alias_maps. The suite reads a
- * text that is newer than its compiled form, so nothing depends on it; scripts
- * and packages call it.
+ * newaliases: compiles the tables of virtual_alias_maps and alias_maps, and
+ * looks at those that need no compiling. The suite reads a text that is newer
+ * than its compiled form, so nothing depends on it; scripts and packages call
+ * it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +12,6 @@
 #include "conf/map.h"
 #include "conf/registry.h"
 #include "sendmail/sendmail.h"
-
-#define PARAMETER "virtual_alias_maps"
 
 /* -1 after a message. */
 static int compile(const struct sendmail *s, const char *type, struct str name)
@@ -36,26 +35,60 @@ static int compile(const struct sendmail *s, const char *type, struct str name)
 	return r;
 }
 
-int aliases_mode(struct sendmail *s)
+/* What is wrong with it stands in the log too, where nobody looks who has just
+ * edited it. */
+static int look_at(const struct sendmail *s, const char *spec)
 {
-	const struct conf_param *row = conf_find(PARAMETER, NULL);
+	const char *why;
+	struct map *m = map_open(spec, s->options.config_directory, &why);
+
+	if (m == NULL)
+		return complain(s, -1, "%s", why);
+	map_close(&m);
+	return 0;
+}
+
+static int one_table(const struct sendmail *s, struct str word)
+{
+	struct str name = word, type = str_cut(&name, ':');
+	char *spec;
+	int r = 0;
+
+	if (str_eq(type, STR("hash")))
+		return compile(s, "hash", name);
+	if (str_eq(type, STR("btree")))
+		return compile(s, "btree", name);
+	if (str_eq(type, STR("aliases"))) {
+		spec = str_dup(word);
+		r = look_at(s, spec);
+		free(spec);
+	}
+	return r;
+}
+
+static int one_parameter(struct sendmail *s, const char *parameter)
+{
+	const struct conf_param *row = conf_find(parameter, NULL);
 	struct buf value = buf_new(65536), errors = buf_new(65536);
 	int status = EX_OK;
 	struct str rest, word;
 
-	if (conf_value(s->conf, PARAMETER, row != NULL ? row->fallback : "",
+	if (conf_value(s->conf, parameter, row != NULL ? row->fallback : "",
 		&value, &errors) < 0)
 		status = complain(s, EX_CONFIG, "%s", buf_text(&errors));
 	rest = buf_str(&value);
-	while ((word = str_word(&rest, ", \t")).len > 0) {
-		struct str name = word, type = str_cut(&name, ':');
-
-		if (str_eq(type, STR("hash")) && compile(s, "hash", name) < 0)
+	while ((word = str_word(&rest, ", \t")).len > 0)
+		if (one_table(s, word) < 0)
 			status = EX_UNAVAILABLE;
-		if (str_eq(type, STR("btree")) && compile(s, "btree", name) < 0)
-			status = EX_UNAVAILABLE;
-	}
 	buf_free(&value);
 	buf_free(&errors);
 	return status;
+}
+
+int aliases_mode(struct sendmail *s)
+{
+	int virtual = one_parameter(s, "virtual_alias_maps");
+	int local = one_parameter(s, "alias_maps");
+
+	return virtual != EX_OK ? virtual : local;
 }

@@ -278,7 +278,7 @@ static const struct {
 	{"a unix - - - - - x\na inet - - - - - x\n",
 	    "a,1,111,0,-1,x|a,0,111,0,-1,x|"},
 	{"a unix - - - - - x\na unix - - - - - y\n",
-	    "a,1,111,0,-1,x|master.cf:2: service a unix stands in line 1 "
+	    "a,1,111,0,-1,x|master.cf:2: service a unix stands in master.cf:1 "
 	    "already\n"},
 	{"a unix - - - -\n", "master.cf:1: a service has eight columns: "
 	    "service type private unpriv chroot wakeup maxproc command\n"},

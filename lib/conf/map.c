@@ -13,7 +13,8 @@
 #define CHECK_MS 1000
 
 static const struct map_kind *const kinds[] = {&map_hash, &map_btree, &map_text,
-    &map_texthash, &map_inline, &map_static, &map_cidr, &map_pcre};
+    &map_texthash, &map_aliases, &map_inline, &map_static, &map_cidr,
+    &map_pcre};
 
 /* What tells that a file is another than it was. */
 struct stamp {
@@ -138,7 +139,7 @@ struct map *map_open(const char *spec, const char *base, const char **why)
 	if (kind == NULL) {
 		snprintf(reason, sizeof(reason),
 		    "%s: a table is written type:name, with one of the types "
-		    "hash, btree, text, inline, static, cidr and pcre",
+		    "hash, btree, text, aliases, inline, static, cidr and pcre",
 		    spec);
 		return NULL;
 	}

@@ -12,7 +12,8 @@
 #include "conf/map.h"
 #include "core/file.h"
 
-static const char *const types[] = {"text", "cidr", "pcre", "inline"};
+static const char *const types[] = {
+    "text", "cidr", "pcre", "inline", "aliases"};
 
 struct check {
 	struct map *map;

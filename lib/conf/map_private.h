@@ -29,7 +29,7 @@ struct map_kind {
 };
 
 extern const struct map_kind map_hash, map_btree, map_text, map_texthash,
-    map_inline, map_static, map_cidr, map_pcre;
+    map_aliases, map_inline, map_static, map_cidr, map_pcre;
 
 /* Text tables in memory, keys folded; map_db falls back on them. */
 struct table *map_text_load(const char *path, struct buf *why);

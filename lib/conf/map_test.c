@@ -139,6 +139,38 @@ static void text_is_read_and_walked(void **state)
 }
 
 /* As if the file had been written s seconds ago. */
+static void aliases_are_names_and_targets(void **state)
+{
+	static const struct {
+		const char *text, *wrong;
+	} bad[] = {
+	    {"a b\n", "t:1: an alias is written name: address, address ..."},
+	    {"a: b\nc:\n",
+		"t:2: an alias is written name: address, address ..."},
+	    {"\"a b\" c\n", "t:1: behind the name in quotes stands no colon"},
+	    {": b\n", "t:1: an alias is written name: address, address ..."},
+	};
+	struct map *m;
+	const char *why;
+
+	(void)state;
+	put("t",
+	    "# c\nPostmaster: root\nroot:\tann, bob\n  carl\n"
+	    "\"two words\" : \"|/bin/x y\"\nroot: second\nx :y:z\n");
+	m = open_ok("aliases:t");
+	assert_string_equal(find(m, "postmaster"), "root");
+	assert_string_equal(find(m, "ROOT"), "ann, bob carl");
+	assert_string_equal(find(m, "two words"), "\"|/bin/x y\"");
+	assert_string_equal(find(m, "x"), "y:z");
+	assert_string_equal(find(m, "root:"), "-");
+	map_close(&m);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		put("t", bad[i].text);
+		assert_null(map_open("aliases:t", dir, &why));
+		assert_non_null(strstr(why, bad[i].wrong));
+	}
+}
+
 static void age(const char *name, time_t s)
 {
 	struct timespec t[2];
@@ -415,6 +447,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(tables_in_memory),
 	    cmocka_unit_test(text_is_read_and_walked),
+	    cmocka_unit_test(aliases_are_names_and_targets),
 	    cmocka_unit_test(the_newer_counts),
 	    cmocka_unit_test(a_bad_change_leaves_the_old),
 	    cmocka_unit_test(compiling_tells_what_is_wrong),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "conf/mastercf.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/lines.h"
@@ -145,6 +147,7 @@ static void service_clear(struct service *s)
 	free(s->args);
 	free(s->command);
 	free(s->name);
+	free(s->file);
 }
 
 static const char *parse_line(struct str text, struct service *s)
@@ -188,9 +191,8 @@ static void take_line(struct mastercf *m, const struct lines *l,
 		why = "too many services";
 	if (why == NULL && (same = find(m, &s)) != NULL) {
 		buf_printf(errors,
-		    "%s:%u: service %s %s stands in line %u "
-		    "already\n",
-		    name, l->first, s.name, types[s.type], same->line);
+		    "%s:%u: service %s %s stands in %s:%u already\n", name,
+		    l->first, s.name, types[s.type], same->file, same->line);
 		service_clear(&s);
 		return;
 	}
@@ -199,33 +201,98 @@ static void take_line(struct mastercf *m, const struct lines *l,
 		service_clear(&s);
 		return;
 	}
+	s.file = str_dup(str_from(name));
 	m->services = mem_resize(
 	    m->services, m->count + 1, sizeof(struct service));
 	m->services[m->count++] = s;
+}
+
+void mastercf_add(
+    struct mastercf *m, struct str text, const char *name, struct buf *errors)
+{
+	struct lines l = lines_start(text);
+
+	while (lines_next(&l))
+		take_line(m, &l, name, errors);
+	lines_end(&l);
 }
 
 struct mastercf *mastercf_parse(
     struct str text, const char *name, struct buf *errors)
 {
 	struct mastercf *m = NEW(struct mastercf);
-	struct lines l = lines_start(text);
 
-	while (lines_next(&l))
-		take_line(m, &l, name, errors);
-	lines_end(&l);
+	mastercf_add(m, text, name, errors);
 	return m;
 }
 
-struct mastercf *mastercf_read(const char *path, struct buf *errors)
+/* ---- the files ----------------------------------------------------------- */
+
+static int read_file(struct mastercf *m, const char *directory,
+    const char *name, struct buf *all, struct buf *errors)
 {
 	struct buf text = buf_new(FILE_SIZE_MAX);
-	struct mastercf *m = NULL;
+	char *path;
+	int result = -1;
 
-	if (file_read(path, &text) < 0)
+	if (asprintf(&path, "%s/%s", directory, name) < 0)
+		return -1;
+	if (file_read(path, &text) < 0) {
 		buf_printf(errors, "%s: %s\n", path, strerror(errno));
-	else
-		m = mastercf_parse(buf_str(&text), path, errors);
+	} else {
+		mastercf_add(m, buf_str(&text), path, errors);
+		result = 0;
+	}
+	if (all != NULL) {
+		buf_add(all, buf_str(&text));
+		buf_add_char(all, '\n');
+	}
+	free(path);
 	buf_free(&text);
+	return result;
+}
+
+static int is_part(const struct dirent *e)
+{
+	return e->d_name[0] != '.' && str_ends(str_from(e->d_name), STR(".cf"));
+}
+
+static int read_parts(struct mastercf *m, const char *directory,
+    struct buf *all, struct buf *errors)
+{
+	struct dirent **parts = NULL;
+	char *path;
+	int result = 0, n;
+
+	if (asprintf(&path, "%s/master.d", directory) < 0)
+		return -1;
+	n = scandir(path, &parts, is_part, alphasort);
+	if (n < 0 && errno != ENOENT) {
+		buf_printf(errors, "%s: %s\n", path, strerror(errno));
+		result = -1;
+	}
+	for (int i = 0; i < n; i++) {
+		result |= read_file(m, path, parts[i]->d_name, all, errors);
+		free(parts[i]);
+	}
+	free(parts);
+	free(path);
+	return result;
+}
+
+struct mastercf *mastercf_read(
+    const char *directory, struct buf *all, struct buf *errors)
+{
+	struct mastercf *m = NEW(struct mastercf);
+	int result = read_file(m, directory, "master.cf", all, errors);
+
+	result |= read_parts(m, directory, all, errors);
+	if (all != NULL && all->overflow) {
+		buf_printf(errors, "%s/master.d: too much text\n", directory);
+		result = -1;
+	}
+	if (result < 0)
+		mastercf_free(&m);
 	return m;
 }
 

@@ -19,6 +19,7 @@ struct service {
 	int maxproc;   /* 0: no limit; "-": default_process_limit, as -1 */
 	char *command; /* program, first word */
 	char **args;   /* NULL-terminated: -o name=value, -r role ... */
+	char *file;    /* that the row stands in, as it was named */
 	unsigned line;
 };
 
@@ -27,11 +28,20 @@ struct mastercf {
 	size_t count;
 };
 
-/* As conf_read: all errors at once; NULL when unreadable. A service stands
- * once for each (name, type). */
-struct mastercf *mastercf_read(const char *path, struct buf *errors);
+/*
+ * Reads DIRECTORY/master.cf and then DIRECTORY/master.d/NAME.cf in the order
+ * of their names: services that other packages bring. As conf_read: all errors
+ * at once; NULL when one is unreadable. A service stands once for each (name,
+ * type). all: NULL, or gets the texts one behind another, which parse to the
+ * same rows.
+ */
+struct mastercf *mastercf_read(
+    const char *directory, struct buf *all, struct buf *errors);
 struct mastercf *mastercf_parse(
     struct str text, const char *name, struct buf *errors);
+/* The rows of another file, behind those that there are. */
+void mastercf_add(
+    struct mastercf *m, struct str text, const char *name, struct buf *errors);
 void mastercf_free(struct mastercf **m);
 
 #endif

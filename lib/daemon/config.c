@@ -11,6 +11,7 @@
 #include "daemon/board.h"
 
 #define MAIN_CF_MAX   (1u << 20)
+#define MASTER_CF_MAX (4u << 20) /* and what stands in master.d */
 #define ADDRESSES_MAX 16
 
 struct port_name {
@@ -156,9 +157,8 @@ static void check_program(struct config *c, const struct service *row)
 		&program, "%s/%s", c->house.daemon_directory, row->command) < 0)
 		return;
 	if (access(program, X_OK) < 0)
-		buf_printf(&c->warnings,
-		    "%s/master.cf:%u: service %s: %s: %s\n", c->directory,
-		    row->line, row->name, program, strerror(errno));
+		buf_printf(&c->warnings, "%s:%u: service %s: %s: %s\n",
+		    row->file, row->line, row->name, program, strerror(errno));
 	free(program);
 }
 
@@ -172,8 +172,8 @@ static void check_services(struct config *c, struct buf *errors)
 		s->row = &c->mastercf->services[i];
 		why = check_row(c, s);
 		if (why != NULL)
-			buf_printf(errors, "%s/master.cf:%u: service %s: %s\n",
-			    c->directory, s->row->line, s->row->name, why);
+			buf_printf(errors, "%s:%u: service %s: %s\n",
+			    s->row->file, s->row->line, s->row->name, why);
 		else
 			check_program(c, s->row);
 	}
@@ -210,7 +210,7 @@ static void parse(struct config *c, struct buf *errors)
 	if (c->text != NULL)
 		c->conf = conf_parse(
 		    str_of(c->text, c->text_len), main_cf, errors);
-	if (c->master_text != NULL)
+	if (c->mastercf == NULL && c->master_text != NULL) /* an upgrade's */
 		c->mastercf = mastercf_parse(
 		    str_of(c->master_text, c->master_len), master_cf, errors);
 	free(main_cf);
@@ -263,11 +263,15 @@ static struct config *check(struct config *c, struct buf *errors)
 struct config *config_read(const char *directory, struct buf *errors)
 {
 	struct config *c = config_new(directory, errors);
+	struct buf rows = buf_new(MASTER_CF_MAX);
 
 	if (c == NULL)
 		return NULL;
 	c->text = read_file(c, "main.cf", &c->text_len, errors);
-	c->master_text = read_file(c, "master.cf", &c->master_len, errors);
+	c->mastercf = mastercf_read(c->directory, &rows, errors);
+	c->master_text = str_dup(buf_str(&rows));
+	c->master_len = rows.len;
+	buf_free(&rows);
 	return check(c, errors);
 }
 

@@ -28,7 +28,7 @@ struct config {
 	char *directory; /* absolute */
 	char *text;      /* main.cf as it was read */
 	size_t text_len;
-	char *master_text; /* master.cf */
+	char *master_text; /* master.cf, and what stands in master.d */
 	size_t master_len;
 	struct conf *conf;
 	struct house_conf house;
