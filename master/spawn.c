@@ -52,9 +52,12 @@ static void make_args(const struct process *p, const char *args[ARGS_MAX])
 	args[n++] = count;
 	args[n++] = "-i";
 	args[n++] = slot;
-	snprintf(line, sizeof(line), "%u", row->line);
-	args[n++] = "-l";
-	args[n++] = line;
+	/* Only master.cf's lines are told by number. */
+	if (strcmp(service_place(row), "master.cf") == 0) {
+		snprintf(line, sizeof(line), "%u", row->line);
+		args[n++] = "-l";
+		args[n++] = line;
+	}
 	if (row->chroot)
 		args[n++] = "-c";
 	if (asprintf(&place, "config_directory=%s",

@@ -148,8 +148,8 @@ static void check_option(
 		conf_check_value(
 		    c->conf, name, option + (rest.p - option), &line);
 	if (line.len > 0) {
-		buf_printf(c->errors, "master.cf:%u: service %s: %s", s->line,
-		    s->name, buf_text(&line));
+		buf_printf(c->errors, "%s:%u: service %s: %s", service_place(s),
+		    s->line, s->name, buf_text(&line));
 		c->failed = true;
 	}
 	buf_free(&line);

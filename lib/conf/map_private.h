@@ -34,6 +34,10 @@ extern const struct map_kind map_hash, map_btree, map_text, map_texthash,
 /* Text tables in memory, keys folded; map_db falls back on them. */
 struct table *map_text_load(const char *path, struct buf *why);
 void map_text_unload(struct table *t);
+/* The first of two equal keys counts, as postmap has it. */
+void map_text_add(struct table *t, struct str key, struct str value);
+enum map_result map_text_find(
+    void *table, struct str key, struct buf *out, struct buf *why);
 unsigned map_text_line(
     void *data, const char *where, struct str key, struct buf *value);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* text:, aliases:, inline: and static:, which live in memory; and map_each. */
+/* text:, inline: and static:, which live in memory; and map_each. */
 #include "conf/map_private.h"
 
 #include <errno.h>
@@ -42,8 +42,7 @@ int map_each(const char *text_path,
 	return result;
 }
 
-/* The first of two equal keys counts, as postmap has it. */
-static void add(struct table *t, struct str key, struct str value)
+void map_text_add(struct table *t, struct str key, struct str value)
 {
 	char space[MAP_KEY_MAX];
 	struct str folded = map_fold(key, space);
@@ -55,7 +54,7 @@ static void add(struct table *t, struct str key, struct str value)
 static int add_row(struct str key, struct str value, unsigned line, void *arg)
 {
 	(void)line;
-	add(arg, key, value);
+	map_text_add(arg, key, value);
 	return 0;
 }
 
@@ -126,7 +125,7 @@ static void text_unload(void *data)
 	map_text_unload(data);
 }
 
-static enum map_result text_find(
+enum map_result map_text_find(
     void *data, struct str key, struct buf *out, struct buf *why)
 {
 	char space[MAP_KEY_MAX];
@@ -144,64 +143,9 @@ static enum map_result text_find(
 }
 
 const struct map_kind map_text = {
-    "text", true, text_load, text_find, text_unload, map_text_line};
+    "text", true, text_load, map_text_find, text_unload, map_text_line};
 const struct map_kind map_texthash = {
-    "texthash", true, text_load, text_find, text_unload, map_text_line};
-
-/* ---- aliases: name: target, target ---- */
-
-/* The name before the colon, without its quotes; NULL, or what is wrong. */
-static const char *cut_name(struct str *line, struct str *name)
-{
-	bool quoted = line->len > 0 && line->p[0] == '"';
-
-	if (quoted)
-		*line = str_skip(*line, 1);
-	*name = str_trim(str_cut(line, quoted ? '"' : ':'));
-	*line = str_trim(*line);
-	if (quoted && (line->len == 0 || line->p[0] != ':'))
-		return "behind the name in quotes stands no colon";
-	if (quoted)
-		*line = str_trim(str_skip(*line, 1));
-	if (name->len == 0 || line->len == 0)
-		return "an alias is written name: address, address ...";
-	return name->len > MAP_KEY_MAX ? "the name is too long" : NULL;
-}
-
-/* The first line that is wrong is told; the table is then none. */
-static void *aliases_load(const char *where, struct buf *why)
-{
-	struct buf text = buf_new(MAP_TEXT_MAX);
-	struct table *t = NEW(struct table);
-	struct lines l;
-	struct str name;
-	const char *wrong = NULL;
-
-	if (file_read(where, &text) < 0) {
-		buf_printf(why, "%s: %s", where, strerror(errno));
-		wrong = "";
-	}
-	l = lines_start(buf_str(&text));
-	while (wrong == NULL && lines_next(&l)) {
-		struct str targets = buf_str(&l.text);
-
-		wrong = l.why != NULL ? l.why : cut_name(&targets, &name);
-		if (wrong == NULL)
-			add(t, name, targets);
-		else
-			buf_printf(why, "%s:%u: %s", where, l.first, wrong);
-	}
-	lines_end(&l);
-	buf_free(&text);
-	if (wrong != NULL) {
-		map_text_unload(t);
-		t = NULL;
-	}
-	return t;
-}
-
-const struct map_kind map_aliases = {
-    "aliases", true, aliases_load, text_find, text_unload};
+    "texthash", true, text_load, map_text_find, text_unload, map_text_line};
 
 /* ---- inline:{ key=value, { key = value with blanks }, ... } ---- */
 
@@ -261,13 +205,13 @@ static void *inline_load(const char *where, struct buf *why)
 			map_text_unload(t);
 			return NULL;
 		}
-		add(t, key, str_trim(value));
+		map_text_add(t, key, str_trim(value));
 	}
 	return t;
 }
 
 const struct map_kind map_inline = {
-    "inline", false, inline_load, text_find, text_unload, NULL};
+    "inline", false, inline_load, map_text_find, text_unload, NULL};
 
 /* ---- static:value, static:{ value with blanks } ---- */
 

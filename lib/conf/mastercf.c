@@ -306,3 +306,16 @@ void mastercf_free(struct mastercf **m)
 	free(*m);
 	*m = NULL;
 }
+
+const char *service_place(const struct service *s)
+{
+	struct str path = str_from(s->file);
+	size_t slash = str_find_last(path, '/');
+	struct str folder = str_sub(path, 0, slash);
+
+	if (slash == path.len)
+		return s->file;
+	if (!str_ends(folder, STR("/master.d")))
+		return s->file + slash + 1;
+	return s->file + str_find_last(folder, '/') + 1;
+}

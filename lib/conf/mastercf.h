@@ -43,5 +43,7 @@ struct mastercf *mastercf_parse(
 void mastercf_add(
     struct mastercf *m, struct str text, const char *name, struct buf *errors);
 void mastercf_free(struct mastercf **m);
+/* The row's file as seen from the directory: "master.cf", "master.d/x.cf". */
+const char *service_place(const struct service *s);
 
 #endif
