@@ -111,8 +111,10 @@ static void say_ok(struct exchange *x)
 	m.login = buf_str(&x->login);
 	m.ticket = str_from(word);
 	log_outcome(x, "login");
-	trace_event(TRACE_LOGIN, &x->session, NULL, "%.*s %s %s",
-	    STR_FMT(m.login), x->service, x->mechanism);
+	trace_event(TRACE_LOGIN, &x->session, NULL,
+	    &(struct trace_fields){.who = m.login,
+		.where = str_from(x->service),
+		.why = str_from(x->mechanism)});
 	x->calls->ok(x->client, x, &m);
 	mem_wipe(word, sizeof(word));
 	exchange_free(x);

@@ -172,17 +172,20 @@ static bool answer(struct session *s, bool ok, struct str id, const char *text)
 static void report_result(struct session *s, enum inject_result result,
     const struct id *from, const struct id *id, const char *text)
 {
+	const char *kind = s->what.kind == BOUNCE_FAILED ? "non-delivery"
+	    : s->what.kind == BOUNCE_DELAYED             ? "delay"
+							 : "delivery";
 	struct id session = {""};
 
 	id_parse(s->what.session, &session);
 	switch (result) {
 	case INJECT_QUEUED:
-		log_info("%s: sender %s notification: %s", from->text,
-		    s->what.kind == BOUNCE_FAILED        ? "non-delivery"
-			: s->what.kind == BOUNCE_DELAYED ? "delay"
-							 : "delivery",
+		log_info("%s: sender %s notification: %s", from->text, kind,
 		    id->text);
-		trace_event(TRACE_BOUNCED, &session, from, "%s", id->text);
+		trace_event(TRACE_BOUNCED, &session, from,
+		    &(struct trace_fields){.who = s->what.sender,
+			.where = id_str(id),
+			.why = str_from(kind)});
 		daemon_count("notifications", 1);
 		break;
 	case INJECT_REFUSED:

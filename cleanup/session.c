@@ -318,11 +318,32 @@ static bool answer_room(struct session *s, uint64_t size)
 	return send_outcome(s, &outcome);
 }
 
+/* Where aliases have sent it. */
+static void trace_aliases(
+    const struct message *m, const struct id *session, const struct id *id)
+{
+	for (size_t i = 0; i < m->recipient_count; i++) {
+		const struct queue_recipient *r = &m->recipients[i];
+		struct str given = str_skip(
+		    r->original, str_find(r->original, ';') + 1);
+		bool is_given = given.len == 0;
+
+		for (size_t k = 0; k < m->given_count && !is_given; k++)
+			is_given = str_eq(m->given[k].address, r->address);
+		if (!is_given)
+			trace_event(TRACE_EXPANDED, session, id,
+			    &(struct trace_fields){.who = given,
+				.where = r->address,
+				.why = STR("alias")});
+	}
+}
+
 /* After the reply, so that the client does not wait for it. */
 static void report(
     struct session *s, const struct id *id, int *fd, struct str message_id)
 {
 	const struct message *m = &s->m;
+	char code[TRACE_CODE_MAX + 16];
 	struct id session = {""};
 
 	if (m->code == 0 && *fd >= 0)
@@ -330,15 +351,21 @@ static void report(
 	file_close(fd);
 	id_parse(m->from.session, &session);
 	if (m->code == 0) {
-		trace_event(
-		    TRACE_QUEUED, &session, id, "%.*s", STR_FMT(message_id));
+		trace_event(TRACE_QUEUED, &session, id,
+		    &(struct trace_fields){.who = message_id,
+			.where = m->from.sender,
+			.number = m->size});
+		trace_aliases(m, &session, id);
 		log_info("%s: message-id=%.*s", id->text,
 		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
 		daemon_count("accepted", 1);
 		return;
 	}
-	trace_event(TRACE_REFUSED, &session, NULL, "%u %s %s", m->code, m->dsn,
-	    m->text);
+	snprintf(code, sizeof(code), "%u %s", m->code, m->dsn);
+	trace_event(TRACE_REFUSED, &session, NULL,
+	    &(struct trace_fields){.where = STR("END-OF-MESSAGE"),
+		.code = str_from(code),
+		.why = str_from(m->text)});
 	log_refusal(m);
 	daemon_count("refused", 1);
 }

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
+#include "ipc/trace.h"
 
 #include "imapd/response.h"
 #include "imapd/write.h"
@@ -250,12 +251,18 @@ static void commit(struct session *s, struct command *c, struct append *a)
 	if (a->result == STORE_OK)
 		a->result = box_append(
 		    s->box, a->mailbox, items, a->count, &uidvalidity);
-	if (a->result == STORE_OK)
+	if (a->result == STORE_OK) {
+		trace_event(TRACE_STORED, &s->id, NULL,
+		    &(struct trace_fields){.who = str_from(s->login),
+			.where = a->mailbox,
+			.why = STR("APPEND"),
+			.number = a->count});
 		respond_appended(s, c, a, items, uidvalidity);
-	else if (a->result == STORE_NO_MAILBOX)
+	} else if (a->result == STORE_NO_MAILBOX) {
 		reply_no(s, c, "TRYCREATE", result_text(a->result));
-	else
+	} else {
 		reply_result(s, c, a->result, "");
+	}
 }
 
 /* What stands behind a message: its end, or the next one's options. */

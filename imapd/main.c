@@ -93,8 +93,11 @@ static void serve(struct conn *conn)
 	    (unsigned long long)s->octets_in, (unsigned long long)s->octets_out,
 	    (long long)(clock_seconds() - s->began),
 	    s->ended != NULL ? s->ended : "logout");
-	trace_event(TRACE_SESSION_END, &s->id, NULL, "imap user=%s commands=%u",
-	    s->login, s->commands);
+	trace_event(TRACE_SESSION_END, &s->id, NULL,
+	    &(struct trace_fields){.who = str_from(s->login),
+		.where = STR("imap"),
+		.why = str_from(s->ended != NULL ? s->ended : "logout"),
+		.number = s->commands});
 	session_free(&s);
 }
 

@@ -55,10 +55,14 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 	uint64_t since = id_time_ms(&request.queue_id);
 	uint64_t now = clock_us() / 1000;
 	double delay = now > since ? (double)(now - since) / 1000 : 0;
+	char where[TRACE_WHERE_MAX + 1];
 
+	snprintf(where, sizeof(where), "%.*s INBOX", STR_FMT(to->account));
 	if (dsn->action == DSN_DELIVERED)
 		trace_event(TRACE_STORED, &request.session, &request.queue_id,
-		    "%.*s INBOX", STR_FMT(to->account));
+		    &(struct trace_fields){.who = to->address,
+			.where = str_from(where),
+			.why = str_from(dsn->text)});
 	if (!request.head.direct)
 		log_info("%s: to=<%.*s>, relay=local, delay=%.2f, dsn=%s, "
 			 "status=%s (%s)",

@@ -64,7 +64,7 @@ static void take(struct str rest, pid_t pid)
 		case RECORD_END:
 			return;
 		case RECORD_TRACE:
-			output_trace(&r.trace);
+			output_trace(r.cells, r.cell_count);
 			daemon_count("events", 1);
 			break;
 		case RECORD_LINE:

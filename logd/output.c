@@ -177,22 +177,21 @@ static void flush_events(void)
 		open_trace(hour);
 	if (out.trace >= 0 &&
 	    file_write_full(out.trace, out.events.p, out.events.len) < 0 &&
-	    fstat(out.trace, &st) == 0 &&
-	    st.st_size % (off_t)sizeof(struct trace_record) != 0 &&
-	    ftruncate(out.trace,
-		st.st_size - st.st_size % (off_t)sizeof(struct trace_record)) <
-		0)
+	    fstat(out.trace, &st) == 0 && st.st_size % TRACE_CELL != 0 &&
+	    ftruncate(out.trace, st.st_size - st.st_size % TRACE_CELL) < 0)
 		file_close(&out.trace);
 	buf_clear(&out.events);
 }
 
-void output_trace(const struct trace_record *r)
+void output_trace(const struct trace_cell *cells, size_t count)
 {
+	size_t len = count * sizeof(*cells);
+
 	if (!out.conf->trace_events)
 		return;
-	if (out.events.len + sizeof(*r) > BATCH_MAX)
+	if (out.events.len + len > BATCH_MAX)
 		flush_events();
-	buf_add_bytes(&out.events, r, sizeof(*r));
+	buf_add_bytes(&out.events, cells, len);
 }
 
 void output_flush(void)

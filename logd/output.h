@@ -21,7 +21,8 @@ int output_open(const char *host, const char *prefix, const char **path);
 
 /* Adds a line or an event to the batch. */
 void output_line(struct str program, pid_t pid, struct str text);
-void output_trace(const struct trace_record *r);
+/* count: of cells that are one event. */
+void output_trace(const struct trace_cell *cells, size_t count);
 /* Writes the batch: one write(2) for each file. */
 void output_flush(void);
 /* Writes what is batched and gives everything back. */

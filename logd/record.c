@@ -31,17 +31,31 @@ static enum record_kind cut_line(struct str *rest, struct record *out)
 	return RECORD_LINE;
 }
 
+/* All cells of one event, none of another. */
+static enum record_kind cut_event(struct str *rest, struct record *out)
+{
+	const struct trace_cell *cells = (const void *)rest->p;
+	size_t there = rest->len / sizeof(*cells), count;
+
+	if (!trace_cell_is_valid(cells))
+		return RECORD_BAD;
+	count = trace_cell_begins(cells);
+	if (count == 0 || count > TRACE_CELLS_MAX || count > there)
+		return RECORD_BAD;
+	for (size_t i = 1; i < count; i++)
+		if (!trace_cell_is_valid(&cells[i]) ||
+		    trace_cell_begins(&cells[i]) != 0)
+			return RECORD_BAD;
+	out->cells = cells;
+	out->cell_count = count;
+	*rest = str_skip(*rest, count * sizeof(*cells));
+	return RECORD_TRACE;
+}
+
 enum record_kind record_cut(struct str *rest, struct record *out)
 {
-	uint32_t magic = 0;
-
 	if (rest->len == 0)
 		return RECORD_END;
-	if (rest->len >= sizeof(out->trace))
-		memcpy(&magic, rest->p, sizeof(magic));
-	if (magic != TRACE_MAGIC)
-		return cut_line(rest, out);
-	memcpy(&out->trace, rest->p, sizeof(out->trace));
-	*rest = str_skip(*rest, sizeof(out->trace));
-	return trace_is_valid(&out->trace) ? RECORD_TRACE : RECORD_BAD;
+	return trace_cell_looks(*rest) ? cut_event(rest, out)
+				       : cut_line(rest, out);
 }

@@ -9,7 +9,7 @@
 enum record_kind {
 	RECORD_END,   /* nothing is left */
 	RECORD_LINE,  /* a log line */
-	RECORD_TRACE, /* a trace event, checked */
+	RECORD_TRACE, /* a trace event */
 	RECORD_BAD    /* neither; the rest of the datagram is thrown away */
 };
 
@@ -18,7 +18,8 @@ struct record {
 	struct str level;
 	uint64_t lost;   /* records that the sender lost before this one */
 	struct str text; /* any octets but LF: to be escaped */
-	struct trace_record trace;
+	const struct trace_cell *cells; /* of one event, checked */
+	size_t cell_count;
 };
 
 /* Cuts the next record off *rest; views in out point into it. */

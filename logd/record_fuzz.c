@@ -8,6 +8,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+static void read_event(const struct record *r)
+{
+	struct trace_record event;
+
+	if (r->cell_count == 0 || r->cell_count > TRACE_CELLS_MAX ||
+	    trace_decode(r->cells, r->cell_count, &event) > r->cell_count)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct str rest = str_of(data, len);
@@ -27,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		    (r.program.len == 0 ||
 			str_find(r.text, '\n') != r.text.len))
 			abort();
-		if (kind == RECORD_TRACE && r.trace.text_len > TRACE_TEXT_MAX)
-			abort();
+		if (kind == RECORD_TRACE)
+			read_event(&r);
 	}
 }

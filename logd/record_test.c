@@ -17,6 +17,7 @@
 /* All records of a datagram, as one line of text. */
 static void show(struct str rest, char *out, size_t size)
 {
+	struct trace_record event;
 	struct record r;
 	size_t n = 0;
 
@@ -32,9 +33,12 @@ static void show(struct str rest, char *out, size_t size)
 			    STR_FMT(r.text));
 			break;
 		case RECORD_TRACE:
+			assert_int_equal(
+			    trace_decode(r.cells, r.cell_count, &event),
+			    r.cell_count);
 			n += (size_t)snprintf(out + n, size - n, "[%s %.*s]",
-			    trace_kind_name(r.trace.kind),
-			    (int)r.trace.text_len, r.trace.text);
+			    trace_kind_name(event.kind),
+			    STR_FMT(event.says.why));
 			break;
 		case RECORD_BAD:
 			snprintf(out + n, size - n, "[bad]");
@@ -72,19 +76,36 @@ static void datagrams_are_taken_apart(void **state)
 static void events_are_checked(void **state)
 {
 	struct buf both = buf_new(2000);
-	struct trace_record r;
-	struct id id = id_new();
-	char got[300];
+	struct trace_cell cells[TRACE_CELLS_MAX];
+	struct trace_record r = {.kind = TRACE_QUEUED};
+	char got[300], text[200];
 
 	(void)state;
-	trace_fill(&r, TRACE_QUEUED, &id, &id, STR("a\nb\x7f"));
-	assert_true(trace_is_valid(&r));
-	assert_string_equal(r.session, id.text);
-	buf_add_bytes(&both, &r, sizeof(r));
+	r.says.why = STR("a\nb\x7f");
+	assert_int_equal(trace_encode(&r, cells), 1);
+	buf_add_bytes(&both, cells, sizeof(cells[0]));
 	buf_add_text(&both, "PHL1\tinfo\ta\t0\tx\n");
 	show(buf_str(&both), got, sizeof(got));
 	assert_string_equal(got, "[queued a b ][a info 0 x]");
 	both.p[100] ^= 1;
+	show(buf_str(&both), got, sizeof(got));
+	assert_string_equal(got, "[bad]");
+
+	/* A long one whose last cell is missing is none. */
+	memset(text, 'x', sizeof(text));
+	r.says.why = str_of(text, sizeof(text));
+	assert_int_equal(trace_encode(&r, cells), 3);
+	buf_clear(&both);
+	buf_add_bytes(&both, cells, 2 * sizeof(cells[0]));
+	show(buf_str(&both), got, sizeof(got));
+	assert_string_equal(got, "[bad]");
+	buf_clear(&both);
+	buf_add_bytes(&both, &cells[1], sizeof(cells[0]));
+	show(buf_str(&both), got, sizeof(got));
+	assert_string_equal(got, "[bad]");
+	buf_clear(&both);
+	buf_add_bytes(&both, &cells[0], 2 * sizeof(cells[0]));
+	buf_add_bytes(&both, &cells[0], sizeof(cells[0]));
 	show(buf_str(&both), got, sizeof(got));
 	assert_string_equal(got, "[bad]");
 	buf_free(&both);

@@ -226,8 +226,11 @@ static void log_end(const struct session *s, const char *why)
 	    s->id.text, user, s->peer, (unsigned long long)m.commands,
 	    (unsigned long long)m.octets_in, (unsigned long long)m.octets_out,
 	    (long long)(clock_seconds() - (int64_t)m.began), why);
-	trace_event(TRACE_SESSION_END, &s->id, NULL, "imap user=%s commands=%u",
-	    s->listener.account, (unsigned)m.commands);
+	trace_event(TRACE_SESSION_END, &s->id, NULL,
+	    &(struct trace_fields){.who = str_from(s->listener.account),
+		.where = STR("imap"),
+		.why = str_from(why),
+		.number = m.commands});
 }
 
 static void parked_spoke(void *arg)
@@ -370,8 +373,10 @@ static void log_login(struct session *s, struct str account)
 
 	client_describe(c, account, &line);
 	log_info("%s: login: %s", c->protocol->name, buf_text(&line));
-	trace_event(TRACE_LOGIN, &c->id, NULL, "%.*s %s %s", STR_FMT(account),
-	    c->protocol->name, c->mechanism);
+	trace_event(TRACE_LOGIN, &c->id, NULL,
+	    &(struct trace_fields){.who = account,
+		.where = str_from(c->protocol->name),
+		.why = str_from(c->mechanism)});
 	buf_free(&line);
 	daemon_count("logins", 1);
 }

@@ -456,6 +456,7 @@ struct letter *inject(int fd, unsigned uid,
     void (*done)(void *arg, const struct outcome *outcome), void *arg)
 {
 	struct letter *l = NEW(struct letter), **at = &first;
+	char who[24];
 
 	*l = (struct letter){.fd = fd,
 	    .uid = uid,
@@ -466,7 +467,10 @@ struct letter *inject(int fd, unsigned uid,
 		at = &(*at)->next;
 	*at = l;
 	count++;
-	trace_event(TRACE_CONNECT, &l->session, NULL, "userid %u", uid);
+	snprintf(who, sizeof(who), "uid=%u", uid);
+	trace_event(TRACE_CONNECT, &l->session, NULL,
+	    &(struct trace_fields){
+		.who = str_from(who), .where = STR("sendmail")});
 	start_some();
 	return l;
 }

@@ -153,7 +153,10 @@ static void log_end(const struct session *s, int64_t began)
 	    s->deleted, s->count, (unsigned long long)s->octets_out,
 	    (long long)(clock_ms() - began) / 1000, s->ended);
 	trace_event(TRACE_SESSION_END, &s->id, NULL,
-	    "pop3 user=%s retr=%u del=%u", s->login, s->retrieved, s->deleted);
+	    &(struct trace_fields){.who = str_from(s->login),
+		.where = STR("pop3"),
+		.why = str_from(s->ended),
+		.number = s->retrieved});
 }
 
 void session_run(const struct pop3d_conf *conf, int fd, struct box *box,

@@ -36,12 +36,12 @@ static void print_events(const struct trace_search *s)
 	uint64_t before = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
-		const struct trace_record *r = &s->events[i];
+		const struct trace_record *r = s->events[i];
 
-		if (strncmp(session, r->session, ID_LEN) != 0 ||
-		    strncmp(message, r->message, ID_LEN) != 0) {
-			session = r->session;
-			message = r->message;
+		if (strcmp(session, r->session.text) != 0 ||
+		    strcmp(message, r->message.text) != 0) {
+			session = r->session.text;
+			message = r->message.text;
 			printf("%s%.*s%s%.*s\n",
 			    session[0] != '\0' ? "session " : "", ID_LEN,
 			    session, message[0] != '\0' ? "  message " : "",
@@ -50,38 +50,41 @@ static void print_events(const struct trace_search *s)
 		printf("  ");
 		print_time(r->time_us);
 		print_wait(before, r->time_us);
-		printf("  %-9.*s %-11s %.*s\n", (int)sizeof(r->daemon),
-		    r->daemon, trace_kind_name(r->kind), (int)r->text_len,
-		    r->text);
+		printf("  %-9s %-11s %.*s %.*s %.*s %.*s\n", r->daemon,
+		    trace_kind_name(r->kind), STR_FMT(r->says.who),
+		    STR_FMT(r->says.where), STR_FMT(r->says.code),
+		    STR_FMT(r->says.why));
 		before = r->time_us;
 	}
 	if (s->count > 1)
 		printf("%zu events, %.3f s from first to last\n", s->count,
-		    (double)(before - s->events[0].time_us) / 1e6);
+		    (double)(before - s->events[0]->time_us) / 1e6);
 }
 
 static void print_json(const struct trace_search *s)
 {
 	struct buf out = buf_new(JSON_MAX);
 	struct json j = json_start(&out);
-	uint64_t before = s->count > 0 ? s->events[0].time_us : 0;
+	uint64_t before = s->count > 0 ? s->events[0]->time_us : 0;
 
 	json_array(&j, NULL);
 	for (size_t i = 0; i < s->count; i++) {
-		const struct trace_record *r = &s->events[i];
+		const struct trace_record *r = s->events[i];
 
 		json_object(&j, NULL);
 		json_u64(&j, "time_us", r->time_us);
 		json_u64(&j, "wait_us", r->time_us - before);
-		json_text(&j, "daemon",
-		    str_of(r->daemon, strnlen(r->daemon, sizeof(r->daemon))));
+		json_text(&j, "daemon", str_from(r->daemon));
 		json_u64(&j, "pid", r->pid);
 		json_text(&j, "event", str_from(trace_kind_name(r->kind)));
-		json_text(&j, "session",
-		    str_of(r->session, strnlen(r->session, ID_LEN)));
-		json_text(&j, "message",
-		    str_of(r->message, strnlen(r->message, ID_LEN)));
-		json_text(&j, "text", str_of(r->text, r->text_len));
+		json_text(&j, "session", id_str(&r->session));
+		json_text(&j, "message", id_str(&r->message));
+		json_text(&j, "who", r->says.who);
+		json_text(&j, "where", r->says.where);
+		json_text(&j, "code", r->says.code);
+		json_text(&j, "why", r->says.why);
+		json_u64(&j, "took_ms", r->says.wait_ms);
+		json_u64(&j, "number", r->says.number);
 		json_end(&j);
 		before = r->time_us;
 	}

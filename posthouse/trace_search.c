@@ -31,26 +31,28 @@ static void walk_file(
     struct trace_search *s, int dir, const char *name, bool back, visit *act)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	const struct trace_record *r;
+	const struct trace_cell *cells;
+	struct trace_record r;
 	struct stat st;
 	size_t count;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(*r)) {
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < TRACE_CELL) {
 		file_close(&fd);
 		return;
 	}
-	count = (size_t)st.st_size / sizeof(*r);
-	r = mmap(NULL, count * sizeof(*r), PROT_READ, MAP_SHARED, fd, 0);
+	count = (size_t)st.st_size / sizeof(*cells);
+	cells = mmap(
+	    NULL, count * sizeof(*cells), PROT_READ, MAP_SHARED, fd, 0);
 	file_close(&fd);
-	if (r == MAP_FAILED)
+	if (cells == MAP_FAILED)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		const struct trace_record *one = &r[back ? count - 1 - i : i];
+		size_t at = back ? count - 1 - i : i;
 
-		if (trace_is_valid(one))
-			act(s, one);
+		if (trace_decode(&cells[at], count - at, &r) > 0)
+			act(s, &r);
 	}
-	munmap((void *)(uintptr_t)r, count * sizeof(*r));
+	munmap((void *)(uintptr_t)cells, count * sizeof(*cells));
 }
 
 static int walk(
@@ -76,56 +78,24 @@ static int walk(
 
 /* ---- what belongs together ----------------------------------------------- */
 
-static struct str id_of(const char *field)
-{
-	return str_of(field, strnlen(field, ID_LEN));
-}
-
-static struct str text_of(const struct trace_record *r)
-{
-	return str_of(r->text, r->text_len);
-}
-
 static void add(struct trace_search *s, struct table *t, struct str id)
 {
 	if (id.len > 0)
 		table_put(t, id, s);
 }
 
-/* The first word of an event's text, as far as it is an id. */
-static struct str other_id(const struct trace_record *r)
-{
-	struct str rest = text_of(r), word;
-	struct id id;
-
-	while ((word = str_word(&rest, " ,;<>=")).len > 0)
-		if (id_parse(word, &id) == 0)
-			return word;
-	return STR_EMPTY;
-}
-
-static bool text_has(struct str text, struct str key)
-{
-	for (size_t i = 0; i + key.len <= text.len; i++)
-		if (str_case_eq(str_sub(text, i, key.len), key) &&
-		    (i == 0 || !ascii_alnum(text.p[i - 1])) &&
-		    (i + key.len == text.len ||
-			!ascii_alnum(text.p[i + key.len])))
-			return true;
-	return false;
-}
-
 /* Newest first: what the key itself names. */
 static void match(struct trace_search *s, const struct trace_record *r)
 {
-	struct str message = id_of(r->message), session = id_of(r->session);
+	struct str message = id_str(&r->message), session = id_str(&r->session);
 
 	if (str_eq(message, s->key)) {
 		add(s, &s->messages, message);
 	} else if (str_eq(session, s->key)) {
 		add(s, &s->sessions, session);
 		add(s, &s->messages, message);
-	} else if (text_has(text_of(r), s->key)) {
+	} else if (str_case_eq(r->says.who, s->key) ||
+	    str_case_eq(r->says.where, s->key)) {
 		if (message.len > 0 && s->messages.count >= MESSAGES_MAX &&
 		    table_get(&s->messages, message) == NULL) {
 			s->cut = true;
@@ -142,24 +112,37 @@ static void match(struct trace_search *s, const struct trace_record *r)
  * messages that came in it. */
 static void follow(struct trace_search *s, const struct trace_record *r)
 {
-	struct str message = id_of(r->message), dsn;
+	struct str message = id_str(&r->message), dsn;
 
 	if (message.len == 0)
 		return;
 	if (r->kind == TRACE_BOUNCED) {
-		dsn = other_id(r);
+		dsn = r->says.where;
 		if (table_get(&s->messages, message) != NULL)
 			add(s, &s->messages, dsn);
 		else if (dsn.len > 0 && table_get(&s->messages, dsn) != NULL)
 			add(s, &s->messages, message);
 	}
 	if (table_get(&s->messages, message) != NULL)
-		add(s, &s->sessions, id_of(r->session));
+		add(s, &s->sessions, id_str(&r->session));
+}
+
+/* Views into another copy. */
+static struct trace_fields says_of(
+    const struct trace_record *copy, const struct trace_record *r)
+{
+	struct trace_fields says = r->says;
+
+	says.who.p = copy->text + (says.who.p - r->text);
+	says.where.p = copy->text + (says.where.p - r->text);
+	says.code.p = copy->text + (says.code.p - r->text);
+	says.why.p = copy->text + (says.why.p - r->text);
+	return says;
 }
 
 static void collect(struct trace_search *s, const struct trace_record *r)
 {
-	struct str message = id_of(r->message), session = id_of(r->session);
+	struct str message = id_str(&r->message), session = id_str(&r->session);
 
 	if (message.len > 0
 		? table_get(&s->messages, message) == NULL
@@ -170,12 +153,16 @@ static void collect(struct trace_search *s, const struct trace_record *r)
 		s->events = mem_resize(
 		    s->events, s->room, sizeof(s->events[0]));
 	}
-	s->events[s->count++] = *r;
+	s->events[s->count] = mem_alloc(sizeof(*r));
+	*s->events[s->count] = *r;
+	s->events[s->count]->says = says_of(s->events[s->count], r);
+	s->count++;
 }
 
 static int by_time(const void *a, const void *b)
 {
-	const struct trace_record *x = a, *y = b;
+	const struct trace_record *x = *(struct trace_record *const *)a;
+	const struct trace_record *y = *(struct trace_record *const *)b;
 
 	return x->time_us < y->time_us ? -1 : x->time_us > y->time_us;
 }
@@ -205,6 +192,8 @@ int trace_search(struct trace_search *s, const char *directory, struct str key)
 
 void trace_search_free(struct trace_search *s)
 {
+	for (size_t i = 0; i < s->count; i++)
+		free(s->events[i]);
 	free(s->events);
 	table_free(&s->messages);
 	table_free(&s->sessions);

@@ -10,7 +10,7 @@
 #include "ipc/trace.h"
 
 struct trace_search {
-	struct trace_record *events; /* by time */
+	struct trace_record **events; /* by time */
 	size_t count, room;
 	struct table messages; /* ids that belong to it */
 	struct table sessions;

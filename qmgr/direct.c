@@ -126,8 +126,7 @@ static void done(struct qmgr *q, struct message *m)
 	daemon_count("cut_through_done", 1);
 	put_verdict(direct_of(m)->client, &m->id, VERDICT_DONE, 250,
 	    STR("2.0.0"), STR_EMPTY);
-	trace_event(
-	    TRACE_REMOVED, &m->active->envelope.session, &m->id, "%s", "");
+	trace_bare(TRACE_REMOVED, &m->active->envelope.session, &m->id);
 	logsink_gather(GATHER_ALL);
 	log_info("%s: removed", m->id.text);
 	logsink_gather(GATHER_EVENTS);

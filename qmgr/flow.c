@@ -189,8 +189,7 @@ static bool all_done(const struct message *m)
 
 static void finish(struct qmgr *q, struct message *m)
 {
-	trace_event(
-	    TRACE_REMOVED, &m->active->envelope.session, &m->id, "%s", "");
+	trace_bare(TRACE_REMOVED, &m->active->envelope.session, &m->id);
 	log_info("%s: removed", m->id.text);
 	spool_rest(q, m);
 	messages_remove(&q->messages, &m);

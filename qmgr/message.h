@@ -25,6 +25,7 @@ struct interned {
 struct route {
 	uint64_t quota_storage, quota_messages;
 	struct destination *destination;
+	int64_t since;  /* it is in its phase; loop_now */
 	bool local;     /* into a mailbox of ours */
 	char account[]; /* NUL-terminated */
 };

@@ -181,8 +181,9 @@ static bool change_one(struct client *c, struct message *m)
 	if (!any)
 		return false;
 	log_info("%s: %s by the operator", m->id.text, done[c->inquiry->verb]);
-	trace_event(TRACE_OPERATOR, &m->active->envelope.session, &m->id, "%s",
-	    queue_verb_names[c->inquiry->verb]);
+	trace_event(TRACE_OPERATOR, &m->active->envelope.session, &m->id,
+	    &(struct trace_fields){
+		.why = str_from(queue_verb_names[c->inquiry->verb])});
 	for (uint32_t i = 0; i < m->count; i++)
 		if (m->recipients[i].dirty)
 			spool_write_slot(q, &m->recipients[i], STR_EMPTY, 0, 0);

@@ -19,12 +19,29 @@ static struct str address_of(const struct recipient *r)
 	    .address;
 }
 
-static void trace(
-    enum trace_kind kind, const struct recipient *r, const struct outcome *o)
+/* next: of the next attempt, seconds since 1970, or 0. */
+static void trace(enum trace_kind kind, const struct qmgr *q,
+    const struct recipient *r, const struct outcome *o, uint32_t next)
 {
+	struct trace_fields says = {.who = address_of(r),
+	    .where = o->remote,
+	    .code = o->dsn,
+	    .why = o->text,
+	    .number = next};
+	char code[TRACE_CODE_MAX + 16];
+	int64_t took = 0;
+
+	if (r->route != NULL)
+		took = loop_now(q->loop) - r->route->since;
+	if (took > 0)
+		says.wait_ms = (uint64_t)took;
+	if (o->code != 0) {
+		snprintf(
+		    code, sizeof(code), "%u %.*s", o->code, STR_FMT(o->dsn));
+		says.code = str_from(code);
+	}
 	trace_event(kind, &r->message->active->envelope.session,
-	    &r->message->id, "%.*s %.*s %.*s", STR_FMT(address_of(r)),
-	    STR_FMT(o->dsn), STR_FMT(o->text));
+	    &r->message->id, &says);
 }
 
 void outcome_log(
@@ -82,7 +99,7 @@ static void delivered(
 {
 	r->state = QUEUE_DELIVERED;
 	r->dirty = true;
-	trace(TRACE_DELIVERED, r, o);
+	trace(TRACE_DELIVERED, q, r, o, 0);
 	if (!(r->notify & QUEUE_NOTIFY_SUCCESS))
 		return;
 	/* Relayed mail: the next host was asked to tell (RFC 3461 5.2.2). */
@@ -102,7 +119,7 @@ static bool wants_failure(const struct recipient *r)
 static void failed(struct qmgr *q, struct recipient *r, const struct outcome *o,
     enum queue_state state)
 {
-	trace(TRACE_FAILED, r, o);
+	trace(TRACE_FAILED, q, r, o, 0);
 	if (wants_failure(r)) {
 		r->state = (uint8_t)state;
 		r->round = 0;
@@ -157,10 +174,7 @@ static void deferred(
 	/* The last attempt is made when the time is over. */
 	r->next = (uint32_t)(next > expiry && expiry > now ? expiry : next);
 	record(q, r, o);
-	trace_event(TRACE_DEFERRED, &r->message->active->envelope.session,
-	    &r->message->id, "%.*s %.*s next in %us: %.*s",
-	    STR_FMT(address_of(r)), STR_FMT(o->dsn),
-	    (unsigned)(r->next - (uint32_t)now), STR_FMT(o->text));
+	trace(TRACE_DEFERRED, q, r, o, r->next);
 }
 
 static int64_t seconds(int64_t ms)
@@ -285,14 +299,34 @@ static void suspended(
 	flow_settled(q, r->message);
 }
 
+/* What is sent on at once, and mail for mailboxes, needs no word about it. */
+static void trace_wait(const struct recipient *r, const struct destination *d)
+{
+	const char *why = r->route->local ? NULL : destination_obstacle(d);
+	char where[TRACE_WHERE_MAX + 1];
+
+	if (why == NULL)
+		return;
+	snprintf(where, sizeof(where), "%s:%s", destination_transport(d),
+	    destination_nexthop(d));
+	trace_event(TRACE_WAITS, &r->message->active->envelope.session,
+	    &r->message->id,
+	    &(struct trace_fields){.who = address_of(r),
+		.where = str_from(where),
+		.why = str_from(why)});
+}
+
 void outcome_scheduled(struct qmgr *q, struct recipient *r)
 {
 	struct destination *d = r->route->destination;
 
 	r->phase = PHASE_QUEUED;
+	r->route->since = loop_now(q->loop);
 	if (!schedule_add(d, r->message, &r->item,
 		r->attempts > 0 || r->trouble > 1, loop_now(q->loop)))
 		suspended(q, r, d);
+	else
+		trace_wait(r, d);
 }
 
 void outcome_evict(struct qmgr *q, struct destination *d)

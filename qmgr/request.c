@@ -173,14 +173,23 @@ static void put_back(struct qmgr *q, struct request *rq, const char *why)
 }
 
 /* Of local, "scheduled" and "stored" say as much. */
-static void trace_attempt(const struct request *rq)
+static void trace_attempt(const struct request *rq, int64_t now)
 {
+	int64_t waited = now - rq->recipients[0]->route->since;
+	char where[TRACE_WHERE_MAX + 1];
+
+	for (size_t i = 0; i < rq->left; i++)
+		rq->recipients[i]->route->since = now;
 	if (rq->recipients[0]->route->local)
 		return;
-	trace_event(TRACE_ATTEMPT, &rq->message->active->envelope.session,
-	    &rq->message->id, "%s:%s, %zu recipients",
+	snprintf(where, sizeof(where), "%s:%s",
 	    destination_transport(rq->destination),
-	    destination_nexthop(rq->destination), rq->left);
+	    destination_nexthop(rq->destination));
+	trace_event(TRACE_ATTEMPT, &rq->message->active->envelope.session,
+	    &rq->message->id,
+	    &(struct trace_fields){.where = str_from(where),
+		.number = rq->left,
+		.wait_ms = waited > 0 ? (uint64_t)waited : 0});
 }
 
 struct request *request_send(struct qmgr *q, struct requests *rs,
@@ -201,7 +210,7 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 		why = "the delivery agent does not take the request";
 	file_close(&fd);
 	if (rq->left > 0 && why == NULL) {
-		trace_attempt(rq);
+		trace_attempt(rq, loop_now(q->loop));
 		return rq;
 	}
 	schedule_done(

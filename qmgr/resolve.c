@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "qmgr/resolve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -131,6 +132,19 @@ static void refused(struct qmgr *q, struct recipient *r, const char *dsn,
 	outcome_ours(q, r, &o);
 }
 
+static void trace_scheduled(
+    const struct recipient *r, const struct lookup_resolved *a)
+{
+	char where[TRACE_WHERE_MAX + 1];
+
+	snprintf(where, sizeof(where), "%.*s:%.*s", STR_FMT(a->transport),
+	    STR_FMT(a->nexthop));
+	trace_event(TRACE_SCHEDULED, &r->message->active->envelope.session,
+	    &r->message->id,
+	    &(struct trace_fields){
+		.who = address_of(r), .where = str_from(where)});
+}
+
 static void delivered_by(
     struct qmgr *q, struct recipient *r, const struct lookup_resolved *a)
 {
@@ -153,12 +167,11 @@ static void delivered_by(
 	route->quota_storage = a->quota_storage;
 	route->quota_messages = a->quota_messages;
 	route->local = str_eq(a->transport, STR("local"));
+	route->since = loop_now(q->loop);
 	route->destination = schedule_destination(t, a->nexthop);
 	free(r->route);
 	r->route = route;
-	trace_event(TRACE_SCHEDULED, &r->message->active->envelope.session,
-	    &r->message->id, "%.*s via %.*s:%.*s", STR_FMT(address_of(r)),
-	    STR_FMT(a->transport), STR_FMT(a->nexthop));
+	trace_scheduled(r, a);
 	outcome_scheduled(q, r);
 }
 

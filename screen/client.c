@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "ipc/trace.h"
 #include "net/proxy_protocol.h"
 #include "screen/access.h"
 #include "screen/count.h"
@@ -68,6 +69,20 @@ static struct peer_text peer_of(const struct client *c)
 static double seconds_of(const struct client *c)
 {
 	return (double)(clock_ms() - c->since) / 1000;
+}
+
+/* kind: TRACE_SCREENED, or TRACE_REFUSED when it is sent away. */
+static void trace(const struct client *c, enum trace_kind kind, const char *why)
+{
+	char address[NETADDR_TEXT_MAX];
+	int64_t ms = clock_ms() - c->since;
+
+	netaddr_text(&c->peer, address);
+	trace_event(kind, &c->id, NULL,
+	    &(struct trace_fields){.who = str_from(address),
+		.where = kind == TRACE_REFUSED ? STR("CONNECT") : STR_EMPTY,
+		.why = str_from(why),
+		.wait_ms = ms > 0 ? (uint64_t)ms : 0});
 }
 
 static void say(const struct client *c, const char *format, ...)
@@ -166,6 +181,7 @@ static void hung_up(struct client *c)
 	log_info("HANGUP after %.1f from %s in tests %s SMTP handshake",
 	    seconds_of(c), peer_of(c).text,
 	    c->state == CLIENT_GREETED ? "after" : "before");
+	trace(c, TRACE_SCREENED, "it hung up");
 	daemon_count("hangups", 1);
 	client_free(c);
 }
@@ -233,6 +249,7 @@ static bool fails(struct client *c, int action, const char *format, ...)
 		return false;
 	log_info(
 	    "NOQUEUE: reject: CONNECT from %s: 521 %s", peer_of(c).text, text);
+	trace(c, TRACE_REFUSED, text);
 	say(c, "521 %s\r\n", text);
 	daemon_count("dropped", 1);
 	client_close(c);
@@ -244,6 +261,7 @@ static void turn_away(struct client *c, const char *dsn, const char *why)
 {
 	log_info("NOQUEUE: reject: CONNECT from %s: %s", peer_of(c).text, why);
 	say(c, "421 %s %s Error: %s\r\n", dsn, daemon_house()->myhostname, why);
+	trace(c, TRACE_REFUSED, why);
 	daemon_count("turned away", 1);
 	client_close(c);
 }
@@ -269,6 +287,8 @@ void client_passed(struct client *c)
 {
 	c->state = CLIENT_SERVED;
 	loop_timer_stop(c->timer);
+	trace(c, TRACE_SCREENED,
+	    c->found == NULL || c->found[0] == '\0' ? "passed" : c->found);
 	daemon_count("passed", 1);
 	done_when_empty();
 }
@@ -292,6 +312,7 @@ void client_unserved(struct client *c, const char *why)
 	    peer_of(c).text, why);
 	say(c, "421 4.3.2 %s Error: %s, try again later\r\n",
 	    daemon_house()->myhostname, why);
+	trace(c, TRACE_REFUSED, why);
 	daemon_count("unserved", 1);
 	client_close(c);
 }
@@ -307,6 +328,7 @@ static void first_line(struct client *c, unsigned said, struct str input)
 		return;
 	}
 	if (said & LINE_FOREIGN) {
+		trace(c, TRACE_SCREENED, "its first line is no SMTP command");
 		log_info("NON-SMTP COMMAND from %s after CONNECT: %.*s",
 		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
 		if (fails(c, conf->postscreen_non_smtp_command_action,
@@ -314,6 +336,7 @@ static void first_line(struct client *c, unsigned said, struct str input)
 			return;
 	}
 	if (said & LINE_BEHIND) {
+		trace(c, TRACE_SCREENED, "it sent commands unasked");
 		log_info("COMMAND PIPELINING from %s after CONNECT: %.*s",
 		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
 		if (fails(c, conf->postscreen_pipelining_action,
@@ -321,6 +344,7 @@ static void first_line(struct client *c, unsigned said, struct str input)
 			return;
 	}
 	if (said & LINE_BARE) {
+		trace(c, TRACE_SCREENED, "a line ended without CR");
 		log_info("BARE NEWLINE from %s after CONNECT", peer_of(c).text);
 		if (fails(c, conf->postscreen_bare_newline_action,
 			"5.5.1 Protocol error"))
@@ -410,11 +434,13 @@ static void remember(const struct client *c)
 static bool fails_lists(struct client *c)
 {
 	const struct dnsbl_result *r = dnsbl_result(c->tests->dnsbl);
-	char address[NETADDR_TEXT_MAX];
+	char address[NETADDR_TEXT_MAX], why[TRACE_WHY_MAX + 32];
 
 	netaddr_text(&c->peer, address);
 	log_info(
 	    "DNSBL rank %d for %s: %s", r->score, peer_of(c).text, r->lists);
+	snprintf(why, sizeof(why), "DNSBL rank %d: %s", r->score, r->lists);
+	trace(c, TRACE_SCREENED, why);
 	return fails(c, clients.conf->postscreen_dnsbl_action,
 	    "5.7.1 Service unavailable; client [%s] blocked using %.*s",
 	    address, STR_FMT(r->worst));
@@ -466,6 +492,7 @@ static void spoke_early(struct client *c, struct str input)
 {
 	log_info("PREGREET %zu after %.2f from %s: %.*s", input.len,
 	    seconds_of(c), peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
+	trace(c, TRACE_SCREENED, "PREGREET: it spoke before its turn");
 	daemon_count("early talkers", 1);
 	c->tests->spoke = true;
 	loop_watch_free(&c->watch); /* it stays unread */
@@ -541,6 +568,7 @@ static void meet_denied(struct client *c)
 	int action = clients.conf->postscreen_denylist_action;
 
 	log_info("DENYLISTED %s", peer_of(c).text);
+	trace(c, TRACE_SCREENED, "denied by postscreen_access_list");
 	if (fails(c, action, "5.3.2 Service currently unavailable"))
 		return;
 	if (c->failure != NULL)

@@ -96,7 +96,11 @@ static void cmd_rcpt(struct refusal *r, struct str args)
 		 "proto=%s, helo=<%s>",
 	    r->peer, r->reply, r->sender, to, r->esmtp ? "ESMTP" : "SMTP",
 	    r->helo);
-	trace_event(TRACE_REFUSED, &r->id, NULL, "RCPT %s: %s", to, r->reply);
+	trace_event(TRACE_REFUSED, &r->id, NULL,
+	    &(struct trace_fields){.who = str_from(to),
+		.where = STR("RCPT"),
+		.code = str_sub(str_from(r->reply), 0, 3),
+		.why = str_trim(str_skip(str_from(r->reply), 3))});
 	daemon_count("recipients refused", 1);
 	stream_printf(r->stream, "%s\r\n", r->reply);
 }

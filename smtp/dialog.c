@@ -269,13 +269,20 @@ static void on_starttls(struct session *s)
 void dialog_secured(struct session *s)
 {
 	struct tls_info info;
+	char text[160];
 
 	s->tls = true;
-	if (stream_tls_info(s->stream, &info))
+	if (stream_tls_info(s->stream, &info)) {
+		snprintf(text, sizeof(text), "%s %s with cipher %s",
+		    info.verified ? "trusted" : "untrusted", info.protocol,
+		    info.cipher);
+		if (s->job != NULL)
+			trace_host(s, s->job, STR_EMPTY, text);
 		log_info("%s TLS connection established to %s: %s with cipher "
 			 "%s (%d bits)",
 		    info.verified ? "Trusted" : "Untrusted", s->remote,
 		    info.protocol, info.cipher, info.bits);
+	}
 	/* What was said before counts no more (RFC 3207 section 4.2). */
 	say_hello(s, s->lmtp ? "LHLO" : "EHLO");
 }

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "ipc/trace.h"
 
 #define QUIT_MS 2000 /* for the answer to QUIT, which nobody needs */
 
@@ -65,6 +66,19 @@ void session_enter(
 	loop_timer_set(s->timer, timeout_ms);
 }
 
+void trace_host(const struct session *s, const struct job *j, struct str dsn,
+    const char *why)
+{
+	uint64_t now = clock_us();
+	bool is_new = j->connecting_us != 0 && j->connecting_us < now;
+
+	trace_event(TRACE_HOST, &j->session_id, &j->queue_id,
+	    &(struct trace_fields){.where = str_from(s->remote),
+		.code = dsn,
+		.why = str_from(why),
+		.wait_ms = is_new ? (now - j->connecting_us) / 1000 : 0});
+}
+
 void session_fail(struct session *s, struct answer a)
 {
 	struct delivery *d = s->delivery;
@@ -77,6 +91,8 @@ void session_fail(struct session *s, struct answer a)
 	s->job = NULL;
 	if (a.remote[0] == '\0')
 		snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	if (j != NULL && !stale)
+		trace_host(s, j, str_from(a.dsn), a.text);
 	a.whole_hop = true;
 	session_end(s);
 	if (j == NULL)

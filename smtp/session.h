@@ -80,6 +80,9 @@ void session_enter(
     struct session *s, enum session_state state, int64_t timeout_ms);
 /* Ends it, and its job goes on with the next target. */
 void session_fail(struct session *s, struct answer a);
+/* What came of speaking to its host, for the trace; dsn may be empty. */
+void trace_host(const struct session *s, const struct job *j, struct str dsn,
+    const char *why);
 /* Ends it; the job was taken away. */
 void session_end(struct session *s);
 /* The transaction is over, with an answer for everybody: keeps it for the

@@ -90,7 +90,10 @@ static void succeed(
 		return;
 	}
 	str_copy(s->mechanism, sizeof(s->mechanism), str_from(mechanism));
-	trace_event(TRACE_LOGIN, &s->id, NULL, "%s, %s", s->login, mechanism);
+	trace_event(TRACE_LOGIN, &s->id, NULL,
+	    &(struct trace_fields){.who = str_from(s->login),
+		.where = STR("smtp"),
+		.why = str_from(mechanism)});
 	daemon_count("logins", 1);
 	reply(s, 235, "2.7.0", "Authentication successful");
 }

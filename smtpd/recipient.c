@@ -139,6 +139,7 @@ void cmd_rcpt(struct session *s, struct str args)
 		return;
 	}
 	s->state = HAS_RECIPIENT;
-	trace_event(TRACE_RECIPIENT, &s->id, NULL, "%.*s", STR_FMT(r.address));
+	trace_event(TRACE_RECIPIENT, &s->id, NULL,
+	    &(struct trace_fields){.who = r.address});
 	reply(s, 250, "2.1.5", "Ok");
 }

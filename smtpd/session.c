@@ -65,7 +65,7 @@ static void log_rejection(struct session *s, struct str recipient, int code,
 	const char *proto = s->server->role == ROLE_LMTP ? "LMTP"
 	    : s->esmtp                                   ? "ESMTP"
 							 : "SMTP";
-	char envelope[2200] = "";
+	char envelope[2200] = "", status[TRACE_CODE_MAX + 16];
 
 	if (s->state & (HAS_SENDER | HAS_RECIPIENT))
 		snprintf(envelope, sizeof(envelope), " from=<%.*s>",
@@ -79,8 +79,12 @@ static void log_rejection(struct session *s, struct str recipient, int code,
 	    s->doing, s->name, s->address, code, dsn, text, envelope, proto,
 	    s->helo[0] != '\0' ? " helo=<" : "", s->helo,
 	    s->helo[0] != '\0' ? ">" : "");
-	trace_event(TRACE_REFUSED, &s->id, NULL, "%s: %d %s %s", s->doing, code,
-	    dsn, text);
+	snprintf(status, sizeof(status), "%d %s", code, dsn);
+	trace_event(TRACE_REFUSED, &s->id, NULL,
+	    &(struct trace_fields){.who = recipient,
+		.where = str_from(s->doing),
+		.code = str_from(status),
+		.why = str_from(text)});
 	daemon_count("rejected", 1);
 }
 
@@ -388,8 +392,10 @@ static void converse(struct session *s)
 static void begin(struct session *s, const struct conn *conn)
 {
 	learn_client(s, conn);
-	trace_event(TRACE_CONNECT, &s->id, NULL, "%s%s%s", s->address,
-	    conn->found[0] != '\0' ? " " : "", conn->found);
+	trace_event(TRACE_CONNECT, &s->id, NULL,
+	    &(struct trace_fields){.who = str_from(s->address),
+		.where = str_from(s->name),
+		.why = str_from(conn->found)});
 	log_info("connect from %s[%s]", s->name, s->address);
 	daemon_count("sessions", 1);
 	if (too_many(s, conn) || too_often(s, conn)) {
@@ -399,6 +405,19 @@ static void begin(struct session *s, const struct conn *conn)
 	}
 	if (wrap(s) && !conn->greeted)
 		greet(s);
+}
+
+static void trace_end(const struct session *s)
+{
+	static const char *const words[] = {[ENDED_QUIT] = "quit",
+	    [ENDED_LOST] = "connection lost",
+	    [ENDED_TIMEOUT] = "time-out",
+	    [ENDED_BY_US] = "ended by us"};
+
+	trace_event(TRACE_SESSION_END, &s->id, NULL,
+	    &(struct trace_fields){.who = str_from(s->address),
+		.where = STR("smtp"),
+		.why = str_from(words[s->ending])});
 }
 
 void session_run(struct server *server, struct conn *conn)
@@ -430,4 +449,5 @@ void session_run(struct server *server, struct conn *conn)
 	mem_wipe(s.ticket, sizeof(s.ticket));
 	command_summary(&s, summary, sizeof(summary));
 	log_info("disconnect from %s[%s]%s", s.name, s.address, summary);
+	trace_end(&s);
 }

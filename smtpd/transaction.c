@@ -130,7 +130,8 @@ void cmd_mail(struct session *s, struct str args)
 	t->body = mail.body;
 	t->ret = mail.ret;
 	s->state = HAS_SENDER;
-	trace_event(TRACE_ENVELOPE, &s->id, NULL, "%.*s", STR_FMT(t->sender));
+	trace_event(TRACE_ENVELOPE, &s->id, NULL,
+	    &(struct trace_fields){.who = t->sender});
 	reply(s, 250, "2.1.0", "Ok");
 }
 

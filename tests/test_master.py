@@ -316,8 +316,8 @@ def test_the_log_survives_its_rotation(house):
 def test_trace_follows_a_message(house):
     send(house)
     house.wait_empty_queue()
-    expected = {"connect", "envelope", "recipient", "queued", "scheduled",
-                "stored", "delivered", "removed"}
+    expected = {"screened", "connect", "envelope", "recipient", "queued",
+                "scheduled", "stored", "delivered", "removed", "session-end"}
 
     def whole():
         """All of it: each daemon's events travel on a way of their own."""

@@ -4,20 +4,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/buf.h"
-#include "core/checksum.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "ipc/ipc.h"
-
-_Static_assert(sizeof(struct trace_record) == 256, "a format on disk");
 
 #define WAITING_MAX 65536 /* octets that wait for logd */
 
@@ -41,13 +37,15 @@ static size_t datagram_end(struct str s)
 	size_t end = 0;
 
 	while (end < s.len) {
-		uint32_t magic = 0;
-		size_t n = sizeof(struct trace_record);
+		struct trace_cell first;
+		size_t n;
 
-		if (s.len - end >= n)
-			memcpy(&magic, s.p + end, sizeof(magic));
-		if (magic != TRACE_MAGIC)
+		if (trace_cell_looks(str_skip(s, end))) {
+			memcpy(&first, s.p + end, sizeof(first));
+			n = trace_cell_begins(&first) * sizeof(first);
+		} else {
 			n = str_find(str_skip(s, end), '\n') + 1;
+		}
 		if (end + n > LOG_DATAGRAM_MAX || end + n > s.len)
 			break;
 		end += n;
@@ -167,68 +165,32 @@ int logsink_open(const char *socket_path)
 
 /* ---- trace events ------------------------------------------------------- */
 
-static uint32_t record_crc(const struct trace_record *r)
-{
-	size_t skip = offsetof(struct trace_record, time_us);
-
-	return crc32c(0, (const char *)r + skip, sizeof(*r) - skip);
-}
-
-void trace_fill(struct trace_record *r, enum trace_kind kind,
-    const struct id *session, const struct id *message, struct str text)
-{
-	memset(r, 0, sizeof(*r));
-	if (sink.pid == 0)
-		sink.pid = (uint32_t)getpid();
-	r->magic = TRACE_MAGIC;
-	r->time_us = clock_us();
-	r->kind = (uint16_t)kind;
-	r->pid = sink.pid;
-	size_t name_len = strnlen(log_program(), sizeof(r->daemon) - 1);
-	memcpy(r->daemon, log_program(), name_len);
-	if (session != NULL)
-		memcpy(r->session, session->text, ID_LEN);
-	if (message != NULL)
-		memcpy(r->message, message->text, ID_LEN);
-	if (text.len > TRACE_TEXT_MAX)
-		text.len = TRACE_TEXT_MAX;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.p[i];
-
-		r->text[i] = (unsigned char)c < ' ' || c == 127 ? ' ' : c;
-	}
-	r->text_len = (uint16_t)text.len;
-	r->crc = record_crc(r);
-}
-
-bool trace_is_valid(const struct trace_record *r)
-{
-	return r->magic == TRACE_MAGIC && r->text_len <= TRACE_TEXT_MAX &&
-	    r->crc == record_crc(r);
-}
-
 void trace_event(enum trace_kind kind, const struct id *session,
-    const struct id *message, const char *format, ...)
+    const struct id *message, const struct trace_fields *says)
 {
-	char text[TRACE_TEXT_MAX + 1];
+	struct trace_cell cells[TRACE_CELLS_MAX];
 	struct trace_record r;
-	va_list args;
+	size_t n;
 
 	if (sink.fd < 0)
 		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	trace_fill(&r, kind, session, message, str_from(text));
-	deliver(str_of(&r, sizeof(r)), GATHER_EVENTS);
+	if (sink.pid == 0)
+		sink.pid = (uint32_t)getpid();
+	r.time_us = clock_us();
+	r.kind = kind;
+	r.pid = sink.pid;
+	snprintf(r.daemon, sizeof(r.daemon), "%s", log_program());
+	r.session = session != NULL ? *session : (struct id){""};
+	r.message = message != NULL ? *message : (struct id){""};
+	r.says = *says;
+	n = trace_encode(&r, cells);
+	deliver(str_of(cells, n * sizeof(cells[0])), GATHER_EVENTS);
 }
 
-const char *trace_kind_name(unsigned kind)
+void trace_bare(
+    enum trace_kind kind, const struct id *session, const struct id *message)
 {
-	static const char *const names[] = {"unknown", "connect", "envelope",
-	    "recipient", "queued", "refused", "scheduled", "attempt",
-	    "delivered", "deferred", "failed", "bounced", "stored", "removed",
-	    "login", "session-end", "operator"};
+	static const struct trace_fields nothing;
 
-	return names[kind < ARRAY_LEN(names) ? kind : 0];
+	trace_event(kind, session, message, &nothing);
 }

@@ -6,8 +6,8 @@
  * the next one; what no longer fits is dropped and counted, and the next one
  * that gets through says how many were lost.
  *
- * A datagram is one or more records. A trace event is a fixed record of 256
- * octets, the same here and in logd's hourly files (trace(5)). A log line is
+ * A datagram is one or more records. A trace event is as in trace_record.h,
+ * the same here and in logd's hourly files. A log line is
  *
  *	LOG_RECORD TAB level TAB program TAB lost TAB text LF
  *
@@ -16,47 +16,11 @@
 #ifndef IPC_TRACE_H
 #define IPC_TRACE_H
 
-#include "core/id.h"
 #include "core/log.h"
+#include "ipc/trace_record.h"
 
 #define LOG_RECORD       "PHL1"
-#define LOG_DATAGRAM_MAX 32768       /* octets of records sent together */
-#define TRACE_MAGIC      0x31525450u /* "PTR1", little-endian */
-#define TRACE_TEXT_MAX   160
-
-enum trace_kind {
-	TRACE_CONNECT = 1, /* a client connected; text: address */
-	TRACE_ENVELOPE,    /* MAIL accepted; text: sender */
-	TRACE_RECIPIENT,   /* RCPT accepted or refused; text: recipient, why */
-	TRACE_QUEUED,      /* 250 was said; text: message-id */
-	TRACE_REFUSED,     /* text: reply */
-	TRACE_SCHEDULED,   /* qmgr took it up; text: recipient, transport */
-	TRACE_ATTEMPT,     /* handed to an agent; text: nexthop */
-	TRACE_DELIVERED,   /* text: recipient, remote's words */
-	TRACE_DEFERRED,    /* text: recipient, why, next attempt */
-	TRACE_FAILED,      /* text: recipient, why */
-	TRACE_BOUNCED,     /* DSN made; text: the DSN's queue id */
-	TRACE_STORED,      /* in the mailbox; text: mailbox, uid */
-	TRACE_REMOVED,     /* gone from the queue */
-	TRACE_LOGIN,       /* text: user, method */
-	TRACE_SESSION_END,
-	TRACE_OPERATOR /* hold, release, delete, flush; text */
-};
-
-/* Little-endian on the wire and on disk; 256 octets. */
-struct trace_record {
-	uint32_t magic;
-	uint32_t crc; /* CRC-32C of everything behind this member */
-	uint64_t time_us;
-	uint16_t kind; /* enum trace_kind */
-	uint16_t text_len;
-	uint32_t pid;
-	char daemon[12];          /* NUL-padded */
-	char session[ID_LEN + 2]; /* NUL-padded; empty: none */
-	char message[ID_LEN + 2]; /* queue id, NUL-padded; empty: none */
-	char text[TRACE_TEXT_MAX];
-	char reserved[12]; /* zero */
-};
+#define LOG_DATAGRAM_MAX 32768 /* octets of records sent together */
 
 /*
  * Connects to logd's datagram socket by path and sets the log's sink, before
@@ -87,16 +51,11 @@ void logsink_also(log_sink *also, void *arg);
 /* Records lost since the start because logd did not take them. */
 uint64_t logsink_lost(void);
 
-/* session and message may be NULL. Text is cut at TRACE_TEXT_MAX. */
+/* Sends an event; session and message may be NULL. */
 void trace_event(enum trace_kind kind, const struct id *session,
-    const struct id *message, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* Fills a record; for tests and for what writes trace files itself. */
-void trace_fill(struct trace_record *r, enum trace_kind kind,
-    const struct id *session, const struct id *message, struct str text);
-/* Whether magic, length and CRC are right. */
-bool trace_is_valid(const struct trace_record *r);
-const char *trace_kind_name(unsigned kind); /* "connect"; "unknown" */
+    const struct id *message, const struct trace_fields *says);
+/* An event that says nothing but that it happened. */
+void trace_bare(
+    enum trace_kind kind, const struct id *session, const struct id *message);
 
 #endif
