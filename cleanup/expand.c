@@ -7,6 +7,7 @@
 
 #include "cleanup/message.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "core/table.h"
 #include "ipc/lookup.h"
 #include "mail/address.h"
@@ -152,6 +153,7 @@ static int take(
 static int ask_window(struct neighbour *n, int64_t deadline, void *arg)
 {
 	struct expansion *x = arg;
+	int64_t began = observe_begin();
 	const struct ipc_type *type;
 	const void *msg;
 
@@ -172,6 +174,7 @@ static int ask_window(struct neighbour *n, int64_t deadline, void *arg)
 		if (ipc_wait(n->c, &type, &msg, deadline) != IPC_OK ||
 		    take(x, type, msg) < 0)
 			return -1;
+	observe_end("lookup", began);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cleanup/message.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "daemon/daemon.h"
 
 #define LOOK_AGAIN_MS 500
 /* So far above the floors what was seen holds for a moment; else it is looked
@@ -72,9 +73,11 @@ void space_check(struct cleanup *c, struct message *m, uint64_t size)
 	}
 	free = free_octets(&fs);
 	if (free < floor || free - floor < size) {
+		daemon_count("below_floor", 1);
 		say("octets", floor + size, "queue_minfree");
 		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	} else if (fs.f_files > 0 && fs.f_favail < inodes) {
+		daemon_count("below_floor", 1);
 		say("inodes", inodes, "queue_minfree_inodes");
 		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	}

@@ -14,6 +14,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "ipc/limits.h"
 #include "ipc/trace.h"
 #include "local/local_conf.h"
@@ -98,9 +99,11 @@ static int run(struct ipc *c, uint64_t count)
 	if (request_read(&request) == 0)
 		request.why = NULL;
 	for (size_t i = 0; i < request.count; i++) {
+		int64_t began = observe_begin();
 		struct dsn dsn = deliver_one(
 		    &request, &request.to[i], &boxes, &conf);
 
+		observe_end("delivery", began);
 		report(&request.to[i], &dsn);
 		if (answer(c, &request.to[i], &dsn) < 0)
 			return -1;

@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/observe.h"
 #include "core/table.h"
 #include "ipc/wire.h"
 
@@ -32,8 +33,10 @@ static struct client *take(struct line *l, uint64_t request)
 {
 	struct client *c = table_remove(&l->requests, key(&request));
 
-	if (c != NULL)
-		c->request = 0;
+	if (c == NULL)
+		return NULL;
+	c->request = 0;
+	observe_end("auth", c->asked);
 	return c;
 }
 
@@ -85,6 +88,8 @@ static void message(
 		const struct auth_challenge *m = msg;
 
 		c = table_get(&l->requests, key(&m->request));
+		if (c != NULL)
+			observe_end("auth", c->asked);
 		if (c != NULL)
 			client_challenge(c, m->data);
 	} else if (type == &auth_ok) {
@@ -174,6 +179,7 @@ int broker_begin(struct client *c, bool has_initial, struct str initial)
 	if (connected() < 0 || wire_put(broker.line->wire, &auth_begin, &m) < 0)
 		return -1;
 	c->request = m.request;
+	c->asked = observe_begin();
 	table_put(&broker.line->requests, key(&c->request), c);
 	wire_push(broker.line->wire);
 	return 0;
@@ -186,6 +192,7 @@ int broker_respond(struct client *c, struct str data)
 
 	if (l == NULL || wire_put(l->wire, &auth_respond, &m) < 0)
 		return -1;
+	c->asked = observe_begin();
 	wire_push(l->wire);
 	return 0;
 }
@@ -197,6 +204,7 @@ void broker_cancel(struct client *c)
 
 	if (l == NULL)
 		return;
+	c->asked = 0;
 	take(l, c->request);
 	if (wire_put(l->wire, &auth_cancel, &m) == 0)
 		wire_push(l->wire);

@@ -77,6 +77,7 @@ struct client {
 
 	/* the login */
 	uint64_t request; /* at auth; 0: none */
+	int64_t asked;    /* observe_begin of what auth has to answer */
 	char mechanism[16];
 	char *login;             /* account, once auth has said who it is */
 	struct session *session; /* being started; session.h */

@@ -17,6 +17,7 @@
 #include "core/memory.h"
 #include "ipc/master.h"
 #include "master/master.h"
+#include "master/report.h"
 
 #define CLIENTS_MAX 32
 #define ANSWER_MS   1000 /* between two looks at what is being waited for */
@@ -67,11 +68,7 @@ static void push(struct client *c)
 
 static void answer(struct client *c, bool ok, const char *text)
 {
-	struct master_end end = {.ok = ok,
-	    .pid = (uint64_t)getpid(),
-	    .started = (uint64_t)master.started,
-	    .generation = master.generation,
-	    .text = str_sub(str_from(text), 0, 2000)};
+	struct master_end end = report_end(ok, text);
 
 	c->waiting = -1;
 	ipc_put(c->ipc, &master_end, &end);
@@ -89,101 +86,6 @@ static void put_notes(struct client *c, struct str text)
 	}
 }
 
-static const char *state_of(const struct running *s)
-{
-	bool alive = service_count_all(s) > 0;
-
-	if (s->wanted != WANT_RUNNING)
-		return service_is_gone(s) ? "stopped" : "draining";
-	if (s->listener_count == 0)
-		return "failed";
-	if (!alive && s->throttled_until > clock_ms())
-		return "throttled";
-	return alive ? "running" : "waiting";
-}
-
-static uint64_t count_in(const struct running *s, uint32_t state)
-{
-	uint64_t n = 0;
-
-	for (int i = 0; i < BOARD_SLOTS; i++)
-		n += s->board->slots[i].state == state;
-	return n;
-}
-
-static uint64_t count_old(const struct running *s)
-{
-	uint64_t n = 0;
-
-	for (const struct process *p = s->processes; p != NULL; p = p->next)
-		n += !p->ended && (p->draining || process_is_stale(p));
-	return n;
-}
-
-static void put_service(struct client *c, const struct running *s)
-{
-	struct buf pids = buf_new(1000);
-	uint64_t processes = 0;
-	struct master_service m = {.name = str_from(s->name),
-	    .type = str_from(config_type_name(s->type)),
-	    .command = str_from(s->config->row->command),
-	    .state = str_from(state_of(s)),
-	    .busy = count_in(s, BOARD_BUSY),
-	    .parked = count_in(s, BOARD_PARKED),
-	    .old = count_old(s),
-	    .generation = s->generation,
-	    .limit = service_limit(s),
-	    .served = s->board->served,
-	    .restarts = s->restarts,
-	    .error = str_from(s->error)};
-
-	/* The board names the children of imapd too. What a process writes
-	 * there is only shown. */
-	for (int i = 0; i < BOARD_SLOTS; i++) {
-		uint32_t pid = s->board->slots[i].pid;
-
-		if (pid == 0)
-			continue;
-		processes++;
-		buf_printf(&pids, "%s%u", pids.len > 0 ? " " : "", pid);
-	}
-	m.processes = processes;
-	m.pids = buf_str(&pids);
-	ipc_put(c->ipc, &master_service, &m);
-	buf_free(&pids);
-}
-
-/* The name is a process's to write: it ends in the operator's terminal. */
-static struct str counter_name(
-    const struct board_counter *b, char name[BOARD_NAME_MAX])
-{
-	size_t len = 0;
-
-	for (; len < BOARD_NAME_MAX - 1; len++) {
-		char c = ((const volatile char *)b->name)[len];
-
-		if (c == '\0')
-			break;
-		name[len] = c >= ' ' && c <= '~' ? c : '?';
-	}
-	return str_of(name, len);
-}
-
-static void put_counters(struct client *c, const struct running *s)
-{
-	for (int i = 0; i < BOARD_COUNTERS; i++) {
-		const struct board_counter *b = &s->board->counters[i];
-		char name[BOARD_NAME_MAX];
-		struct master_counter m = {.service = str_from(s->name),
-		    .type = str_from(config_type_name(s->type)),
-		    .name = counter_name(b, name),
-		    .value = b->value};
-
-		if (b->set == 2 && m.name.len > 0)
-			ipc_put(c->ipc, &master_counter, &m);
-	}
-}
-
 static void status(struct client *c, struct str only)
 {
 	const char *why;
@@ -197,8 +99,8 @@ static void status(struct client *c, struct str only)
 	     s = s->next) {
 		if ((one != NULL && s != one) || s->removed)
 			continue;
-		put_service(c, s);
-		put_counters(c, s);
+		report_service(c->ipc, s);
+		report_counters(c->ipc, s);
 	}
 	answer(c, true, "");
 }
@@ -327,6 +229,10 @@ static void handle(struct client *c, const struct master_ask *ask)
 	switch (ask->verb) {
 	case MASTER_STATUS:
 		status(c, ask->service);
+		return;
+	case MASTER_FIGURES:
+		report_figures(c->ipc);
+		answer(c, true, "");
 		return;
 	case MASTER_RELOAD:
 		reload(c);

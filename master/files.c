@@ -29,6 +29,7 @@ struct signature {
 struct file {
 	struct file *next;
 	char *path;
+	bool certificate;        /* that clients are shown */
 	struct signature seen;   /* by the processes that there are */
 	struct signature latest; /* at the last look */
 };
@@ -36,10 +37,11 @@ struct file {
 /* What a program reads before its jail, as the value of a parameter. */
 static const struct {
 	const char *program, *parameter, *otherwise;
+	bool certificate;
 } named[] = {
-    {"smtpd", "smtpd_tls_chain_files", ""},
-    {"login", "login_tls_chain_files", "$smtpd_tls_chain_files"},
-    {"smtp", "smtp_tls_CAfile", ""},
+    {"smtpd", "smtpd_tls_chain_files", "", true},
+    {"login", "login_tls_chain_files", "$smtpd_tls_chain_files", true},
+    {"smtp", "smtp_tls_CAfile", "", false},
 };
 
 /* Who asks the servers of resolv.conf when dns_servers names none. */
@@ -65,7 +67,7 @@ static bool same(const struct signature *a, const struct signature *b)
 
 /* ---- which they are ------------------------------------------------------ */
 
-static void add(struct running *s, struct str path)
+static struct file *add(struct running *s, struct str path)
 {
 	struct file *f = NEW(struct file);
 
@@ -73,6 +75,7 @@ static void add(struct running *s, struct str path)
 	f->seen = f->latest = look_at(f->path);
 	f->next = s->files;
 	s->files = f;
+	return f;
 }
 
 /* main.cf with what the row sets otherwise. */
@@ -96,16 +99,16 @@ static struct conf *conf_of(const struct running *s)
 	return conf;
 }
 
-static void add_named(
-    struct running *s, struct conf *conf, const char *name, const char *value)
+static void add_named(struct running *s, struct conf *conf, size_t row)
 {
 	struct buf list = buf_new(8192), ignored = buf_new(65536);
 	struct str rest, path;
 
-	if (conf_value(conf, name, value, &list, &ignored) == 0) {
+	if (conf_value(conf, named[row].parameter, named[row].otherwise, &list,
+		&ignored) == 0) {
 		rest = buf_str(&list);
 		while ((path = str_word(&rest, " \t,")).len > 0)
-			add(s, path);
+			add(s, path)->certificate = named[row].certificate;
 	}
 	buf_free(&list);
 	buf_free(&ignored);
@@ -144,12 +147,21 @@ void files_find(struct running *s)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(named); i++)
 		if (strcmp(named[i].program, program) == 0)
-			add_named(
-			    s, conf, named[i].parameter, named[i].otherwise);
+			add_named(s, conf, i);
 	for (size_t i = 0; i < ARRAY_LEN(resolving); i++)
 		if (strcmp(resolving[i], program) == 0)
 			add_resolver(s, conf);
 	conf_free(&conf);
+}
+
+void files_certificates(
+    void (*found)(const struct running *s, const char *path))
+{
+	for (const struct running *s = master.services; s != NULL; s = s->next)
+		for (const struct file *f = s->files; f != NULL && !s->removed;
+		     f = f->next)
+			if (f->certificate)
+				found(s, f->path);
 }
 
 /* ---- looking ------------------------------------------------------------- */

@@ -10,12 +10,15 @@
  *	spawn.c       what a child does until it is a program of its own
  *	generation.c  the configuration and its change (reload)
  *	control.c     the socket that the operator's command talks to
+ *	figures.c     the socket that exporter asks
+ *	report.c      what both are told
  *	stderr.c      what is said past the log
  *	stop.c        the end
  *
  *	renew.c       new processes in the place of old ones
  *	files.c       certificates and others that daemons cannot read again
  *	notify.c      what the service manager is told
+ *	certificates.c  when certificates end
  *	upgrade.c     another program in our place
  *	inherit.c     what the program before left, in the form of state.c
  *
@@ -40,6 +43,7 @@
 #include "core/log.h"
 #include "daemon/confine.h"
 #include "ipc/trace.h"
+#include "master/certificates.h"
 
 #define READY_MS 15000 /* until `posthouse start` is told how it stands */
 
@@ -305,10 +309,12 @@ static void watch_signals(void)
 static _Noreturn void run(void)
 {
 	files_watch();
+	certificates_watch();
 	master.up = true;
 	loop_run(master.loop);
 
 	stderr_end();
+	figures_close();
 	control_close();
 	tree_unlock();
 	exit(0);
@@ -352,6 +358,7 @@ static _Noreturn void go_on(void)
 	master.loop = loop_new();
 	inherit(state_fd);
 	file_close(&state_fd);
+	figures_open();
 	master.started_up = true;
 	umask(022);
 	if (chdir("/") < 0)
@@ -388,6 +395,7 @@ int main(int argc, char **argv)
 	prepare();
 	open_services();
 	control_open();
+	figures_open();
 	stderr_watch();
 	open_log();
 	announce();

@@ -209,6 +209,9 @@ void files_find(struct running *s);
 void files_forget(struct running *s);
 /* Begins to look at them at intervals. */
 void files_watch(void);
+/* Calls back for each file with a certificate that a service shows. */
+void files_certificates(
+    void (*found)(const struct running *s, const char *path));
 
 /* ---- process.c ---- */
 /* NULL when there is no slot or fork(2) fails (logged). */
@@ -251,6 +254,11 @@ int control_fd(void);
 void control_inherit(int fd);
 /* Something changed: answers who waits for it. */
 void control_look(void);
+
+/* ---- figures.c: the socket "figures" ---- */
+/* Listens, anew after an upgrade; log_fatal. */
+void figures_open(void);
+void figures_close(void);
 
 /* ---- upgrade.c: another program in our place ---- */
 /* Checks the program; control_look is called when it is known. -1 with why. */

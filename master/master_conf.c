@@ -19,6 +19,9 @@ const struct conf_param master_params[] = {
 	  "How often is looked whether certificates, keys and resolv.conf have "
 	  "changed; the services that read them then start new processes. 0 "
 	  "never."),
+	P(TIME, certificate_warning_time, "14d", 0, 31536000,
+	  "How long before a certificate of ours ends the log says so, once a "
+	  "day."),
 	P(TIME, reload_probation_time, "2s", 0, 600,
 	  "How long the processes of a new configuration are watched after all "
 	  "of them have started; one that breaks meanwhile brings the "

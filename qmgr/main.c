@@ -12,6 +12,7 @@
  * outcome.c   what became of a recipient, and what follows
  * notify.c    asks bounce for notifications
  * server.c    offers of cleanup; operator.c the operator's orders
+ * figures.c   the queue in figures
  */
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "daemon/roles.h"
 #include "qmgr/agent.h"
 #include "qmgr/direct.h"
+#include "qmgr/figures.h"
 #include "qmgr/flow.h"
 #include "qmgr/notify.h"
 #include "qmgr/resolve.h"
@@ -85,6 +87,7 @@ static int start(void)
 	agents_open(&qmgr);
 	notify_open(&qmgr);
 	server_open(&qmgr);
+	figures_open(&qmgr);
 	until = deadline_in(LOCK_MOST_MS);
 	timer = loop_timer_new(qmgr.loop, take_over, NULL);
 	loop_timer_set(timer, 0);
@@ -110,6 +113,7 @@ static void finish(void *arg)
 		return;
 	}
 	scan_stop(&qmgr);
+	figures_close(&qmgr);
 	server_close(&qmgr);
 	notify_close(&qmgr);
 	agents_close(&qmgr);

@@ -50,6 +50,7 @@ struct recipient {
 	uint8_t phase;            /* enum phase */
 	uint8_t notify, notified; /* QUEUE_NOTIFY_* */
 	uint8_t trouble;          /* times our own house failed it in a row */
+	uint8_t reason : 4;       /* why it waits: figures_reason */
 	bool hold : 1;
 	bool deleted : 1; /* by the operator while it was being tried */
 	bool dirty : 1;   /* state is not yet in the file */

@@ -6,8 +6,10 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "daemon/daemon.h"
 #include "ipc/trace.h"
 #include "qmgr/direct.h"
+#include "qmgr/figures.h"
 #include "qmgr/flow.h"
 #include "qmgr/spool.h"
 
@@ -97,6 +99,10 @@ static void record(struct qmgr *q, struct recipient *r, const struct outcome *o)
 static void delivered(
     struct qmgr *q, struct recipient *r, const struct outcome *o)
 {
+	uint64_t since = id_time_ms(&r->message->id), now = clock_us() / 1000;
+
+	daemon_count("delivered", 1);
+	daemon_observe("queue", now > since ? (now - since) * 1000 : 0);
 	r->state = QUEUE_DELIVERED;
 	r->dirty = true;
 	trace(TRACE_DELIVERED, q, r, o, 0);
@@ -120,6 +126,7 @@ static void failed(struct qmgr *q, struct recipient *r, const struct outcome *o,
     enum queue_state state)
 {
 	trace(TRACE_FAILED, q, r, o, 0);
+	daemon_count("failed", 1);
 	if (wants_failure(r)) {
 		r->state = (uint8_t)state;
 		r->round = 0;
@@ -148,6 +155,7 @@ static void expired(
 	o.action = DSN_FAILED;
 	o.dsn = STR("4.4.7");
 	o.text = str_from(text);
+	daemon_count("expired", 1);
 	log_info("%s: from=<%.*s>, to=<%.*s>, status=expired, returned to "
 		 "sender",
 	    r->message->id.text, STR_FMT(interned_str(r->message->sender)),
@@ -173,6 +181,8 @@ static void deferred(
 	}
 	/* The last attempt is made when the time is over. */
 	r->next = (uint32_t)(next > expiry && expiry > now ? expiry : next);
+	r->reason = figures_reason(o->dsn) & 7;
+	daemon_count("deferred", 1);
 	record(q, r, o);
 	trace(TRACE_DEFERRED, q, r, o, r->next);
 }

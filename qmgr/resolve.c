@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/observe.h"
 #include "ipc/lookup.h"
 #include "ipc/trace.h"
 #include "ipc/wire.h"
@@ -25,6 +26,7 @@ struct resolver {
 	uint64_t timed;        /* the question that the timer is for */
 	uint64_t oldest, next; /* numbers of the questions under way */
 	struct recipient *asked[UNDER_WAY];
+	int64_t began[UNDER_WAY];       /* observe_begin */
 	struct recipient *first, *last; /* not yet asked, by item.next */
 };
 
@@ -233,6 +235,7 @@ static void answer(
 	r = v->asked[a->request % UNDER_WAY];
 	m = r == NULL ? NULL : r->message;
 	v->asked[a->request % UNDER_WAY] = NULL;
+	observe_end("lookup", v->began[a->request % UNDER_WAY]);
 	while (v->oldest < v->next && v->asked[v->oldest % UNDER_WAY] == NULL)
 		v->oldest++;
 	if (r != NULL)
@@ -281,6 +284,7 @@ static void send_more(struct resolver *v)
 			outcome_trouble(v->q, r, "the address is too long");
 			continue;
 		}
+		v->began[v->next % UNDER_WAY] = observe_begin();
 		v->asked[v->next++ % UNDER_WAY] = r;
 	}
 	wire_push(v->wire);

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "qmgr/figures.h"
 #include "qmgr/spool_state.h"
 
 #define LOCK_NAME     "qmgr.lock"
@@ -251,6 +252,9 @@ static void from_slot(struct recipient *r, const struct queue_slot *slot,
 	r->attempts = slot->attempts;
 	r->next = slot->next > UINT32_MAX ? 0 : (uint32_t)slot->next;
 	r->round = slot->round;
+	r->reason = figures_reason(str_of(
+			slot->dsn, strnlen(slot->dsn, sizeof(slot->dsn)))) &
+	    7;
 }
 
 static int read_slots(struct message *m, const struct active *a)

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/daemon.h"
 #include "smtp/front.h"
 
 #define ARENA_MOST (64u << 20)
@@ -115,6 +116,9 @@ static void write_log(
 	    between(arrived, j->started_us), between(j->started_us, connecting),
 	    between(connecting, connected), between(connected, now), a->dsn,
 	    status[a->action], a->text);
+	daemon_count(status[a->action], 1);
+	if (j->started_us != 0 && now > j->started_us)
+		daemon_observe("delivery", now - j->started_us);
 }
 
 void job_answer(struct job *j, struct rcpt *r, const struct answer *a)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/peer.h"
 
+#include "core/observe.h"
+
 #define TRIES 4
 
 struct ipc *peer_open(struct peer *peer, int64_t deadline)
@@ -47,6 +49,9 @@ int peer_answer(struct peer *peer, const struct ipc_type *request,
     const void *msg, const struct ipc_type **answer, const void **reply,
     int64_t deadline)
 {
+	int64_t began = observe_begin();
+	int result;
+
 	peer->closed = false;
 	if (peer->ipc == NULL)
 		return -1;
@@ -55,9 +60,10 @@ int peer_answer(struct peer *peer, const struct ipc_type *request,
 		return -1;
 	}
 	enum ipc_result r = ipc_flush(peer->ipc, deadline);
-	if (r == IPC_OK)
-		return peer_next(peer, answer, reply, deadline);
-	return broken(peer, r);
+	result = r == IPC_OK ? peer_next(peer, answer, reply, deadline)
+			     : broken(peer, r);
+	observe_end(peer->exchange->name, began);
+	return result;
 }
 
 int peer_ask(struct peer *peer, const struct ipc_type *request, const void *msg,

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "ipc/cleanup.h"
 #include "ipc/lookup.h"
 #include "ipc/trace.h"
@@ -406,6 +407,7 @@ static void commit(struct passage *p)
 	struct cleanup_commit all = {.size = p->size};
 	const struct ipc_type *type = NULL;
 	const void *msg = NULL;
+	int64_t began = observe_begin();
 
 	while (p->code == 0) {
 		int64_t deadline = deadline_in(
@@ -421,6 +423,7 @@ static void commit(struct passage *p)
 		if (r == IPC_OK)
 			r = ipc_wait(ipc, &type, &msg, deadline);
 		if (r == IPC_OK && type == &cleanup_outcome) {
+			observe_end("commit", began);
 			take_outcome(p, msg);
 			return;
 		}

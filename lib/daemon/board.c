@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -96,23 +97,25 @@ unsigned board_clients(const struct board *b, uint64_t client)
 	return n;
 }
 
+/* Whether the entry has this name, or takes it now. */
+static bool is_named(struct board_name *n, const char *name)
+{
+	uint32_t unused = 0;
+
+	if (n->set == 0 &&
+	    atomic_compare_exchange_strong(&n->set, &unused, 1)) {
+		memcpy(n->text, name, strnlen(name, sizeof(n->text) - 1));
+		n->set = 2;
+	}
+	return n->set == 2 && strncmp(n->text, name, sizeof(n->text) - 1) == 0;
+}
+
 /* The counter of that name; NULL when there are too many. */
 static struct board_counter *counter(struct board *b, const char *name)
 {
-	for (int i = 0; i < BOARD_COUNTERS; i++) {
-		struct board_counter *c = &b->counters[i];
-		uint32_t unused = 0;
-
-		if (c->set == 0 &&
-		    atomic_compare_exchange_strong(&c->set, &unused, 1)) {
-			memcpy(
-			    c->name, name, strnlen(name, sizeof(c->name) - 1));
-			c->set = 2;
-		}
-		if (c->set == 2 &&
-		    strncmp(c->name, name, sizeof(c->name) - 1) == 0)
-			return c;
-	}
+	for (int i = 0; i < BOARD_COUNTERS; i++)
+		if (is_named(&b->counters[i].name, name))
+			return &b->counters[i];
 	return NULL;
 }
 
@@ -128,8 +131,10 @@ void board_gauge(struct board *b, const char *name, uint64_t value)
 {
 	struct board_counter *c = counter(b, name);
 
-	if (c != NULL)
-		c->value = value;
+	if (c == NULL)
+		return;
+	c->gauge = 1;
+	c->value = value;
 }
 
 uint64_t board_figure(struct board *b, const char *name)
@@ -137,4 +142,46 @@ uint64_t board_figure(struct board *b, const char *name)
 	const struct board_counter *c = counter(b, name);
 
 	return c != NULL ? c->value : 0;
+}
+
+void board_observe(struct board *b, const char *name, uint64_t us)
+{
+	struct board_times *t = b->times;
+	uint64_t max;
+
+	while (t < b->times + BOARD_TIMES && !is_named(&t->name, name))
+		t++;
+	if (t == b->times + BOARD_TIMES)
+		return;
+	t->buckets[histogram_bucket(us)]++;
+	t->count++;
+	t->sum += us;
+	max = t->max;
+	while (us > max && !atomic_compare_exchange_weak(&t->max, &max, us))
+		;
+}
+
+unsigned long board_name_read(
+    const struct board_name *n, char out[BOARD_NAME_MAX])
+{
+	unsigned long len = 0;
+
+	for (; n->set == 2 && len < BOARD_NAME_MAX - 1; len++) {
+		char c = ((const volatile char *)n->text)[len];
+
+		if (c == '\0')
+			break;
+		out[len] = c >= ' ' && c <= '~' ? c : '?';
+	}
+	out[len] = '\0';
+	return len;
+}
+
+void board_times_read(const struct board_times *t, struct histogram *out)
+{
+	out->count = t->count;
+	out->sum = t->sum;
+	out->max = t->max;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		out->buckets[i] = t->buckets[i];
 }

@@ -14,9 +14,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define BOARD_MAGIC    0x31444f42u /* "BOD1" */
+#include "core/histogram.h"
+
+#define BOARD_MAGIC    0x32444f42u /* "BOD2" */
 #define BOARD_SLOTS    4096
 #define BOARD_COUNTERS 48
+#define BOARD_TIMES    16
 #define BOARD_NAME_MAX 32
 
 enum board_state {
@@ -36,10 +39,23 @@ struct board_slot {
 	_Atomic uint64_t client; /* whom it serves; 0: not said */
 };
 
-struct board_counter {
+/* What a figure is called; the first that tells it gives the name. */
+struct board_name {
 	_Atomic uint32_t set; /* 0 free, 1 being named, 2 in use */
-	char name[BOARD_NAME_MAX];
+	char text[BOARD_NAME_MAX];
+};
+
+struct board_counter {
+	struct board_name name;
+	_Atomic uint32_t gauge; /* it falls, too */
 	_Atomic uint64_t value;
+};
+
+/* A struct histogram that many add to. */
+struct board_times {
+	struct board_name name;
+	_Atomic uint64_t count, sum, max;
+	_Atomic uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
 struct board {
@@ -48,6 +64,7 @@ struct board {
 	_Atomic uint32_t stress; /* master: all are busy, and clients wait */
 	_Atomic uint64_t served; /* clients since master's start */
 	struct board_counter counters[BOARD_COUNTERS];
+	struct board_times times[BOARD_TIMES];
 	struct board_slot slots[BOARD_SLOTS];
 };
 
@@ -69,5 +86,16 @@ void board_count(struct board *b, const char *name, uint64_t amount);
 void board_gauge(struct board *b, const char *name, uint64_t value);
 /* What it is; 0 when there are too many. */
 uint64_t board_figure(struct board *b, const char *name);
+/* One more time in the histogram of that name; ignored when there are too
+ * many. */
+void board_observe(struct board *b, const char *name, uint64_t us);
+
+/*
+ * For who reads a board that others write: the name without what a terminal
+ * must not see. Returns its length, 0 when there is none.
+ */
+unsigned long board_name_read(
+    const struct board_name *n, char out[BOARD_NAME_MAX]);
+void board_times_read(const struct board_times *t, struct histogram *out);
 
 #endif

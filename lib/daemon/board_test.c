@@ -66,11 +66,13 @@ static void counters_are_found_by_name(void **state)
 	board_count(b, "one", 1);
 	board_count(b, "two", 5);
 	board_count(b, "one", 2);
-	assert_string_equal(b->counters[0].name, "one");
+	assert_string_equal(b->counters[0].name.text, "one");
 	assert_int_equal(b->counters[0].value, 3);
 	assert_int_equal(b->counters[1].value, 5);
 	board_gauge(b, "two", 4);
 	assert_int_equal(b->counters[1].value, 4);
+	assert_int_equal(b->counters[0].gauge, 0);
+	assert_int_equal(b->counters[1].gauge, 1);
 	for (int i = 0; i < 2 * BOARD_COUNTERS; i++) {
 		snprintf(name, sizeof(name),
 		    "a very long name that does not "
@@ -81,6 +83,54 @@ static void counters_are_found_by_name(void **state)
 		board_count(b, name, 1);
 	}
 	assert_int_equal(b->counters[2].value, 2 * BOARD_COUNTERS);
+	board_unmap(&b);
+	close(fd);
+}
+
+static void times_are_seen_by_another_process(void **state)
+{
+	int fd;
+	struct board *a = board_new(&fd), *b = board_map(fd);
+	struct histogram h;
+	char name[BOARD_NAME_MAX];
+
+	(void)state;
+	board_observe(a, "sync", 100);
+	board_observe(b, "sync", 7000);
+	board_observe(b, "dns", 20);
+	assert_int_equal(board_name_read(&a->times[0].name, name), 4);
+	assert_string_equal(name, "sync");
+	assert_int_equal(board_name_read(&a->times[2].name, name), 0);
+	board_times_read(&a->times[0], &h);
+	assert_int_equal(h.count, 2);
+	assert_int_equal(h.sum, 7100);
+	assert_int_equal(h.max, 7000);
+	assert_int_equal(h.buckets[histogram_bucket(100)], 1);
+	for (int i = 0; i < 2 * BOARD_TIMES; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		board_observe(a, name, 1);
+	}
+	board_observe(a, "dns", 20);
+	assert_int_equal(a->times[1].count, 2);
+	board_unmap(&a);
+	board_unmap(&b);
+	close(fd);
+}
+
+/* A process writes what it likes; a terminal does not see it. */
+static void names_are_harmless(void **state)
+{
+	int fd;
+	struct board *b = board_new(&fd);
+	char name[BOARD_NAME_MAX];
+
+	(void)state;
+	board_count(b, "\033[2Jx\x80", 1);
+	assert_int_equal(board_name_read(&b->counters[0].name, name), 6);
+	assert_string_equal(name, "?[2Jx?");
+	memset(b->counters[0].name.text, 'y', BOARD_NAME_MAX);
+	assert_int_equal(
+	    board_name_read(&b->counters[0].name, name), BOARD_NAME_MAX - 1);
 	board_unmap(&b);
 	close(fd);
 }
@@ -135,6 +185,8 @@ int main(void)
 	    cmocka_unit_test(two_processes_see_one_board),
 	    cmocka_unit_test(a_full_board_says_so),
 	    cmocka_unit_test(counters_are_found_by_name),
+	    cmocka_unit_test(times_are_seen_by_another_process),
+	    cmocka_unit_test(names_are_harmless),
 	    cmocka_unit_test(what_is_no_board_is_refused),
 	    cmocka_unit_test(roles_are_what_the_design_says),
 	};

@@ -22,6 +22,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/observe.h"
 #include "daemon/daemon_private.h"
 #include "ipc/trace.h"
 
@@ -101,6 +102,12 @@ void daemon_origin(const char *name, char *out, size_t size)
 	conf_origin_text(self.conf, name, &text);
 	snprintf(out, size, "%s", buf_text(&text));
 	buf_free(&text);
+}
+
+void daemon_observe(const char *name, uint64_t us)
+{
+	if (self.board != NULL)
+		board_observe(self.board, name, us);
 }
 
 /* ---- master ------------------------------------------------------------- */
@@ -387,6 +394,7 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv)
 		take_descriptors();
 	configure();
 	stress_prepare();
+	observe_to(daemon_observe);
 	connect_log();
 	if (daemon->before_jail != NULL && daemon->before_jail() != 0)
 		leave(1);

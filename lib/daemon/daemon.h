@@ -140,5 +140,9 @@ void daemon_count(const char *name, uint64_t amount);
 void daemon_gauge(const char *name, uint64_t value);
 /* What it is now, of all processes of the service together. */
 uint64_t daemon_figure(const char *name);
+/* How long something took, in microseconds: a histogram of that name. What
+ * libraries observe (core/observe.h) comes to the same place. Names of
+ * counters, gauges and times have a row in figures.c. */
+void daemon_observe(const char *name, uint64_t us);
 
 #endif

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "daemon/daemon_private.h"
 #include "ipc/trace.h"
 
@@ -65,7 +66,9 @@ static _Noreturn void child(int fd, const struct netaddr *peer, int slot)
 	self.board->slots[slot].pid = (uint32_t)getpid();
 	board_say(BOARD_BUSY);
 	conn = conn_of(fd, peer);
+	int64_t began = observe_begin();
 	self.daemon->serve(&conn);
+	observe_end("session", began);
 	board_say(BOARD_GONE);
 	leave(0);
 }

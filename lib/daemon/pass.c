@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "daemon/daemon_private.h"
 #include "ipc/pass.h"
 
@@ -71,10 +72,12 @@ static void serve(int fd, const struct pass_client *m)
 	if (id_parse(m->session, &conn.id) < 0)
 		conn.id = id_new();
 	daemon_feel_stress();
+	int64_t began = observe_begin();
 	if (place(&conn, m))
 		self.daemon->serve(&conn);
 	else
 		close(fd); /* reset before we got it */
+	observe_end("session", began);
 	self.board->slots[self.slot].client = 0;
 	board_served();
 }

@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "daemon/daemon_private.h"
 #include "ipc/trace.h"
 
@@ -57,6 +58,7 @@ static bool may_retire(void)
 
 static void serve_one(int listener)
 {
+	int64_t began;
 	struct netaddr peer = {.len = sizeof(peer.u)};
 	struct conn conn;
 	int fd = accept4(listener, &peer.u.sa, &peer.len, SOCK_CLOEXEC);
@@ -74,7 +76,10 @@ static void serve_one(int listener)
 	}
 	daemon_feel_stress();
 	conn = conn_of(fd, &peer);
+	began = observe_begin();
 	self.daemon->serve(&conn);
+	if (self.type == TYPE_INET)
+		observe_end("session", began);
 	self.board->slots[self.slot].client = 0;
 	board_served();
 }

@@ -23,6 +23,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/observe.h"
 
 #define HELLO      "posthouse-ipc"
 #define IN_FIRST   2048   /* octets of the receive buffer at first */
@@ -763,6 +764,7 @@ enum ipc_result ipc_call(struct ipc *c, const struct ipc_type *request,
     const void *msg, const struct ipc_type *answer, const void **reply,
     int64_t deadline)
 {
+	int64_t began = observe_begin();
 	const struct ipc_type *type;
 	enum ipc_result r;
 
@@ -771,6 +773,7 @@ enum ipc_result ipc_call(struct ipc *c, const struct ipc_type *request,
 	r = ipc_flush(c, deadline);
 	if (r == IPC_OK)
 		r = ipc_wait(c, &type, reply, deadline);
+	observe_end(c->exchange->name, began);
 	if (r == IPC_OK && type != answer)
 		return break_off(c, "unexpected answer");
 	return r;

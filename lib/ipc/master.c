@@ -4,7 +4,8 @@
 #include "ipc/limits.h"
 
 const char *const master_verb_names[] = {"status", "stop", "start", "restart",
-    "drain", "reload", "shutdown", "limit", "upgrade", "await", NULL};
+    "drain", "reload", "shutdown", "limit", "upgrade", "await", "figures",
+    NULL};
 
 static const struct ipc_field ask[] = {
     IPC_CHOICE(struct master_ask, verb, master_verb_names),
@@ -37,10 +38,33 @@ static const struct ipc_field counter[] = {
     IPC_TEXT(struct master_counter, service, 1, IPC_HOST_MAX),
     IPC_TEXT(struct master_counter, type, 1, IPC_NAME_MAX),
     IPC_TEXT(struct master_counter, name, 1, IPC_NAME_MAX),
+    IPC_BOOL(struct master_counter, gauge),
     IPC_U64(struct master_counter, value, 0, UINT64_MAX),
     IPC_END,
 };
 const struct ipc_type master_counter = {"master_counter", counter};
+
+static const struct ipc_field times[] = {
+    IPC_TEXT(struct master_times, service, 1, IPC_HOST_MAX),
+    IPC_TEXT(struct master_times, type, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct master_times, name, 1, IPC_NAME_MAX),
+    IPC_U64(struct master_times, count, 0, UINT64_MAX),
+    IPC_U64(struct master_times, sum, 0, UINT64_MAX),
+    IPC_U64(struct master_times, max, 0, UINT64_MAX),
+    IPC_TEXT(struct master_times, buckets, 0, 4096),
+    IPC_END,
+};
+const struct ipc_type master_times = {"master_times", times};
+
+static const struct ipc_field certificate[] = {
+    IPC_TEXT(struct master_certificate, path, 1, 4096),
+    IPC_TEXT(struct master_certificate, subject, 0, 1024),
+    IPC_TEXT(struct master_certificate, services, 0, 1024),
+    IPC_U64(struct master_certificate, expires, 0, INT64_MAX),
+    IPC_TEXT(struct master_certificate, error, 0, 1024),
+    IPC_END,
+};
+const struct ipc_type master_certificate = {"master_certificate", certificate};
 
 static const struct ipc_field note[] = {
     IPC_TEXT(struct master_note, text, 0, 2048),
@@ -59,5 +83,6 @@ static const struct ipc_field end[] = {
 const struct ipc_type master_end = {"master_end", end};
 
 static const struct ipc_type *const types[] = {&master_ask, &master_service,
-    &master_counter, &master_note, &master_end, NULL};
+    &master_counter, &master_times, &master_certificate, &master_note,
+    &master_end, NULL};
 const struct ipc_exchange master_exchange = {"master", 1, types};

@@ -8,6 +8,10 @@
  * with errors nothing changes, each error is one `master_note`, and end says
  * ok=0.
  *
+ * figures is answered as status is, with `master_times` and, in the end,
+ * `master_certificate`s besides. It is the one question that the socket
+ * "figures" takes, whose only caller is exporter(8).
+ *
  * limit sets how many processes a service may have until the next reload.
  * upgrade makes master check a program that is to go on in its place, with its
  * state, and become it; end says ok=1 just before that. What came of it is
@@ -29,7 +33,8 @@ enum master_verb {
 	MASTER_SHUTDOWN,
 	MASTER_LIMIT,
 	MASTER_UPGRADE,
-	MASTER_AWAIT
+	MASTER_AWAIT,
+	MASTER_FIGURES
 };
 extern const char *const master_verb_names[];
 
@@ -55,12 +60,31 @@ struct master_service {
 	struct str pids;     /* "12 13"; cut */
 	struct str error;    /* of the last process that ended badly; "" */
 };
-/* A figure that the service's processes count (daemon_count). */
+/* A figure that the service's processes count (daemon_count, daemon_gauge). */
 struct master_counter {
 	struct str service;
 	struct str type;
 	struct str name;
+	bool gauge;
 	uint64_t value;
+};
+/* How long something took (daemon_observe). */
+struct master_times {
+	struct str service;
+	struct str type;
+	struct str name;
+	uint64_t count;
+	uint64_t sum;       /* microseconds */
+	uint64_t max;       /* microseconds */
+	struct str buckets; /* "17:3 18:1": core/histogram.h */
+};
+/* One of those that the services show to clients. */
+struct master_certificate {
+	struct str path;
+	struct str subject;  /* "CN = mail.example.org" */
+	struct str services; /* "submission/inet imap/inet"; cut */
+	uint64_t expires;    /* seconds since 1970; 0: it could not be read */
+	struct str error;    /* then why */
 };
 struct master_note {
 	struct str text;
@@ -74,7 +98,7 @@ struct master_end {
 };
 
 extern const struct ipc_type master_ask, master_service, master_counter,
-    master_note, master_end;
+    master_times, master_certificate, master_note, master_end;
 extern const struct ipc_exchange master_exchange;
 
 #endif

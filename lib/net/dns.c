@@ -14,6 +14,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/memory.h"
+#include "core/observe.h"
 #include "net/dns_answer.h"
 
 #define EDNS_OCTETS 1232 /* fits an unfragmented packet */
@@ -47,6 +48,7 @@ struct dns_query {
 	bool asking;    /* dns_ask has not returned yet */
 	bool with_ares; /* its callback will still come */
 	bool cancelled;
+	int64_t began;          /* observe_begin */
 	struct dns_reply early; /* failed while asking */
 	struct loop_timer *later;
 };
@@ -291,6 +293,7 @@ static void answered(
 		query_free(q);
 		return;
 	}
+	observe_end("dns", q->began);
 	struct arena arena = arena_new(DNS_ARENA_MAX);
 	struct dns_reply reply = bytes == NULL || len <= 0
 	    ? status_reply(status)
@@ -352,6 +355,7 @@ struct dns_query *dns_ask(struct dns *dns, struct str name, enum dns_type type,
 	q->done = done;
 	q->arg = arg;
 	q->asking = true;
+	q->began = observe_begin();
 	if (dns_name_askable(name) &&
 	    str_copy(q->name, sizeof(q->name), name) == 0)
 		send_query(q);

@@ -21,6 +21,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/observe.h"
 #include "queue/layout.h"
 #include "queue/queue_file.h"
 #include "queue/spool.h"
@@ -297,7 +298,7 @@ static enum queue_commit publish(struct queue_writer *w, const struct id *id)
 	if (queue_move(w->spool_fd, from, dir.fd, id->text) < 0)
 		result = errno == EEXIST ? QUEUE_EXISTS : QUEUE_FAILED_COMMIT;
 	/* For a name that exists too: its writer may have died before this. */
-	if (result != QUEUE_FAILED_COMMIT && fsync(dir.fd) < 0) {
+	if (result != QUEUE_FAILED_COMMIT && observe_fsync(dir.fd) < 0) {
 		int saved = errno;
 		if (result == QUEUE_COMMITTED)
 			unlinkat(dir.fd, id->text, 0);
@@ -316,7 +317,7 @@ enum queue_commit queue_publish(struct queue_writer **w, int *fd)
 	assert((*w)->finished.text[0] != '\0');
 	/* fsync and not fdatasync: the size is part of what must be there,
 	 * and both cost the same for a new file. */
-	if (fsync((*w)->fd) == 0)
+	if (observe_fsync((*w)->fd) == 0)
 		result = publish(*w, &(*w)->finished);
 	if (result != QUEUE_COMMITTED) {
 		fail(*w);

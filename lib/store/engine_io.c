@@ -10,6 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/observe.h"
+
 static int io_open(int dir, const char *path, int flags, mode_t mode)
 {
 	return openat(dir, path, flags, mode);
@@ -79,8 +81,8 @@ const struct engine_io engine_io_system = {
     .rename = io_rename,
     .pread = pread,
     .pwritev = pwritev,
-    .fdatasync = fdatasync,
-    .fsync = fsync,
+    .fdatasync = observe_fdatasync,
+    .fsync = observe_fsync,
     .truncate = ftruncate,
     .punch = io_punch,
     .allocate = io_allocate,
