@@ -92,6 +92,8 @@ static void log_failures(struct qmgr *q, struct message *m)
 		o.dsn = str_from(slot.dsn);
 		o.text = str_from(note.text);
 		outcome_log(r, &o, r->attempts > 0 ? "local" : "none");
+		if (r->state == QUEUE_NOTIFIED)
+			outcome_log_dropped(r, &o);
 	}
 }
 
@@ -188,8 +190,10 @@ static bool all_refused(
 			*out = slot;
 		if (strcmp(slot.dsn, out->dsn) != 0)
 			return false;
-		/* In other trouble mail waits better here than there. */
-		if (r->state != QUEUE_FAILED && strcmp(slot.dsn, "4.2.2") != 0)
+		/* In other trouble mail waits better here than there. What
+		 * failed and has nobody to tell counts as told. */
+		if (r->state != QUEUE_FAILED && r->state != QUEUE_NOTIFIED &&
+		    strcmp(slot.dsn, "4.2.2") != 0)
 			return false;
 	}
 	return true;

@@ -226,6 +226,8 @@ static void end(struct client *c)
 		    "%llu recipients are being tried right now",
 		    (unsigned long long)n->in_flight);
 	answer.text = str_from(text);
+	if (n->acts)
+		outcome_withdraw(c->q);
 	operator_forget(c);
 	wire_put(c->wire, &queue_end, &answer);
 	wire_push(c->wire);

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "daemon/daemon.h"
 #include "ipc/trace.h"
 #include "qmgr/direct.h"
@@ -59,6 +60,15 @@ void outcome_log(
 		 "dsn=%.*s, status=%s (%.*s)",
 	    m->id.text, STR_FMT(address_of(r)), relay, delay, delay,
 	    STR_FMT(dsn), status[o->action], STR_FMT(o->text));
+}
+
+void outcome_log_dropped(const struct recipient *r, const struct outcome *o)
+{
+	if (r->message->sender->len == 0 && !r->deleted)
+		log_info("%s: to=<%.*s>, a bounce never bounces: dropped "
+			 "(%.*s %.*s)",
+		    r->message->id.text, STR_FMT(address_of(r)),
+		    STR_FMT(o->dsn), STR_FMT(o->text));
 }
 
 static void log_ours(const struct recipient *r, const struct outcome *o)
@@ -134,12 +144,12 @@ static void failed(struct qmgr *q, struct recipient *r, const struct outcome *o,
 		return;
 	}
 	r->state = QUEUE_NOTIFIED;
+	if (direct_keeps_words(r->message)) {
+		record(q, r, o); /* its client may be told yet */
+		return;
+	}
 	r->dirty = true;
-	if (r->message->sender->len == 0 && !r->deleted)
-		log_info("%s: to=<%.*s>, a bounce never bounces: dropped "
-			 "(%.*s %.*s)",
-		    r->message->id.text, STR_FMT(address_of(r)),
-		    STR_FMT(o->dsn), STR_FMT(o->text));
+	outcome_log_dropped(r, o);
 }
 
 static void expired(
@@ -353,7 +363,54 @@ void outcome_delete(struct qmgr *q, struct recipient *r)
 	(void)q;
 	r->deleted = true;
 	if (r->phase != PHASE_IDLE)
-		return; /* when the agent answers */
+		return; /* when the agent answers, or outcome_withdraw */
 	r->state = QUEUE_NOTIFIED;
 	r->dirty = true;
+}
+
+/* ---- what nobody wants any more ---- */
+
+static bool unwanted(const struct item *item)
+{
+	const struct recipient *r = (const struct recipient *)item;
+
+	return r->hold || r->deleted;
+}
+
+void outcome_left(struct recipient *r)
+{
+	idle(r);
+	if (!r->deleted)
+		return;
+	r->state = QUEUE_NOTIFIED;
+	r->dirty = true;
+}
+
+void outcome_withdraw(struct qmgr *q)
+{
+	struct item *first = schedule_withdraw(q->schedule, unwanted), *item;
+	size_t count = 0;
+	struct id *ids;
+
+	for (item = first; item != NULL; item = item->next)
+		count++;
+	if (count == 0)
+		return;
+	/* By name: the end of a message frees its recipients. */
+	ids = mem_array(count, sizeof(ids[0]));
+	count = 0;
+	for (item = first; item != NULL; item = item->next) {
+		struct recipient *r = (struct recipient *)item;
+
+		outcome_left(r);
+		ids[count++] = r->message->id;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct message *m = messages_find(
+		    &q->messages, id_str(&ids[i]));
+
+		if (m != NULL)
+			flow_settled(q, m);
+	}
+	free(ids);
 }

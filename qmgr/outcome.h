@@ -31,6 +31,8 @@ void outcome_close(struct qmgr *q, struct message *m);
 /* The log line of an attempt, where no agent writes it. */
 void outcome_log(
     const struct recipient *r, const struct outcome *o, const char *relay);
+/* The end of a failure that nobody is told: of mail without a sender. */
+void outcome_log_dropped(const struct recipient *r, const struct outcome *o);
 /* Our own decision, with a log line. */
 void outcome_ours(struct qmgr *q, struct recipient *r, const struct outcome *o);
 /* Our own house is in trouble: again soon, which is no attempt. */
@@ -43,5 +45,11 @@ void outcome_evict(struct qmgr *q, struct destination *d);
 uint64_t outcome_expiry(const struct qmgr *q, const struct message *m);
 /* Idle and unhappy, or deleted: state and notification without an agent. */
 void outcome_delete(struct qmgr *q, struct recipient *r);
+/* It was taken out of the schedule because it is deleted or on hold. */
+void outcome_left(struct recipient *r);
+/* Takes all out of the schedule that was deleted or put on hold since it was
+ * queued there: its agent may be away for long. Messages may be gone
+ * afterwards. */
+void outcome_withdraw(struct qmgr *q);
 
 #endif

@@ -152,12 +152,7 @@ static void choose(struct request *rq, const struct work *w)
 			request_add(rq, r);
 			continue;
 		}
-		r->phase = PHASE_IDLE;
-		r->message->busy--;
-		if (r->deleted) {
-			r->state = QUEUE_NOTIFIED;
-			r->dirty = true;
-		}
+		outcome_left(r);
 	}
 }
 

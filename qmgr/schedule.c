@@ -428,6 +428,65 @@ static void tidy(struct destination *d, int64_t now, int64_t age)
 	free_destination(d);
 }
 
+/* Out of one queue and onto the list; how many. */
+static size_t withdraw(struct queue *q,
+    bool (*unwanted)(const struct item *item), struct item **list)
+{
+	struct job **at = &q->first, *j;
+	size_t count = 0;
+
+	q->last = NULL;
+	while ((j = *at) != NULL) {
+		struct item **link = &j->first, *item;
+
+		j->last = NULL;
+		while ((item = *link) != NULL) {
+			if (!unwanted(item)) {
+				j->last = item;
+				link = &item->next;
+				continue;
+			}
+			*link = item->next;
+			item->next = *list;
+			*list = item;
+			j->count--;
+			count++;
+		}
+		if (j->first == NULL) {
+			*at = j->next;
+			free(j);
+			continue;
+		}
+		q->last = j;
+		at = &j->next;
+	}
+	return count;
+}
+
+struct item *schedule_withdraw(
+    struct schedule *s, bool (*unwanted)(const struct item *item))
+{
+	struct item *list = NULL;
+	struct str key;
+	size_t at = 0;
+	void *value;
+
+	while (table_next(&s->transports, &at, &key, &value)) {
+		struct transport *t = value;
+		size_t inner = 0;
+		void *d;
+
+		while (table_next(&t->destinations, &inner, &key, &d)) {
+			struct destination *to = d;
+
+			t->waiting -= withdraw(&to->fresh, unwanted, &list) +
+			    withdraw(&to->retries, unwanted, &list);
+			relist(to);
+		}
+	}
+	return list;
+}
+
 void schedule_tidy(struct schedule *s, int64_t now, int64_t age)
 {
 	each_destination(s, tidy, now, age);

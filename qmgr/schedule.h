@@ -95,6 +95,11 @@ bool schedule_done(struct destination *d, enum schedule_result result,
 /* The next waiting item of a destination, or NULL. */
 struct item *schedule_evict(struct destination *d, void **owner);
 
+/* Takes out all waiting items of which unwanted() says so; they are linked by
+ * next. NULL: there is none. */
+struct item *schedule_withdraw(
+    struct schedule *s, bool (*unwanted)(const struct item *item));
+
 bool destination_is_dead(const struct destination *d, int64_t now);
 int64_t destination_dead_until(const struct destination *d);
 const char *destination_reason(const struct destination *d); /* "" */

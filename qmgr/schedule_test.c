@@ -188,6 +188,51 @@ static void a_dead_destination_rests_and_is_probed(void **state)
 	schedule_free(&b.s);
 }
 
+static const struct bed *picky; /* whose odd items nobody wants */
+
+static bool odd(const struct item *item)
+{
+	return (item - picky->items) % 2 == 1;
+}
+
+static bool any(const struct item *item)
+{
+	return item != NULL;
+}
+
+static void what_nobody_wants_is_withdrawn(void **state)
+{
+	struct bed b = make(&limits);
+	struct item *out;
+	size_t count = 0;
+
+	(void)state;
+	picky = &b;
+	add(&b, "one", "a", false, 0);
+	add(&b, "one", "a", false, 0);
+	add(&b, "one", "a", false, 0);
+	add(&b, "one", "b", false, 0);
+	add(&b, "two", "c", true, 0);
+	add(&b, "two", "c", true, 0);
+	assert_int_equal(schedule_waiting(b.t), 6);
+	for (out = schedule_withdraw(b.s, odd); out != NULL; out = out->next) {
+		assert_true(odd(out));
+		count++;
+	}
+	assert_int_equal(count, 3);
+	assert_int_equal(schedule_waiting(b.t), 3);
+	add(&b, "one", "d", false, 0); /* behind what was left */
+	take_all(&b);
+	assert_string_equal(b.order, "a2 c1 d1");
+	add(&b, "one", "e", false, 0);
+	assert_non_null(schedule_withdraw(b.s, any));
+	assert_false(schedule_ready(b.t));
+	assert_null(schedule_withdraw(b.s, any));
+	take_all(&b);
+	assert_string_equal(b.order, "");
+	schedule_free(&b.s);
+}
+
 static void idle_destinations_are_forgotten(void **state)
 {
 	struct bed b = make(&limits);
@@ -241,6 +286,7 @@ int main(void)
 	    cmocka_unit_test(the_window_bounds_and_grows),
 	    cmocka_unit_test(the_transport_bounds_all),
 	    cmocka_unit_test(a_dead_destination_rests_and_is_probed),
+	    cmocka_unit_test(what_nobody_wants_is_withdrawn),
 	    cmocka_unit_test(idle_destinations_are_forgotten),
 	    cmocka_unit_test(pauses_double_up_to_a_bound),
 	};
