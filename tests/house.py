@@ -39,6 +39,47 @@ CRASH = re.compile(
     re.M)
 
 
+def highest_port():
+    """Below the range from which the kernel takes the ports of connections
+    that go out: one of those would be in the way of a daemon."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            lowest = int(f.read().split()[0])
+    except OSError:
+        lowest = 32768
+    return lowest if lowest > 12000 else 32768
+
+
+RESERVED = {}  # port: what holds it
+
+
+def reserve(ports):
+    """These ports are ours until release(), whoever else runs tests on this
+    machine: he asks for the same names. False when one of them is taken."""
+    held = {}
+    for port in ports:
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        held[port] = name
+        try:
+            name.bind("\0posthouse-test-port-%d" % port)
+        except OSError:
+            break
+        if not port_is_free(port):
+            break
+    else:
+        RESERVED.update(held)
+        return True
+    for name in held.values():
+        name.close()
+    return False
+
+
+def release(ports):
+    for port in ports:
+        if port in RESERVED:
+            RESERVED.pop(port).close()
+
+
 def port_is_free(port):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as s:
@@ -51,18 +92,18 @@ def port_is_free(port):
 
 
 def free_port():
-    """A port below the ephemeral range that nobody listens on."""
+    """A port that nobody listens on; this process keeps it."""
     for _ in range(1000):
-        port = random.randrange(10000, 32000)
-        if port_is_free(port):
+        port = random.randrange(10000, highest_port())
+        if reserve([port]):
             return port
     raise RuntimeError("no free port")
 
 
 def free_port_base():
     for _ in range(1000):
-        base = random.randrange(10000, 31000)
-        if all(port_is_free(base + o) for o in OFFSETS.values()):
+        base = random.randrange(10000, highest_port() - max(OFFSETS.values()))
+        if reserve([base + o for o in OFFSETS.values()]):
             return base
     raise RuntimeError("no free range of ports")
 
@@ -104,6 +145,7 @@ class House:
         os.chmod(self.dir, 0o755)
         self.etc = os.path.join(self.dir, "etc")
         self.port_base = port_base or free_port_base()
+        self.ports = [self.port_base + o for o in OFFSETS.values()]
         for name, offset in OFFSETS.items():
             setattr(self, name, self.port_base + offset)
         try:
@@ -202,6 +244,7 @@ class House:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+        release(self.ports)
         crashes = self.crashes()
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
@@ -240,12 +283,14 @@ class House:
     def log(self):
         return self.read("log", "posthouse.log")
 
-    def logged(self, text, seconds=5):
-        """The log has the text, or will in a moment: lines travel."""
+    def logged(self, text, seconds=20, times=1):
+        """The log has the text so often, or will in a moment: lines travel.
+        The log."""
         def there():
-            return text in self.log()
+            log = self.log()
+            return log if log.count(text) >= times else None
         there.__doc__ = "in the log: " + text
-        wait_until(there, seconds)
+        return wait_until(there, seconds)
 
     def user(self, n=0):
         return "user%d@%s" % (n, self.domain)
@@ -260,10 +305,17 @@ class House:
     def queue(self):
         return self.json("queue", "list")
 
-    def wait_empty_queue(self, seconds=30):
+    def queue_files(self):
+        """Of all accepted messages, known to the queue manager or not yet."""
+        return [os.path.join(path, name) for path, _, names in os.walk(
+            os.path.join(self.dir, "spool", "queue")) for name in names
+            if len(name) == 22]
+
+    def wait_empty_queue(self, seconds=60):
         def empty():
             """an empty queue"""
-            return not self.queue()["messages"]
+            # A notification may have its file and not be offered yet.
+            return not self.queue()["messages"] and not self.queue_files()
         wait_until(empty, seconds, 0.1)
 
     def set(self, name, value):

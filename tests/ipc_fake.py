@@ -50,7 +50,7 @@ class Connection:
 
     def __init__(self, sock, exchange=None, version=1):
         self.sock = sock
-        sock.settimeout(20)
+        sock.settimeout(60)
         self.input = b""
         self.fds = []
         if exchange is not None:
@@ -174,7 +174,7 @@ class Daemon:
                 "-einject=" + i for i in inject], *command]
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log)
-        wait_until(lambda: os.path.exists(self.socket), 10)
+        wait_until(lambda: os.path.exists(self.socket), 30)
 
     def connect(self, exchange):
         """The path is there from bind(2) on, an answer only from listen(2)
@@ -187,11 +187,19 @@ class Daemon:
                 sock.close()
                 return None
             return sock
-        return Connection(wait_until(connected, 10), exchange)
+        return Connection(wait_until(connected, 30), exchange)
 
     def log(self):
         with open(self.log_path) as f:
             return f.read()
+
+    def logged(self, text, seconds=20, times=1):
+        """The log has the text so often, or will in a moment. The log."""
+        def there():
+            log = self.log()
+            return log if log.count(text) >= times else None
+        there.__doc__ = "in the log: " + text
+        return wait_until(there, seconds)
 
     def trace(self):
         with open(self.trace_path) as f:

@@ -12,6 +12,7 @@ import pytest
 
 from house import House, wait_until
 from test_crash import subjects
+from test_directory import expand
 
 STORED = "cut_through_done"
 
@@ -21,19 +22,32 @@ def house():
     settings = dict(dns_servers="127.0.0.1:1", minimal_backoff_time="1s",
                     maximal_backoff_time="2s", smtp_dns_tries="1",
                     smtp_dns_timeout="1s", qmgr_walk_interval="2s",
-                    service_throttle_time="1s", cut_through_timeout="2s")
+                    service_throttle_time="1s", cut_through_timeout="5s")
     with House(domain="cut.test", users=6, settings=settings) as h:
         # Nobody else has to start first when the tests count.
-        send(h, "warm", [h.user(0)])
+        goes_through(h)
         yield h
+
+
+def goes_through(house):
+    """Mail is stored while its client waits: all that it takes runs, and no
+    process of cleanup is in its pause for a silence."""
+    def stored():
+        """a message that is cut through"""
+        before = count(house, STORED)
+        assert send(house, "warm", [house.user(5)]) is None
+        return count(house, STORED) > before
+    wait_until(stored, 60, 0.2)
 
 
 def send(house, subject, to, sender="a@x.test", options=()):
     """None, or what the server said against it: (code, text)."""
     with smtplib.SMTP("127.0.0.1", house.smtp, timeout=60) as s:
         try:
-            s.sendmail(sender, to, "Subject: %s\r\n\r\n%s\r\n" % (
-                subject, subject), rcpt_options=options)
+            s.ehlo("client.test")
+            s.sendmail(sender, to, "Subject: %s\r\nMessage-ID: <%s@x.test>"
+                       "\r\n\r\n%s\r\n" % (subject, subject, subject),
+                       rcpt_options=options)
         except smtplib.SMTPDataError as e:
             return e.smtp_code, e.smtp_error.decode()
         except smtplib.SMTPRecipientsRefused as e:
@@ -96,14 +110,33 @@ def spool_files(house):
                 os.path.join(house.dir, "spool", top)) for name in names]
 
 
-def lines(house, recipient):
-    """The log lines of the message that a recipient got last."""
+def queue_id(house, subject):
+    """Of a message that send() sent, by its line in the log."""
     def said():
-        """a line about the recipient"""
-        return [x for x in house.log().splitlines()
-                if "to=<%s>" % recipient in x]
-    qid = wait_until(said)[-1].split(": ")[1]
+        """the line of cleanup about it"""
+        return re.search(r" (\w{22}): message-id=<%s@x\.test>" % subject,
+                         house.log())
+    return wait_until(said).group(1)
+
+
+def lines(house, qid):
+    """The log lines of a message, when it is through."""
+    house.logged(qid + ": removed")
     return [x for x in house.log().splitlines() if qid + ":" in x]
+
+
+def under_way(house):
+    """A message that waits for its verdict is on its way to its agent; its
+    queue id."""
+    path, = wait_until(lambda: proposed(house))
+    qid = os.path.basename(path)
+
+    def scheduled():
+        """a message on its way to its agent"""
+        return "scheduled" in house.posthouse(
+            "trace", qid, check=False).stdout
+    wait_until(scheduled)
+    return qid
 
 
 class Stopped:
@@ -148,10 +181,11 @@ def test_stored_and_never_queued(house):
     assert count(house, STORED) == before + 1
     assert count(house, wanted) == declined
     # The log tells of it as of queued mail.
-    wait_until(lambda: "removed" in str(lines(house, house.user(0))))
-    story = "\n".join(lines(house, house.user(0)))
+    qid = queue_id(house, "plain")
     words = ("client=", "(queue active)",
              "status=sent (delivered to mailbox)", "removed")
+    wait_until(lambda: all(w in str(lines(house, qid)) for w in words))
+    story = "\n".join(lines(house, qid))
     assert all(story.count(w) == 1 for w in words + ("message-id=",)), story
     # pflogsumm(1) wants to know from whom before to whom.
     assert [story.index(w) for w in words] == sorted(
@@ -177,7 +211,7 @@ def descriptors(pid):
 
 def test_trace_tells_it(house):
     assert send(house, "traced", [house.user(1)]) is None
-    qid = lines(house, house.user(1))[0].split(": ")[1]
+    qid = queue_id(house, "traced")
 
     def told():
         """the whole way in the trace"""
@@ -221,6 +255,30 @@ def test_full_mailbox_is_refused_in_the_session(house):
     house.logged("552 5.2.2 <full@cut.test>: mailbox full")
 
 
+@pytest.mark.parametrize("sender,options", [
+    ("", ()), ("a@x.test", ("NOTIFY=NEVER",))])
+def test_nobody_to_tell_but_the_client(house, sender, options):
+    """A notification from elsewhere is not taken and then dropped."""
+    address = "full-%d@cut.test" % len(options)
+    add_user(house, address, "messages=1")
+    assert send(house, "fits", [address]) is None
+    code, text = send(house, "over", [address], sender, options)
+    assert (code, text) == (552, "5.2.2 <%s>: mailbox full" % address)
+    assert spool_files(house) == []
+    # Some have it: what the others do not get is dropped, and said.
+    subject = "mixed-%d" % len(options)
+    assert send(house, subject, [address, house.user(1)], sender,
+                options) is None
+    house.wait_empty_queue()
+    assert copies(house, subject, 1) == 1
+    wait_until(lambda: re.findall(
+        r"to=<%s>, relay=local, delay=\S+, delays=\S+, dsn=5.2.2, "
+        r"status=bounced \(mailbox full\)" % address, house.log()))
+    if not sender:
+        house.logged("to=<%s>, a bounce never bounces: dropped (5.2.2 "
+                     "mailbox full)" % address)
+
+
 def test_full_for_now(house):
     """quota_full_tempfail: 452, the client keeps it."""
     add_user(house, "later@cut.test", "messages=1")
@@ -228,6 +286,8 @@ def test_full_for_now(house):
     house.posthouse("reload")
     try:
         assert send(house, "fits", ["later@cut.test"]) is None
+        # A process of before may have one more.
+        wait_until(lambda: send(house, "over", ["later@cut.test"])[0] == 452)
         code, text = send(house, "over", ["later@cut.test"])
         assert (code, text[:5]) == (452, "4.2.2")
         assert spool_files(house) == []
@@ -246,9 +306,9 @@ def test_one_full_and_one_not(house):
     house.wait_empty_queue()
     assert count(house, "cut_through_commit_mixed") == mixed + 1
     assert copies(house, "mix", 1) == 1
-    assert len(re.findall(
+    wait_until(lambda: len(re.findall(
         r"to=<mixed@cut.test>, relay=local, delay=\S+, delays=\S+, dsn=5.2.2, "
-        r"status=bounced \(mailbox full\)", house.log())) == 1
+        r"status=bounced \(mailbox full\)", house.log())) == 1)
     assert copies(house, "Undelivered", 2) == 1
     # The one who has it was not tried twice.
     story = "\n".join(x for x in house.log().splitlines()
@@ -269,7 +329,8 @@ def test_what_is_queued(house, what):
         add_user(house, "away@cut.test")
         house.posthouse("alias", "add", "away@cut.test",
                         "somebody@[127.0.0.1]", house.user(3))
-        time.sleep(1.5)  # until lookup sees it
+        # Until lookup sees it.
+        wait_until(lambda: len(expand(house, "away@cut.test")[1]) == 2)
         to = ["away@cut.test"]
     else:
         options = ("NOTIFY=SUCCESS",)
@@ -325,15 +386,14 @@ def kill(house, name):
 def rested(house):
     """cleanup asks again: no process of it is in its pause for silence."""
     house.posthouse("service", "restart", "cleanup")
-    assert send(house, "again", [house.user(5)]) is None
+    goes_through(house)
 
 
 def test_qmgr_killed_in_the_midst(house):
     rested(house)
     with Stopped(house, "local") as local:
         s = Sender(house, "orphan", [house.user(0), house.user(1)])
-        wait_until(lambda: proposed(house))
-        time.sleep(0.3)  # on its way to local
+        under_way(house)
         kill(house, "qmgr")
         assert s.outcome() is None
         local.go()
@@ -348,8 +408,7 @@ def test_cleanup_killed_before_the_verdict(house):
     rested(house)
     with Stopped(house, "local") as local:
         s = Sender(house, "half", [house.user(0)])
-        wait_until(lambda: proposed(house))
-        time.sleep(0.3)
+        under_way(house)
         kill(house, "cleanup")
         code, text = s.outcome()
         assert code == 451, text
@@ -373,8 +432,7 @@ def test_local_killed_in_the_midst(house):
     before = count(house, "cut_through_commit_lost")
     with Stopped(house, "local"):
         s = Sender(house, "killed", [house.user(0)])
-        wait_until(lambda: proposed(house))
-        time.sleep(0.3)
+        under_way(house)
         kill(house, "local")
         assert s.outcome() is None
     house.wait_empty_queue()
@@ -406,7 +464,9 @@ def test_queue_manager_restarted_under_load(house):
     assert marks
     for n in range(2):
         got = [s for s in subjects(house, n) if s.startswith("load-")]
-        assert sorted(got) == sorted(marks), n
+        # What was not accepted may have come all the same, once.
+        assert not set(marks) - set(got), n
+        assert len(got) == len(set(got)), n
 
 
 # ---- the operator ----
@@ -416,26 +476,36 @@ def test_the_operator_sees_it_when_it_is_queued(house):
     rested(house)
     with Stopped(house, "local") as local:
         s = Sender(house, "held", [house.user(0)])
-        new, = wait_until(lambda: proposed(house))
-        qid = os.path.basename(new)
-        time.sleep(0.3)
-        assert house.queue()["messages"] == []
-        for verb in ("hold", "delete"):
-            done = house.posthouse("queue", verb, qid, check=False)
-            assert done.returncode != 0 and "no such message" in (
-                done.stdout + done.stderr)
+        qid = under_way(house)
+        listed = house.queue()["messages"]
+        done = [house.posthouse("queue", verb, qid, check=False)
+                for verb in ("hold", "delete")]
+        if s.is_alive():  # all that was said before its time was over
+            assert listed == []
+            for d in done:
+                assert d.returncode != 0 and "no such message" in (
+                    d.stdout + d.stderr)
         assert s.outcome() is None
-        assert qid in str(house.queue()["messages"])
+        wait_until(lambda: qid in str(house.queue()["messages"]))
         # What local has already cannot be taken back, what is new can.
         assert send(house, "held-too", [house.user(0)]) is None
-        second = [m["id"] for m in house.queue()["messages"]
-                  if m["id"] != qid]
-        house.posthouse("queue", "hold", second[0])
+        second = queue_id(house, "held-too")
+        wait_until(lambda: second in str(house.queue()["messages"]))
+        house.posthouse("queue", "hold", second)
         local.go()
         wait_until(lambda: copies(house, "held") == 1)
     house.posthouse("queue", "release", "ALL", check=False)
     house.wait_empty_queue()
     assert copies(house, "held") == 1
+
+
+def traced_by(pid, tracer):
+    """Or ended meanwhile."""
+    try:
+        with open("/proc/%s/status" % pid) as f:
+            return "TracerPid:\t%d\n" % tracer in f.read()
+    except OSError:
+        return True
 
 
 def test_one_sync_for_a_message(house):
@@ -451,13 +521,12 @@ def test_one_sync_for_a_message(house):
         ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,sync_file_range",
          "-o", out] + pids)
     try:
-        wait_until(lambda: all(
-            "TracerPid:\t%d\n" % tracer.pid in open(
-                "/proc/%s/status" % pid).read() for pid in pids[1::2]))
+        wait_until(lambda: all(traced_by(pid, tracer.pid)
+                               for pid in pids[1::2]))
         assert send(house, "counted", [house.user(5)]) is None
     finally:
         tracer.terminate()
         tracer.wait()
     assert copies(house, "counted", 5) == 1
-    calls = [x for x in open(out) if "sync" in x]
+    calls = [x for x in open(out) if "sync" in x and "resumed" not in x]
     assert len(calls) == 1 and "fdatasync" in calls[0], calls

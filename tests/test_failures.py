@@ -17,7 +17,7 @@ import pytest
 
 from faults import Sender, Sink, kill, start_again
 from house import BUILD, House, TOP, wait_until
-from test_crash import files, notifications, subjects
+from test_crash import notifications, subjects
 
 LIMIT = 8
 WAYS = ["stopped", "hung", "killed"]
@@ -80,7 +80,7 @@ class Place:
     def all_is_well(self):
         """What was accepted has come, once, and new mail does."""
         self.deliver()
-        wait_until(lambda: not files(self.house), 60, 0.2)
+        wait_until(lambda: not self.house.queue_files(), 60, 0.2)
         got = subjects(self.house, 0)
         assert not set(self.accepted) - set(got)
         assert len(got) == len(set(got))
@@ -217,7 +217,7 @@ def test_qmgr(place, way):
             assert codes[:LIMIT] == [250] * LIMIT
             assert codes[LIMIT:] == [451] * 4 and b"4.3.2" in said[-1][1]
             assert "queue_unclaimed_limit" in place.house.log()
-            assert len(files(place.house)) >= LIMIT
+            assert len(place.house.queue_files()) >= LIMIT
         else:
             assert codes.count(250) > LIMIT
     place.all_is_well()
@@ -230,7 +230,7 @@ def test_local(place, way):
         assert code == 250
         if away.is_gone():
             assert place.send()[0] == 250
-            assert len(files(place.house)) >= 1
+            assert len(place.house.queue_files()) >= 1
             assert place.house.queue()["messages"]
             assert mark not in subjects(place.house, 0)
     place.all_is_well()
@@ -258,7 +258,7 @@ def test_bounce(place, way):
         wait_until(lambda: "status=bounced" in place.house.log())
         place.deliver()
         if away.is_gone():
-            assert files(place.house)
+            assert place.house.queue_files()
             assert ("gone@[127.0.0.1]", mark) not in told(place.house)
     wait_until(lambda: ("gone@[127.0.0.1]", mark) in told(place.house), 60,
                0.3)

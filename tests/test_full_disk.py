@@ -10,7 +10,7 @@ import pytest
 
 from faults import Sender, Sink
 from house import House, wait_until
-from test_crash import files, ids_and_subjects, notifications, subjects
+from test_crash import ids_and_subjects, notifications, subjects
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(
     os.geteuid() != 0, reason="mounts small file systems")]
@@ -86,7 +86,7 @@ class Small:
 
     def settled(self):
         self.house.posthouse("queue", "flush", "ALL")
-        return not files(self.house)
+        return not self.house.queue_files()
 
 
 def said_452(code, text):

@@ -60,6 +60,38 @@ def test_mail_waits_while_a_service_is_stopped(house, service):
     assert len([s for s in stored(house) if subject.encode() in s]) == 1
 
 
+def test_what_waits_for_an_absent_agent_is_the_operators(house):
+    """Deleted or on hold at once, not when the agent is there again."""
+    offline(house, "local")
+    try:
+        addresses = [house.user(1), "%s+x@%s" % tuple(
+            house.user(1).split("@"))]
+        subject = send(house, addresses)
+
+        def queued():
+            """the message, with its recipients in the schedule"""
+            rows = [r for a in addresses for r in waiting(house, a)]
+            return len(rows) == 2 and all(
+                r["transport"] == "local" for r in rows) and rows[0]["id"]
+        qid = wait_until(queued)
+        house.posthouse("queue", "hold", qid)
+        wait_until(lambda: [r["state"] for a in addresses for r in
+                            waiting(house, a)] == ["hold"] * 2)
+        house.posthouse("queue", "release", qid)
+        wait_until(queued)
+        house.posthouse("queue", "delete", "--recipient", addresses[0])
+        wait_until(lambda: not waiting(house, addresses[0]))
+        assert waiting(house, addresses[1])
+        house.posthouse("queue", "delete", qid)
+        house.wait_empty_queue()
+        # It has not gone astray for what came behind it.
+        other = send(house, house.user(1))
+    finally:
+        online(house, "local")
+    wait_until(lambda: has(house, other))
+    assert not has(house, subject)
+
+
 def test_lookup_killed_again_and_again(house):
     subjects = []
     for i in range(30):
