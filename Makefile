@@ -189,9 +189,10 @@ $(O)/memory/%: $(O)/lib/store/%.o $(O)/tests/engine_memory.o $(LIB)
 $(O)/tests/probe: $(O)/tests/probe.o $(LIB)
 	$(if $(V),,@echo "  LINK  probe";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-# Reads a zone and evaluates SPF over it, for tests/test_spf.py.
-$(O)/tests/spf_suite: $(O)/tests/spf_suite.o $(LIB)
-	$(if $(V),,@echo "  LINK  spf_suite";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+# What compares lib/mailauth with others' implementations and suites.
+MAILAUTH_TOOLS := $(O)/tests/spf_suite $(O)/tests/mailauth_tool
+$(MAILAUTH_TOOLS): $(O)/tests/%: $(O)/tests/%.o $(LIB)
+	$(if $(V),,@echo "  LINK  $*";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # How the store behaves at size; never part of a suite.
 $(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
@@ -230,7 +231,7 @@ check:
 	@$(MAKE) --no-print-directory all
 	@sh tests/suite check
 
-unit: $(TESTS) $(O)/tests/probe $(O)/tests/spf_suite
+unit: $(TESTS) $(O)/tests/probe $(MAILAUTH_TOOLS)
 fuzz-replay: $(REPLAYS)
 seeded: $(SEEDED)
 memory: $(MEMORY)

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+#include "mailauth/dkim_signature.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "net/dns_answer.h"
+
+#define CLOCK_DIFFERENCE 3600 /* seconds that a signer's clock may be ahead */
+
+/* ---- fields ---- */
+
+void header_fields_of(struct str header, struct header_fields *out)
+{
+	size_t capacity = 0;
+	struct header_field f;
+	int got;
+
+	*out = (struct header_fields){NULL, 0};
+	while (out->count < HEADER_FIELDS_MOST &&
+	    (got = header_next(&header, &f)) != 0) {
+		if (got < 0)
+			continue; /* no field: nothing can sign it */
+		if (out->count == capacity) {
+			capacity = capacity == 0 ? 32 : capacity * 2;
+			out->list = mem_resize(
+			    out->list, capacity, sizeof(*out->list));
+		}
+		out->list[out->count++] = f;
+	}
+}
+
+void header_fields_free(struct header_fields *f)
+{
+	free(f->list);
+	*f = (struct header_fields){NULL, 0};
+}
+
+/* ---- parsing ---- */
+
+static bool is_below(struct str name, struct str domain)
+{
+	return str_case_eq(name, domain) ||
+	    (name.len > domain.len && str_case_ends(name, domain) &&
+		name.p[name.len - domain.len - 1] == '.');
+}
+
+static int read_forms(const struct tags *tags, struct dkim_signature *out)
+{
+	struct str body = tags_value(tags, "c", STR("simple/simple"));
+	struct str header = str_cut(&body, '/');
+	bool header_relaxed = str_case_eq(header, STR("relaxed"));
+	bool body_relaxed = str_case_eq(body, STR("relaxed"));
+
+	out->header_form = header_relaxed ? CANONICAL_RELAXED
+					  : CANONICAL_SIMPLE;
+	out->body_form = body_relaxed ? CANONICAL_RELAXED : CANONICAL_SIMPLE;
+	return (header_relaxed || str_case_eq(header, STR("simple"))) &&
+		(body_relaxed || body.len == 0 ||
+		    str_case_eq(body, STR("simple")))
+	    ? 0
+	    : -1;
+}
+
+static int read_number(
+    const struct tags *tags, const char *name, uint64_t most, uint64_t *out)
+{
+	const struct tag *t = tags_find(tags, name);
+
+	return t == NULL ? 0 : str_to_u64(t->value, most, out);
+}
+
+static int read_time(const struct tags *tags, const char *name, int64_t *out)
+{
+	uint64_t value;
+
+	*out = -1;
+	if (tags_find(tags, name) == NULL)
+		return 0;
+	if (read_number(tags, name, 999999999999, &value) < 0)
+		return -1;
+	*out = (int64_t)value;
+	return 0;
+}
+
+static const char *read_times(
+    const struct tags *tags, int64_t now, struct dkim_signature *out)
+{
+	if (read_time(tags, "t", &out->made) < 0 ||
+	    read_time(tags, "x", &out->expires) < 0)
+		return "malformed time";
+	if (out->made > now + CLOCK_DIFFERENCE)
+		return "signed in the future";
+	if (out->expires >= 0 && out->made >= 0 && out->expires < out->made)
+		return "expired before it was signed";
+	if (out->expires >= 0 && out->expires < now)
+		return "expired";
+	return NULL;
+}
+
+static bool needed_tags(const struct tags *tags)
+{
+	static const char *const names[] = {"a", "b", "bh", "d", "h", "s"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (tags_value(tags, names[i], STR_EMPTY).len == 0)
+			return false;
+	return true;
+}
+
+/* What is signed stands in the header, or is signed as absent, which nobody
+ * does a thousand times. */
+static bool too_many_names(struct str names)
+{
+	size_t colons = 0;
+
+	for (size_t i = 0; i < names.len; i++)
+		colons += names.p[i] == ':';
+	return colons > HEADER_FIELDS_MOST;
+}
+
+static int read_body_digest(const struct tags *tags, uint8_t *out)
+{
+	struct buf digest = buf_new(2 * BODY_HASH_LEN);
+	int result = tags_base64(tags_value(tags, "bh", STR_EMPTY), &digest);
+
+	if (result == 0 && digest.len == BODY_HASH_LEN)
+		memcpy(out, digest.p, BODY_HASH_LEN);
+	else
+		result = -1;
+	buf_free(&digest);
+	return result;
+}
+
+/* What only a DKIM-Signature has. */
+static const char *read_dkim(
+    const struct tags *tags, struct dkim_signature *out)
+{
+	struct str query = tags_value(tags, "q", STR("dns/txt"));
+
+	out->identity = tags_value(tags, "i", STR_EMPTY);
+	size_t at = str_find_last(out->identity, '@');
+	if (!str_eq(tags_value(tags, "v", STR_EMPTY), STR("1")))
+		return "not version 1";
+	if (!tags_list_has(query, STR("dns/txt")))
+		return "the key is not in DNS";
+	if (out->identity.len > 0 &&
+	    (at == out->identity.len ||
+		!is_below(str_skip(out->identity, at + 1), out->domain)))
+		return "i= is not of the domain";
+	if (!tags_list_has(out->names, STR("From")))
+		return "From is not signed";
+	return NULL;
+}
+
+static const char *read_arc(const struct tags *tags, struct dkim_signature *out)
+{
+	if (tags_find(tags, "v") != NULL)
+		return "ARC signatures have no v=";
+	if (read_number(tags, "i", 50, &out->instance) < 0 ||
+	    out->instance == 0)
+		return "malformed instance";
+	if (tags_list_has(out->names, STR("ARC-Seal")))
+		return "a seal must not be signed";
+	return NULL;
+}
+
+int dkim_signature_parse(struct str field, enum signature_kind kind,
+    int64_t now, struct dkim_signature *out, const char **why)
+{
+	size_t colon = str_find(field, ':');
+	const struct tags *tags = &out->tags;
+
+	*out = (struct dkim_signature){.field = field,
+	    .limit = BODY_WHOLE,
+	    .domain = STR_EMPTY,
+	    .selector = STR_EMPTY,
+	    .identity = STR_EMPTY};
+	*why = "malformed signature";
+	if (colon == field.len ||
+	    tags_parse(str_skip(field, colon + 1), &out->tags) < 0)
+		return -1;
+	out->domain = tags_value(tags, "d", STR_EMPTY);
+	out->selector = tags_value(tags, "s", STR_EMPTY);
+	out->names = tags_value(tags, "h", STR_EMPTY);
+	out->signature = tags_value(tags, "b", STR_EMPTY);
+	if (!needed_tags(tags) || !dns_name_valid(out->domain) ||
+	    !dns_name_valid(out->selector) || read_forms(tags, out) < 0 ||
+	    too_many_names(out->names) ||
+	    read_number(tags, "l", BODY_WHOLE - 1, &out->limit) < 0 ||
+	    read_body_digest(tags, out->body_digest) < 0)
+		return -1;
+	*why = "the algorithm is not accepted";
+	if (!dkim_algorithm_parse(
+		tags_value(tags, "a", STR_EMPTY), &out->algorithm))
+		return -1;
+	*why = read_times(tags, now, out);
+	if (*why == NULL)
+		*why = kind == SIGNATURE_ARC ? read_arc(tags, out)
+					     : read_dkim(tags, out);
+	return *why == NULL ? 0 : -1;
+}
+
+/* ---- the header's digest ---- */
+
+void dkim_without_b(
+    struct str field, struct str place, enum canonical form, struct buf *out)
+{
+	struct buf whole = buf_new(field.len + 1);
+	size_t before = (size_t)(place.p - field.p);
+
+	buf_add(&whole, str_sub(field, 0, before));
+	buf_add(&whole, str_skip(field, before + place.len));
+	canonical_field(buf_str(&whole), form, false, out);
+	buf_free(&whole);
+}
+
+/* The lowest field of the name that is not taken yet; NULL: none is left,
+ * which is signed as nothing. */
+static const struct header_field *take_field(
+    const struct header_fields *fields, struct str name, bool *taken)
+{
+	for (size_t i = fields->count; i-- > 0;)
+		if (!taken[i] && str_case_eq(fields->list[i].name, name)) {
+			taken[i] = true;
+			return &fields->list[i];
+		}
+	return NULL;
+}
+
+void dkim_header_digest(const struct header_fields *fields, struct str names,
+    enum canonical form, struct str signature_field, struct str place,
+    uint8_t digest[32])
+{
+	bool *taken = mem_array(fields->count + 1, sizeof(*taken));
+	struct buf text = buf_new(SIZE_MAX / 2);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	struct str name;
+
+	memset(digest, 0, 32);
+	bool works = context != NULL &&
+	    EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+	while (works && tags_item(&names, &name)) {
+		const struct header_field *f = take_field(fields, name, taken);
+		if (f == NULL)
+			continue;
+		buf_clear(&text);
+		canonical_field(f->whole, form, true, &text);
+		EVP_DigestUpdate(context, text.p, text.len);
+	}
+	buf_clear(&text);
+	dkim_without_b(signature_field, place, form, &text);
+	if (works) {
+		EVP_DigestUpdate(context, text.p, text.len);
+		EVP_DigestFinal_ex(context, digest, NULL);
+	}
+	EVP_MD_CTX_free(context);
+	buf_free(&text);
+	free(taken);
+}

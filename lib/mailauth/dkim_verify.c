@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: ISC */
+#include "mailauth/dkim_verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "net/dns_answer.h"
+
+#define RECORDS_MOST   3 /* of one selector that are tried */
+#define SIGNATURE_MOST (RSA_BITS_MOST / 8)
+
+struct one {
+	struct dkim_signature signature;
+	struct dkim_verdict verdict;
+	int body; /* number of its body hash */
+};
+
+struct dkim_verifier {
+	const struct header_fields *fields;
+	struct dkim_policy policy;
+	struct body_hashes *bodies;
+	struct one *list;
+	size_t count;
+};
+
+const char *dkim_result_name(enum dkim_result result)
+{
+	static const char *const names[] = {"pending", "none", "pass", "fail",
+	    "policy", "neutral", "temperror", "permerror"};
+
+	return (unsigned)result < ARRAY_LEN(names) ? names[result] : "unknown";
+}
+
+static enum dkim_result give(
+    struct dkim_verdict *out, enum dkim_result result, const char *why)
+{
+	out->result = result;
+	out->why = why;
+	return result;
+}
+
+/* ---- the key ---- */
+
+static const struct dns_reply *ask_key(
+    struct questions *q, struct str selector, struct str domain)
+{
+	char name[2 * DNS_NAME_TEXT_MAX + 16];
+	int len = snprintf(name, sizeof(name), "%.*s._domainkey.%.*s",
+	    STR_FMT(selector), STR_FMT(domain));
+
+	return questions_ask(q,
+	    str_of(name, len < (int)sizeof(name) ? (size_t)len : 0), DNS_TXT);
+}
+
+/* The first record that is a key; else why the last one is none. */
+static struct dkim_key *find_key(const struct dns_reply *r,
+    enum dkim_algorithm algorithm, struct dkim_key_flags *flags,
+    const char **why)
+{
+	struct dkim_key *key = NULL;
+
+	*why = "no key";
+	for (size_t i = 0; i < r->count && i < RECORDS_MOST && key == NULL; i++)
+		key = dkim_key_parse(r->records[i].text, algorithm, flags, why);
+	return key;
+}
+
+static enum dkim_result check_with(const struct dkim_key *key,
+    const uint8_t digest[32], struct str signature,
+    const struct dkim_policy *policy, struct dkim_verdict *out)
+{
+	struct buf raw = buf_new(SIGNATURE_MOST + 4);
+
+	out->bits = dkim_key_bits(key);
+	bool right = tags_base64(signature, &raw) == 0 &&
+	    dkim_key_verify(key, digest, buf_str(&raw));
+	buf_free(&raw);
+	if (!right)
+		return give(out, DKIM_FAIL, "the signature does not match");
+	if (dkim_key_algorithm(key) == DKIM_RSA_SHA256 &&
+	    out->bits < policy->bits_least)
+		return give(out, DKIM_POLICY, "the key is too short");
+	return give(out, DKIM_PASS, "");
+}
+
+enum dkim_result dkim_check_digest(struct str selector, struct str domain,
+    struct str identity, enum dkim_algorithm algorithm,
+    const uint8_t digest[32], struct str signature,
+    const struct dkim_policy *policy, struct questions *q,
+    struct dkim_verdict *out)
+{
+	const struct dns_reply *r = ask_key(q, selector, domain);
+	struct dkim_key_flags flags;
+	const char *why;
+
+	if (r == NULL)
+		return DKIM_PENDING;
+	if (r->status == DNS_TEMPORARY)
+		return give(out, DKIM_TEMPERROR, r->why);
+	if (r->status != DNS_OK)
+		return give(out, DKIM_PERMERROR, "no key");
+	struct dkim_key *key = find_key(r, algorithm, &flags, &why);
+	out->testing = flags.testing;
+	out->authentic = r->authentic;
+	if (key == NULL)
+		return give(out, DKIM_PERMERROR, why);
+	enum dkim_result result;
+	if (flags.exact_domain && identity.len > 0 &&
+	    !str_case_eq(identity, domain))
+		result = give(
+		    out, DKIM_PERMERROR, "the key is not for subdomains (t=s)");
+	else
+		result = check_with(key, digest, signature, policy, out);
+	dkim_key_free(&key);
+	return result;
+}
+
+/* ---- a signature ---- */
+
+enum dkim_result dkim_check_signature(const struct dkim_signature *s,
+    const struct header_fields *fields, const uint8_t *body_digest,
+    const struct dkim_policy *policy, struct questions *q,
+    struct dkim_verdict *out)
+{
+	size_t at = str_find_last(s->identity, '@');
+	struct str identity = at < s->identity.len
+	    ? str_skip(s->identity, at + 1)
+	    : STR_EMPTY;
+	uint8_t digest[32];
+
+	if (memcmp(body_digest, s->body_digest, BODY_HASH_LEN) != 0)
+		return give(out, DKIM_FAIL, "the body has been changed");
+	dkim_header_digest(fields, s->names, s->header_form, s->field,
+	    tags_find(&s->tags, "b")->place, digest);
+	return dkim_check_digest(s->selector, s->domain, identity, s->algorithm,
+	    digest, s->signature, policy, q, out);
+}
+
+static enum dkim_result check_one(
+    struct dkim_verifier *v, struct one *one, struct questions *q)
+{
+	uint64_t octets;
+	const uint8_t *digest = body_hash_digest(v->bodies, one->body, &octets);
+	uint64_t limit = one->signature.limit;
+
+	if (limit != BODY_WHOLE && limit > octets)
+		return give(&one->verdict, DKIM_NEUTRAL,
+		    "more is signed than there is");
+	one->verdict.unsigned_octets = limit < octets ? octets - limit : 0;
+	enum dkim_result r = dkim_check_signature(
+	    &one->signature, v->fields, digest, &v->policy, q, &one->verdict);
+	if (r == DKIM_PASS && one->verdict.unsigned_octets > 0 &&
+	    !v->policy.partial_bodies)
+		return give(&one->verdict, DKIM_POLICY,
+		    "only a part of the body is signed");
+	return r;
+}
+
+/* ---- all of them ---- */
+
+static void add_one(
+    struct dkim_verifier *v, struct str field, int64_t now, struct one *one)
+{
+	const char *why;
+	bool fit = dkim_signature_parse(
+		       field, SIGNATURE_DKIM, now, &one->signature, &why) == 0;
+	const struct dkim_signature *s = &one->signature;
+
+	one->verdict = (struct dkim_verdict){.result = DKIM_PENDING,
+	    .why = "",
+	    .domain = s->domain,
+	    .selector = s->selector,
+	    .identity = s->identity,
+	    .algorithm = tags_value(&s->tags, "a", STR_EMPTY),
+	    .signature = s->signature};
+	if (!fit) {
+		give(&one->verdict, DKIM_NEUTRAL, why);
+		return;
+	}
+	one->body = body_hash_want(v->bodies, s->body_form, s->limit);
+	if (one->body < 0)
+		give(&one->verdict, DKIM_POLICY, "too many body forms");
+}
+
+struct dkim_verifier *dkim_verifier_new(const struct header_fields *fields,
+    const struct dkim_policy *policy, int64_t now, struct body_hashes *bodies)
+{
+	struct dkim_verifier *v = NEW(struct dkim_verifier);
+
+	v->fields = fields;
+	v->policy = *policy;
+	v->bodies = bodies;
+	v->list = mem_array(policy->signatures_most + 1, sizeof(*v->list));
+	for (size_t i = 0;
+	     i < fields->count && v->count < policy->signatures_most; i++)
+		if (str_case_eq(fields->list[i].name, STR("DKIM-Signature")))
+			add_one(v, fields->list[i].whole, now,
+			    &v->list[v->count++]);
+	return v;
+}
+
+void dkim_verifier_free(struct dkim_verifier **v)
+{
+	if (*v == NULL)
+		return;
+	free((*v)->list);
+	free(*v);
+	*v = NULL;
+}
+
+void dkim_verifier_ask(struct dkim_verifier *v, struct questions *q)
+{
+	for (size_t i = 0; i < v->count; i++)
+		if (v->list[i].verdict.result == DKIM_PENDING)
+			ask_key(q, v->list[i].signature.selector,
+			    v->list[i].signature.domain);
+}
+
+bool dkim_verifier_check(struct dkim_verifier *v, struct questions *q)
+{
+	bool done = true;
+
+	for (size_t i = 0; i < v->count; i++) {
+		struct one *one = &v->list[i];
+		if (one->verdict.result == DKIM_PENDING &&
+		    check_one(v, one, q) == DKIM_PENDING)
+			done = false;
+	}
+	return done;
+}
+
+size_t dkim_verifier_count(const struct dkim_verifier *v)
+{
+	return v->count;
+}
+
+const struct dkim_verdict *dkim_verifier_verdict(
+    const struct dkim_verifier *v, size_t i)
+{
+	return &v->list[i].verdict;
+}
