@@ -159,7 +159,7 @@ $(foreach t,$(TEST_SRC:%.c=%),$(eval $(call test_rule,$(t))))
 define replay_rule
 $(O)/$(1): $(O)/$(1).o $(O)/tests/fuzz_replay.o $(if $(filter lib/%,$(1)),,$(call parts_obj,$(firstword $(subst /, ,$(1))))) $(LIB) $(call registry_of,$(1))
 	$$(if $$(V),,@echo "  LINK  $(1)";) $$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$+ $$(LIBS)
-build-fuzz/$(1): $(1:%=build-fuzz/%.o) $(if $(filter lib/%,$(1)),,$(patsubst %.c,build-fuzz/%.o,$(filter-out %/main.c,$(call program_src,$(firstword $(subst /, ,$(1))))))) build-fuzz/lib.a
+build-fuzz/$(1): $(1:%=build-fuzz/%.o) $(if $(filter lib/%,$(1)),,$(patsubst %.c,build-fuzz/%.o,$(filter-out %/main.c,$(call program_src,$(firstword $(subst /, ,$(1))))))) $(if $(filter posthouse/%,$(1)),$(O)/posthouse/master_cf.o) build-fuzz/lib.a
 	@echo "  FUZZ  $(1)"; clang -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS)
 endef
 $(foreach t,$(FUZZ_SRC:%.c=%),$(eval $(call replay_rule,$(t))))

@@ -7,6 +7,7 @@
 #include "conf/registry.h"
 #include "core/memory.h"
 #include "daemon/config.h"
+#include "posthouse/conf_command.h"
 #include "posthouse/edit.h"
 
 #define VALUE_MAX (1024u * 1024u)
@@ -341,5 +342,7 @@ int cmd_conf(struct posthouse *p, int argc, char **argv)
 		return set(p, argv + 2);
 	if (argc == 2 && strcmp(argv[1], "check") == 0)
 		return check(p);
+	if (argc >= 2 && strcmp(argv[1], "import") == 0)
+		return conf_import(p, argc - 2, argv + 2);
 	return posthouse_usage("conf");
 }

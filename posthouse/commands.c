@@ -17,7 +17,8 @@ const struct command_row commands[] = {
 	{"check",   cmd_check,   "check",
 	 "check configuration, tables, spool and permissions"},
 	{"conf",    cmd_conf,    "conf list|get NAME|set NAME=VALUE|"
-	 "explain NAME|diff|check", "parameters of main.cf"},
+	 "explain NAME|diff|check|import [DIR] [--write DIR]",
+	 "parameters of main.cf"},
 	{"service", cmd_service, "service list|status NAME|stop NAME|"
 	 "start NAME|restart NAME|drain NAME|limit NAME N",
 	 "one service alone"},

@@ -21,8 +21,10 @@ const struct conf_param *conf_find(const char *name, const char **owner)
 }
 
 /* Levenshtein's distance, in one row of memory. */
-static size_t distance(struct str a, struct str b, size_t *row)
+size_t conf_distance(struct str a, struct str b)
 {
+	size_t *row = mem_array(b.len + 1, sizeof(*row)), result;
+
 	for (size_t j = 0; j <= b.len; j++)
 		row[j] = j;
 	for (size_t i = 0; i < a.len; i++) {
@@ -38,7 +40,9 @@ static size_t distance(struct str a, struct str b, size_t *row)
 			row[j + 1] = change < least + 1 ? change : least + 1;
 		}
 	}
-	return row[b.len];
+	result = row[b.len];
+	free(row);
+	return result;
 }
 
 const char *conf_nearest(const char *name)
@@ -50,10 +54,8 @@ const char *conf_nearest(const char *name)
 	for (const struct conf_table *t = conf_registry; t->owner; t++) {
 		for (const struct conf_param *p = t->params; p->name; p++) {
 			struct str known = str_from(p->name);
-			size_t *row = mem_array(known.len + 1, sizeof(*row));
-			size_t d = distance(wanted, known, row);
+			size_t d = conf_distance(wanted, known);
 
-			free(row);
 			if (d < best) {
 				best = d;
 				nearest = p->name;

@@ -8,6 +8,7 @@
 #define CONF_REGISTRY_H
 
 #include "conf/param.h"
+#include "core/str.h"
 
 struct conf_table {
 	const char *owner; /* "smtpd", "house", ... */
@@ -19,6 +20,8 @@ extern const struct conf_table conf_registry[];
 
 /* The row of a name, or NULL; *owner (may be NULL) is set too. */
 const struct conf_param *conf_find(const char *name, const char **owner);
+/* How many letters part two names (Levenshtein). */
+size_t conf_distance(struct str a, struct str b);
 /* The known name with the least edit distance, or NULL when none is near. */
 const char *conf_nearest(const char *name);
 
