@@ -808,32 +808,39 @@ const struct import_group import_groups[] = {
 };
 /* clang-format on */
 
-static bool find_name(struct str name, struct import_name *out)
+/* Every name, to its row: an index of import_names, or of import_groups from
+ * GROUPS on; one more than it, so that 0 is none. */
+#define GROUPS 10000
+
+static void index_names(struct table *known)
 {
-	for (const struct import_name *n = import_names; n->name != NULL; n++) {
-		if (str_eq(str_from(n->name), name)) {
-			*out = *n;
-			return true;
-		}
+	for (size_t i = 0; import_names[i].name != NULL; i++)
+		table_put(known, str_from(import_names[i].name),
+		    (void *)(uintptr_t)(i + 1));
+	for (size_t i = 0; import_groups[i].names != NULL; i++) {
+		struct str rest = str_from(import_groups[i].names), word;
+
+		while ((word = str_word(&rest, " ")).len > 0)
+			table_put(
+			    known, word, (void *)(uintptr_t)(GROUPS + i + 1));
 	}
-	return false;
 }
 
-static bool find_group(struct str name, struct import_name *out)
+static bool find_row(struct str name, struct import_name *out)
 {
-	for (const struct import_group *g = import_groups; g->names != NULL;
-	     g++) {
-		struct str rest = str_from(g->names), word;
+	static struct table known;
+	uintptr_t at;
 
-		while ((word = str_word(&rest, " ")).len > 0) {
-			if (!str_eq(word, name))
-				continue;
-			*out = (struct import_name){word.p, g->verdict,
-			    IMPORT_AS_IT_IS, NULL, NULL, g->note};
-			return true;
-		}
-	}
-	return false;
+	if (known.count == 0)
+		index_names(&known);
+	at = (uintptr_t)table_get(&known, name);
+	if (at > GROUPS)
+		*out = (struct import_name){"",
+		    import_groups[at - GROUPS - 1].verdict, IMPORT_AS_IT_IS,
+		    NULL, NULL, import_groups[at - GROUPS - 1].note};
+	else if (at > 0)
+		*out = import_names[at - 1];
+	return at > 0;
 }
 
 /* smtp_destination_recipient_limit is what default_... is, for smtp. */
@@ -847,7 +854,7 @@ static bool find_default(struct str name, struct import_name *out)
 	if (str_copy(text, sizeof(text), name) < 0)
 		return false;
 	if (str_ends(name, STR("_initial_destination_concurrency"))) {
-		find_name(STR("initial_destination_concurrency"), out);
+		find_row(STR("initial_destination_concurrency"), out);
 		out->verdict = IMPORT_UNSUPPORTED;
 		out->note = "there is one initial_destination_concurrency for "
 			    "all transports";
@@ -859,8 +866,7 @@ static bool find_default(struct str name, struct import_name *out)
 		if (end == NULL || end == text)
 			continue;
 		snprintf(other, sizeof(other), "default%s", end);
-		if (find_name(str_from(other), out) ||
-		    find_group(str_from(other), out)) {
+		if (find_row(str_from(other), out)) {
 			out->fallback = NULL;
 			return true;
 		}
@@ -873,8 +879,7 @@ void import_known(struct str name, struct import_name *out)
 	char text[128];
 
 	*out = (struct import_name){.name = NULL};
-	if (!find_name(name, out) && !find_group(name, out) &&
-	    !find_default(name, out))
+	if (!find_row(name, out) && !find_default(name, out))
 		return;
 	/* A parameter that has come since: its name means the same. */
 	if (out->verdict >= IMPORT_IGNORED &&
