@@ -34,6 +34,7 @@ struct client {
 	uint64_t owner;         /* of the tickets that it was given */
 	bool asks;              /* began an exchange */
 	bool leaving;           /* was told that we go */
+	bool shut;              /* cannot say any more */
 };
 
 static struct auth_conf conf;
@@ -101,19 +102,19 @@ static void say_leave(struct client *c)
 /*
  * Nobody is interrupted: who is in the midst of an exchange finishes it here,
  * and closes its connection then. Who only redeems tickets, or has not asked
- * for anything, has what it sent answered, and asks the next process the rest.
- * Master ends a drain that takes too long.
+ * for anything, has what it sent answered, and asks the next process the rest;
+ * an exchange that it begins is not taken, since nothing more could be heard of
+ * it. Master ends a drain that takes too long.
  */
 static void drain(void)
 {
-	struct client *next;
-
-	for (struct client *c = clients; c != NULL; c = next) {
-		next = c->next;
-		if (c->asks)
+	for (struct client *c = clients; c != NULL; c = c->next) {
+		if (c->asks) {
 			say_leave(c);
-		else
+		} else {
 			shutdown(ipc_fd(wire_ipc(c->wire)), SHUT_RD);
+			c->shut = true;
+		}
 	}
 	desk_drain_patiently();
 }
@@ -131,6 +132,10 @@ static int begin(struct client *c, const struct auth_begin *m)
 {
 	struct exchange *x;
 
+	if (c->shut) {
+		wipe(m->initial);
+		return 0; /* its connection ends at once */
+	}
 	if (table_get(&c->exchanges, key_of(&m->request)) != NULL ||
 	    c->exchanges.count >= EXCHANGES_MAX)
 		return -1;

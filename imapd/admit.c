@@ -140,14 +140,11 @@ static int show_pass(struct admission *a, int64_t deadline)
 	    .service = STR("imap"),
 	    .session = id_str(&a->id),
 	    .pass = str_from(a->pass)};
-	struct ipc *auth = ipc_connect("auth", &auth_exchange, deadline, &why);
+	struct ipc *auth;
 
-	if (auth == NULL)
-		return refuse(a, true, "Authentication is away",
-		    "cannot reach auth", why);
-	if (ipc_call(auth, &auth_resume, &ask, &auth_resumed, &reply,
-		deadline) != IPC_OK) {
-		reason = "no answer from auth";
+	if (ipc_ask(&auth, "auth", &auth_exchange, &auth_resume, &ask,
+		&auth_resumed, &reply, deadline, &why) != IPC_OK) {
+		reason = "cannot ask auth";
 	} else {
 		const struct auth_resumed *r = reply;
 
@@ -163,7 +160,7 @@ static int show_pass(struct admission *a, int64_t deadline)
 	return refuse(a, temporary,
 	    temporary ? "Authentication is away"
 		      : "The account or its password has changed",
-	    reason, "");
+	    reason, why);
 }
 
 static int unseal(struct admission *a)

@@ -56,11 +56,8 @@ static bool pass_is_fresh(struct session *s)
 
 	if (clock_ms() - s->pass_since < PASS_FRESH)
 		return true;
-	auth = ipc_connect("auth", &auth_exchange, deadline, &why);
-	if (auth == NULL)
-		return false;
-	if (ipc_call(auth, &auth_resume, &ask, &auth_resumed, &reply,
-		deadline) == IPC_OK) {
+	if (ipc_ask(&auth, "auth", &auth_exchange, &auth_resume, &ask,
+		&auth_resumed, &reply, deadline, &why) == IPC_OK) {
 		const struct auth_resumed *m = reply;
 
 		if (m->ok)

@@ -2,7 +2,10 @@
 /*
  * The one connection to auth: many clients' exchanges over it at a time, told
  * apart by number. Answers come back through client_challenge, client_auth_ok,
- * client_auth_no and, when auth is away, client_unavailable.
+ * client_auth_no and, when auth is away, client_unavailable. An exchange whose
+ * connection is lost before auth has answered anything is begun again on another
+ * one, twice at most and within ipc_timeout; for that the client's first words,
+ * a password often, are kept until the first answer.
  */
 #ifndef LOGIN_BROKER_H
 #define LOGIN_BROKER_H

@@ -142,6 +142,8 @@ static void converse(struct session *s)
 			s->quit = true;
 		}
 	}
+	/* Whoever has heard that the session is over may begin another. */
+	box_pop3_unlock(s->box);
 	flush(s);
 }
 

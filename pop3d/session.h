@@ -41,8 +41,9 @@ struct session {
 #define MARK_DELETED 1
 #define MARK_SEEN    2 /* sent whole */
 
-/* Greets and serves the client until it is gone. early is what it sent before
- * its socket came here. Everything stays the caller's. */
+/* Greets and serves the client until it is gone, and unlocks the box before the
+ * last answer goes out. early is what it sent before its socket came here.
+ * Everything stays the caller's. */
 void session_run(const struct pop3d_conf *conf, int fd, struct box *box,
     struct view *view, const char *login, const char *client,
     const struct id *id, struct str early);

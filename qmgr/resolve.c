@@ -17,6 +17,7 @@
 
 #define UNDER_WAY  512 /* questions at most; a power of two */
 #define CONNECT_MS 200
+#define LOSSES     2 /* connections that may be lost without an answer */
 
 struct resolver {
 	struct qmgr *q;
@@ -28,9 +29,11 @@ struct resolver {
 	struct recipient *asked[UNDER_WAY];
 	int64_t began[UNDER_WAY];       /* observe_begin */
 	struct recipient *first, *last; /* not yet asked, by item.next */
+	unsigned losses;                /* since the last answer */
 };
 
 static void timed_out(void *arg);
+static void send_more(struct resolver *v);
 
 void resolve_open(struct qmgr *q)
 {
@@ -104,6 +107,25 @@ static void timed_out(void *arg)
 	start_timer(v);
 }
 
+/* Questions without an answer stand before the others again. */
+static void take_back(struct resolver *v)
+{
+	while (v->next > v->oldest) {
+		struct recipient **asked = &v->asked[--v->next % UNDER_WAY];
+		struct recipient *r = *asked;
+
+		*asked = NULL;
+		if (r == NULL)
+			continue;
+		r->item.next = v->first != NULL ? &v->first->item : NULL;
+		if (v->first == NULL)
+			v->last = r;
+		v->first = r;
+	}
+}
+
+/* A lookup that is being replaced closes behind its last answer: the next one
+ * is asked the rest. */
 static void lost(struct wire *w, void *arg, const char *why)
 {
 	struct resolver *v = arg;
@@ -112,7 +134,12 @@ static void lost(struct wire *w, void *arg, const char *why)
 	v->wire = NULL;
 	if (why[0] != '\0')
 		log_warning("lookup: %s", why);
-	put_off(v, "the directory went away");
+	if (v->oldest < v->next && v->losses++ >= LOSSES) {
+		put_off(v, "the directory went away");
+		return;
+	}
+	take_back(v);
+	send_more(v);
 }
 
 /* ---- answers ---- */
@@ -204,8 +231,6 @@ static void resolved(
 	}
 }
 
-static void send_more(struct resolver *v);
-
 /* Whose recipient the oldest question is about, or NULL. */
 static const struct message *next_message(const struct resolver *v)
 {
@@ -232,6 +257,7 @@ static void answer(
 	}
 	if (a->request < v->oldest || a->request >= v->next)
 		return;
+	v->losses = 0;
 	r = v->asked[a->request % UNDER_WAY];
 	m = r == NULL ? NULL : r->message;
 	v->asked[a->request % UNDER_WAY] = NULL;

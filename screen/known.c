@@ -20,6 +20,7 @@ struct asking {
 	uint64_t request;
 	struct client *client;
 	int answers; /* still to come */
+	bool again;  /* it was asked before, of one that went */
 	struct known known;
 };
 
@@ -114,7 +115,10 @@ static void say_away(const char *why)
 	    why[0] != '\0' ? why : "it closed the connection");
 }
 
-/* Who waits is unknown. */
+static int ask(struct asking *a);
+
+/* The next policyd is asked what this one did not answer; without one, who
+ * waits is unknown. */
 static void lost(struct wire *w, void *arg, const char *why)
 {
 	struct table asking = policy.asking;
@@ -125,13 +129,18 @@ static void lost(struct wire *w, void *arg, const char *why)
 	(void)arg;
 	policy.wire = NULL;
 	policy.asking = table_new();
-	if (asking.count > 0 || why[0] != '\0')
-		say_away(why);
+	if (why[0] != '\0')
+		log_warning("policyd: %s", why);
 	while (table_next(&asking, &at, NULL, &value)) {
 		struct asking *a = value;
 		struct client *c = a->client;
 		struct known unknown = {0};
 
+		if (!a->again && ask(a) == 0) {
+			a->again = true;
+			continue;
+		}
+		say_away(why);
 		c->asking = NULL;
 		free(a);
 		client_known(c, &unknown);
@@ -193,32 +202,41 @@ static void count(struct asking *a, const char *name, const char *key, int most)
 		a->answers++;
 }
 
-int known_ask(struct client *c)
+static int ask(struct asking *a)
 {
 	const struct screen_conf *conf = policy.conf;
 	char address[NETADDR_TEXT_MAX], network[80];
 
 	if (connected() < 0)
 		return -1;
-	struct asking *a = NEW(struct asking);
-	a->request = ++policy.last;
-	a->client = c;
-	netaddr_text(&c->peer, address);
-	network_of(&c->peer, network);
+	netaddr_text(&a->client->peer, address);
+	network_of(&a->client->peer, network);
 	struct policy_recall recall = {
 	    a->request, STR(NAME), str_from(address)};
-	if (wire_put(policy.wire, &policy_recall, &recall) < 0) {
-		free(a);
+	if (wire_put(policy.wire, &policy_recall, &recall) < 0)
 		return -1;
-	}
+	a->known = (struct known){0};
 	a->answers = 1;
 	count(a, "postscreen_client_connection_rate_limit", address,
 	    conf->postscreen_client_connection_rate_limit);
 	count(a, "postscreen_network_connection_rate_limit", network,
 	    conf->postscreen_network_connection_rate_limit);
 	table_put(&policy.asking, key_of(&a->request), a);
-	c->asking = a;
 	wire_push(policy.wire);
+	return 0;
+}
+
+int known_ask(struct client *c)
+{
+	struct asking *a = NEW(struct asking);
+
+	a->request = ++policy.last;
+	a->client = c;
+	if (ask(a) < 0) {
+		free(a);
+		return -1;
+	}
+	c->asking = a;
 	return 0;
 }
 

@@ -8,8 +8,9 @@
 #include "ipc/trace.h"
 #include "mail/encode.h"
 
-#define SASL_LINE_MAX 12288 /* octets of base64, RFC 4954 section 4 */
-#define ROUNDS_MAX    8     /* challenges of one exchange */
+#define SASL_LINE_MAX  12288 /* octets of base64, RFC 4954 section 4 */
+#define ROUNDS_MAX     8     /* challenges of one exchange */
+#define BEGINNINGS_MAX 3
 
 bool auth_offered(const struct session *s)
 {
@@ -111,14 +112,37 @@ static void fail(
 
 /* This process of auth is to end: the next exchange finds another. */
 static int skip_leave(struct peer *auth, const struct ipc_type **type,
-    const void **answer, int64_t wait, bool *leave)
+    const void **answer, int64_t deadline, bool *leave)
 {
 	while (*type == &auth_leave) {
 		*leave = true;
-		if (peer_next(auth, type, answer, deadline_in(wait)) < 0)
+		if (peer_next(auth, type, answer, deadline) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/*
+ * The first answer. A process of auth that was to end may have said so on this
+ * connection long ago, and close it before it hears of this exchange: what
+ * nobody has answered is begun again with the next one.
+ */
+static int begin_exchange(struct peer *auth, const struct auth_begin *begin,
+    const struct ipc_type **type, const void **answer, int64_t wait,
+    bool *leave)
+{
+	int64_t deadline = deadline_in(wait);
+	int r = -1;
+
+	for (int i = 0; r < 0 && i < BEGINNINGS_MAX; i++) {
+		*leave = false;
+		r = peer_ask(auth, &auth_begin, begin, type, answer, deadline);
+		if (r == 0)
+			r = skip_leave(auth, type, answer, deadline, leave);
+		if (r < 0 && !auth->closed)
+			break;
+	}
+	return r;
 }
 
 /* auth asks and the client answers, until auth says yes or no. */
@@ -131,10 +155,7 @@ static void exchange(
 	const struct ipc_type *type;
 	const void *answer;
 	bool leave = false;
-	int r = peer_ask(
-	    auth, &auth_begin, begin, &type, &answer, deadline_in(wait));
-	if (r == 0)
-		r = skip_leave(auth, &type, &answer, wait, &leave);
+	int r = begin_exchange(auth, begin, &type, &answer, wait, &leave);
 
 	for (int i = 0; r == 0 && type == &auth_challenge; i++) {
 		const struct auth_challenge *c = answer;
@@ -154,7 +175,8 @@ static void exchange(
 		r = peer_answer(auth, &auth_respond, &respond, &type, &answer,
 		    deadline_in(wait));
 		if (r == 0)
-			r = skip_leave(auth, &type, &answer, wait, &leave);
+			r = skip_leave(
+			    auth, &type, &answer, deadline_in(wait), &leave);
 	}
 	if (r < 0) {
 		away(s);

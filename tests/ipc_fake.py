@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 
-from house import BUILD, wait_until
+from house import BUILD, port_is_free, wait_until
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ESCAPES = [("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"),
@@ -140,11 +140,11 @@ class Front:
 
 
 class Daemon:
-    """A daemon run by hand in a directory of its own. before(jail) can put
-    neighbours there."""
+    """A daemon run by hand in a directory of its own, at a socket or at a port
+    of 127.0.0.1. before(jail) can put neighbours there."""
 
     def __init__(self, program, service, settings=None, spool=None,
-                 inject=None, before=None):
+                 inject=None, before=None, port=None):
         self.dir = tempfile.mkdtemp(prefix="phd-", dir="/tmp")
         self.log_path = os.path.join(self.dir, "log.txt")
         self.jail = os.path.join(self.dir, "run", "jail", program)
@@ -162,9 +162,11 @@ class Daemon:
         with open(os.path.join(self.dir, "main.cf"), "w") as f:
             f.writelines("%s = %s\n" % item for item in values.items())
         self.socket = os.path.join(self.jail, "own")
+        self.port = port
         self.trace_path = os.path.join(self.dir, "trace.txt")
         command = [os.path.join(BUILD, "bin", program), "-C", self.dir,
-                   "--debug", "--listen", self.socket, "-n", service]
+                   "--debug", "--listen",
+                   self.socket if port is None else str(port), "-n", service]
         # Under strace: its calls, with faults of our choice.
         self.traced = inject is not None
         if before is not None:
@@ -174,7 +176,10 @@ class Daemon:
                 "-einject=" + i for i in inject], *command]
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(command, stderr=log, stdout=log)
-        wait_until(lambda: os.path.exists(self.socket), 30)
+        if port is None:
+            wait_until(lambda: os.path.exists(self.socket), 30)
+        else:
+            wait_until(lambda: not port_is_free(port), 30)
 
     def connect(self, exchange):
         """The path is there from bind(2) on, an answer only from listen(2)

@@ -33,6 +33,8 @@ class Neighbours:
         self.rooms = []         # sizes that were asked for
         self.room = 10 ** 9
         self.limit_reached = False
+        self.auth_leaves = 0    # beginnings that get no answer
+        self.auth_at = "1"      # but the first one does
         self.counted = []
         self.fronts = {}
         self.cleanup_name = "cleanup-submit" if submission else "cleanup"
@@ -137,6 +139,10 @@ class Neighbours:
                 continue
             assert f.get("service") == "submission" and f["tls"] == "1"
             request = f["request"]
+            if self.auth_leaves > 0 and request != self.auth_at:
+                # It has said so, and ends without an answer.
+                self.auth_leaves -= 1
+                return
             if f["mechanism"] == "PLAIN":
                 if f["has_initial"] == "0":
                     c.send("auth_challenge", request=request, data="")
@@ -162,6 +168,9 @@ class Neighbours:
                 c.send("auth_no", request=request, temporary=False,
                        login="user@house.test", text="wrong",
                        reason="password does not match")
+                if self.auth_leaves > 0:
+                    self.auth_at = request
+                    c.send("auth_leave")
 
     def policyd(self, c):
         while True:
@@ -666,6 +675,19 @@ def test_submission_needs_tls_and_a_login(chain):
         s.neighbours.start("auth")
         assert d.ask("AUTH PLAIN " + plain("user@house.test", "secret")
                      )[0] == 235
+
+
+@pytest.mark.parametrize("times, code", [(1, 235), (2, 235), (100, 454)])
+def test_an_auth_that_leaves(chain, times, code):
+    """It said so behind its last answer, and closes the connection when it is
+    asked the next time: the next process of auth is asked."""
+    with Smtpd(chain, "submission") as s:
+        c = s.secure()
+        s.neighbours.auth_leaves = times
+        assert c.ask("AUTH PLAIN " + plain("user@house.test", "x"))[0] == 535
+        assert c.ask("AUTH PLAIN " + plain("user@house.test", "secret")
+                     )[0] == code
+        assert (s.neighbours.auth_leaves > 0) == (code == 454)
 
 
 def test_real_client(chain):

@@ -52,6 +52,7 @@ struct ipc {
 	int fd;
 	bool greeted; /* the version line has been seen, or is not expected */
 	bool eof, broken, reset;
+	bool mute; /* the peer hears no more; what it said can be read */
 	const char *why;
 
 	char *in;
@@ -374,7 +375,9 @@ static enum ipc_result send_some(struct ipc *c)
 			return IPC_AGAIN;
 		if (errno == EINTR)
 			return IPC_OK;
-		return break_off(c, strerror(errno));
+		c->mute = true;
+		c->why = strerror(errno);
+		return IPC_BROKEN;
 	}
 	c->sent += (size_t)n;
 	c->out_at += (uint64_t)n;
@@ -389,7 +392,7 @@ static enum ipc_result send_some(struct ipc *c)
 
 enum ipc_result ipc_push(struct ipc *c)
 {
-	enum ipc_result r = c->broken ? IPC_BROKEN : IPC_OK;
+	enum ipc_result r = c->broken || c->mute ? IPC_BROKEN : IPC_OK;
 
 	while (r == IPC_OK && ipc_pending(c) > 0)
 		r = send_some(c);
@@ -793,8 +796,10 @@ enum ipc_result ipc_ask(struct ipc **c, const char *name,
 		if (*c == NULL)
 			return IPC_BROKEN;
 		r = ipc_call(*c, request, msg, answer, reply, deadline);
-		if (r == IPC_OK)
+		if (r == IPC_OK) {
+			*why = "";
 			return r;
+		}
 		*why = r == IPC_TIMEOUT ? "no answer in time" : "no answer";
 		ipc_close(c);
 		if (r == IPC_TIMEOUT)

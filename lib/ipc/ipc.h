@@ -140,6 +140,7 @@ int ipc_give_fd(
 int ipc_lend_fd(
     struct ipc *c, const struct ipc_type *type, const void *msg, int fd);
 int ipc_put_bytes(struct ipc *c, const void *p, size_t len);
+/* IPC_BROKEN: the peer hears no more. What it said before can still be read. */
 enum ipc_result ipc_flush(struct ipc *c, int64_t deadline); /* waits */
 enum ipc_result ipc_push(struct ipc *c); /* IPC_AGAIN: watch for writing */
 size_t ipc_pending(const struct ipc *c);
