@@ -12,6 +12,7 @@
 #   make crash      each daemon killed at each step of a message, ten times
 #                   during CRASH_MESSAGES messages, and each call failing
 #   make bench-store  what accounts and deliveries cost, as they grow
+#   make bench-trace  a day of TRACE_MESSAGES, and how quickly it is searched
 #   SAN=1           with any of these: AddressSanitizer and UBSan
 #
 # Objects stand in build/ (build-san/ with SAN=1), never beside the sources.
@@ -102,7 +103,7 @@ registry_of = $(if $(filter master posthouse sendmail master/% posthouse/% sendm
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all run test check unit integration install lint fuzz fuzz-replay \
-        torture crash seeded memory bench-store clean setup FORCE
+        torture crash seeded memory bench-store bench-trace clean setup FORCE
 
 all: $(BINARIES)
 
@@ -198,6 +199,9 @@ $(MAILAUTH_TOOLS): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 $(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
 	$(if $(V),,@echo "  LINK  store_scale";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(O)/tests/bench/trace_day: $(O)/tests/bench/trace_day.o $(O)/logd/output.o $(O)/logd/index.o $(LIB)
+	$(if $(V),,@echo "  LINK  trace_day";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # For libFuzzer everything is compiled once more, by clang.
 FUZZ_CFLAGS = -std=c11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined
 build-fuzz/%.o: %.c
@@ -250,6 +254,11 @@ bench-store: $(O)/tests/bench/store_scale
 	@$< accounts 2000
 	@$< large 200000 200 nosync
 	@$< large 200000 1 nosync
+
+# A day of five million messages takes some minutes and 8 GB.
+TRACE_MESSAGES ?= 500000
+bench-trace: all $(O)/tests/bench/trace_day
+	@POSTHOUSE_BUILD=$(CURDIR)/$(O) $(PYTHON) tests/bench/trace.py $(TRACE_MESSAGES)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS)

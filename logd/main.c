@@ -5,6 +5,7 @@
  *
  *	record.c  what a datagram consists of
  *	output.c  the log, the trace files
+ *	index.c   what makes trace files quick to search
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,11 +27,14 @@
 #define GATHER_FEW_MS 4
 #define QUEUE_LENGTH  "/proc/sys/net/unix/max_dgram_qlen"
 #define SWEEP_MS      60000
+#define INDEX_MS      1000 /* events gather before they are indexed */
+#define INDEX_MORE_MS 5    /* between steps, others have their turn */
 
 static struct logd_conf conf;
 static int log_fd = -1;
 static int gather_ms = GATHER_FEW_MS;
-static struct loop_timer *sweeper;
+static struct loop_timer *sweeper, *indexer;
+static bool indexing; /* its timer is set */
 
 /* ---- datagrams ----------------------------------------------------------- */
 
@@ -111,6 +115,10 @@ static void receive(int fd)
 			    sender(&messages[i].msg_hdr));
 	} while (n == BATCH);
 	output_flush();
+	if (output_is_unindexed() && !indexing) {
+		indexing = true;
+		loop_timer_set(indexer, INDEX_MS);
+	}
 }
 
 /* Reading each line as it comes would wake this process for each. */
@@ -136,6 +144,14 @@ static void sweep(void *arg)
 	(void)arg;
 	output_sweep();
 	loop_timer_set(sweeper, SWEEP_MS);
+}
+
+static void make_index(void *arg)
+{
+	(void)arg;
+	indexing = output_index();
+	if (indexing)
+		loop_timer_set(indexer, INDEX_MORE_MS);
 }
 
 /* ---- the daemon ---------------------------------------------------------- */
@@ -179,6 +195,9 @@ static int start(void)
 	log_set_sink(own_line, NULL);
 	sweeper = loop_timer_new(daemon_loop(), sweep, NULL);
 	loop_timer_set(sweeper, SWEEP_MS);
+	indexer = loop_timer_new(daemon_loop(), make_index, NULL);
+	indexing = true;
+	loop_timer_set(indexer, INDEX_MS);
 	return 0;
 }
 

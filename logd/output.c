@@ -14,10 +14,12 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "ipc/trace_index.h"
+#include "logd/index.h"
 
 #define BATCH_MAX  (4u << 20)
 #define LINE_MOST  (LOG_LINE_MAX + 200)
-#define TRACE_NAME "YYYYMMDDHH.trace"
+#define INDEX_STEP 8192 /* cells */
 
 static struct {
 	const struct logd_conf *conf;
@@ -30,6 +32,8 @@ static struct {
 	int64_t stamped;          /* the second that stamp says */
 	char stamp[40];
 	uint64_t lost; /* lines that could not be written */
+	struct indexer *indexer;
+	bool unindexed; /* events were written since its last step */
 } out = {.log = -1, .log_dir = -1, .trace = -1, .trace_dir = -1};
 
 /* ---- the log ------------------------------------------------------------- */
@@ -151,18 +155,21 @@ static void flush_lines(void)
 
 /* ---- trace events -------------------------------------------------------- */
 
+/* What a crash cut off a write is no cell. */
 static void open_trace(int64_t hour)
 {
-	char name[32];
-	time_t t = (time_t)(hour * 3600);
-	struct tm tm;
+	char name[TRACE_NAME_MAX];
+	struct stat st;
 
-	gmtime_r(&t, &tm);
-	strftime(name, sizeof(name), "%Y%m%d%H.trace", &tm);
+	trace_file_name(hour, ".trace", name);
 	file_close(&out.trace);
 	out.trace = openat(out.trace_dir, name,
 	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	out.hour = hour;
+	if (out.trace >= 0 && fstat(out.trace, &st) == 0 &&
+	    st.st_size % TRACE_CELL != 0 &&
+	    ftruncate(out.trace, st.st_size - st.st_size % TRACE_CELL) < 0)
+		file_close(&out.trace);
 }
 
 /* A write that was cut leaves no half record behind. */
@@ -180,6 +187,8 @@ static void flush_events(void)
 	    fstat(out.trace, &st) == 0 && st.st_size % TRACE_CELL != 0 &&
 	    ftruncate(out.trace, st.st_size - st.st_size % TRACE_CELL) < 0)
 		file_close(&out.trace);
+	index_written(out.indexer, hour);
+	out.unindexed = true;
 	buf_clear(&out.events);
 }
 
@@ -200,16 +209,15 @@ void output_flush(void)
 	flush_events();
 }
 
-/* The hour that a trace file is of, or -1. */
-static int64_t hour_of(const char *name)
+bool output_index(void)
 {
-	struct tm tm = {0};
-	const char *end = strptime(name, "%Y%m%d%H", &tm);
+	out.unindexed = false;
+	return index_step(out.indexer, INDEX_STEP);
+}
 
-	if (strlen(name) != sizeof(TRACE_NAME) - 1 || end == NULL ||
-	    strcmp(end, ".trace") != 0)
-		return -1;
-	return (int64_t)timegm(&tm) / 3600;
+bool output_is_unindexed(void)
+{
+	return out.unindexed;
 }
 
 void output_sweep(void)
@@ -227,8 +235,10 @@ void output_sweep(void)
 	}
 	// cppcheck-suppress readdirCalled
 	while ((e = readdir(dir)) != NULL) {
-		int64_t hour = hour_of(e->d_name);
+		int64_t hour = trace_file_hour(e->d_name, ".trace");
 
+		if (hour < 0)
+			hour = trace_file_hour(e->d_name, ".index");
 		if (hour >= 0 && hour < oldest)
 			unlinkat(out.trace_dir, e->d_name, 0);
 	}
@@ -282,12 +292,17 @@ int output_open(const char *host, const char *prefix, const char **path)
 		out.trace_dir = openat(
 		    dir, "trace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	file_close(&dir);
-	return out.trace_dir < 0 ? -1 : 0;
+	if (out.trace_dir < 0)
+		return -1;
+	out.indexer = index_new(out.trace_dir);
+	out.unindexed = true; /* by a process before this one */
+	return 0;
 }
 
 void output_close(void)
 {
 	output_flush();
+	index_free(&out.indexer);
 	file_close(&out.log);
 	file_close(&out.trace);
 	file_close(&out.trace_dir);

@@ -27,7 +27,11 @@ void output_trace(const struct trace_cell *cells, size_t count);
 void output_flush(void);
 /* Writes what is batched and gives everything back. */
 void output_close(void);
-/* Once a minute: removes trace files past their lifetime. */
+/* Goes on with the index; true when there is more to do at once. */
+bool output_index(void);
+/* Whether there are events that the index has not seen. */
+bool output_is_unindexed(void);
+/* Once a minute: removes trace files and indexes past their lifetime. */
 void output_sweep(void);
 
 #endif

@@ -5,120 +5,194 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "core/clock.h"
 #include "posthouse/posthouse.h"
-#include "posthouse/trace_search.h"
+#include "posthouse/trace_print.h"
 
-#define JSON_MAX (64u << 20)
+#define OUTPUT_MAX    (256u << 20)
+#define DEFAULT_MOST  50
+#define LIMIT_MOST    1000
+#define FOLLOWED_MOST 5000   /* messages that --follow keeps in mind */
+#define FOLLOW_US     250000 /* between looks */
 
-static void print_time(uint64_t us)
+struct options {
+	struct trace_query query;
+	bool follow;
+};
+
+/* ---- options -------------------------------------------------------------------------- */
+
+/* "90s", "15m", "2h", "3d": so long ago. */
+static int parse_ago(struct str text, uint64_t now_us, uint64_t *out)
 {
-	time_t t = (time_t)(us / 1000000);
-	char text[32];
-	struct tm tm;
+	static const char letters[] = "smhd";
+	static const uint64_t seconds[] = {1, 60, 3600, 86400};
+	const char *letter;
+	uint64_t n;
 
-	localtime_r(&t, &tm);
-	strftime(text, sizeof(text), "%b %e %H:%M:%S", &tm);
-	printf("%s.%03u", text, (unsigned)(us / 1000 % 1000));
+	if (text.len < 2)
+		return -1;
+	letter = memchr(letters, text.p[text.len - 1], 4);
+	if (letter == NULL ||
+	    str_to_u64(str_sub(text, 0, text.len - 1), 100000000, &n) < 0)
+		return -1;
+	n *= seconds[letter - letters] * 1000000;
+	*out = n > now_us ? 0 : now_us - n;
+	return 0;
 }
 
-/* "+0.012", how long nothing happened before. */
-static void print_wait(uint64_t before, uint64_t now)
+/* A local time, of today when it has no date; or so long ago. */
+static int parse_time(const char *text, uint64_t *out)
 {
-	uint64_t us = before == 0 || now < before ? 0 : now - before;
+	static const char *const formats[] = {"%Y-%m-%d %H:%M:%S",
+	    "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d",
+	    "%H:%M:%S", "%H:%M"};
+	uint64_t now = clock_us();
+	time_t seconds = (time_t)(now / 1000000);
 
-	printf(" %+9.3f", (double)us / 1e6);
+	if (parse_ago(str_from(text), now, out) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		const char *end;
+		struct tm tm;
+
+		localtime_r(&seconds, &tm);
+		tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+		tm.tm_isdst = -1;
+		end = strptime(text, formats[i], &tm);
+		if (end == NULL || *end != '\0')
+			continue;
+		*out = (uint64_t)mktime(&tm) * 1000000;
+		return 0;
+	}
+	return -1;
 }
 
-static void print_events(const struct trace_search *s)
+static int take_option(struct options *o, const char *name, const char *value)
 {
-	const char *session = "", *message = "";
-	uint64_t before = 0;
+	uint64_t n;
 
-	for (size_t i = 0; i < s->count; i++) {
-		const struct trace_record *r = s->events[i];
+	if (value == NULL)
+		return -1;
+	if (strcmp(name, "--since") == 0)
+		return parse_time(value, &o->query.since_us);
+	if (strcmp(name, "--until") == 0)
+		return parse_time(value, &o->query.until_us);
+	if (strcmp(name, "--limit") != 0 ||
+	    str_to_u64(str_from(value), LIMIT_MOST, &n) < 0 || n == 0)
+		return -1;
+	o->query.most = (size_t)n;
+	return 0;
+}
 
-		if (strcmp(session, r->session.text) != 0 ||
-		    strcmp(message, r->message.text) != 0) {
-			session = r->session.text;
-			message = r->message.text;
-			printf("%s%.*s%s%.*s\n",
-			    session[0] != '\0' ? "session " : "", ID_LEN,
-			    session, message[0] != '\0' ? "  message " : "",
-			    ID_LEN, message);
+static int take_options(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){
+	    .query = {.until_us = UINT64_MAX, .most = DEFAULT_MOST}};
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--follow") == 0) {
+			o->follow = true;
+		} else if (strncmp(argv[i], "--", 2) == 0) {
+			if (take_option(o, argv[i], argv[i + 1]) < 0)
+				return -1;
+			i++;
+		} else if (o->query.key.len > 0) {
+			return -1;
+		} else {
+			o->query.key = str_trim(str_from(argv[i]));
 		}
-		printf("  ");
-		print_time(r->time_us);
-		print_wait(before, r->time_us);
-		printf("  %-9s %-11s %.*s %.*s %.*s %.*s\n", r->daemon,
-		    trace_kind_name(r->kind), STR_FMT(r->says.who),
-		    STR_FMT(r->says.where), STR_FMT(r->says.code),
-		    STR_FMT(r->says.why));
-		before = r->time_us;
 	}
-	if (s->count > 1)
-		printf("%zu events, %.3f s from first to last\n", s->count,
-		    (double)(before - s->events[0]->time_us) / 1e6);
+	if (o->follow && o->query.most < FOLLOWED_MOST)
+		o->query.most = FOLLOWED_MOST;
+	return o->query.key.len > 0 ? 0 : -1;
 }
 
-static void print_json(const struct trace_search *s)
+/* ---- printing -------------------------------------------------------------------------- */
+
+static void print(struct buf *out)
 {
-	struct buf out = buf_new(JSON_MAX);
-	struct json j = json_start(&out);
-	uint64_t before = s->count > 0 ? s->events[0]->time_us : 0;
+	fwrite(buf_text(out), 1, out->len, stdout);
+	fflush(stdout);
+	buf_clear(out);
+}
 
-	json_array(&j, NULL);
-	for (size_t i = 0; i < s->count; i++) {
-		const struct trace_record *r = s->events[i];
-
-		json_object(&j, NULL);
-		json_u64(&j, "time_us", r->time_us);
-		json_u64(&j, "wait_us", r->time_us - before);
-		json_text(&j, "daemon", str_from(r->daemon));
-		json_u64(&j, "pid", r->pid);
-		json_text(&j, "event", str_from(trace_kind_name(r->kind)));
-		json_text(&j, "session", id_str(&r->session));
-		json_text(&j, "message", id_str(&r->message));
-		json_text(&j, "who", r->says.who);
-		json_text(&j, "where", r->says.where);
-		json_text(&j, "code", r->says.code);
-		json_text(&j, "why", r->says.why);
-		json_u64(&j, "took_ms", r->says.wait_ms);
-		json_u64(&j, "number", r->says.number);
-		json_end(&j);
-		before = r->time_us;
+static void print_events(
+    const struct trace_search *s, size_t from, bool json, struct buf *out)
+{
+	for (size_t i = from; i < s->found_count; i++) {
+		trace_print_event(s->found[i].record, json, out);
+		print(out);
 	}
-	json_end(&j);
-	printf("%s\n", buf_text(&out));
+}
+
+/* What happens from now on, until all of it has ended. */
+static void follow(struct posthouse *p, struct trace_search *s, struct buf *out)
+{
+	print_events(s, 0, p->json, out);
+	while (!s->cut && !ferror(stdout) &&
+	    (trace_search_goes_on(s) || !trace_search_ended(s))) {
+		usleep(FOLLOW_US);
+		print_events(s, trace_search_more(s), p->json, out);
+	}
+}
+
+static int show(struct posthouse *p, struct trace_search *s)
+{
+	struct buf out = buf_new(OUTPUT_MAX);
+	uint64_t now = clock_us();
+
+	if (p->json) {
+		trace_print_json(s, now, &out);
+		buf_add_char(&out, '\n');
+	} else {
+		trace_print_text(s, now, &out);
+	}
+	print(&out);
 	buf_free(&out);
+	return s->found_count > 0 ? 0 : 1;
+}
+
+static void tell(struct trace_search *s, bool json)
+{
+	if (json)
+		return;
+	fputs(buf_text(&s->files.notes), stderr);
+	if (s->cut)
+		fprintf(stderr,
+		    "there is more: only the newest are shown (--limit, "
+		    "--since and --until choose others)\n");
 }
 
 int cmd_trace(struct posthouse *p, int argc, char **argv)
 {
 	struct trace_search s;
+	struct options o;
+	struct buf out = buf_new(OUTPUT_MAX);
 	char *directory;
 	int status = 0;
 
-	if (argc != 2 || argv[1][0] == '\0')
+	if (take_options(&o, argc, argv) < 0)
 		return posthouse_usage("trace");
 	if (posthouse_conf(p) < 0 ||
 	    asprintf(&directory, "%s/trace", p->house.log_directory) < 0)
 		return 1;
-	if (trace_search(&s, directory, str_from(argv[1])) < 0)
+	if (trace_search(&s, directory, &o.query) < 0)
 		status = posthouse_fail(
 		    "trace", "%s: %s", directory, strerror(errno));
-	else if (p->json)
-		print_json(&s);
-	else if (s.count == 0)
-		status = posthouse_fail("trace",
-		    "nothing is known of %s "
-		    "(trace_lifetime says how long it would be)",
-		    argv[1]);
+	else if (o.follow)
+		follow(p, &s, &out);
 	else
-		print_events(&s);
-	if (s.cut)
-		fprintf(stderr, "only the newest messages are shown\n");
+		status = show(p, &s);
+	if (status == 1 && s.found_count == 0 && s.files.dir >= 0 && !p->json)
+		posthouse_fail("trace",
+		    "nothing is known of %.*s (trace_lifetime says how long "
+		    "it would be)",
+		    STR_FMT(o.query.key));
+	tell(&s, p->json);
 	trace_search_free(&s);
+	buf_free(&out);
 	free(directory);
 	return status;
 }

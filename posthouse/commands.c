@@ -32,8 +32,9 @@ const struct command_row commands[] = {
 	 "addresses that lead to others"},
 	{"store",   cmd_store,   "store stat|check|repair|rebuild|undelete|restore|"
 	 "backup|upkeep ...", "the mailboxes: look, mend, bring back, copy"},
-	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS",
-	 "the way of one message, hop by hop"},
+	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS|@DOMAIN|CLIENT "
+	 "[--since T] [--until T] [--limit N] [--follow]",
+	 "the way of a message, hop by hop, and where it waited"},
 	{NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

@@ -217,7 +217,8 @@ def test_trace_tells_it(house):
         """the whole way in the trace"""
         text = house.posthouse("trace", qid, check=False).stdout
         return all(word in text for word in (
-            "queued", "scheduled", "stored", "delivered", "removed"))
+            "accepted", "goes by local", "stored", "delivered",
+            "removed from the queue", "state: delivered"))
     wait_until(told)
 
 

@@ -317,24 +317,26 @@ def test_trace_follows_a_message(house):
     send(house)
     house.wait_empty_queue()
     expected = {"screened", "connect", "envelope", "recipient", "queued",
-                "scheduled", "stored", "delivered", "removed", "session-end"}
+                "scheduled", "stored", "delivered", "removed"}
 
     def whole():
         """All of it: each daemon's events travel on a way of their own."""
         answer = house.posthouse("--json", "trace", house.user(0), check=False)
-        if answer.returncode != 0:
-            return None
-        events = json.loads(answer.stdout)
-        return events if expected <= {e["event"] for e in events} else None
+        for message in json.loads(answer.stdout)["messages"]:
+            if expected <= {e["event"] for e in message["events"]}:
+                return message
+        return None
 
-    events = wait_until(whole)
+    message = wait_until(whole)
+    events = message["events"]
+    assert message["state"] == "delivered" and message["removed"]
+    assert [(r["address"], r["state"]) for r in message["recipients"]] == \
+        [(house.user(0), "delivered")]
     assert all(a["time_us"] <= b["time_us"]
                for a, b in zip(events, events[1:]))
-    id = next(e["message"] for e in events if e["event"] == "queued")
-    session = events[0]["session"]
-    for name in (id, session):
-        wait_until(lambda: house.json("trace", name) ==
-                   house.json("trace", house.user(0)))
+    assert {e["session"] for e in events} == {message["session"]}
+    for name in (message["id"], message["session"]):
+        assert message in house.json("trace", name)["messages"]
     assert house.posthouse("trace", "nobody@nowhere.test",
                            check=False).returncode == 1
 
