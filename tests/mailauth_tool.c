@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Signs and verifies messages for the tests that compare with other
- * implementations (tests/test_dkim.py). The message is standard input, with
+ * implementations and suites (tests/test_dkim.py, tests/test_arc.py). The message is standard input, with
  * CRLF; the rest are arguments:
  *
  *	verify NOW ZONE                       a verdict a line
  *	sign NOW KEY DOMAIN SELECTOR FORM FIELDS OVERSIGNED
  *	                                      the field that goes on top
+ *	arc NOW ZONE                          the chain's state, and why
+ *	seal NOW KEY DOMAIN SELECTOR NAMES STATUS RESULTS
+ *	                                      the set that goes on top
  *	key ALGORITHM BITS                    a private key, then its record
  *
  * ZONE is a file of "name TAB text of a TXT record"; FORM "relaxed/simple".
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mailauth/arc.h"
 #include "mailauth/dkim_sign.h"
 #include "mailauth/dkim_verify.h"
 
@@ -150,6 +154,81 @@ static int sign(struct str message, char **argv)
 	return result == 0 ? 0 : 1;
 }
 
+static int check_chain(struct str message, int64_t now, const char *zone_path)
+{
+	static const struct dkim_policy policy = {.bits_least = 1024};
+	struct str header = str_sub(message, 0, header_length(message));
+	struct buf zone = buf_new(1u << 20);
+	struct questions *q = questions_new(NULL);
+	struct body_hashes bodies = {0};
+	struct header_fields fields;
+	enum arc_result result;
+
+	read_file(zone_path, &zone);
+	header_fields_of(header, &fields);
+	struct arc_chain *chain = arc_chain_new(&fields, &policy, now, &bodies);
+	body_hash_add(&bodies, str_skip(message, header.len));
+	body_hash_end(&bodies);
+	while ((result = arc_chain_check(chain, q)) == ARC_PENDING)
+		answer_open(q, buf_str(&zone));
+	printf("%s\t%s\n", arc_result_name(result), arc_chain_why(chain));
+	arc_chain_free(&chain);
+	header_fields_free(&fields);
+	body_hashes_free(&bodies);
+	questions_free(&q);
+	buf_free(&zone);
+	return 0;
+}
+
+static enum arc_result status_of(const char *name)
+{
+	return strcmp(name, "none") == 0 ? ARC_NONE
+	    : strcmp(name, "pass") == 0  ? ARC_PASS
+					 : ARC_FAIL;
+}
+
+static int seal(struct str message, char **argv)
+{
+	static const struct dkim_policy policy = {.bits_least = 1024};
+	struct str header = str_sub(message, 0, header_length(message));
+	struct buf pem = buf_new(1u << 20), out = buf_new(1u << 20);
+	struct body_hashes bodies = {0}, unused = {0};
+	struct header_fields fields;
+	const char *why;
+	uint64_t octets;
+	struct arc_sealing s = {.domain = str_from(argv[2]),
+	    .selector = str_from(argv[3]),
+	    .names = str_from(argv[4]),
+	    .status = status_of(argv[5]),
+	    .results = str_from(argv[6]),
+	    .now = strtoll(argv[0], NULL, 10)};
+
+	read_file(argv[1], &pem);
+	struct dkim_key *key = dkim_key_private(buf_str(&pem), &why);
+	if (key == NULL) {
+		fprintf(stderr, "%s: %s\n", argv[1], why);
+		return 1;
+	}
+	s.key = key;
+	header_fields_of(header, &fields);
+	struct arc_chain *chain = arc_chain_new(
+	    &fields, &policy, s.now, &unused);
+	int number = body_hash_want(&bodies, CANONICAL_RELAXED, BODY_WHOLE);
+	body_hash_add(&bodies, str_skip(message, header.len));
+	body_hash_end(&bodies);
+	int result = arc_seal(&s, chain, &fields,
+	    body_hash_digest(&bodies, number, &octets), &out);
+	fwrite(out.p, 1, out.len, stdout);
+	arc_chain_free(&chain);
+	dkim_key_free(&key);
+	header_fields_free(&fields);
+	body_hashes_free(&bodies);
+	body_hashes_free(&unused);
+	buf_free(&pem);
+	buf_free(&out);
+	return result < 0 ? 1 : 0;
+}
+
 static int make_key(const char *algorithm, const char *bits)
 {
 	struct buf out = buf_new(65536);
@@ -181,6 +260,11 @@ int main(int argc, char **argv)
 		    buf_str(&message), strtoll(argv[2], NULL, 10), argv[3]);
 	else if (argc == 9 && strcmp(argv[1], "sign") == 0)
 		result = sign(buf_str(&message), argv + 2);
+	else if (argc == 4 && strcmp(argv[1], "arc") == 0)
+		result = check_chain(
+		    buf_str(&message), strtoll(argv[2], NULL, 10), argv[3]);
+	else if (argc == 9 && strcmp(argv[1], "seal") == 0)
+		result = seal(buf_str(&message), argv + 2);
 	buf_free(&message);
 	return result;
 }

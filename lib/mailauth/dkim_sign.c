@@ -5,6 +5,7 @@
 
 #define FIELD_MOST  65536
 #define LINE_COLUMN 76
+#define FOLD_OCTETS 72
 #define SEPARATORS  " ,:\t\r\n"
 
 static size_t count_fields(const struct header_fields *fields, struct str name)
@@ -47,8 +48,7 @@ void dkim_names(const struct dkim_signing *s,
 			add_names(word, count_fields(fields, word), out);
 }
 
-/* Appends text of which lines are broken behind its colons. */
-static void add_name_list(struct str names, struct buf *out)
+void dkim_add_names(struct str names, struct buf *out)
 {
 	size_t column = 3;
 	struct str name;
@@ -67,32 +67,28 @@ static void add_name_list(struct str names, struct buf *out)
 	}
 }
 
-void dkim_fold(struct str text, size_t column, struct buf *out)
+/* Appends a signature behind "b=", its lines broken at an octet count. */
+static void fold(struct str text, size_t line, struct buf *out)
 {
-	while (text.len > 0) {
-		size_t room = column < LINE_COLUMN ? LINE_COLUMN - column : 1;
+	for (size_t room = line - 2; text.len > 0; room = line) {
 		struct str part = str_sub(text, 0, room);
 		buf_add(out, part);
 		text = str_skip(text, part.len);
 		if (text.len > 0)
-			buf_add_text(out, "\r\n\t ");
-		column = 9;
+			buf_add_text(out, "\r\n\t");
 	}
 }
 
-int dkim_finish_field(const struct dkim_key *key,
-    const struct header_fields *fields, struct str names, enum canonical form,
-    struct str unsigned_field, struct buf *out)
+int dkim_finish_field(const struct dkim_key *key, const uint8_t digest[32],
+    struct str before, struct str behind, size_t line, struct buf *out)
 {
 	struct buf raw = buf_new(RSA_BITS_MOST / 8), text = buf_new(4096);
-	uint8_t digest[32];
-	struct str end = str_skip(unsigned_field, unsigned_field.len);
-
-	dkim_header_digest(fields, names, form, unsigned_field, end, digest);
 	int result = dkim_key_sign(key, digest, &raw);
+
 	base64_encode(buf_str(&raw), &text);
-	buf_add(out, unsigned_field);
-	dkim_fold(buf_str(&text), 11, out);
+	buf_add(out, before);
+	fold(buf_str(&text), line, out);
+	buf_add(out, behind);
 	buf_add_text(out, "\r\n");
 	buf_free(&raw);
 	buf_free(&text);
@@ -108,6 +104,7 @@ int dkim_sign(const struct dkim_signing *s, const struct header_fields *fields,
     const uint8_t body_digest[BODY_HASH_LEN], struct buf *out)
 {
 	struct buf field = buf_new(FIELD_MOST), names = buf_new(FIELD_MOST);
+	uint8_t digest[32];
 
 	dkim_names(s, fields, &names);
 	buf_printf(&field,
@@ -121,14 +118,17 @@ int dkim_sign(const struct dkim_signing *s, const struct header_fields *fields,
 	if (s->identity.len > 0)
 		buf_printf(&field, "\r\n\ti=%.*s;", STR_FMT(s->identity));
 	buf_add_text(&field, "\r\n\th=");
-	add_name_list(buf_str(&names), &field);
+	dkim_add_names(buf_str(&names), &field);
 	buf_add_text(&field, ";\r\n\tbh=");
 	base64_encode(str_of(body_digest, BODY_HASH_LEN), &field);
 	buf_add_text(&field, ";\r\n\tb=");
+	struct str whole = buf_str(&field);
+	dkim_header_digest(fields, buf_str(&names), s->header_form, whole,
+	    str_skip(whole, whole.len), digest);
 	int result = field.overflow || names.overflow
 	    ? -1
-	    : dkim_finish_field(s->key, fields, buf_str(&names), s->header_form,
-		  buf_str(&field), out);
+	    : dkim_finish_field(
+		  s->key, digest, whole, STR_EMPTY, FOLD_OCTETS, out);
 	buf_free(&field);
 	buf_free(&names);
 	return result;

@@ -34,13 +34,12 @@ int dkim_sign(const struct dkim_signing *s, const struct header_fields *fields,
 void dkim_names(const struct dkim_signing *s,
     const struct header_fields *fields, struct buf *out);
 /*
- * Appends a signature field, given up to its "b=": signs it with the header
- * and appends the signature and the line end. What DKIM and ARC do alike.
+ * Appends a signature field, given as what stands before and behind the value
+ * of its b=: signs digest, which covers the field as it is given. With the
+ * line end; the signature's lines have at most line octets. -1 as dkim_sign.
  */
-int dkim_finish_field(const struct dkim_key *key,
-    const struct header_fields *fields, struct str names, enum canonical form,
-    struct str unsigned_field, struct buf *out);
-/* Appends a long text without blanks, folded. */
-void dkim_fold(struct str text, size_t column, struct buf *out);
-
+int dkim_finish_field(const struct dkim_key *key, const uint8_t digest[32],
+    struct str before, struct str behind, size_t line, struct buf *out);
+/* Appends the value of h=, its lines broken behind colons. */
+void dkim_add_names(struct str names, struct buf *out);
 #endif

@@ -42,7 +42,7 @@ static enum dkim_result give(
 
 /* ---- the key ---- */
 
-static const struct dns_reply *ask_key(
+const struct dns_reply *dkim_ask_key(
     struct questions *q, struct str selector, struct str domain)
 {
 	char name[2 * DNS_NAME_TEXT_MAX + 16];
@@ -90,7 +90,7 @@ enum dkim_result dkim_check_digest(struct str selector, struct str domain,
     const struct dkim_policy *policy, struct questions *q,
     struct dkim_verdict *out)
 {
-	const struct dns_reply *r = ask_key(q, selector, domain);
+	const struct dns_reply *r = dkim_ask_key(q, selector, domain);
 	struct dkim_key_flags flags;
 	const char *why;
 
@@ -213,7 +213,7 @@ void dkim_verifier_ask(struct dkim_verifier *v, struct questions *q)
 {
 	for (size_t i = 0; i < v->count; i++)
 		if (v->list[i].verdict.result == DKIM_PENDING)
-			ask_key(q, v->list[i].signature.selector,
+			dkim_ask_key(q, v->list[i].signature.selector,
 			    v->list[i].signature.domain);
 }
 

@@ -83,6 +83,10 @@ enum dkim_result dkim_check_digest(struct str selector, struct str domain,
     const struct dkim_policy *policy, struct questions *q,
     struct dkim_verdict *out);
 
+/* The record of selector._domainkey.domain; NULL: on its way. */
+const struct dns_reply *dkim_ask_key(
+    struct questions *q, struct str selector, struct str domain);
+
 const char *dkim_result_name(enum dkim_result result); /* "pass" */
 
 #endif
