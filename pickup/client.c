@@ -121,21 +121,48 @@ static void relayed(void *arg, bool whole)
 		answered(c);
 }
 
-static void ask_queue(struct client *c, const struct user_list *allowed,
-    const struct ipc_type *type, const void *msg)
+static void deny(struct client *c, const struct queue_ask *ask)
 {
 	static const struct queue_end forbidden = {
 	    .ok = false, .text = STR_INIT("you may not do this")};
 
-	if (!user_may(allowed, c->uid)) {
-		log_info("uid=%u may not ask for %s", c->uid, type->name);
-		if (wire_put(c->wire, &queue_end, &forbidden) < 0)
-			client_free(c);
-		else
-			answered(c);
+	log_info(
+	    "uid=%u may not ask for %s", c->uid, queue_verb_names[ask->verb]);
+	if (wire_put(c->wire, &queue_end, &forbidden) < 0)
+		client_free(c);
+	else
+		answered(c);
+}
+
+/* Whoever sees the whole queue changes his own mail alone. */
+static bool is_own_alone(const struct client *c, const struct queue_ask *ask)
+{
+	static const struct user_list nobody = {.count = 0};
+
+	if (ask->verb == QUEUE_LIST || ask->verb == QUEUE_WHY)
+		return !user_may(&pickup.mailq, c->uid);
+	return ask->verb != QUEUE_FLUSH && !user_may(&nobody, c->uid);
+}
+
+static void ask_queue(struct client *c, const struct queue_ask *in)
+{
+	struct queue_ask ask = *in;
+
+	if (ask.verb == QUEUE_FLUSH
+		? !user_may(&pickup.flush, c->uid)
+		: ask.verb != QUEUE_LIST && ask.verb != QUEUE_WHY &&
+		    ask.verb != QUEUE_DELETE && ask.verb != QUEUE_BOUNCE) {
+		deny(c, in);
 		return;
 	}
-	c->relay = relay_new(c->wire, type, msg, relayed, c);
+	ask.owner = is_own_alone(c, in) ? (uint64_t)c->uid + 1 : 0;
+	/* qmgr lets us pass on only what is somebody's own. */
+	if (ask.owner == 0 &&
+	    (ask.verb == QUEUE_DELETE || ask.verb == QUEUE_BOUNCE)) {
+		deny(c, in);
+		return;
+	}
+	c->relay = relay_new(c->wire, &queue_ask, &ask, relayed, c);
 	if (c->relay == NULL)
 		relayed(c, false);
 }
@@ -157,11 +184,8 @@ static void message(
 	file_close(&fd);
 	if (c->letter != NULL || c->relay != NULL)
 		client_free(c); /* one request at a time */
-	else if (type == &queue_list)
-		ask_queue(c, &pickup.mailq, type, msg);
-	else if (type == &queue_act &&
-	    ((const struct queue_act *)msg)->verb == QUEUE_FLUSH)
-		ask_queue(c, &pickup.flush, type, msg);
+	else if (type == &queue_ask)
+		ask_queue(c, msg);
 	else
 		client_free(c);
 }

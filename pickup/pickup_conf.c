@@ -25,7 +25,9 @@ const struct conf_param pickup_params[] = {
 	  "at once; this is for what could not be queued then."),
 	P(TEXT, authorized_mailq_users, "", 0, 65536,
 	  "Local users who may see the whole queue with mailq(1), written as "
-	  "authorized_submit_users; root and the suite's owner always may."),
+	  "authorized_submit_users; root and the suite's owner always may. "
+	  "Anybody else sees the mail that he has submitted on this host, and "
+	  "may delete it."),
 	P(TEXT, authorized_flush_users, "", 0, 65536,
 	  "Local users who may have waiting mail tried at once with "
 	  "\"sendmail -q\", written as authorized_submit_users; root and the "

@@ -22,8 +22,12 @@ const struct command_row commands[] = {
 	{"service", cmd_service, "service list|status NAME|stop NAME|"
 	 "start NAME|restart NAME|drain NAME|limit NAME N",
 	 "one service alone"},
-	{"queue",   cmd_queue,   "queue list|show ID|hold|release|delete|flush "
-	 "[ID|--sender A|--recipient A|ALL]", "the messages that wait"},
+	{"queue",   cmd_queue,   "queue list|count|summary [FILTER]... | "
+	 "show ID [--body] | why ID|ADDRESS|DOMAIN|FILTER... | "
+	 "hold|release|delete|flush|bounce ID|FILTER...|ALL [--dry-run]; "
+	 "FILTER: --sender A, --recipient A, --domain D, --nexthop N, "
+	 "--transport T, --state S, --reason TEXT, --older TIME, "
+	 "--younger TIME, --size [-]N", "the messages that wait, and why"},
 	{"user",    cmd_user,    "user list|add|delete|passwd|set|show ...",
 	 "mailboxes and passwords"},
 	{"domain",  cmd_domain,  "domain list|add|delete ...",

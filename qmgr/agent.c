@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "qmgr/agent.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -32,6 +33,8 @@ struct away {
 	int64_t since; /* monotonic ms, 0: it is there */
 	int64_t again; /* when to try */
 	unsigned tries;
+	uint32_t begun; /* seconds since 1970 */
+	char why[80];
 };
 
 struct agents {
@@ -62,7 +65,9 @@ static void went_away(
 	if (a->since == 0) {
 		log_warning("%s: %s", name, why);
 		a->since = loop_now(q->loop);
+		a->begun = qmgr_now();
 	}
+	snprintf(a->why, sizeof(a->why), "%s", why);
 	for (unsigned i = 0; i < a->tries && pause < 5000; i++)
 		pause *= 2;
 	a->tries++;
@@ -208,6 +213,7 @@ static void dispatch_local(struct qmgr *q)
 	struct agents *a = q->agents;
 	struct work w;
 
+	flow_wake_at(q, schedule_wake(a->local, loop_now(q->loop)));
 	while (schedule_ready(a->local)) {
 		struct link *l = a->idle;
 
@@ -407,6 +413,7 @@ static void dispatch_front(struct qmgr *q, struct transport *t)
 	struct agents *a = q->agents;
 	struct work w;
 
+	flow_wake_at(q, schedule_wake(t, loop_now(q->loop)));
 	if (!schedule_ready(t))
 		return;
 	if (a->wire == NULL)
@@ -483,7 +490,8 @@ static struct schedule_limits limits_of(const struct qmgr *q, bool local)
 	    .cohorts =
 		(unsigned)
 		    c->default_destination_concurrency_failed_cohort_limit,
-	    .dead_ms = c->minimal_backoff_time};
+	    .dead_ms = c->minimal_backoff_time,
+	    .delay_ms = local ? 0 : c->default_destination_rate_delay};
 }
 
 void agents_open(struct qmgr *q)
@@ -546,4 +554,44 @@ void agents_dispatch(struct qmgr *q)
 	dispatch_local(q);
 	for (size_t i = 0; i < ARRAY_LEN(q->agents->front); i++)
 		dispatch_front(q, q->agents->front[i]);
+}
+
+/* ---- for the operator ---- */
+
+struct agent_view agents_view(struct qmgr *q, struct destination *d)
+{
+	const struct agents *a = q->agents;
+	bool local = destination_of(d) == a->local;
+	const struct away *away = local ? &a->local_away : &a->front_away;
+	struct agent_view v = {.name = local ? "local" : "smtp",
+	    .ready = true,
+	    .away_since = away->since == 0 ? 0 : away->begun,
+	    .why = away->why,
+	    .window_parameter = local ? "local_destination_concurrency_limit"
+				      : "default_destination_concurrency_limit",
+	    .limit_parameter = local ? "local_transport_limit"
+				     : "default_transport_limit"};
+
+	if (away->since == 0 && !local && a->state != FRONT_READY) {
+		v.ready = false;
+		v.why = a->state == FRONT_DOWN
+		    ? "there is no connection to it"
+		    : "it has not yet said what it works on";
+	}
+	return v;
+}
+
+struct destination *agents_destination(
+    struct qmgr *q, const char *transport, const char *nexthop)
+{
+	const struct transport *t = agents_transport(q, str_from(transport));
+
+	return t == NULL ? NULL : schedule_find(t, str_from(nexthop));
+}
+
+uint64_t agents_begun(struct qmgr *q, const struct recipient *r)
+{
+	const struct request *rq = request_of(&q->agents->requests, r);
+
+	return rq == NULL ? 0 : rq->begun;
 }

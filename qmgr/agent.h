@@ -23,4 +23,20 @@ size_t agents_local_waiting(const struct qmgr *q);
 /* Requests under way at local; while draining their answers are awaited. */
 size_t agents_local_under_way(const struct qmgr *q);
 
+/* What the operator is told of an agent. */
+struct agent_view {
+	const char *name;    /* "smtp", "local" */
+	bool ready;          /* it takes requests */
+	uint64_t away_since; /* seconds since 1970, 0: it is there */
+	const char *why;     /* it is away, or not ready */
+	const char *window_parameter, *limit_parameter;
+};
+struct agent_view agents_view(struct qmgr *q, struct destination *d);
+/* The schedule's destination of these names, or NULL. */
+struct destination *agents_destination(
+    struct qmgr *q, const char *transport, const char *nexthop);
+/* When the request that carries r was sent; seconds since 1970, 0: by an
+ * earlier queue manager. */
+uint64_t agents_begun(struct qmgr *q, const struct recipient *r);
+
 #endif

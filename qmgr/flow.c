@@ -63,6 +63,14 @@ void flow_pump_later(struct qmgr *q)
 	wake_in(q, 0);
 }
 
+void flow_wake_at(struct qmgr *q, int64_t at)
+{
+	int64_t now = loop_now(q->loop);
+
+	if (at != 0)
+		wake_in(q, at > now ? at - now : 0);
+}
+
 void flow_begin(struct qmgr *q)
 {
 	if (q->draining)

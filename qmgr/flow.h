@@ -28,6 +28,8 @@ void flow_pump(struct qmgr *q);
 bool flow_is_behind(const struct qmgr *q);
 /* The same, soon and from the loop; for callers deep inside. */
 void flow_pump_later(struct qmgr *q);
+/* The same at a time of the loop's clock; 0: never. */
+void flow_wake_at(struct qmgr *q, int64_t at);
 /*
  * Something of the message ended (m->busy went down). When nothing is under
  * way any more the pass ends: notifications, then removal or sleep. m may be

@@ -11,7 +11,10 @@
  * agent.c     connections to the delivery agents; request.c what they carry
  * outcome.c   what became of a recipient, and what follows
  * notify.c    asks bounce for notifications
- * server.c    offers of cleanup; operator.c the operator's orders
+ * hop.c       what is remembered of each destination; backlog.c warns of it
+ * server.c    offers of cleanup
+ * operator.c  the operator's questions and orders: select.c which messages
+ *             they mean, roll.c in which order, why.c what keeps them waiting
  * figures.c   the queue in figures
  */
 #include <sys/stat.h>
@@ -22,6 +25,7 @@
 #include "daemon/daemon.h"
 #include "daemon/roles.h"
 #include "qmgr/agent.h"
+#include "qmgr/backlog.h"
 #include "qmgr/direct.h"
 #include "qmgr/figures.h"
 #include "qmgr/flow.h"
@@ -88,6 +92,7 @@ static int start(void)
 	notify_open(&qmgr);
 	server_open(&qmgr);
 	figures_open(&qmgr);
+	backlog_open(&qmgr);
 	until = deadline_in(LOCK_MOST_MS);
 	timer = loop_timer_new(qmgr.loop, take_over, NULL);
 	loop_timer_set(timer, 0);
@@ -115,6 +120,7 @@ static void finish(void *arg)
 	scan_stop(&qmgr);
 	figures_close(&qmgr);
 	server_close(&qmgr);
+	backlog_close(&qmgr);
 	notify_close(&qmgr);
 	agents_close(&qmgr);
 	resolve_close(&qmgr);

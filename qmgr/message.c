@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
+#include "qmgr/hop.h"
 
 #define RETRY_TURN 5
 
@@ -132,6 +133,7 @@ struct message *messages_add(
 
 	m->id = *id;
 	m->place = PLACE_HELD;
+	m->owner = MESSAGE_NO_OWNER;
 	m->sender = intern(&ms->senders, sender);
 	m->recipients = mem_array(count, sizeof(m->recipients[0]));
 	m->count = (uint32_t)count;
@@ -188,8 +190,10 @@ void messages_place(
 static void free_message(struct messages *ms, struct message *m)
 {
 	intern_drop(&ms->senders, &m->sender);
-	for (uint32_t i = 0; i < m->count; i++)
+	for (uint32_t i = 0; i < m->count; i++) {
 		free(m->recipients[i].route);
+		hop_set(&m->recipients[i], NULL, 0);
+	}
 	free(m->recipients);
 	free(m);
 }
@@ -229,6 +233,7 @@ void messages_free(struct messages *ms)
 		free_message(ms, m);
 	table_free(&ms->by_id);
 	table_free(&ms->senders);
+	hops_free(&ms->hops);
 	free(ms->heap);
 	*ms = (struct messages){.heap = NULL};
 }

@@ -21,6 +21,8 @@ struct interned {
 	char p[];
 };
 
+struct hop;
+
 /* How a recipient is delivered, from lookup; while it is active. */
 struct route {
 	uint64_t quota_storage, quota_messages;
@@ -43,6 +45,7 @@ struct recipient {
 	                   * first, so that the item is the recipient */
 	struct message *message;
 	struct route *route; /* or NULL */
+	struct hop *hop;     /* where it goes, or went last (hop.h), or NULL */
 	uint32_t next;       /* seconds since 1970: the next attempt */
 	uint32_t attempts;
 	uint16_t round;           /* of the notification, 0: none yet */
@@ -54,6 +57,8 @@ struct recipient {
 	bool hold : 1;
 	bool deleted : 1; /* by the operator while it was being tried */
 	bool dirty : 1;   /* state is not yet in the file */
+	bool ours : 1;    /* the last deferral was our own house's trouble */
+	bool counted : 1; /* among those that wait for its hop */
 };
 
 /* Where a message stands. */
@@ -73,6 +78,8 @@ struct active {
 	bool put_off;          /* bounce could not be asked in this pass */
 };
 
+#define MESSAGE_NO_OWNER UINT32_MAX
+
 struct message {
 	struct id id;
 	uint8_t place;    /* enum place */
@@ -87,6 +94,8 @@ struct message {
 	uint32_t busy; /* recipients in another phase than idle, and
 	                       * notifications under way */
 	uint32_t heap_at;
+	uint32_t owner; /* uid of the local user who submitted it, else
+	                 * MESSAGE_NO_OWNER */
 	struct message *prev, *next; /* in line */
 	struct active *active;
 };
@@ -104,6 +113,7 @@ struct messages {
 	size_t heap_count, heap_room;
 	size_t active;
 	unsigned turns;
+	struct table hops; /* hop.h */
 };
 
 struct interned *intern(struct table *t, struct str s);

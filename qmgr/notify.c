@@ -40,6 +40,7 @@ struct notifier {
 	struct asker askers[WORKERS];
 	struct notice *first, *last;
 	unsigned failures; /* in a row */
+	char trouble[160]; /* why the last one failed, while failures > 0 */
 };
 
 /* ---- who is to be told what ---- */
@@ -209,13 +210,21 @@ static void end(struct asker *a, bool ok)
 	flow_settled(q, m);
 }
 
+static void not_now(struct asker *a, struct str why)
+{
+	struct notifier *t = a->q->notifier;
+
+	log_warning("%s: the sender cannot be notified now: %.*s",
+	    a->notice->message->id.text, STR_FMT(why));
+	str_copy(t->trouble, sizeof(t->trouble),
+	    str_sub(why, 0, sizeof(t->trouble) - 1));
+	end(a, false);
+}
+
 static void fail(struct asker *a, const char *why)
 {
-	if (a->notice == NULL)
-		return;
-	log_warning("%s: the sender cannot be notified now: %s",
-	    a->notice->message->id.text, why);
-	end(a, false);
+	if (a->notice != NULL)
+		not_now(a, str_from(why));
 }
 
 static void answered(
@@ -231,9 +240,7 @@ static void answered(
 	if (b->ok) { /* bounce has written log and trace */
 		end(a, true);
 	} else {
-		log_warning("%s: the sender cannot be notified now: %.*s",
-		    a->notice->message->id.text, STR_FMT(b->text));
-		end(a, false);
+		not_now(a, b->text);
 	}
 	start_more(q);
 }
@@ -351,6 +358,11 @@ uint32_t notify_start(struct qmgr *q, struct message *m)
 void notify_push(struct qmgr *q)
 {
 	start_more(q);
+}
+
+const char *notify_trouble(const struct qmgr *q)
+{
+	return q->notifier->failures > 0 ? q->notifier->trouble : "";
 }
 
 void notify_open(struct qmgr *q)

@@ -20,5 +20,7 @@ void notify_close(struct qmgr *q);
  */
 uint32_t notify_start(struct qmgr *q, struct message *m);
 void notify_push(struct qmgr *q);
+/* Why bounce could not be asked the last time; "": it could. */
+const char *notify_trouble(const struct qmgr *q);
 
 #endif

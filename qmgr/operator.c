@@ -4,194 +4,233 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/dsn.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "ipc/limits.h"
 #include "ipc/trace.h"
+#include "qmgr/agent.h"
 #include "qmgr/flow.h"
 #include "qmgr/outcome.h"
+#include "qmgr/roll.h"
 #include "qmgr/scan.h"
-#include "qmgr/spool.h"
+#include "qmgr/select.h"
+#include "qmgr/why.h"
 
-#define SLICE       200    /* messages of one turn of the loop */
+#define TURN_MS     5      /* of one turn of the loop */
 #define OUTPUT_MOST 262144 /* octets that wait for the client */
 #define WAIT_MS     10000  /* for the spool to be read */
 #define LOOK_MS     20
+#define HOPS_MOST   1000 /* destinations of one answer */
 
 struct inquiry {
 	struct loop_timer *timer;
-	bool acts;
-	enum queue_verb verb;
-	char *id;                 /* of one message, "" takes all */
-	char *sender, *recipient; /* filters, "" takes all */
-	int64_t until;            /* waits for the walk of the start */
-	bool begun;
-	struct id *ids; /* of the messages to look at */
-	size_t count, at;
-	uint64_t matched;   /* messages */
-	uint64_t in_flight; /* recipients that an agent has */
+	struct queue_ask ask; /* texts in the arena */
+	struct arena arena;
+	int64_t until; /* waits for the walk of the start */
+	bool begun, sorted;
+	struct roll roll;
+	uint64_t matched, recipients; /* messages; recipients of them */
+	uint64_t in_flight;           /* of these, those that an agent has */
+	/* Destinations that were told, for QUEUE_HOPS. */
+	struct table hops;
 };
 
-/* ---- filters ---- */
-
-static bool sender_matches(const struct inquiry *n, const struct message *m)
+static bool acts(const struct queue_ask *ask)
 {
-	struct str want = str_from(n->sender);
-
-	if (want.len == 0)
-		return true;
-	if (str_eq(want, STR("<>")))
-		want = STR_EMPTY;
-	return str_case_eq(want, interned_str(m->sender));
+	return ask->verb >= QUEUE_HOLD;
 }
 
-static bool recipient_matches(const struct inquiry *n, struct str address)
-{
-	struct str want = str_from(n->recipient);
+/* ---- one recipient ---- */
 
-	if (want.len == 0)
-		return true;
-	if (want.p[0] == '@')
-		return str_case_ends(address, want);
-	return str_case_eq(address, want);
-}
-
-/* ---- one message ---- */
-
-static const char *state_of(const struct recipient *r)
-{
-	if (r->phase != PHASE_IDLE)
-		return "active";
-	if (r->hold)
-		return "hold";
-	if (r->state != QUEUE_PENDING)
-		return "active"; /* its sender is being told */
-	return r->attempts > 0 || r->next > 0 ? "deferred" : "incoming";
-}
-
-static void reason_of(const struct queue_file *f, const struct recipient *r,
-    char *out, size_t size)
-{
+/* What the file says of it. */
+struct found {
 	struct queue_slot slot;
 	struct note note;
+	char reason[IPC_REPLY_MAX];
+	struct facts facts;
+};
 
-	out[0] = '\0';
-	if (r->attempts == 0 && r->next == 0)
-		return;
-	if (queue_read_slot(f, recipient_index(r), &slot) < 0)
-		return;
-	spool_read_note(f, recipient_index(r), &note);
-	snprintf(out, size, "%.11s%s%.480s", slot.dsn,
-	    note.text[0] == '\0' ? "" : " ", note.text);
+static void find_out(
+    const struct queue_file *f, const struct recipient *r, struct found *out)
+{
+	uint32_t i = recipient_index(r);
+
+	*out = (struct found){.slot = {.state = 0}};
+	out->facts.address = r->message->active->envelope.recipients[i].address;
+	out->facts.state = select_state(r);
+	/* What was never tried has neither. */
+	if ((r->attempts > 0 || r->next > 0) &&
+	    queue_read_slot(f, i, &out->slot) == 0) {
+		spool_read_note(f, i, &out->note);
+		snprintf(out->reason, sizeof(out->reason), "%.11s%s%.480s",
+		    out->slot.dsn, out->note.text[0] == '\0' ? "" : " ",
+		    out->note.text);
+	}
+	out->facts.reason = str_from(out->reason);
+	out->facts.transport = str_from(out->note.transport);
+	out->facts.nexthop = str_from(out->note.nexthop);
+	if (r->hop != NULL && hop_transport(r->hop)[0] != '\0') {
+		out->facts.transport = str_from(hop_transport(r->hop));
+		out->facts.nexthop = str_from(hop_nexthop(r->hop));
+	}
 }
 
 static int put_row(
-    struct client *c, const struct queue_file *f, const struct recipient *r)
+    struct client *c, const struct recipient *r, const struct found *f)
 {
 	const struct message *m = r->message;
-	char reason[IPC_REPLY_MAX];
 	struct queue_row row = {.queue_id = id_str(&m->id),
 	    .sender = interned_str(m->sender),
-	    .recipient =
-		m->active->envelope.recipients[recipient_index(r)].address,
-	    .state = str_from(state_of(r)),
+	    .recipient = f->facts.address,
+	    .state = str_from(f->facts.state),
 	    .size = m->size,
 	    .arrived = m->arrived,
-	    .attempts = r->attempts};
+	    .attempts = r->attempts,
+	    .last = f->slot.last,
+	    .transport = f->facts.transport,
+	    .nexthop = f->facts.nexthop,
+	    .reason = f->facts.reason};
 
 	if (r->phase == PHASE_IDLE && !r->hold)
 		row.next = r->next;
-	if (r->route != NULL) {
-		row.transport = str_from(
-		    destination_transport(r->route->destination));
-		row.nexthop = str_from(
-		    destination_nexthop(r->route->destination));
-	}
-	reason_of(f, r, reason, sizeof(reason));
-	row.reason = str_from(reason);
 	return wire_put(c->wire, &queue_row, &row);
 }
 
-/* true: a row was written. */
-static bool list_one(struct client *c, struct message *m)
+static void put_hop(struct client *c, const struct hop *h)
 {
-	const struct queue_file *f = spool_file(c->q, m);
-	bool any = false;
+	struct inquiry *n = c->inquiry;
+	struct queue_hop out;
+	struct str key = str_of(&h, sizeof(h));
 
-	for (uint32_t i = 0; f != NULL && i < m->count; i++) {
-		const struct recipient *r = &m->recipients[i];
-
-		if (recipient_done(r) ||
-		    !recipient_matches(
-			c->inquiry, m->active->envelope.recipients[i].address))
-			continue;
-		if (put_row(c, f, r) == 0)
-			any = true;
-	}
-	return any;
+	if (table_get(&n->hops, key) != NULL || n->hops.count >= HOPS_MOST)
+		return;
+	table_put(&n->hops, key, n);
+	out = why_hop(c->q, h);
+	wire_put(c->wire, &queue_hop, &out);
 }
 
-static bool act_on(struct client *c, struct recipient *r)
+/* ---- orders ---- */
+
+static void flush(struct qmgr *q, struct recipient *r)
 {
-	if (recipient_done(r))
-		return false;
-	if (r->phase == PHASE_TRYING)
-		c->inquiry->in_flight++;
-	switch (c->inquiry->verb) {
+	struct destination *d = r->hop == NULL
+	    ? NULL
+	    : agents_destination(q, hop_transport(r->hop), hop_nexthop(r->hop));
+
+	if (d != NULL)
+		destination_revive(d);
+	r->next = 0;
+	r->trouble = 0;
+}
+
+/* Whether the order changes r. */
+static bool applies(const struct recipient *r, enum queue_verb verb)
+{
+	switch (verb) {
 	case QUEUE_HOLD:
-		if (r->hold || r->state != QUEUE_PENDING)
-			return false;
-		r->hold = true;
-		r->dirty = true;
-		return true;
+		return !r->hold && r->state == QUEUE_PENDING;
 	case QUEUE_RELEASE:
-		if (!r->hold)
-			return false;
-		r->hold = false;
-		r->dirty = true;
-		r->next = 0;
-		return true;
+		return r->hold;
 	case QUEUE_DELETE:
-		outcome_delete(c->q, r);
-		return true;
+		return !r->deleted;
 	case QUEUE_FLUSH:
-		if (r->hold || !recipient_waits(r))
-			return false;
-		r->next = 0;
-		r->trouble = 0;
-		return true;
+		return !r->hold && recipient_waits(r);
+	case QUEUE_BOUNCE:
+		return recipient_waits(r);
+	case QUEUE_LIST:
+	case QUEUE_WHY:
+	case QUEUE_HOPS:
+		break;
 	}
 	return false;
 }
 
-/* true: something of it changed. m may be gone afterwards. */
-static bool change_one(struct client *c, struct message *m)
+static void change(struct qmgr *q, struct recipient *r, enum queue_verb verb,
+    const struct found *f)
 {
-	static const char *const done[] = {
-	    "put on hold", "released from hold", "deleted", "flushed"};
-	struct qmgr *q = c->q;
-	bool any = false;
+	switch (verb) {
+	case QUEUE_HOLD:
+		r->hold = true;
+		r->dirty = true;
+		break;
+	case QUEUE_RELEASE:
+		r->hold = false;
+		r->dirty = true;
+		r->next = 0;
+		break;
+	case QUEUE_DELETE:
+		outcome_delete(r);
+		break;
+	case QUEUE_FLUSH:
+		flush(q, r);
+		break;
+	case QUEUE_BOUNCE:
+		r->hold = false;
+		outcome_give_up(q, r, &f->slot, &f->note);
+		break;
+	case QUEUE_LIST:
+	case QUEUE_WHY:
+	case QUEUE_HOPS:
+		break;
+	}
+	hop_recount(r, qmgr_now());
+}
 
-	for (uint32_t i = 0; i < m->count; i++)
-		if (recipient_matches(c->inquiry,
-			m->active->envelope.recipients[i].address) &&
-		    act_on(c, &m->recipients[i]))
-			any = true;
-	if (!any)
+/* true: it was meant, and told or changed. */
+static bool take(struct client *c, struct recipient *r, const struct found *f)
+{
+	struct inquiry *n = c->inquiry;
+	enum queue_verb verb = (enum queue_verb)n->ask.verb;
+	struct queue_why why;
+
+	switch (verb) {
+	case QUEUE_LIST:
+		return put_row(c, r, f) == 0;
+	case QUEUE_WHY:
+		why = why_recipient(c->q, r, &f->note);
+		return put_row(c, r, f) == 0 &&
+		    wire_put(c->wire, &queue_why, &why) == 0;
+	case QUEUE_HOPS:
+		if (r->hop != NULL && hop_transport(r->hop)[0] != '\0')
+			put_hop(c, r->hop);
+		return true;
+	default:
+		break;
+	}
+	n->in_flight += r->phase == PHASE_TRYING;
+	if (!applies(r, verb))
 		return false;
-	log_info("%s: %s by the operator", m->id.text, done[c->inquiry->verb]);
+	if (!n->ask.dry_run)
+		change(c->q, r, verb, f);
+	return true;
+}
+
+/* ---- one message ---- */
+
+/* What was changed is written, and m goes where it belongs now. */
+static void changed(struct client *c, struct message *m)
+{
+	static const char *const done[] = {"", "", "", "put on hold",
+	    "released from hold", "deleted", "flushed", "given up"};
+	const struct queue_ask *ask = &c->inquiry->ask;
+	struct qmgr *q = c->q;
+
+	if (ask->owner != 0)
+		log_info("%s: %s by its sender, uid=%llu", m->id.text,
+		    done[ask->verb], (unsigned long long)ask->owner - 1);
+	else
+		log_info("%s: %s by the operator, uid=%u", m->id.text,
+		    done[ask->verb], ipc_peer_uid(wire_ipc(c->wire)));
 	trace_event(TRACE_OPERATOR, &m->active->envelope.session, &m->id,
 	    &(struct trace_fields){
-		.why = str_from(queue_verb_names[c->inquiry->verb])});
+		.why = str_from(queue_verb_names[ask->verb])});
 	for (uint32_t i = 0; i < m->count; i++)
 		if (m->recipients[i].dirty)
 			spool_write_slot(q, &m->recipients[i], STR_EMPTY, 0, 0);
 	if (m->place == PLACE_ACTIVE)
-		return true;
+		return;
 	spool_rest(q, m);
 	flow_place(q, m);
-	return true;
 }
 
 static void look_at(struct client *c, struct message *m)
@@ -199,47 +238,137 @@ static void look_at(struct client *c, struct message *m)
 	struct inquiry *n = c->inquiry;
 	struct qmgr *q = c->q;
 	bool opened = m->active == NULL;
-	struct id id = m->id;
-	bool any;
+	const struct queue_file *f;
+	uint64_t before = n->recipients;
 
-	if (message_is_proposed(m) || !sender_matches(n, m))
+	if (message_is_proposed(m) || !select_message(&n->ask, m))
 		return;
-	if (opened && spool_activate(q, m) < 0)
+	if (spool_look(q, m) < 0)
 		return;
-	any = n->acts ? change_one(c, m) : list_one(c, m);
-	m = messages_find(&q->messages, id_str(&id));
-	if (m != NULL && opened && m->place != PLACE_ACTIVE)
+	f = spool_file(q, m);
+	for (uint32_t i = 0; f != NULL && i < m->count; i++) {
+		struct recipient *r = &m->recipients[i];
+		struct found found;
+
+		if (recipient_done(r))
+			continue;
+		find_out(f, r, &found);
+		if (select_recipient(&n->ask, &found.facts) &&
+		    take(c, r, &found))
+			n->recipients++;
+	}
+	if (n->recipients > before) {
+		n->matched++;
+		if (acts(&n->ask) && !n->ask.dry_run)
+			changed(c, m);
+	}
+	if (opened && m->place != PLACE_ACTIVE)
 		spool_rest(q, m);
-	n->matched += any;
 }
 
-/* ---- the slices ---- */
+/* ---- the turns ---- */
+
+static void put_end(struct client *c, const struct queue_end *answer)
+{
+	operator_forget(c);
+	wire_put(c->wire, &queue_end, answer);
+	wire_push(c->wire);
+}
+
+static void refuse(struct client *c, const char *why)
+{
+	struct queue_end answer = {.ok = false, .text = str_from(why)};
+
+	put_end(c, &answer);
+}
 
 static void end(struct client *c)
 {
 	struct inquiry *n = c->inquiry;
-	struct queue_end answer = {.ok = true, .count = n->matched};
+	struct queue_end answer = {
+	    .ok = true, .count = n->matched, .recipients = n->recipients};
+	bool acted = acts(&n->ask);
 	char text[100] = "";
 
-	if (n->acts && n->in_flight > 0)
+	if (acted && n->in_flight > 0)
 		snprintf(text, sizeof(text),
 		    "%llu recipients are being tried right now",
 		    (unsigned long long)n->in_flight);
 	answer.text = str_from(text);
-	if (n->acts)
+	if (acted)
 		outcome_withdraw(c->q);
-	operator_forget(c);
-	wire_put(c->wire, &queue_end, &answer);
-	wire_push(c->wire);
-	flow_pump(c->q);
+	put_end(c, &answer);
+	if (acted)
+		flow_pump(c->q);
 }
 
-static bool choose(struct client *c, struct inquiry *n);
+/* Those of which nobody may wait just now. */
+static void put_named_hops(struct client *c)
+{
+	const struct queue_ask *ask = &c->inquiry->ask;
+	struct queue_ask names = {.transport = ask->transport,
+	    .nexthop = ask->site.len > 0 ? ask->site : ask->nexthop};
+	struct str key;
+	size_t at = 0;
+	void *value;
+
+	while (table_next(&c->q->messages.hops, &at, &key, &value)) {
+		const struct hop *h = value;
+
+		if (hop_transport(h)[0] != '\0' &&
+		    select_hop(&names, str_from(hop_transport(h)),
+			str_from(hop_nexthop(h))))
+			put_hop(c, h);
+	}
+}
+
+/* The messages to look at. false: the answer is given. */
+static bool choose(struct client *c, struct inquiry *n)
+{
+	const struct messages *ms = &c->q->messages;
+	const struct message *one = messages_find(ms, n->ask.queue_id);
+
+	n->begun = true;
+	if (n->ask.queue_id.len == 0) {
+		if (n->ask.verb == QUEUE_FLUSH && !n->ask.dry_run &&
+		    select_is_all(&n->ask))
+			schedule_revive(c->q->schedule);
+		if (n->ask.verb == QUEUE_HOPS)
+			put_named_hops(c);
+		roll_all(&n->roll, ms);
+		return true;
+	}
+	/* One that is proposed is not yet queued; one of another user is not
+	 * there either. */
+	if (one != NULL &&
+	    (message_is_proposed(one) ||
+		(n->ask.owner != 0 && one->owner != n->ask.owner - 1)))
+		one = NULL;
+	if (one == NULL && n->ask.verb != QUEUE_LIST) {
+		refuse(c, "there is no such message in the queue");
+		return false;
+	}
+	if (one != NULL)
+		roll_one(&n->roll, &one->id);
+	return true;
+}
+
+/* true: the client takes no more for now; operator_go_on. */
+static bool is_full(struct client *c)
+{
+	if (ipc_pending(wire_ipc(c->wire)) <= OUTPUT_MOST)
+		return false;
+	wire_push(c->wire);
+	return ipc_pending(wire_ipc(c->wire)) > 0;
+}
 
 static void step(void *arg)
 {
 	struct client *c = arg;
 	struct inquiry *n = c->inquiry;
+	int64_t until = clock_ms() + TURN_MS;
+	struct message *m;
+	struct id id;
 
 	if (!n->begun && !scan_is_complete(c->q) &&
 	    loop_now(c->q->loop) < n->until) {
@@ -248,23 +377,20 @@ static void step(void *arg)
 	}
 	if (!n->begun && !choose(c, n))
 		return;
-	for (int i = 0; i < SLICE && n->at < n->count; i++) {
-		struct message *m = messages_find(
-		    &c->q->messages, id_str(&n->ids[n->at]));
-
-		if (ipc_pending(wire_ipc(c->wire)) > OUTPUT_MOST) {
-			wire_push(c->wire);
-			if (ipc_pending(wire_ipc(c->wire)) > 0)
-				return; /* operator_go_on */
+	while (!n->sorted && clock_ms() < until)
+		n->sorted = !roll_sort(&n->roll);
+	while (n->sorted && clock_ms() < until) {
+		if (is_full(c))
+			return;
+		if (!roll_next(&n->roll, &id)) {
+			end(c);
+			return;
 		}
-		n->at++;
+		m = messages_find(&c->q->messages, id_str(&id));
 		if (m != NULL)
 			look_at(c, m);
 	}
-	if (n->at == n->count)
-		end(c);
-	else
-		loop_timer_set(n->timer, 0);
+	loop_timer_set(n->timer, 0);
 }
 
 void operator_go_on(struct client *c)
@@ -281,98 +407,44 @@ void operator_forget(struct client *c)
 	if (n == NULL)
 		return;
 	loop_timer_free(&n->timer);
-	free(n->ids);
-	free(n->id);
-	free(n->sender);
-	free(n->recipient);
+	roll_free(&n->roll);
+	table_free(&n->hops);
+	arena_free(&n->arena);
 	free(n);
 }
 
-/* In the order of arrival, which is that of the ids. */
-static int by_id(const void *a, const void *b)
+static void keep(struct inquiry *n, const struct queue_ask *ask)
 {
-	return memcmp(a, b, ID_LEN);
-}
+	struct str *const texts[] = {&n->ask.queue_id, &n->ask.sender,
+	    &n->ask.recipient, &n->ask.domain, &n->ask.nexthop, &n->ask.site,
+	    &n->ask.transport, &n->ask.state, &n->ask.reason};
 
-static void refuse(struct client *c, const char *why)
-{
-	struct queue_end answer = {.ok = false, .text = str_from(why)};
-
-	wire_put(c->wire, &queue_end, &answer);
-	wire_push(c->wire);
-}
-
-/* The messages to look at. false: there is nothing to do. */
-static bool choose(struct client *c, struct inquiry *n)
-{
-	const struct messages *ms = &c->q->messages;
-	struct message *one = messages_find(ms, str_from(n->id));
-	size_t at = 0;
-	struct str key;
-	void *m;
-
-	if (one != NULL && message_is_proposed(one))
-		one = NULL; /* not yet queued */
-	if (n->acts && n->id[0] != '\0' && one == NULL) {
-		operator_forget(c);
-		refuse(c, "there is no such message in the queue");
-		return false;
-	}
-	if (n->acts && n->verb == QUEUE_FLUSH)
-		schedule_revive(c->q->schedule);
-	n->begun = true;
-	n->ids = mem_array(ms->by_id.count + 1, sizeof(n->ids[0]));
-	if (one != NULL) {
-		n->ids[n->count++] = one->id;
-	} else if (n->id[0] == '\0') {
-		while (table_next(&ms->by_id, &at, &key, &m))
-			n->ids[n->count++] = ((struct message *)m)->id;
-		qsort(n->ids, n->count, sizeof(n->ids[0]), by_id);
-	}
-	return true;
+	n->ask = *ask;
+	n->arena = arena_new(65536);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		*texts[i] = arena_copy(&n->arena, *texts[i]);
 }
 
 /* An answer given while the spool is still being read would call a full queue
  * empty. */
-static void start(struct client *c, struct inquiry *n, struct str id)
+void operator_ask(struct client *c, const struct queue_ask *ask)
 {
-	n->id = str_dup(id);
-	n->until = loop_now(c->q->loop) + WAIT_MS;
-	n->timer = loop_timer_new(c->q->loop, step, c);
-	c->inquiry = n;
-	step(c);
-}
-
-void operator_list(struct client *c, const struct queue_list *ask)
-{
-	struct inquiry *n = NEW(struct inquiry);
-
-	n->sender = str_dup(ask->sender);
-	n->recipient = str_dup(ask->recipient);
-	start(c, n, ask->queue_id);
-}
-
-void operator_act(struct client *c, const struct queue_act *ask)
-{
-	struct str id = ask->queue_id;
 	struct inquiry *n;
 
-	if (!c->q->working) {
+	if (acts(ask) && !c->q->working) {
 		refuse(c,
 		    "the queue manager is waiting for an earlier one "
 		    "to end; try again in a moment");
 		return;
 	}
-	if (id.len == 0 && ask->sender.len == 0 && ask->recipient.len == 0) {
+	if (acts(ask) && !ask->all && select_is_all(ask)) {
 		refuse(c, "no message named");
 		return;
 	}
-	if (str_case_eq(id, STR("ALL")))
-		id = STR_EMPTY;
 	n = NEW(struct inquiry);
-	n->acts = true;
-	n->verb = (enum queue_verb)ask->verb;
-	n->sender = str_dup(ask->sender);
-	n->recipient = str_dup(ask->recipient);
-	start(c, n, id);
+	keep(n, ask);
+	n->until = loop_now(c->q->loop) + WAIT_MS;
+	n->timer = loop_timer_new(c->q->loop, step, c);
+	c->inquiry = n;
+	step(c);
 }

@@ -12,6 +12,7 @@
 #include "qmgr/direct.h"
 #include "qmgr/figures.h"
 #include "qmgr/flow.h"
+#include "qmgr/hop.h"
 #include "qmgr/spool.h"
 
 #define SOON 5 /* seconds until the house is asked again, doubled each time */
@@ -103,7 +104,7 @@ static void drop_route(struct recipient *r)
 static void record(struct qmgr *q, struct recipient *r, const struct outcome *o)
 {
 	spool_write_slot(q, r, o->dsn, o->code, qmgr_now());
-	spool_write_note(q, r, o->text, o->remote);
+	spool_write_note(q, r, o);
 }
 
 static void delivered(
@@ -152,15 +153,13 @@ static void failed(struct qmgr *q, struct recipient *r, const struct outcome *o,
 	outcome_log_dropped(r, o);
 }
 
-static void expired(
-    struct qmgr *q, struct recipient *r, const struct outcome *last)
+static void expired(struct qmgr *q, struct recipient *r,
+    const struct outcome *last, const char *why)
 {
 	char text[DSN_TEXT_MAX];
 	struct outcome o = *last;
 
-	snprintf(text, sizeof(text),
-	    "delivery time expired; the last answer "
-	    "was: %.*s",
+	snprintf(text, sizeof(text), "%s; the last answer was: %.*s", why,
 	    STR_FMT(last->text));
 	o.action = DSN_FAILED;
 	o.dsn = STR("4.4.7");
@@ -186,7 +185,7 @@ static void deferred(
 		return;
 	}
 	if (now >= expiry && !r->hold) {
-		expired(q, r, o);
+		expired(q, r, o, "delivery time expired");
 		return;
 	}
 	/* The last attempt is made when the time is over. */
@@ -215,8 +214,14 @@ void outcome_settle(
 {
 	idle(r);
 	r->attempts++;
+	r->ours = false;
 	if (o->action != DSN_DEFERRED)
 		r->trouble = 0;
+	if (o->action == DSN_DELIVERED)
+		hop_succeeded(r->hop, o->text, o->remote, qmgr_now());
+	else
+		hop_failed(r->hop, o->text, o->remote, o->action == DSN_FAILED,
+		    qmgr_now());
 	switch (o->action) {
 	case DSN_DELIVERED:
 		delivered(q, r, o);
@@ -228,6 +233,7 @@ void outcome_settle(
 		failed(q, r, o, QUEUE_FAILED);
 		break;
 	}
+	hop_recount(r, qmgr_now());
 	drop_route(r);
 }
 
@@ -267,7 +273,10 @@ void outcome_trouble(struct qmgr *q, struct recipient *r, const char *why)
 		r->trouble++;
 	log_ours(r, &o);
 	idle(r);
+	r->ours = true;
+	hop_troubled(r->hop, o.text, qmgr_now());
 	deferred(q, r, &o, pause);
+	hop_recount(r, qmgr_now());
 	drop_route(r);
 	flow_settled(q, r->message);
 }
@@ -315,6 +324,7 @@ static void suspended(
 		pause = seconds(rest) + 1;
 	deferred(
 	    q, r, &o, pause + (int64_t)(arc4random() % 1024) * pause / 4096);
+	hop_recount(r, qmgr_now());
 	drop_route(r);
 	flow_settled(q, r->message);
 }
@@ -358,10 +368,10 @@ void outcome_evict(struct qmgr *q, struct destination *d)
 		suspended(q, (struct recipient *)item, d);
 }
 
-void outcome_delete(struct qmgr *q, struct recipient *r)
+void outcome_delete(struct recipient *r)
 {
-	(void)q;
 	r->deleted = true;
+	hop_recount(r, qmgr_now());
 	if (r->phase != PHASE_IDLE)
 		return; /* when the agent answers, or outcome_withdraw */
 	r->state = QUEUE_NOTIFIED;
@@ -413,4 +423,19 @@ void outcome_withdraw(struct qmgr *q)
 			flow_settled(q, m);
 	}
 	free(ids);
+}
+
+void outcome_give_up(struct qmgr *q, struct recipient *r,
+    const struct queue_slot *slot, const struct note *note)
+{
+	struct outcome last = {.dsn = str_from(slot->dsn),
+	    .text = note->text[0] != '\0' ? str_from(note->text)
+					  : STR("none: it was never tried"),
+	    .remote = str_from(note->remote),
+	    .phase = str_from(note->phase),
+	    .tls = str_from(note->tls),
+	    .code = slot->code};
+
+	expired(q, r, &last, "given up by the operator");
+	hop_recount(r, qmgr_now());
 }

@@ -8,10 +8,12 @@
 
 #include "core/dsn.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/spool.h"
 
 struct outcome {
 	enum dsn_action action;
 	struct str dsn, text, remote;
+	struct str phase, tls; /* of the conversation with remote */
 	unsigned code;
 	bool whole_hop;
 };
@@ -44,12 +46,16 @@ void outcome_evict(struct qmgr *q, struct destination *d);
 /* When the message will be given up; seconds since 1970. */
 uint64_t outcome_expiry(const struct qmgr *q, const struct message *m);
 /* Idle and unhappy, or deleted: state and notification without an agent. */
-void outcome_delete(struct qmgr *q, struct recipient *r);
+void outcome_delete(struct recipient *r);
 /* It was taken out of the schedule because it is deleted or on hold. */
 void outcome_left(struct recipient *r);
 /* Takes all out of the schedule that was deleted or put on hold since it was
  * queued there: its agent may be away for long. Messages may be gone
  * afterwards. */
 void outcome_withdraw(struct qmgr *q);
+/* The operator gives up a recipient that is idle and pending: as if its time
+ * were over; slot and note tell its last attempt. */
+void outcome_give_up(struct qmgr *q, struct recipient *r,
+    const struct queue_slot *slot, const struct note *note);
 
 #endif

@@ -33,6 +33,7 @@ struct qmgr {
 	struct agents *agents;     /* agent.c */
 	struct notifier *notifier; /* notify.c */
 	struct server *server;     /* server.c */
+	struct backlog *backlog;   /* backlog.c */
 	size_t proposed;           /* messages; direct.c */
 };
 

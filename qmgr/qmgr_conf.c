@@ -26,6 +26,9 @@ const struct conf_param qmgr_params[] = {
 	  "A destination is dead when as many requests failed one after the "
 	  "other as were under way, this many times over; it is tried again "
 	  "after minimal_backoff_time."),
+	P(TIME, default_destination_rate_delay, "0s", 0, 86400,
+	  "The pause between two requests to one destination of smtp, relay "
+	  "and lmtp, which are then made one at a time; 0: none."),
 	P(INT,  default_transport_limit, "200", 1, 10000,
 	  "Requests under way at the same time on one transport, in all."),
 	P(INT,  local_destination_concurrency_limit, "$local_transport_limit",
@@ -49,6 +52,14 @@ const struct conf_param qmgr_params[] = {
 	  "Messages whose clients wait for their delivery at the same time, and "
 	  "recipients that wait for local, at most; beyond it new mail is "
 	  "queued."),
+	P(TIME, qmgr_backlog_warn_time, "1h", 0, 8640000,
+	  "Mail that waits for a destination to which nothing was delivered for "
+	  "so long is a backlog, of which the log warns, again after twice, "
+	  "four times ... that time, and once more when it moves again; so is "
+	  "new mail that lookup gives no destination. 0: never."),
+	P(INT,  qmgr_backlog_warn_count, "5", 1, 1000000,
+	  "How many recipients must wait for a destination before it can be a "
+	  "backlog."),
 	CONF_END
 };
 /* clang-format on */

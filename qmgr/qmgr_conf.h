@@ -13,6 +13,7 @@ struct qmgr_conf {
 	int default_destination_concurrency_limit;
 	int default_destination_recipient_limit;
 	int default_destination_concurrency_failed_cohort_limit;
+	int64_t default_destination_rate_delay;
 	int default_transport_limit;
 	int local_destination_concurrency_limit;
 	int local_transport_limit;
@@ -21,6 +22,8 @@ struct qmgr_conf {
 	int64_t bounce_queue_lifetime;
 	int64_t delay_warning_time;
 	int qmgr_cut_through_limit;
+	int64_t qmgr_backlog_warn_time;
+	int qmgr_backlog_warn_count;
 };
 
 extern const struct conf_param qmgr_params[];

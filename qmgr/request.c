@@ -49,6 +49,23 @@ struct request *request_find(struct requests *rs, uint64_t number)
 	return table_get(&rs->table, key_of(&number));
 }
 
+const struct request *request_of(
+    const struct requests *rs, const struct recipient *r)
+{
+	struct str key;
+	size_t at = 0;
+	void *value;
+
+	while (table_next(&rs->table, &at, &key, &value)) {
+		const struct request *rq = value;
+
+		for (size_t i = 0; i < rq->left; i++)
+			if (rq->recipients[i] == r)
+				return rq;
+	}
+	return NULL;
+}
+
 struct request *request_adopt(
     struct requests *rs, uint64_t number, struct message *m)
 {
@@ -197,6 +214,7 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 	rq->direct = message_is_proposed(rq->message);
 	rq->destination = w->destination;
 	rq->wire = wire;
+	rq->begun = qmgr_now();
 	rq->deadline = loop_now(q->loop) + q->conf->qmgr_daemon_timeout;
 	choose(rq, w);
 	if (rq->left > 0 && (fd = spool_open_readonly(q, rq->message)) < 0)
@@ -226,6 +244,8 @@ static struct outcome outcome_of(const struct deliver_result *res)
 	    .dsn = res->dsn,
 	    .text = res->text,
 	    .remote = res->remote,
+	    .phase = res->phase,
+	    .tls = res->tls,
 	    .code = (unsigned)res->code,
 	    .whole_hop = res->whole_hop};
 }

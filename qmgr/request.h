@@ -16,6 +16,7 @@ struct request {
 	struct destination *destination; /* NULL: of an earlier process */
 	struct wire *wire; /* NULL: lost, and not heard of since */
 	int64_t deadline;  /* monotonic ms */
+	uint32_t begun;    /* seconds since 1970, 0: by an earlier process */
 	bool good, hop_failed;
 	bool direct;  /* the log lines are ours */
 	char *reason; /* of hop_failed */
@@ -33,6 +34,9 @@ void requests_open(struct requests *rs);
 void requests_close(struct requests *rs);
 
 struct request *request_find(struct requests *rs, uint64_t number);
+/* The one that carries r, or NULL. */
+const struct request *request_of(
+    const struct requests *rs, const struct recipient *r);
 /* An empty one under a number of an earlier process. */
 struct request *request_adopt(
     struct requests *rs, uint64_t number, struct message *m);

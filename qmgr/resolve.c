@@ -13,6 +13,7 @@
 #include "ipc/wire.h"
 #include "qmgr/agent.h"
 #include "qmgr/flow.h"
+#include "qmgr/hop.h"
 #include "qmgr/outcome.h"
 
 #define UNDER_WAY  512 /* questions at most; a power of two */
@@ -161,6 +162,18 @@ static void refused(struct qmgr *q, struct recipient *r, const char *dsn,
 	outcome_ours(q, r, &o);
 }
 
+/* Where it goes is progress of what waits for a route. */
+static void routed(
+    struct qmgr *q, struct recipient *r, const struct lookup_resolved *a)
+{
+	uint32_t now = qmgr_now();
+
+	if (r->hop != NULL && hop_transport(r->hop)[0] == '\0')
+		hop_succeeded(r->hop, STR_EMPTY, STR_EMPTY, now);
+	hop_set(
+	    r, hop_get(&q->messages.hops, a->transport, a->nexthop, now), now);
+}
+
 static void trace_scheduled(
     const struct recipient *r, const struct lookup_resolved *a)
 {
@@ -200,6 +213,7 @@ static void delivered_by(
 	route->destination = schedule_destination(t, a->nexthop);
 	free(r->route);
 	r->route = route;
+	routed(q, r, a);
 	trace_scheduled(r, a);
 	outcome_scheduled(q, r);
 }

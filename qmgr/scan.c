@@ -7,9 +7,12 @@
 
 #include "core/log.h"
 #include "qmgr/flow.h"
+#include "qmgr/hop.h"
 #include "qmgr/spool_state.h"
 
-#define STEP_NAMES 50 /* names of one step, then others have their turn */
+#define HOPS_AGE   3600  /* seconds that an unused destination is remembered, */
+#define HOPS_MANY  10000 /* while there are fewer than that */
+#define STEP_NAMES 50    /* names of one step, then others have their turn */
 /* cleanup does not offer for a second when it found nobody here; a second
  * walk soon after the first finds what it accepted meanwhile. */
 #define SECOND_WALK_MS 1500
@@ -88,6 +91,8 @@ static void end_walk(struct qmgr *q)
 		    (unsigned long long)s->found);
 	s->found = 0;
 	schedule_tidy(q->schedule, loop_now(q->loop), 600000);
+	hops_tidy(&q->messages.hops, qmgr_now(),
+	    q->messages.hops.count < HOPS_MANY ? HOPS_AGE : 0);
 	loop_timer_set(s->timer,
 	    s->walks++ == 0 ? SECOND_WALK_MS : q->conf->qmgr_walk_interval);
 }

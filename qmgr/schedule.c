@@ -27,10 +27,14 @@ struct destination {
 	char *reason; /* of the last failure of the hop, NULL: none */
 	struct queue fresh, retries;
 	unsigned window, under_way, turns;
+	unsigned grown, shrunk;
 	double failed;      /* cohorts since the last success */
 	int64_t dead_until; /* 0: alive */
 	int64_t used;       /* when its last request ended */
 	bool listed;        /* stands in the ring */
+	/* In the transport's line of those that pause between two requests. */
+	struct destination *pausing;
+	int64_t paused_until; /* 0: it does not */
 };
 
 struct transport {
@@ -40,6 +44,8 @@ struct transport {
 	unsigned under_way;
 	size_t waiting;           /* items */
 	struct destination *ring; /* whose turn it is, or NULL */
+	/* Pauses are of one length: who begins first ends first. */
+	struct destination *first_paused, *last_paused;
 	struct table destinations;
 };
 
@@ -112,6 +118,8 @@ struct transport *schedule_transport(
 	t->schedule = s;
 	t->name = str_dup(name);
 	t->limits = *limits;
+	if (limits->delay_ms > 0)
+		t->limits.initial = t->limits.window = 1;
 	table_put(&s->transports, name, t);
 	return t;
 }
@@ -130,6 +138,11 @@ struct destination *schedule_destination(
 							 : t->limits.window;
 	table_put(&t->destinations, nexthop, d);
 	return d;
+}
+
+struct destination *schedule_find(const struct transport *t, struct str nexthop)
+{
+	return table_get(&t->destinations, nexthop);
 }
 
 const char *destination_nexthop(const struct destination *d)
@@ -207,7 +220,7 @@ static void relist(struct destination *d)
 {
 	struct transport *t = d->transport;
 
-	if (!has_work(d) || d->under_way >= d->window) {
+	if (!has_work(d) || d->under_way >= d->window || d->paused_until > 0) {
 		unlist(d);
 		return;
 	}
@@ -222,6 +235,37 @@ static void relist(struct destination *d)
 	d->prev = t->ring->prev;
 	d->prev->next = d;
 	t->ring->prev = d;
+}
+
+/* ---- pauses ---- */
+
+static void pause_from(struct destination *d, int64_t now)
+{
+	struct transport *t = d->transport;
+
+	if (t->limits.delay_ms == 0 || d->paused_until > 0)
+		return;
+	d->paused_until = now + t->limits.delay_ms;
+	d->pausing = NULL;
+	if (t->last_paused == NULL)
+		t->first_paused = d;
+	else
+		t->last_paused->pausing = d;
+	t->last_paused = d;
+}
+
+int64_t schedule_wake(struct transport *t, int64_t now)
+{
+	struct destination *d;
+
+	while ((d = t->first_paused) != NULL && d->paused_until <= now) {
+		t->first_paused = d->pausing;
+		if (t->first_paused == NULL)
+			t->last_paused = NULL;
+		d->paused_until = 0;
+		relist(d);
+	}
+	return d == NULL ? 0 : d->paused_until;
 }
 
 /* ---- adding and taking ---- */
@@ -345,8 +389,10 @@ static void succeeded(struct destination *d, unsigned was_under_way)
 	d->reason = NULL;
 	/* Grow only when the window was what held it back. */
 	if (was_under_way >= d->window &&
-	    d->window < d->transport->limits.window)
+	    d->window < d->transport->limits.window) {
 		d->window++;
+		d->grown++;
+	}
 }
 
 static bool failed(struct destination *d, struct str reason, int64_t now)
@@ -358,8 +404,10 @@ static bool failed(struct destination *d, struct str reason, int64_t now)
 	if (destination_is_dead(d, now))
 		return false;
 	d->failed += 1.0 / d->window;
-	if (d->window > 1)
+	if (d->window > 1) {
 		d->window--;
+		d->shrunk++;
+	}
 	/* A little less, for what sums of fractions lose. */
 	if (d->failed < l->cohorts - 0.0001)
 		return false;
@@ -381,6 +429,7 @@ bool schedule_done(struct destination *d, enum schedule_result result,
 		succeeded(d, was);
 	else if (result == SCHEDULE_HOP_FAILED)
 		dead = failed(d, reason, now);
+	pause_from(d, now);
 	relist(d);
 	return dead;
 }
@@ -403,15 +452,20 @@ static void each_destination(struct schedule *s,
 	}
 }
 
-static void revive(struct destination *d, int64_t now, int64_t age)
+void destination_revive(struct destination *d)
 {
-	(void)now, (void)age;
 	if (d->dead_until == 0)
 		return;
 	d->dead_until = 0;
 	d->window = 1;
 	d->failed = d->transport->limits.cohorts - 1.0;
 	relist(d);
+}
+
+static void revive(struct destination *d, int64_t now, int64_t age)
+{
+	(void)now, (void)age;
+	destination_revive(d);
 }
 
 void schedule_revive(struct schedule *s)
@@ -422,7 +476,8 @@ void schedule_revive(struct schedule *s)
 static void tidy(struct destination *d, int64_t now, int64_t age)
 {
 	if (has_work(d) || d->under_way > 0 || destination_is_dead(d, now) ||
-	    d->used + age > now || d->dead_until + age > now)
+	    d->paused_until > 0 || d->used + age > now ||
+	    d->dead_until + age > now)
 		return;
 	table_remove(&d->transport->destinations, str_from(d->nexthop));
 	free_destination(d);
@@ -490,6 +545,56 @@ struct item *schedule_withdraw(
 void schedule_tidy(struct schedule *s, int64_t now, int64_t age)
 {
 	each_destination(s, tidy, now, age);
+}
+
+/* ---- for the operator ---- */
+
+static size_t items_of(const struct queue *q)
+{
+	size_t n = 0;
+
+	for (const struct job *j = q->first; j != NULL; j = j->next)
+		n += j->count;
+	return n;
+}
+
+struct destination_view destination_view(const struct destination *d)
+{
+	const struct transport *t = d->transport;
+
+	return (struct destination_view){
+	    .waiting = items_of(&d->fresh) + items_of(&d->retries),
+	    .under_way = d->under_way,
+	    .window = d->window,
+	    .initial = t->limits.initial,
+	    .limit = t->limits.window,
+	    .grown = d->grown,
+	    .shrunk = d->shrunk,
+	    .transport_under_way = t->under_way,
+	    .transport_limit = t->limits.requests,
+	    .dead_until = d->dead_until,
+	    .paused_until = d->paused_until,
+	    .delay_ms = t->limits.delay_ms};
+}
+
+static size_t place_in(const struct queue *q, const struct item *item)
+{
+	size_t n = 0;
+
+	for (const struct job *j = q->first; j != NULL; j = j->next)
+		for (const struct item *i = j->first; i != NULL; i = i->next)
+			if (++n, i == item)
+				return n;
+	return 0;
+}
+
+size_t destination_place(const struct destination *d, const struct item *item)
+{
+	size_t n = place_in(&d->fresh, item);
+
+	if (n == 0 && (n = place_in(&d->retries, item)) > 0)
+		n += items_of(&d->fresh);
+	return n;
 }
 
 int64_t schedule_backoff(

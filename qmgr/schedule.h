@@ -31,6 +31,8 @@ struct schedule_limits {
 	unsigned recipients; /* of one request, at most */
 	unsigned cohorts;    /* failed cohorts until a destination is dead */
 	int64_t dead_ms;     /* how long it then rests */
+	int64_t delay_ms; /* pause between two requests to a destination, which
+	                   * are then made one at a time; 0: none */
 };
 
 struct schedule;
@@ -56,6 +58,10 @@ struct transport *schedule_transport(
 struct destination *schedule_destination(
     struct transport *t, struct str nexthop);
 
+/* The one that there is, or NULL. */
+struct destination *schedule_find(
+    const struct transport *t, struct str nexthop);
+
 const char *destination_nexthop(const struct destination *d);
 const char *destination_transport(const struct destination *d);
 struct transport *destination_of(struct destination *d);
@@ -73,6 +79,12 @@ bool schedule_add(struct destination *d, void *owner, struct item *item,
  * taken counts as under way until schedule_done.
  */
 bool schedule_take(struct transport *t, struct work *out);
+
+/*
+ * Destinations whose pause is over take their turn again. Call it before
+ * schedule_take. The time when the next pause is over, 0: there is none.
+ */
+int64_t schedule_wake(struct transport *t, int64_t now);
 
 /* Whether schedule_take would give something. */
 bool schedule_ready(const struct transport *t);
@@ -106,8 +118,23 @@ const char *destination_reason(const struct destination *d); /* "" */
 /* Why what was just added is not taken at once: a constant, or NULL. */
 const char *destination_obstacle(const struct destination *d);
 
-/* All destinations are alive again (the operator's flush). */
+/* What binds a destination, for the operator. */
+struct destination_view {
+	size_t waiting; /* items */
+	unsigned under_way, window, initial, limit;
+	unsigned grown, shrunk; /* times that the window was changed */
+	unsigned transport_under_way, transport_limit;
+	int64_t dead_until, paused_until; /* 0: it is not */
+	int64_t delay_ms;
+};
+struct destination_view destination_view(const struct destination *d);
+/* Items before this one in a destination's line, itself counted; 0: it does
+ * not wait there. Retries stand behind what is new. */
+size_t destination_place(const struct destination *d, const struct item *item);
+
+/* All destinations are alive again (the operator's flush), or this one. */
 void schedule_revive(struct schedule *s);
+void destination_revive(struct destination *d);
 /* Forgets destinations without work whose memory is older than age ms. */
 void schedule_tidy(struct schedule *s, int64_t now, int64_t age);
 

@@ -84,7 +84,7 @@ static void new_mail_goes_before_retries(void **state)
 
 	(void)state;
 	b.t = schedule_transport(b.s, STR("wide"),
-	    &(struct schedule_limits){20, 20, 100, 1, 1, 1000});
+	    &(struct schedule_limits){20, 20, 100, 1, 1, 1000, 0});
 	add(&b, "one", "r", true, 0);
 	add(&b, "one", "s", true, 0);
 	for (int i = 0; i < 5; i++)
@@ -277,6 +277,67 @@ static void pauses_double_up_to_a_bound(void **state)
 	assert_int_equal(schedule_backoff(3, 0, 0, 0), 1);
 }
 
+static void a_delay_keeps_requests_apart(void **state)
+{
+	struct schedule_limits slow = limits;
+	struct bed b;
+	struct work w;
+
+	(void)state;
+	slow.delay_ms = 100;
+	b = make(&slow);
+	for (int i = 0; i < 3; i++)
+		add(&b, "one", i == 0 ? "a" : i == 1 ? "b" : "c", false, 0);
+	add(&b, "two", "x", false, 0);
+	assert_true(schedule_take(b.t, &w));
+	assert_true(schedule_take(b.t, &w));
+	assert_string_equal(destination_nexthop(w.destination), "two");
+	/* One at a time. */
+	assert_false(schedule_ready(b.t));
+	assert_int_equal(schedule_wake(b.t, 10), 0);
+	schedule_done(
+	    schedule_find(b.t, STR("one")), SCHEDULE_GOOD, STR_EMPTY, 10);
+	assert_false(schedule_ready(b.t));
+	assert_int_equal(
+	    destination_view(schedule_find(b.t, STR("one"))).paused_until, 110);
+	assert_int_equal(schedule_wake(b.t, 109), 110);
+	assert_false(schedule_ready(b.t));
+	assert_int_equal(schedule_wake(b.t, 110), 0);
+	take_all(&b);
+	assert_string_equal(b.order, "b1");
+	schedule_free(&b.s);
+}
+
+static void places_in_line(void **state)
+{
+	struct bed b = make(&limits);
+	struct destination *d;
+	struct destination_view v;
+
+	(void)state;
+	add(&b, "one", "a", true, 0);
+	for (int i = 0; i < 4; i++)
+		add(&b, "one", "b", false, 0);
+	d = schedule_find(b.t, STR("one"));
+	assert_null(schedule_find(b.t, STR("two")));
+	assert_int_equal(destination_place(d, &b.items[0]), 5);
+	assert_int_equal(destination_place(d, &b.items[1]), 1);
+	assert_int_equal(destination_place(d, &b.items[4]), 4);
+	assert_int_equal(destination_place(d, &b.items[5]), 0);
+	v = destination_view(d);
+	assert_int_equal(v.waiting, 5);
+	assert_int_equal(v.window, 5);
+	assert_int_equal(v.limit, 20);
+	take_all(&b);
+	assert_int_equal(destination_place(d, &b.items[1]), 0);
+	v = destination_view(d);
+	assert_int_equal(v.waiting, 0);
+	assert_int_equal(v.under_way, v.transport_under_way);
+	schedule_done(d, SCHEDULE_HOP_FAILED, STR("no"), 0);
+	assert_int_equal(destination_view(d).shrunk, 1);
+	schedule_free(&b.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +350,8 @@ int main(void)
 	    cmocka_unit_test(what_nobody_wants_is_withdrawn),
 	    cmocka_unit_test(idle_destinations_are_forgotten),
 	    cmocka_unit_test(pauses_double_up_to_a_bound),
+	    cmocka_unit_test(a_delay_keeps_requests_apart),
+	    cmocka_unit_test(places_in_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,12 +60,14 @@ static void offered(struct client *c, const struct qmgr_offer *o)
 		flow_take_up(q, m);
 }
 
-/* What pickup passes on for mailq(1) and sendmail(1). */
-static bool pickup_may(const struct ipc_type *type, const void *msg)
+/* What pickup passes on for mailq(1) and sendmail(1): it has checked who the
+ * user is, and said so. */
+static bool pickup_may(const struct queue_ask *ask)
 {
-	return type == &queue_list ||
-	    (type == &queue_act &&
-		((const struct queue_act *)msg)->verb == QUEUE_FLUSH);
+	return ask->verb == QUEUE_LIST || ask->verb == QUEUE_WHY ||
+	    ask->verb == QUEUE_FLUSH ||
+	    ((ask->verb == QUEUE_DELETE || ask->verb == QUEUE_BOUNCE) &&
+		ask->owner != 0);
 }
 
 static void message(
@@ -87,22 +89,19 @@ static void message(
 		direct_propose(c, msg, ipc_take_fd(wire_ipc(w)));
 		return;
 	}
+	if (type != &queue_ask || c->inquiry != NULL) { /* one at a time */
+		client_free(c);
+		return;
+	}
 	uid = ipc_peer_uid(wire_ipc(w));
-	if (uid == c->q->pickup && pickup_may(type, msg))
-		uid = 0; /* for a user of this host, whom it has checked */
+	if (uid == c->q->pickup && pickup_may(msg))
+		uid = 0;
 	if (uid != 0 && uid != geteuid() && uid != c->q->owner) {
 		log_warning("uid %u may not operate on the queue", uid);
 		client_free(c);
 		return;
 	}
-	if (c->inquiry != NULL)
-		client_free(c); /* one at a time */
-	else if (type == &queue_list)
-		operator_list(c, msg);
-	else if (type == &queue_act)
-		operator_act(c, msg);
-	else
-		client_free(c);
+	operator_ask(c, msg);
 }
 
 static void lost(struct wire *w, void *arg, const char *why)

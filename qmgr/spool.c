@@ -11,7 +11,10 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "ipc/cleanup.h"
 #include "qmgr/figures.h"
+#include "qmgr/hop.h"
+#include "qmgr/outcome.h"
 #include "qmgr/spool_state.h"
 
 #define LOCK_NAME     "qmgr.lock"
@@ -270,6 +273,33 @@ static int read_slots(struct message *m, const struct active *a)
 	return result;
 }
 
+/* cleanup writes what the kernel has told pickup. */
+static uint32_t owner_of(const struct queue_envelope *e)
+{
+	static const struct str prefix = STR_INIT("userid ");
+	uint64_t uid;
+
+	if (!str_eq(e->origin, str_from(mail_origin_names[ORIGIN_PICKUP])) ||
+	    !str_starts(e->client, prefix) ||
+	    str_to_u64(str_skip(e->client, prefix.len), UINT32_MAX - 1, &uid) <
+		0)
+		return MESSAGE_NO_OWNER;
+	return (uint32_t)uid;
+}
+
+/* What was never tried waits for lookup to say where it goes. */
+static void unrouted(struct qmgr *q, struct message *m)
+{
+	uint32_t now = qmgr_now();
+	struct hop *h = hop_get(
+	    &q->messages.hops, STR(HOP_UNROUTED), STR(HOP_UNROUTED), now);
+
+	for (uint32_t i = 0; i < m->count; i++)
+		if (m->recipients[i].state == QUEUE_PENDING &&
+		    m->recipients[i].attempts == 0)
+			hop_set(&m->recipients[i], h, now);
+}
+
 static struct message *add_message(
     struct qmgr *q, const struct id *id, const struct active *a)
 {
@@ -278,6 +308,7 @@ static struct message *add_message(
 
 	m->arrived = (uint32_t)(a->file.arrived_us / 1000000);
 	m->size = a->file.header.length + a->file.body.length;
+	m->owner = owner_of(&a->envelope);
 	for (uint32_t i = 0; i < m->count; i++)
 		m->recipients[i].notify = a->envelope.recipients[i].notify;
 	return m;
@@ -320,6 +351,7 @@ struct message *spool_load(
 		messages_remove(&q->messages, &m);
 		return NULL;
 	}
+	unrouted(q, m);
 	if (fresh) {
 		m->active = a;
 		bound_files(q->spool, a);
@@ -368,6 +400,15 @@ static int put_off(struct qmgr *q, struct message *m)
 {
 	messages_place(&q->messages, m, PLACE_HEAP, spool_try_again(q));
 	return -1;
+}
+
+int spool_look(struct qmgr *q, struct message *m)
+{
+	bool gone;
+
+	if (m->active == NULL)
+		m->active = active_open(q, &m->id, -1, &gone);
+	return m->active == NULL ? -1 : 0;
 }
 
 int spool_activate(struct qmgr *q, struct message *m)
@@ -437,8 +478,9 @@ void spool_write_slot(struct qmgr *q, struct recipient *r, struct str dsn,
 }
 
 #define NOTE_SIZE  1024
-#define NOTE_MAGIC "PHN1"
-#define NOTE_HEAD  12
+#define NOTE_MAGIC "PHN2"
+#define NOTE_TEXTS 6  /* text, remote, phase, tls, transport, next hop */
+#define NOTE_HEAD  20 /* magic, checksum, a length of 2 octets each */
 
 /* Behind everything else in the file, at a multiple of the size. */
 static uint64_t note_offset(const struct queue_file *f, uint32_t index)
@@ -452,25 +494,43 @@ static uint64_t note_offset(const struct queue_file *f, uint32_t index)
 	return end + (uint64_t)index * NOTE_SIZE;
 }
 
-void spool_write_note(
-    struct qmgr *q, struct recipient *r, struct str text, struct str remote)
+static void put_u16(unsigned char *out, size_t n)
 {
+	out[0] = (unsigned char)n;
+	out[1] = (unsigned char)(n >> 8);
+}
+
+void spool_write_note(
+    struct qmgr *q, struct recipient *r, const struct outcome *o)
+{
+	static const size_t most[NOTE_TEXTS] = {
+	    511, 343, IPC_PHASE_MAX, IPC_TLS_MAX, IPC_NAME_MAX, 511};
 	const struct queue_file *f = spool_file(q, r->message);
+	struct str hop = STR_EMPTY, transport = STR_EMPTY;
 	unsigned char out[NOTE_SIZE] = NOTE_MAGIC;
+	size_t at = NOTE_HEAD;
 	uint32_t crc;
 
 	if (f == NULL)
 		return;
-	text = str_sub(text, 0, sizeof(((struct note *)0)->text) - 1);
-	remote = str_sub(remote, 0, sizeof(((struct note *)0)->remote) - 1);
-	out[8] = (unsigned char)text.len;
-	out[9] = (unsigned char)(text.len >> 8);
-	out[10] = (unsigned char)remote.len;
-	out[11] = (unsigned char)(remote.len >> 8);
-	if (text.len > 0)
-		memcpy(out + NOTE_HEAD, text.p, text.len);
-	if (remote.len > 0)
-		memcpy(out + NOTE_HEAD + text.len, remote.p, remote.len);
+	if (r->hop != NULL) {
+		transport = str_from(hop_transport(r->hop));
+		hop = str_from(hop_nexthop(r->hop));
+	}
+	const struct str texts[NOTE_TEXTS] = {
+	    o->text, o->remote, o->phase, o->tls, transport, hop};
+
+	for (size_t i = 0; i < NOTE_TEXTS; i++) {
+		struct str t = str_sub(texts[i], 0, most[i]);
+
+		/* Half a name of a next hop is none. */
+		if (t.len > NOTE_SIZE - at || (i == 5 && t.len < hop.len))
+			t = STR_EMPTY;
+		put_u16(out + 8 + 2 * i, t.len);
+		if (t.len > 0)
+			memcpy(out + at, t.p, t.len);
+		at += t.len;
+	}
 	crc = crc32c(0, out + 8, sizeof(out) - 8);
 	for (int i = 0; i < 4; i++)
 		out[4 + i] = (unsigned char)(crc >> (8 * i));
@@ -484,22 +544,33 @@ void spool_read_note(
     const struct queue_file *f, uint32_t index, struct note *out)
 {
 	unsigned char in[NOTE_SIZE];
-	size_t text, remote;
+	const struct {
+		char *p;
+		size_t size;
+	} into[NOTE_TEXTS] = {{out->text, sizeof(out->text)},
+	    {out->remote, sizeof(out->remote)},
+	    {out->phase, sizeof(out->phase)}, {out->tls, sizeof(out->tls)},
+	    {out->transport, sizeof(out->transport)},
+	    {out->nexthop, sizeof(out->nexthop)}};
+	size_t at = NOTE_HEAD;
 	uint32_t crc;
 
-	out->text[0] = out->remote[0] = '\0';
+	for (size_t i = 0; i < NOTE_TEXTS; i++)
+		into[i].p[0] = '\0';
 	if (file_pread_full(f->fd, in, sizeof(in), note_offset(f, index)) < 0)
 		return;
 	crc = (uint32_t)in[4] | (uint32_t)in[5] << 8 | (uint32_t)in[6] << 16 |
 	    (uint32_t)in[7] << 24;
-	text = (size_t)in[8] | (size_t)in[9] << 8;
-	remote = (size_t)in[10] | (size_t)in[11] << 8;
 	if (memcmp(in, NOTE_MAGIC, 4) != 0 ||
-	    crc != crc32c(0, in + 8, sizeof(in) - 8) ||
-	    text >= sizeof(out->text) || remote >= sizeof(out->remote))
+	    crc != crc32c(0, in + 8, sizeof(in) - 8))
 		return;
-	memcpy(out->text, in + NOTE_HEAD, text);
-	out->text[text] = '\0';
-	memcpy(out->remote, in + NOTE_HEAD + text, remote);
-	out->remote[remote] = '\0';
+	for (size_t i = 0; i < NOTE_TEXTS; i++) {
+		size_t n = (size_t)in[8 + 2 * i] | (size_t)in[9 + 2 * i] << 8;
+
+		if (n >= into[i].size || n > NOTE_SIZE - at)
+			return;
+		memcpy(into[i].p, in + at, n);
+		into[i].p[n] = '\0';
+		at += n;
+	}
 }

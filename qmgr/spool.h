@@ -4,18 +4,25 @@
  * memory, slots, and the notes that keep the remote's words.
  *
  * A note is a record of 1024 octets for a recipient behind everything else in
- * the queue file: what the last attempt said. Notes are best-effort: a full
- * disk or a damaged note costs the words and nothing else.
+ * the queue file: what the last attempt said, where, and in which phase of the
+ * conversation. Notes are best-effort: a full disk or a damaged note costs the
+ * words and nothing else.
  */
 #ifndef QMGR_SPOOL_H
 #define QMGR_SPOOL_H
 
+#include "ipc/limits.h"
 #include "qmgr/qmgr.h"
 
 struct note {
 	char text[512];   /* NUL-terminated */
 	char remote[344]; /* NUL-terminated */
+	char phase[IPC_PHASE_MAX + 1], tls[IPC_TLS_MAX + 1];
+	/* Where it was to go; "" when the other texts leave no room for it. */
+	char transport[IPC_NAME_MAX + 1], nexthop[512];
 };
+
+struct outcome;
 
 /* Opens queue_directory and its lock file, still privileged. 0, or -1 after
  * a log line. */
@@ -45,6 +52,8 @@ struct message *spool_take(struct qmgr *q, const struct id *id, int fd);
 /* Makes m->active with the envelope; checks the content of what was read
  * after a restart. -1: the message is gone from memory too. */
 int spool_activate(struct qmgr *q, struct message *m);
+/* The same for who only looks: does not read the content. */
+int spool_look(struct qmgr *q, struct message *m);
 /* Ends m->active. */
 void spool_rest(struct qmgr *q, struct message *m);
 /* m->active's file with an open descriptor, or NULL (logged). */
@@ -60,7 +69,7 @@ int spool_open_readonly(struct qmgr *q, const struct message *m);
 void spool_write_slot(struct qmgr *q, struct recipient *r, struct str dsn,
     unsigned code, uint32_t last);
 void spool_write_note(
-    struct qmgr *q, struct recipient *r, struct str text, struct str remote);
+    struct qmgr *q, struct recipient *r, const struct outcome *o);
 /* "" where there is none. */
 void spool_read_note(
     const struct queue_file *f, uint32_t index, struct note *out);

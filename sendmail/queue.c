@@ -99,8 +99,7 @@ static int take_rows(const struct sendmail *s, struct ipc *c)
 	}
 	end = msg;
 	if (!end->ok)
-		return complain(s, EX_NOPERM, "%.*s (authorized_mailq_users)",
-		    STR_FMT(end->text));
+		return complain(s, EX_TEMPFAIL, "%.*s", STR_FMT(end->text));
 	if (l.messages == 0)
 		puts("Mail queue is empty");
 	else
@@ -112,13 +111,13 @@ static int take_rows(const struct sendmail *s, struct ipc *c)
 
 int queue_mode(struct sendmail *s)
 {
-	struct queue_list ask = {STR_EMPTY, STR_EMPTY, STR_EMPTY};
+	struct queue_ask ask = {.verb = QUEUE_LIST};
 	struct ipc *c = connect_pickup(s);
 	int status;
 
 	if (c == NULL)
 		return EX_TEMPFAIL;
-	if (ipc_put(c, &queue_list, &ask) < 0 ||
+	if (ipc_put(c, &queue_ask, &ask) < 0 ||
 	    ipc_flush(c, deadline_in(ANSWER_MS)) != IPC_OK)
 		status = complain(s, EX_TEMPFAIL, "the suite does not listen");
 	else
@@ -132,8 +131,8 @@ int queue_mode(struct sendmail *s)
 int flush_mode(struct sendmail *s)
 {
 	const struct options *o = &s->options;
-	struct queue_act ask = {
-	    QUEUE_FLUSH, str_from(o->flush_id), STR_EMPTY, STR_EMPTY};
+	struct queue_ask ask = {
+	    .verb = QUEUE_FLUSH, .queue_id = str_from(o->flush_id)};
 	struct buf site = buf_new(1024);
 	const struct queue_end *end;
 	struct ipc *c = connect_pickup(s);
@@ -148,9 +147,9 @@ int flush_mode(struct sendmail *s)
 		    o->flush_site);
 		ask.recipient = buf_str(&site);
 	} else if (o->flush_id[0] == '\0') {
-		ask.queue_id = STR("ALL");
+		ask.all = true;
 	}
-	if (ipc_call(c, &queue_act, &ask, &queue_end, &reply,
+	if (ipc_call(c, &queue_ask, &ask, &queue_end, &reply,
 		deadline_in(ANSWER_MS)) != IPC_OK) {
 		status = complain(s, EX_TEMPFAIL, "the suite does not answer");
 	} else {

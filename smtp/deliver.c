@@ -72,6 +72,7 @@ static void routed(const struct route *r, void *arg)
 	if (r->action != DSN_DELIVERED) {
 		a = answer_make(r->action, r->code, "%s", r->text);
 		a.whole_hop = r->whole_hop;
+		snprintf(a.phase, sizeof(a.phase), "DNS");
 		answer_rest(d, j, &a);
 		deliver_session_ended(d);
 		return;

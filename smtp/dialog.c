@@ -44,6 +44,36 @@ const char *dialog_doing(const struct session *s)
 	return "while sending QUIT";
 }
 
+const char *dialog_phase(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_CONNECT:
+		return "connect";
+	case SESSION_BANNER:
+		return "greeting";
+	case SESSION_EHLO:
+		return s->lmtp ? "LHLO" : "EHLO";
+	case SESSION_HELO:
+		return "HELO";
+	case SESSION_STARTTLS:
+		return "STARTTLS";
+	case SESSION_TLS:
+		return "TLS handshake";
+	case SESSION_ENVELOPE:
+		if (s->replied == 0)
+			return "MAIL FROM";
+		return s->replied <= s->count ? "RCPT TO" : "DATA";
+	case SESSION_BODY:
+		return "content";
+	case SESSION_DOT:
+		return "end of data";
+	case SESSION_IDLE:
+	case SESSION_QUIT:
+		break;
+	}
+	return "QUIT";
+}
+
 /* ---- answers from replies ---- */
 
 /* The enhanced code of the reply, or one of its class. */
@@ -74,7 +104,7 @@ static struct answer refusal(
 	if (s->reply.code >= 400)
 		take_code(&a, &s->reply, otherwise);
 	a.code = s->reply.code;
-	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	session_sign(s, &a);
 	return a;
 }
 
@@ -84,7 +114,7 @@ static struct answer success(struct session *s, const char *otherwise)
 
 	reply_words(&s->reply, a.text, sizeof(a.text));
 	take_code(&a, &s->reply, otherwise);
-	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	session_sign(s, &a);
 	return a;
 }
 
@@ -222,7 +252,7 @@ static void on_ehlo(struct session *s)
 		    "mail for %.*s loops back to myself",
 		    STR_FMT(s->job->nexthop));
 
-		snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+		session_sign(s, &a);
 		job_answer_all(s->job, &a);
 		finish(s, false);
 		return;
@@ -273,6 +303,9 @@ void dialog_secured(struct session *s)
 
 	s->tls = true;
 	if (stream_tls_info(s->stream, &info)) {
+		snprintf(s->cipher, sizeof(s->cipher),
+		    "%s with cipher %.32s (%d bits)", info.protocol,
+		    info.cipher, info.bits);
 		snprintf(text, sizeof(text), "%s %s with cipher %s",
 		    info.verified ? "trusted" : "untrusted", info.protocol,
 		    info.cipher);
@@ -344,7 +377,7 @@ static bool cannot_take(struct session *s)
 		    DSN_FAILED, "5.1.7", "the sender address cannot be sent");
 	if (a.action == DSN_DELIVERED)
 		return false;
-	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	session_sign(s, &a);
 	job_answer_all(j, &a);
 	return true;
 }
@@ -556,7 +589,6 @@ static void on_envelope(struct session *s)
 					: "DATA command");
 		return;
 	}
-	s->replied++;
 	if (i > s->count) {
 		on_data(s);
 		return;
@@ -565,6 +597,7 @@ static void on_envelope(struct session *s)
 		on_mail(s);
 	else
 		on_rcpt(s, s->rcpts[i - 1]);
+	s->replied++; /* until here it says which one was answered */
 	/* Without pipelining DATA has not been said yet. */
 	if (s->sent < s->count + 2 &&
 	    (s->refused || (s->replied > s->count && s->accepted == 0)))
@@ -637,7 +670,7 @@ static void on_early(struct session *s)
 		    "protocol error with %s: an answer before the end of the "
 		    "data",
 		    s->remote);
-	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	session_sign(s, &a);
 	answer_all(s, &a);
 	struct delivery *d = s->delivery;
 	struct job *j = s->job;

@@ -70,6 +70,8 @@ static void put_result(
 	    .code = a->code <= 599 ? a->code : 0,
 	    .text = str_from(a->text),
 	    .remote = str_from(a->remote),
+	    .phase = str_from(a->phase),
+	    .tls = str_from(a->tls),
 	    .whole_hop = a->whole_hop};
 
 	if (wire_put(w, &deliver_result, &res) < 0)

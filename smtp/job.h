@@ -10,6 +10,7 @@
 #include "core/dsn.h"
 #include "core/id.h"
 #include "ipc/deliver.h"
+#include "ipc/limits.h"
 #include "smtp/content.h"
 #include "smtp/route.h"
 
@@ -23,6 +24,8 @@ struct answer {
 	unsigned code;    /* of the remote, 0: none */
 	char text[500];   /* one line */
 	char remote[336]; /* "host[address]:port", "" */
+	/* Where the conversation ended, and under which TLS; "" */
+	char phase[IPC_PHASE_MAX + 1], tls[IPC_TLS_MAX + 1];
 	bool whole_hop;
 };
 

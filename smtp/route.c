@@ -41,6 +41,7 @@ struct search {
 	uint16_t port;
 	bool by_mx;
 	bool temporary;   /* a question had no answer */
+	const char *why;  /* of that question: "timeout", "SERVFAIL" */
 	size_t questions; /* under way */
 	size_t host_count;
 	struct host *hosts;
@@ -61,6 +62,7 @@ static void fail(struct search *s, enum dsn_action action, const char *code,
 {
 	struct route r = {
 	    .action = action, .whole_hop = action == DSN_DEFERRED};
+	size_t used;
 
 	snprintf(r.code, sizeof(r.code), "%s", code);
 	/* Every format has at most one %s. */
@@ -68,6 +70,9 @@ static void fail(struct search *s, enum dsn_action action, const char *code,
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	snprintf(r.text, sizeof(r.text), format, what);
 #pragma GCC diagnostic pop
+	used = strlen(r.text);
+	if (action == DSN_DEFERRED && s->why != NULL)
+		snprintf(r.text + used, sizeof(r.text) - used, " (%s)", s->why);
 	finish(s, &r);
 }
 
@@ -180,8 +185,10 @@ static void answered(const struct dns_reply *reply, void *arg)
 	struct host *h = arg;
 	struct search *s = h->search;
 
-	if (reply->status == DNS_TEMPORARY || reply->status == DNS_BAD)
+	if (reply->status == DNS_TEMPORARY || reply->status == DNS_BAD) {
 		s->temporary = true;
+		s->why = reply->why;
+	}
 	for (size_t i = 0; reply->status == DNS_OK && i < reply->count; i++) {
 		const struct dns_record *rr = &reply->records[i];
 		int family = rr->type == DNS_AAAA;
@@ -293,6 +300,7 @@ static void exchangers(const struct dns_reply *reply, void *arg)
 		return;
 	case DNS_TEMPORARY:
 	case DNS_BAD:
+		s->why = reply->why;
 		fail(s, DSN_DEFERRED, "4.4.3",
 		    "Host or domain name not "
 		    "found. Name service error for name=%s type=MX: Host not "

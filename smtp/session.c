@@ -79,6 +79,13 @@ void trace_host(const struct session *s, const struct job *j, struct str dsn,
 		.wait_ms = is_new ? (now - j->connecting_us) / 1000 : 0});
 }
 
+void session_sign(const struct session *s, struct answer *a)
+{
+	snprintf(a->remote, sizeof(a->remote), "%s", s->remote);
+	snprintf(a->phase, sizeof(a->phase), "%s", dialog_phase(s));
+	snprintf(a->tls, sizeof(a->tls), "%s", s->cipher);
+}
+
 void session_fail(struct session *s, struct answer a)
 {
 	struct delivery *d = s->delivery;
@@ -89,8 +96,7 @@ void session_fail(struct session *s, struct answer a)
 	bool met = s->met;
 
 	s->job = NULL;
-	if (a.remote[0] == '\0')
-		snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	session_sign(s, &a);
 	if (j != NULL && !stale)
 		trace_host(s, j, str_from(a.dsn), a.text);
 	a.whole_hop = true;
@@ -159,7 +165,7 @@ static void fail_after_dot(struct session *s, const char *what)
 	    "than once",
 	    what, s->target.host);
 
-	snprintf(a.remote, sizeof(a.remote), "%s", s->remote);
+	session_sign(s, &a);
 	s->job = NULL;
 	session_end(s);
 	job_answer_all(j, &a);

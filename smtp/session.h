@@ -45,7 +45,8 @@ struct session {
 	unsigned inside; /* handlers on the stack */
 	char *key;       /* transport and next hop, for reuse */
 	struct target target;
-	char remote[336]; /* "host[address]:port" */
+	char remote[336];             /* "host[address]:port" */
+	char cipher[IPC_TLS_MAX + 1]; /* of tls */
 	struct stream *stream;
 	struct loop_watch *watch;
 	struct loop_timer *timer;
@@ -78,6 +79,8 @@ bool session_end_idle(struct delivery *d);
 /* ---- for dialog.c ---- */
 void session_enter(
     struct session *s, enum session_state state, int64_t timeout_ms);
+/* Says in the answer with whom it was spoken, how, and how far. */
+void session_sign(const struct session *s, struct answer *a);
 /* Ends it, and its job goes on with the next target. */
 void session_fail(struct session *s, struct answer a);
 /* What came of speaking to its host, for the trace; dsn may be empty. */
@@ -103,5 +106,7 @@ void dialog_secured(struct session *s);
 void dialog_more_content(struct session *s);
 /* What the session was doing, for a log line: "while sending MAIL FROM". */
 const char *dialog_doing(const struct session *s);
+/* The same in a word, for the operator: "MAIL FROM". */
+const char *dialog_phase(const struct session *s);
 
 #endif

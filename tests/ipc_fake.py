@@ -45,6 +45,17 @@ def decode(line):
     return name, fields
 
 
+def queue_ask(verb="list", **filters):
+    """The fields of a queue_ask (lib/ipc/qmgr.h), in their order."""
+    fields = dict(verb=verb, all=False, dry_run=False, queue_id="", sender="",
+                  recipient="", domain="", nexthop="", site="", transport="",
+                  state="", reason="", since=0, before=0, size_least=0,
+                  size_most=0, owner=0)
+    assert set(filters) <= set(fields)
+    fields.update(filters)
+    return fields
+
+
 class Connection:
     """One end; lines as (name, fields, descriptor or None)."""
 

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from house import House, free_port, wait_until
-from ipc_fake import Daemon, Front, make_spool, queued
+from ipc_fake import Daemon, Front, make_spool, queued, queue_ask
 from test_cleanup import Cleanup
 from test_crash import Stream, subjects
 from test_relay import bounces
@@ -84,7 +84,7 @@ class Agent:
 
 def result(number, qid, index, answer):
     return dict(request=number, queue_id=qid, index=index, **answer,
-                remote="", whole_hop=False)
+                remote="", phase="", tls="", whole_hop=False)
 
 
 class World:
@@ -369,7 +369,7 @@ def test_the_queue_is_not_called_empty_before_it_is_read(world, put):
     world.smtp.told.clear()
     manager = world.start()
     c = manager.connect("qmgr")
-    c.send("queue_list", queue_id="", sender="", recipient="")
+    c.send("queue_ask", **queue_ask())
     time.sleep(0.5)
     world.smtp.told.set()
     rows = []
@@ -379,7 +379,7 @@ def test_the_queue_is_not_called_empty_before_it_is_read(world, put):
             break
         rows.append(f["queue_id"])
     assert rows == [qid] and f["ok"] == "1"
-    c.send("queue_act", verb="delete", queue_id=qid, sender="", recipient="")
+    c.send("queue_ask", **queue_ask("delete", queue_id=qid))
     assert c.receive()[1]["count"] == "1"
     c.close()
     gone(world)

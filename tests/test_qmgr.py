@@ -210,12 +210,29 @@ def newest(house):
 def test_strangers_may_not_operate(house):
     if os.getuid() != 0:
         pytest.skip("needs another user")
-    done = subprocess.run(
-        ["setpriv", "--reuid", "65534", "--clear-groups",
-         os.path.join(os.environ.get("POSTHOUSE_BUILD", "build"), "bin",
-                      "posthouse"), "-c", house.etc, "queue", "list"],
-        capture_output=True, text=True)
-    assert done.returncode != 0
+    def stranger(*command):
+        return subprocess.run(
+            ["setpriv", "--reuid", "65534", "--clear-groups", *command],
+            capture_output=True, text=True)
+    subject = send(house, "theirs@far.example")
+    wait_until(lambda: waiting(house, "theirs@far.example"))
+    queue = [house.program(), "-c", house.etc, "queue"]
+    # His own mail, by way of pickup; that of others is not there.
+    done = stranger(*queue, "list")
+    assert done.returncode == 0 and "empty" in done.stdout, done
+    for args in (["hold", "ALL"], ["flush", "ALL"], ["why", "far.example"],
+                 ["release", "ALL"]):
+        done = stranger(*queue, *args)
+        assert done.returncode == 1 and "may not" in done.stderr, done
+    assert "delete: 0 messages" in stranger(*queue, "delete", "ALL").stdout
+    assert waiting(house, "theirs@far.example"), subject
+    # The queue manager itself does not listen to him.
+    path = os.path.join(house.dir, "run", "sockets", "qmgr")
+    done = stranger("/usr/bin/python3", "-c", "import socket, sys;"
+                    "socket.socket(socket.AF_UNIX).connect(sys.argv[1])", path)
+    assert "PermissionError" in done.stderr, done
+    house.posthouse("queue", "delete", "ALL")
+    house.wait_empty_queue()
 
 
 def test_many_messages_all_arrive_once(house):

@@ -54,6 +54,8 @@ static const struct ipc_field result[] = {
     IPC_U64(struct deliver_result, code, 0, 599),
     IPC_TEXT(struct deliver_result, text, 0, IPC_REPLY_MAX),
     IPC_TEXT(struct deliver_result, remote, 0, IPC_HOST_MAX + 80),
+    IPC_TEXT(struct deliver_result, phase, 0, IPC_PHASE_MAX),
+    IPC_TEXT(struct deliver_result, tls, 0, IPC_TLS_MAX),
     IPC_BOOL(struct deliver_result, whole_hop),
     IPC_END,
 };

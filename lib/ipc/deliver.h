@@ -64,6 +64,9 @@ struct deliver_result {
 	uint64_t code;     /* remote SMTP reply, 0: none */
 	struct str text;   /* the remote's words, or ours */
 	struct str remote; /* "mx.example.org[192.0.2.1]:25", "" */
+	struct str phase;  /* of the conversation, where it ended: "DNS",
+	                    * "connect", "TLS", "RCPT TO" ..., "" */
+	struct str tls;    /* "TLSv1.3 with cipher X (256 bits)", "" */
 	bool whole_hop;    /* the failure is the next hop's, not the recipient's
 	                    * (connection refused, no MX ...): qmgr's
 	                    * concurrency control counts it */

@@ -11,6 +11,8 @@
 #define IPC_SEAL_MAX    64
 #define IPC_DSN_MAX     11
 #define IPC_REPLY_MAX   500
+#define IPC_PHASE_MAX   24
+#define IPC_TLS_MAX     63
 #define IPC_NAME_MAX    64 /* transport, service, mechanism ... */
 
 #endif

@@ -21,5 +21,5 @@ static const struct ipc_field submitted[] = {
 const struct ipc_type pickup_submitted = {"submitted", submitted};
 
 static const struct ipc_type *const types[] = {&pickup_submit,
-    &pickup_submitted, &queue_list, &queue_row, &queue_act, &queue_end, NULL};
+    &pickup_submitted, &queue_ask, &queue_row, &queue_why, &queue_end, NULL};
 const struct ipc_exchange pickup_exchange = {"pickup", 1, types};

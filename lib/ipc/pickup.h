@@ -9,8 +9,11 @@
  * closed without an answer: pickup has too much to do; ask postdrop(1), with
  * the same submission id, so that there will be one message only.
  *
- * `queue_list` and `queue_act` with the verb flush are passed on to qmgr for
- * those who may (ipc/qmgr.h); the answers are qmgr's.
+ * `queue_ask` is passed on to qmgr (ipc/qmgr.h) with the verbs list, why, delete
+ * and bounce: of the user's own messages alone, unless authorized_mailq_users
+ * names him, who sees all of them and changes none but his own; and with flush
+ * for those of authorized_flush_users. root and the suite's owner may all. The
+ * answers are qmgr's.
  */
 #ifndef IPC_PICKUP_H
 #define IPC_PICKUP_H
