@@ -12,7 +12,9 @@ static void pass_on(
 {
 	const struct master_note *note = msg;
 
-	if (type == &master_service && calls->service != NULL)
+	if (calls->any != NULL)
+		calls->any(type, msg, calls->arg);
+	else if (type == &master_service && calls->service != NULL)
 		calls->service(msg, calls->arg);
 	else if (type == &master_counter && calls->counter != NULL)
 		calls->counter(msg, calls->arg);

@@ -11,6 +11,8 @@ struct ask_calls {
 	void (*service)(const struct master_service *m, void *arg);
 	void (*counter)(const struct master_counter *m, void *arg);
 	void (*end)(const struct master_end *m, void *arg);
+	/* Instead of these, all of them; notes too. */
+	void (*any)(const struct ipc_type *type, const void *msg, void *arg);
 	void *arg;
 };
 

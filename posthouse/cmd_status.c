@@ -127,7 +127,10 @@ static void report_free(struct report *r)
 int status_print(struct posthouse *p, const char *command, const char *service)
 {
 	struct report r = {0};
-	struct ask_calls calls = {add_service, add_counter, add_end, &r};
+	struct ask_calls calls = {.service = add_service,
+	    .counter = add_counter,
+	    .end = add_end,
+	    .arg = &r};
 	int status;
 
 	report_start(&r);

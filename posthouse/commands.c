@@ -39,6 +39,8 @@ const struct command_row commands[] = {
 	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS|@DOMAIN|CLIENT "
 	 "[--since T] [--until T] [--limit N] [--follow]",
 	 "the way of a message, hop by hop, and where it waited"},
+	{"stats",   cmd_stats,   "stats [--interval SECONDS] | stats --list",
+	 "the figures of the house, and what they mean"},
 	{NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

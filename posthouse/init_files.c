@@ -13,12 +13,15 @@
  */
 #define ROLE_UID_BASE 60600
 
+/* Never at --host: whoever connects is answered. */
+#define METRICS "127.0.0.1:9825"
+
 static const struct {
 	const char *service;
 	unsigned offset;
 } ports[] = {{"lmtp", 24}, {"smtp", 25}, {"pop3", 110}, {"imap", 143},
-    {"sieve", 419}, {"submissions", 465}, {"submission", 587}, {"imaps", 993},
-    {"pop3s", 995}};
+    {METRICS, 100}, {"sieve", 419}, {"submissions", 465}, {"submission", 587},
+    {"imaps", 993}, {"pop3s", 995}};
 
 unsigned init_port(const struct init *in, struct str service)
 {
@@ -154,12 +157,12 @@ void init_main_cf(const struct init *in, struct buf *out)
 }
 
 /* "127.0.0.1:12025", as wide as the column where it fits. */
-static void put_address(const struct init *in, struct buf *out, unsigned port)
+static void put_address(struct buf *out, const char *host, unsigned port)
 {
-	bool is_v6 = str_find(str_from(in->host), ':') < strlen(in->host);
+	bool is_v6 = str_find(str_from(host), ':') < strlen(host);
 	size_t start = out->len;
 
-	buf_printf(out, is_v6 ? "[%s]:%u" : "%s:%u", in->host, port);
+	buf_printf(out, is_v6 ? "[%s]:%u" : "%s:%u", host, port);
 	do
 		buf_add_char(out, ' ');
 	while (out->len - start < 16 && !out->overflow);
@@ -175,7 +178,9 @@ void init_master_cf(const struct init *in, struct buf *out)
 
 		if ((*line)[0] != '#' && str_eq(type, STR("inet")) &&
 		    port != 0) {
-			put_address(in, out, port);
+			put_address(out,
+			    str_eq(name, STR(METRICS)) ? "127.0.0.1" : in->host,
+			    port);
 			buf_add(out, str_trim(rest));
 		} else {
 			buf_add_text(out, *line);

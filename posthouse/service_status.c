@@ -4,10 +4,9 @@
 #include "posthouse/service_status.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
-#include "core/file.h"
 #include "posthouse/ask_master.h"
+#include "posthouse/process_cost.h"
 
 #define REPORT_MAX (1u << 20)
 
@@ -17,53 +16,9 @@ struct detail {
 	bool found;
 };
 
-/* What /proc says of a process. */
-struct cost {
-	uint64_t cpu_ms;
-	uint64_t resident; /* octets */
-};
-
-static uint64_t number_at(struct str text, int word)
-{
-	struct str w = STR_EMPTY;
-	uint64_t n;
-
-	for (int i = 0; i <= word; i++)
-		w = str_word(&text, " \n");
-	return str_to_u64(w, UINT64_MAX, &n) < 0 ? 0 : n;
-}
-
-/* proc_pid_stat(5): behind the name utime is the 12th word, stime the 13th;
- * proc_pid_statm(5): the 2nd is the resident pages. -1: it has ended. */
-static int cost_of(struct str pid, struct cost *out)
-{
-	struct buf text = buf_new(65536);
-	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	char path[64];
-	int r = -1;
-
-	snprintf(path, sizeof(path), "/proc/%.*s/stat", STR_FMT(pid));
-	if (file_read(path, &text) == 0) {
-		struct str s = buf_str(&text);
-
-		s = str_skip(s, str_find_last(s, ')') + 1);
-		out->cpu_ms = (number_at(s, 11) + number_at(s, 12)) * 1000 /
-		    (ticks > 0 ? ticks : 100);
-		r = 0;
-	}
-	buf_clear(&text);
-	snprintf(path, sizeof(path), "/proc/%.*s/statm", STR_FMT(pid));
-	out->resident = 0;
-	if (r == 0 && file_read(path, &text) == 0)
-		out->resident = number_at(buf_str(&text), 1) * page;
-	buf_free(&text);
-	return r;
-}
-
 static void add_processes(struct detail *d, struct str pids)
 {
-	struct cost c, sum = {0};
+	struct process_cost c, sum = {0};
 	struct str pid;
 	uint64_t n;
 
@@ -71,7 +26,8 @@ static void add_processes(struct detail *d, struct str pids)
 	buf_printf(
 	    &d->text, "\n%10s %12s %12s\n", "PID", "CPU SECONDS", "RESIDENT");
 	while ((pid = str_word(&pids, " ")).len > 0) {
-		if (str_to_u64(pid, UINT32_MAX, &n) < 0 || cost_of(pid, &c) < 0)
+		if (str_to_u64(pid, UINT32_MAX, &n) < 0 ||
+		    process_cost(pid, &c) < 0)
 			continue;
 		sum.cpu_ms += c.cpu_ms;
 		sum.resident += c.resident;

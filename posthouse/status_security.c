@@ -456,7 +456,10 @@ int status_security(struct posthouse *p)
 {
 	struct security s = {
 	    .landlock = confine_version(), .unconfined = buf_new(65536)};
-	struct ask_calls calls = {add_service, add_counter, add_master, &s};
+	struct ask_calls calls = {.service = add_service,
+	    .counter = add_counter,
+	    .end = add_master,
+	    .arg = &s};
 	struct buf errors = buf_new(65536);
 	int status;
 

@@ -21,7 +21,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("POSTHOUSE_BUILD") or os.path.join(TOP, "build")
 POSTHOUSE = os.path.join(BUILD, "bin", "posthouse")
-OFFSETS = dict(lmtp=24, smtp=25, pop3=110, imap=143, submissions=465,
+OFFSETS = dict(lmtp=24, smtp=25, metrics=100, pop3=110, imap=143, submissions=465,
                submission=587, imaps=993, pop3s=995)
 
 # What no run of the suite may leave behind: a sanitizer's report, words of the

@@ -1,10 +1,12 @@
-"""man/main.cf.5 and the parameter tables: one says what the other does.
+"""man/main.cf.5 and the parameter tables, man/exporter.8 and the figures: one
+says what the other does.
 
     tests/manual.py          compares; exit status 1 with what differs
-    tests/manual.py --write  writes man/main.cf.5 from the tables
+    tests/manual.py --write  writes the pages from the tables
 
-The tables are asked through `posthouse conf list --json`, the page's frame
-stands in man/main.cf.5.in.
+The tables are asked through `posthouse conf list --json` and `posthouse stats
+--list --json`, the pages' frames stand in man/main.cf.5.in and
+man/exporter.8.in.
 """
 import json
 import os
@@ -24,6 +26,30 @@ def escape(text):
 def sentences(text):
     """mdoc wants each sentence on a line of its own."""
     return escape(text).replace(". ", ".\n")
+
+
+def figures():
+    """What `posthouse stats --list` knows."""
+    return json.loads(subprocess.run(
+        [POSTHOUSE, "stats", "--list", "--json"],
+        capture_output=True, text=True, check=True).stdout)
+
+
+def figures_page():
+    out, metric, rows = [".Bl -tag -width Ds"], None, figures()
+    for f in rows:
+        if f["metric"] != metric:
+            out.append(".It Li %s Pq %s" % (f["metric"], f["kind"]))
+            out.append(sentences(f["help"]))
+            metric = f["metric"]
+            labels = [x["label"].split("=") for x in rows
+                      if x["metric"] == metric and x["label"]]
+            if labels:
+                out.append("Label %s: %s." % (labels[0][0], ", ".join(
+                    value.strip('"') for _, value in labels)))
+    out.append(".El")
+    with open(os.path.join(TOP, "man", "exporter.8.in")) as f:
+        return f.read().replace("@FIGURES@\n", "\n".join(out) + "\n")
 
 
 def page():
@@ -49,18 +75,20 @@ def page():
 
 
 def main():
-    path = os.path.join(TOP, "man", "main.cf.5")
-    new = page()
-    if "--write" in sys.argv:
-        with open(path, "w") as f:
-            f.write(new)
-        return 0
-    with open(path) as f:
-        if f.read() == new:
-            return 0
-    print("man/main.cf.5 is not what the tables say; "
-          "tests/manual.py --write writes it anew")
-    return 1
+    status = 0
+    for name, new in (("main.cf.5", page()), ("exporter.8", figures_page())):
+        path = os.path.join(TOP, "man", name)
+        if "--write" in sys.argv:
+            with open(path, "w") as f:
+                f.write(new)
+            continue
+        with open(path) as f:
+            if f.read() == new:
+                continue
+        print("man/%s is not what the tables say; tests/manual.py --write "
+              "writes it anew" % name)
+        status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -387,6 +387,15 @@ def test_pickup(place, way):
     place.all_is_well()
 
 
+@row("exporter")
+def test_exporter(place, way):
+    with Away(place.house, way,
+              "127.0.0.1:%d/inet" % place.house.metrics):
+        place.deliver()
+        assert imap(place.house) == ""
+    place.all_is_well()
+
+
 @row("DNS")
 def test_dns(place, way):
     """The resolver never answers, or is not there: what needs it waits."""

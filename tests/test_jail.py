@@ -14,7 +14,7 @@ from test_jail_inside import ROLES
 
 # Said here once more: the table of roles cannot vouch for itself.
 JAILED = {"screen", "smtpd", "smtp", "login", "policyd", "logd", "cleanup",
-          "qmgr", "bounce", "pickup"}
+          "qmgr", "bounce", "pickup", "exporter"}
 NETWORK = {"screen", "smtpd", "lmtpd", "submission", "smtp"}
 # local, imapd and pop3d read and write the same boxes, and keeper keeps them.
 VMAIL = {"local", "imapd", "pop3d", "keeper"}

@@ -38,6 +38,7 @@ const struct rights role_rights[] = {
 	    {{FOLDER_STORE, FOLDER_WRITE}, {FOLDER_NOTIFY, FOLDER_LIST}}},
 	{"pickup",     MAY_READ | MAY_WRITE,
 	    {{FOLDER_DROP, FOLDER_WRITE}}},
+	{"exporter",   0, {{0}}},
 	{NULL,         0, {{0}}},
 };
 /* clang-format on */

@@ -40,6 +40,7 @@ const struct role roles[] = {
 	{"pickup",      "pickup",  "postdrop", true,
 	    {"cleanup-pickup", "qmgr", NULL}, false},
 	{"postdrop",    "postdrop", NULL,   false, {NULL}, false},
+	{"exporter",    "exporter", NULL,   true,  {"figures", NULL}, true},
 	{NULL,          NULL,      NULL,    false, {NULL}, false},
 };
 /* clang-format on */

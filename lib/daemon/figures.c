@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/figures.h"
+
+#include <stddef.h>
+
+/* clang-format off */
+#define ROW(command, name, kind, metric, label, help, slow)                   \
+	{command, name, kind, "posthouse_" metric, label, help, slow}
+#define COUNT(command, name, metric, help)                                    \
+	ROW(command, name, FIGURE_COUNT, metric "_total", NULL, help, false)
+#define COUNT_OF(command, name, metric, label, help)                          \
+	ROW(command, name, FIGURE_COUNT, metric "_total", label, help, false)
+#define GAUGE(command, name, metric, help)                                    \
+	ROW(command, name, FIGURE_GAUGE, metric, NULL, help, false)
+#define GAUGE_OF(command, name, metric, label, help)                          \
+	ROW(command, name, FIGURE_GAUGE, metric, label, help, false)
+#define TIMES(command, name, help)                                            \
+	ROW(command, name, FIGURE_TIMES, name "_seconds", NULL, help, false)
+#define SLOW_TIMES(command, name, help)                                       \
+	ROW(command, name, FIGURE_TIMES, name "_seconds", NULL, help, true)
+
+const struct figure figures[] = {
+	/* ---- the house ---- */
+	GAUGE("house", "started", "start_time_seconds",
+	    "When master was started, since 1970."),
+	GAUGE("house", "generation", "configuration_generation",
+	    "Grows with each reload."),
+	GAUGE("house", "certificate", "certificate_expiry_timestamp_seconds",
+	    "When the first certificate of a file that clients are shown ends, "
+	    "since 1970; 0: it cannot be read."),
+
+	/* ---- each service, as master sees it ---- */
+	GAUGE("", "up", "service_up",
+	    "1 when the service runs or waits for its first client, 0 when it "
+	    "failed, is throttled, or was stopped."),
+	GAUGE("", "throttled", "service_throttled",
+	    "1 when its processes fail one after the other, so that master "
+	    "waits before the next."),
+	GAUGE("", "processes", "service_processes", "Its processes."),
+	GAUGE("", "busy", "service_processes_busy",
+	    "Of them, those that serve a client now."),
+	GAUGE("", "parked", "service_processes_parked",
+	    "Of them, those that keep a silent peer's connection, or rest."),
+	GAUGE("", "old", "service_processes_old",
+	    "Of them, those that finish what they have, for newer ones."),
+	GAUGE("", "limit", "service_processes_limit",
+	    "How many it may have; 0: no limit."),
+	COUNT("", "served", "service_connections",
+	    "Connections that it took."),
+	COUNT("", "restarts", "service_failures",
+	    "Its processes that ended badly."),
+	GAUGE(NULL, "stress", "service_stressed",
+	    "1 when all its processes were busy while clients waited, within "
+	    "service_stress_time."),
+	COUNT(NULL, "without_landlock", "service_without_landlock",
+	    "Processes that started on a kernel without Landlock."),
+
+	/* ---- how long things take ---- */
+	SLOW_TIMES(NULL, "session", "A client's session, or one user's, from the "
+	    "first to the last."),
+	TIMES(NULL, "sync", "One fsync or fdatasync: of the queue by cleanup, "
+	    "of mailboxes by local, imapd, pop3d and keeper."),
+	TIMES(NULL, "commit", "From the end of a message's content until "
+	    "cleanup answers smtpd: what a client waits after its final dot."),
+	TIMES(NULL, "cleanup", "Another answer of cleanup."),
+	TIMES(NULL, "lookup", "An answer of lookup."),
+	TIMES(NULL, "auth", "An answer of auth; passwords are slow on "
+	    "purpose."),
+	TIMES(NULL, "policy", "An answer of policyd."),
+	TIMES(NULL, "dns", "An answer of DNS, or that there is none."),
+	TIMES(NULL, "delivery", "One recipient's attempt, at local or at the "
+	    "next host, from qmgr's request on."),
+	SLOW_TIMES("qmgr", "queue", "From a message's arrival until a recipient "
+	    "has it."),
+
+	/* ---- screen ---- */
+	GAUGE("screen", "clients", "screen_clients",
+	    "Clients that are being looked at."),
+	GAUGE("screen", "waiting for smtpd", "screen_waiting",
+	    "Clients that wait for a process of smtpd."),
+	COUNT_OF("screen", "passed", "screen_clients_seen",
+	    "outcome=\"passed\"", "What became of clients."),
+	COUNT_OF("screen", "refused", "screen_clients_seen",
+	    "outcome=\"refused\"", NULL),
+	COUNT_OF("screen", "dropped", "screen_clients_seen",
+	    "outcome=\"dropped\"", NULL),
+	COUNT_OF("screen", "hangups", "screen_clients_seen",
+	    "outcome=\"hung up\"", NULL),
+	COUNT_OF("screen", "turned away", "screen_clients_seen",
+	    "outcome=\"turned away\"", NULL),
+	COUNT_OF("screen", "unserved", "screen_clients_seen",
+	    "outcome=\"unserved\"", NULL),
+	COUNT_OF("screen", "crowded out", "screen_clients_seen",
+	    "outcome=\"crowded out\"", NULL),
+	COUNT_OF("screen", "without PROXY header", "screen_clients_seen",
+	    "outcome=\"without PROXY header\"", NULL),
+	COUNT("screen", "early talkers", "screen_early_talkers",
+	    "Clients that spoke before their turn."),
+	COUNT("screen", "recipients refused", "screen_recipients_refused",
+	    "Recipients that refused clients named."),
+
+	/* ---- smtpd ---- */
+	COUNT("smtpd", "sessions", "smtpd_sessions",
+	    "Sessions that were begun."),
+	COUNT("smtpd", "accepted", "smtpd_messages_accepted",
+	    "Messages that cleanup took."),
+	COUNT("smtpd", "rejected", "smtpd_rejected",
+	    "Commands, recipients and messages that were refused."),
+	COUNT("smtpd", "logins", "smtpd_logins", "Logins that succeeded."),
+	COUNT("smtpd", "logins_failed", "smtpd_logins_failed",
+	    "Logins that failed."),
+
+	/* ---- pickup ---- */
+	COUNT("pickup", "accepted", "pickup_messages_accepted",
+	    "Messages of local users that cleanup took."),
+	COUNT("pickup", "refused", "pickup_messages_refused",
+	    "Messages of local users that were refused."),
+	COUNT("pickup", "dropped", "pickup_messages_dropped",
+	    "Messages that came through the drop folder."),
+	COUNT("pickup", "set_aside", "pickup_messages_set_aside",
+	    "Files of the drop folder that were set aside."),
+	COUNT("pickup", "closed", "pickup_connections_closed",
+	    "Connections of local users for which there was no room."),
+
+	/* ---- cleanup ---- */
+	COUNT("cleanup", "accepted", "cleanup_messages_accepted",
+	    "Messages that were accepted for good."),
+	COUNT("cleanup", "refused", "cleanup_messages_refused",
+	    "Messages that were refused."),
+	COUNT("cleanup", "below_floor", "cleanup_below_floor",
+	    "Times that mail was refused because less space or inodes than "
+	    "queue_minfree and queue_minfree_inodes are free."),
+	COUNT("cleanup", "slowed", "cleanup_slowed",
+	    "Messages that waited for in_flow_delay."),
+	GAUGE("cleanup", "unclaimed", "cleanup_messages_unclaimed",
+	    "Messages that were queued while qmgr was away."),
+	COUNT("cleanup", "cut_through", "cleanup_cut_through_delivered",
+	    "Messages that were delivered before they were queued."),
+	COUNT("cleanup", "cut_through_refused", "cleanup_cut_through_refused",
+	    "Messages that the mailbox refused in the session."),
+	COUNT("cleanup", "cut_through_declined",
+	    "cleanup_cut_through_declined",
+	    "Messages that were offered for it and queued."),
+	COUNT("cleanup", "cut_through_unanswered",
+	    "cleanup_cut_through_unanswered",
+	    "Offers that qmgr did not answer in time."),
+
+	/* ---- qmgr ---- */
+	GAUGE("qmgr", "messages", "queue_messages", "Messages in the queue."),
+	GAUGE_OF("qmgr", "messages_new", "queue_messages_by_state",
+	    "state=\"new\"", "Messages in the queue, by state: in line for the "
+	    "first attempt, being delivered, to be tried again later."),
+	GAUGE_OF("qmgr", "messages_active", "queue_messages_by_state",
+	    "state=\"active\"", NULL),
+	GAUGE_OF("qmgr", "messages_deferred", "queue_messages_by_state",
+	    "state=\"deferred\"", NULL),
+	GAUGE("qmgr", "octets", "queue_bytes",
+	    "Size of the messages in the queue."),
+	GAUGE("qmgr", "oldest_arrived", "queue_oldest_timestamp_seconds",
+	    "When the oldest message of the queue arrived, since 1970; 0: the "
+	    "queue is empty."),
+	GAUGE("qmgr", "recipients", "queue_recipients",
+	    "Recipients that have not got their message."),
+	GAUGE("qmgr", "recipients_held", "queue_recipients_held",
+	    "Of them, those on hold."),
+	GAUGE_OF("qmgr", "deferred_address", "queue_recipients_deferred",
+	    "reason=\"address\"", "Recipients that wait for another attempt, "
+	    "by the subject of the status code of the last (RFC 3463)."),
+	GAUGE_OF("qmgr", "deferred_mailbox", "queue_recipients_deferred",
+	    "reason=\"mailbox\"", NULL),
+	GAUGE_OF("qmgr", "deferred_system", "queue_recipients_deferred",
+	    "reason=\"system\"", NULL),
+	GAUGE_OF("qmgr", "deferred_network", "queue_recipients_deferred",
+	    "reason=\"network\"", NULL),
+	GAUGE_OF("qmgr", "deferred_protocol", "queue_recipients_deferred",
+	    "reason=\"protocol\"", NULL),
+	GAUGE_OF("qmgr", "deferred_content", "queue_recipients_deferred",
+	    "reason=\"content\"", NULL),
+	GAUGE_OF("qmgr", "deferred_policy", "queue_recipients_deferred",
+	    "reason=\"policy\"", NULL),
+	GAUGE_OF("qmgr", "deferred_other", "queue_recipients_deferred",
+	    "reason=\"other\"", NULL),
+	GAUGE("qmgr", "backlog_destinations", "queue_backlog_destinations",
+	    "Destinations whose mail makes no progress."),
+	GAUGE("qmgr", "backlog_oldest_seconds", "queue_backlog_oldest_seconds",
+	    "How long the worst of them has made none."),
+	COUNT_OF("qmgr", "delivered", "queue_outcomes",
+	    "outcome=\"delivered\"", "What became of recipients' attempts."),
+	COUNT_OF("qmgr", "deferred", "queue_outcomes",
+	    "outcome=\"deferred\"", NULL),
+	COUNT_OF("qmgr", "failed", "queue_outcomes",
+	    "outcome=\"failed\"", NULL),
+	COUNT("qmgr", "expired", "queue_expired",
+	    "Recipients that were given up for their age."),
+	COUNT_OF("qmgr", "cut_through_done", "queue_cut_through",
+	    "verdict=\"done\"", "Messages that were offered before they were "
+	    "queued, by what qmgr said; the others were queued."),
+	COUNT_OF("qmgr", "cut_through_refused", "queue_cut_through",
+	    "verdict=\"refused\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_mixed", "queue_cut_through",
+	    "verdict=\"mixed\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_lost", "queue_cut_through",
+	    "verdict=\"lost\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_not_ready", "queue_cut_through",
+	    "verdict=\"not ready\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_load", "queue_cut_through",
+	    "verdict=\"load\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_known", "queue_cut_through",
+	    "verdict=\"known\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_unreadable", "queue_cut_through",
+	    "verdict=\"unreadable\"", NULL),
+	COUNT_OF("qmgr", "cut_through_commit_late", "queue_cut_through",
+	    "verdict=\"late\"", NULL),
+
+	/* ---- who delivers ---- */
+	COUNT_OF("local", "sent", "local_recipients",
+	    "outcome=\"delivered\"", "Recipients, by what became of them."),
+	COUNT_OF("local", "deferred", "local_recipients",
+	    "outcome=\"deferred\"", NULL),
+	COUNT_OF("local", "bounced", "local_recipients",
+	    "outcome=\"failed\"", NULL),
+	COUNT_OF("smtp", "sent", "smtp_recipients",
+	    "outcome=\"delivered\"", "Recipients, by what became of them."),
+	COUNT_OF("smtp", "deferred", "smtp_recipients",
+	    "outcome=\"deferred\"", NULL),
+	COUNT_OF("smtp", "bounced", "smtp_recipients",
+	    "outcome=\"failed\"", NULL),
+	COUNT("bounce", "notifications", "bounce_notifications",
+	    "Delivery status notifications that were queued."),
+	COUNT("bounce", "deferred", "bounce_deferred",
+	    "Notifications that could not be queued now."),
+	COUNT("bounce", "dropped", "bounce_dropped",
+	    "Notifications that were refused for good."),
+
+	/* ---- who answers ---- */
+	COUNT("lookup", "questions", "lookup_questions",
+	    "Questions that were answered."),
+	COUNT("policyd", "questions", "policyd_questions",
+	    "Questions that were answered."),
+	COUNT("auth", "logins", "auth_logins", "Logins that succeeded."),
+	COUNT("auth", "failures", "auth_failures", "Logins that failed."),
+	COUNT("auth", "resumed", "auth_resumed",
+	    "Parked sessions that went on."),
+	COUNT("auth", "not resumed", "auth_not_resumed",
+	    "Parked sessions that had to end."),
+
+	/* ---- retrieval ---- */
+	COUNT("login", "logins", "login_logins", "Logins that succeeded."),
+	COUNT("login", "logins refused", "login_logins_refused",
+	    "Logins that failed."),
+	COUNT("login", "parkings", "login_parkings",
+	    "Times that a silent client's session was parked."),
+	GAUGE("login", "parked", "login_clients_parked",
+	    "Silent clients that have no process."),
+	COUNT("imapd", "sessions", "imapd_sessions",
+	    "Sessions that were begun."),
+	COUNT("imapd", "resumed", "imapd_resumed",
+	    "Parked sessions that went on."),
+	COUNT("imapd", "commands", "imapd_commands", "Commands."),
+	COUNT("imapd", "parked", "imapd_parked",
+	    "Sessions that ended because their client was parked."),
+	COUNT("pop3d", "sessions", "pop3d_sessions",
+	    "Sessions that were begun."),
+
+	/* ---- the store's background work ---- */
+	COUNT("keeper", "accounts_walked", "keeper_accounts_walked",
+	    "Accounts that were looked at."),
+	GAUGE("keeper", "walk_percent", "keeper_walk_percent",
+	    "How far the walk over all accounts is."),
+	COUNT("keeper", "hints", "keeper_hints",
+	    "Accounts of which others said that there is work."),
+	COUNT("keeper", "snapshots", "keeper_snapshots",
+	    "Snapshots that were written."),
+	COUNT("keeper", "expired", "keeper_messages_expired",
+	    "Messages that were removed for their age."),
+	COUNT("keeper", "erased", "keeper_messages_erased",
+	    "Expunged messages whose content was erased."),
+	COUNT("keeper", "erased_octets", "keeper_erased_bytes",
+	    "Octets of them."),
+	COUNT("keeper", "generations_dropped", "keeper_generations_dropped",
+	    "Old generations of logs that were removed."),
+	COUNT("keeper", "orphans", "keeper_orphans",
+	    "Files of failed deliveries that were removed."),
+	COUNT("keeper", "damaged", "keeper_accounts_damaged",
+	    "Times that an account was found damaged."),
+	COUNT("keeper", "failed", "keeper_failed",
+	    "Times that work on an account failed."),
+	GAUGE("keeper", "octets_per_second", "keeper_bytes_per_second",
+	    "What it reads and writes now."),
+	GAUGE("keeper", "reserve_octets", "keeper_reserve_bytes",
+	    "Size of the reserve for a full disk."),
+
+	/* ---- the log ---- */
+	COUNT("logd", "lines", "log_lines", "Lines of the log."),
+	COUNT("logd", "events", "log_events", "Events of the trace."),
+	COUNT("logd", "lost", "log_lines_lost",
+	    "Lines and events that daemons could not hand to logd."),
+	COUNT("logd", "bad", "log_records_bad",
+	    "Datagrams that were no records."),
+
+	/* ---- the endpoint itself ---- */
+	COUNT("exporter", "requests", "exporter_requests",
+	    "Requests, those that were refused included."),
+	COUNT("exporter", "refused", "exporter_connections_refused",
+	    "Connections beyond exporter_client_limit."),
+	{NULL, NULL, FIGURE_COUNT, NULL, NULL, NULL, false},
+};
+/* clang-format on */
+
+const struct figure *figure_find(
+    struct str command, struct str name, enum figure_kind kind)
+{
+	for (const struct figure *f = figures; f->metric != NULL; f++)
+		if ((f->command == NULL ||
+			str_eq(command, str_from(f->command))) &&
+		    str_eq(name, str_from(f->name)) &&
+		    (f->kind == FIGURE_TIMES) == (kind == FIGURE_TIMES))
+			return f;
+	return NULL;
+}
+
+const char *figure_kind_name(enum figure_kind kind)
+{
+	static const char *const names[] = {"counter", "gauge", "histogram"};
+
+	return names[kind];
+}
