@@ -36,7 +36,7 @@ O          := $(if $(SAN),build-san,build)
 
 # What a distribution's build machine needs, by pkg-config name; Berkeley DB and
 # libunistring have none.
-PACKAGES   := openssl libcares libpcre2-8 libevent_core libgsasl libcrypt \
+PACKAGES   := openssl libcares libpcre2-8 libpsl libevent_core libgsasl libcrypt \
               libidn2 libxxhash libseccomp libzstd
 ifeq ($(WITHOUT_BDB),)
 DB_LIBS    := -ldb

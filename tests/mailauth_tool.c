@@ -145,7 +145,7 @@ static int sign(struct str message, char **argv)
 	body_hash_end(&bodies);
 	int result = dkim_sign(
 	    &s, &fields, body_hash_digest(&bodies, number, &octets), &out);
-	fwrite(out.p, 1, out.len, stdout);
+	fputs(buf_text(&out), stdout);
 	dkim_key_free(&key);
 	header_fields_free(&fields);
 	body_hashes_free(&bodies);
@@ -218,7 +218,7 @@ static int seal(struct str message, char **argv)
 	body_hash_end(&bodies);
 	int result = arc_seal(&s, chain, &fields,
 	    body_hash_digest(&bodies, number, &octets), &out);
-	fwrite(out.p, 1, out.len, stdout);
+	fputs(buf_text(&out), stdout);
 	arc_chain_free(&chain);
 	dkim_key_free(&key);
 	header_fields_free(&fields);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "mailauth/dmarc.h"
+
+struct zone {
+	const char *name, *text; /* text NULL: the name has an address */
+};
+
+static void answer(struct questions *q, struct str name, enum dns_type type,
+    const struct zone *zone)
+{
+	struct dns_record records[4];
+	struct dns_reply r = {
+	    .status = DNS_NO_NAME, .why = "NXDOMAIN", .records = records};
+
+	for (; zone->name != NULL; zone++) {
+		if (!str_case_eq(name, str_from(zone->name)) ||
+		    (zone->text == NULL) != (type == DNS_A))
+			continue;
+		if (zone->text != NULL && strcmp(zone->text, "TIMEOUT") == 0) {
+			r.status = DNS_TEMPORARY;
+			r.why = "timeout";
+			break;
+		}
+		records[r.count++] = (struct dns_record){.type = type,
+		    .name = STR_EMPTY,
+		    .text = str_from(zone->text)};
+		r.status = DNS_OK;
+	}
+	questions_answer(q, name, type, &r);
+}
+
+struct want {
+	const char *author, *spf, *dkim;
+	bool uncertain;
+	const char *expected; /* "result asked policy-domain" */
+};
+
+static unsigned check(const struct want *w, const struct zone *zone)
+{
+	struct questions *q = questions_new(NULL);
+	struct arena arena = arena_new(65536);
+	struct str dkim = str_from(w->dkim);
+	struct dmarc_request r = {.author = str_from(w->author),
+	    .spf_domain = str_from(w->spf),
+	    .dkim_domains = &dkim,
+	    .dkim_count = dkim.len > 0,
+	    .uncertain = w->uncertain};
+	struct dmarc_verdict v;
+	enum dns_type type;
+	struct str name;
+	char text[512];
+
+	while (dmarc_check(q, &r, &arena, &v) == DMARC_PENDING) {
+		assert_true(questions_open(q, &name, &type));
+		answer(q, name, type, zone);
+	}
+	snprintf(text, sizeof(text), "%s %s %.*s", dmarc_result_name(v.result),
+	    dmarc_policy_name(v.asked), STR_FMT(v.policy_domain));
+	assert_string_equal(text, w->expected);
+	unsigned asked = questions_count(q);
+	arena_free(&arena);
+	questions_free(&q);
+	return asked;
+}
+
+/* clang-format off */
+static const struct zone zone[] = {
+	{"_dmarc.example.com", "v=DMARC1; p=reject; sp=quarantine; np=reject; pct=10; rua=mailto:r@example.com"},
+	{"news.example.com", NULL},
+	{"_dmarc.strict.example.org", "v=DMARC1;p=reject;adkim=s;aspf=s"},
+	{"_dmarc.example.org", "v=DMARC1; p=none"},
+	{"_dmarc.test.example", "v=DMARC1; p=reject; t=y"},
+	{"_dmarc.two.example", "v=DMARC1; p=reject"},
+	{"_dmarc.two.example", "v=DMARC1; p=none"},
+	{"_dmarc.late.example", "TIMEOUT"},
+	{"_dmarc.nothing.example", "v=DMARC1; p=bogus"},
+	{"_dmarc.reports.example", "v=DMARC1; p=bogus; rua=mailto:x@reports.example"},
+	{"_dmarc.lower.example", "v=dmarc1; p=reject"},
+	{"_dmarc.space.example", " v = DMARC1 ; p = reject ; "},
+	{"_dmarc.bank", "v=DMARC1; p=reject; sp=reject; np=reject; psd=y"},
+	{"_dmarc.own.bank", "v=DMARC1; p=quarantine"},
+	{"_dmarc.a.part.example.net", "v=DMARC1; p=none; psd=n"},
+	{"_dmarc.example.net", "v=DMARC1; p=reject"},
+	{"_dmarc.j.mail.deep.example", "v=DMARC1; p=quarantine"},
+	{NULL, NULL},
+};
+
+static const struct want wants[] = {
+	{"example.com", "", "", false, "fail reject example.com"},
+	{"example.com", "bounces.example.com", "", false, "pass reject example.com"},
+	{"example.com", "", "mail.example.com", false, "pass reject example.com"},
+	{"EXAMPLE.com", "", "example.COM", false, "pass reject EXAMPLE.com"},
+	{"example.com", "example.com.evil.test", "evil.test", false, "fail reject example.com"},
+	{"example.com", "", "", true, "temperror reject example.com"},
+	{"example.com", "example.com", "", true, "pass reject example.com"},
+	{"news.example.com", "", "", false, "fail quarantine example.com"},
+	{"no-such.example.com", "", "", false, "fail reject example.com"},
+	{"news.example.com", "", "other.example.com", false, "pass quarantine example.com"},
+	{"strict.example.org", "", "mail.strict.example.org", false, "fail reject strict.example.org"},
+	{"strict.example.org", "", "strict.example.org", false, "pass reject strict.example.org"},
+	{"test.example", "", "", false, "fail quarantine test.example"},
+	{"two.example", "", "", false, "none none "},
+	{"late.example", "late.example", "", false, "temperror none "},
+	{"nothing.example", "", "", false, "none none "},
+	{"reports.example", "", "", false, "fail none reports.example"},
+	{"lower.example", "", "", false, "none none "},
+	{"space.example", "", "", false, "fail reject space.example"},
+	{"unknown.test", "unknown.test", "", false, "none none "},
+	/* a public suffix speaks for who has no record, and separates */
+	{"shop.bank", "", "", false, "fail reject bank"},
+	{"own.bank", "", "", false, "fail quarantine own.bank"},
+	{"own.bank", "", "other.bank", false, "fail quarantine own.bank"},
+	{"own.bank", "", "mail.own.bank", false, "pass quarantine own.bank"},
+	/* psd=n makes a part an organisation of its own */
+	{"a.part.example.net", "", "example.net", false, "fail none a.part.example.net"},
+	{"x.a.part.example.net", "", "y.a.part.example.net", false, "pass none a.part.example.net"},
+	/* RFC 9989 section 4.10: a name of many labels */
+	{"a.b.c.d.e.f.g.h.i.j.mail.deep.example", "", "x.j.mail.deep.example", false, "pass quarantine j.mail.deep.example"},
+	{"not a domain", "", "", false, "none none "},
+};
+/* clang-format on */
+
+static void test_verdicts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wants); i++)
+		check(&wants[i], zone);
+}
+
+/* At most eight names for a domain, however long it is. */
+static void test_questions_are_bounded(void **state)
+{
+	static const struct want one = {"a.b.c.d.e.f.g.h.i.j.mail.example.test",
+	    "", "", false, "none none "};
+	static const struct want near = {
+	    "example.com", "example.com", "", false, "pass reject example.com"};
+
+	(void)state;
+	assert_int_equal(check(&one, zone), DMARC_WALK_MOST);
+	assert_int_equal(check(&near, zone), 1);
+}
+
+static void test_records(void **state)
+{
+	struct dmarc_record d;
+
+	(void)state;
+	assert_int_equal(
+	    dmarc_record_parse(STR("v=DMARC1;p=quarantine;adkim=S;aspf=x;"
+				   "fo=1:d;junk;x=y;rua=mailto:a@b.c,"
+				   "mailto:d@e.f!10m"),
+		&d),
+	    0);
+	assert_int_equal(d.policy, DMARC_QUARANTINE);
+	assert_true(d.strict_dkim);
+	assert_false(d.strict_spf);
+	assert_true(str_eq(d.options, STR("1:d")));
+	assert_int_equal(d.psd, 'u');
+	assert_int_equal(dmarc_record_parse(STR("p=reject; v=DMARC1"), &d), -1);
+	assert_int_equal(dmarc_record_parse(STR("v=DMARC1"), &d), -1);
+	assert_int_equal(dmarc_record_parse(STR(""), &d), -1);
+	assert_int_equal(
+	    dmarc_record_parse(STR("v=DMARC1; p=reject; sp=x"), &d), -1);
+}
+
+/* RFC 7489's way, where a list of public suffixes is at hand. */
+static void test_public_suffixes(void **state)
+{
+	struct public_suffixes *list = public_suffixes_open();
+
+	(void)state;
+	if (list == NULL)
+		skip();
+	assert_true(
+	    str_eq(public_suffixes_organization(list, STR("a.B.Example.co.uk")),
+		STR("Example.co.uk")));
+	assert_true(str_eq(
+	    public_suffixes_organization(list, STR("co.uk")), STR("co.uk")));
+	public_suffixes_close(&list);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_verdicts),
+	    cmocka_unit_test(test_questions_are_bounded),
+	    cmocka_unit_test(test_records),
+	    cmocka_unit_test(test_public_suffixes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
