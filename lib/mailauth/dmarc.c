@@ -112,7 +112,8 @@ static struct str last_labels(struct str domain, size_t count)
 	return domain;
 }
 
-/* Section 4.10.2: the organisational domain of a finished walk. */
+/* Section 4.10.2: the organisational domain of a finished walk, which went no
+ * further than to the first psd=. */
 static struct str organization_of(const struct walk *walk, struct str domain)
 {
 	struct str highest = domain;
@@ -121,8 +122,6 @@ static struct str organization_of(const struct walk *walk, struct str domain)
 		const struct step *s = &walk->steps[i];
 		if (!s->valid)
 			continue;
-		if (s->record.psd == 'n')
-			return s->domain;
 		if (s->record.psd == 'y' && i > 0)
 			return last_labels(domain, labels(s->domain) + 1);
 		highest = s->domain;
