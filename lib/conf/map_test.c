@@ -409,9 +409,9 @@ static void entries_have_places(void **state)
 	expect_place("text:t", "b", "3");
 	expect_place("text:t", "c", "0");
 	expect_place("hash:t", "A", "2");
-	put("s", "a: 1\n# x\nB : 2\n 3\n\nb: 4\n");
-	expect_place("aliases:s", "b", "3");
-	expect_place("aliases:s", "c", "0");
+	put("t", "a: 1\n# x\nB : 2\n 3\n\nb: 4\n");
+	expect_place("aliases:t", "b", "3");
+	expect_place("aliases:t", "c", "0");
 	expect_place("inline:{ a=1 }", "a", "no file");
 	expect_place("static:x", "a", "no file");
 	put("c",
