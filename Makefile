@@ -4,6 +4,10 @@
 #   make run        set up what is missing and watch a message go through
 #   make test       set up what is missing and run every suite
 #   make check      the suites that need no network, root or installation
+#   make check-unit  the tests in C alone; minutes
+#   make deb        Debian packages into build/deb
+#   make test-deb   builds them twice, installs them in a Debian of their own,
+#                   upgrades and removes them (root, Debian's mirror)
 #   make install    into $(DESTDIR)$(PREFIX) and the FHS directories below
 #   make lint       format, static checks, layers, manual pages
 #   make fuzz       run every fuzz target for FUZZ_SECONDS
@@ -30,6 +34,7 @@ BINDIR     ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/lib
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/posthouse
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
 PYTHON     ?= /usr/bin/python3
 
 O          := $(if $(SAN),build-san,build)
@@ -47,7 +52,7 @@ WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 HARDENING  := -fstack-protector-strong -fPIE
 ifeq ($(SAN),)
 CFLAGS     ?= -O2 -g
-HARDENING  += -D_FORTIFY_SOURCE=2
+HARDENING  += $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-D_FORTIFY_SOURCE=2)
 else
 CFLAGS     ?= -O1 -g
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -102,8 +107,9 @@ registry_of = $(if $(filter master posthouse sendmail master/% posthouse/% sendm
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all run test check unit integration install lint fuzz fuzz-replay \
-        torture crash seeded memory bench-store bench-trace clean setup FORCE
+.PHONY: all run test check check-unit unit integration install deb test-deb lint \
+        fuzz fuzz-replay torture crash seeded memory bench-store bench-trace \
+        clean setup FORCE
 
 all: $(BINARIES)
 
@@ -235,6 +241,10 @@ check:
 	@$(MAKE) --no-print-directory all
 	@sh tests/suite check
 
+check-unit:
+	@$(MAKE) --no-print-directory all
+	@sh tests/suite unit
+
 unit: $(TESTS) $(O)/tests/probe $(MAILAUTH_TOOLS)
 fuzz-replay: $(REPLAYS)
 seeded: $(SEEDED)
@@ -271,8 +281,18 @@ install: all
 	@DESTDIR="$(DESTDIR)" SBINDIR="$(SBINDIR)" BINDIR="$(BINDIR)" \
 	 LIBEXECDIR="$(LIBEXECDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
 	 SYSCONFDIR="$(SYSCONFDIR)" LOCALSTATEDIR="$(LOCALSTATEDIR)" \
+	 UNITDIR="$(UNITDIR)" LIBDIR="$(PREFIX)/lib" \
+	 WITHOUT_SYSTEMD="$(WITHOUT_SYSTEMD)" \
 	 DAEMONS="$(DAEMONS)" COMMANDS="$(COMMANDS)" BIN="$(O)/bin" \
 	 sh conf/install.sh
+
+deb:
+	@GROUPS_WANTED="build package" sh tests/setup
+	@sh debian/make-packages $(O)/deb
+
+test-deb:
+	@GROUPS_WANTED="build test package" sh tests/setup
+	@sh tests/deb/run
 
 clean:
 	rm -rf build build-san build-fuzz

@@ -1,9 +1,10 @@
 #!/bin/sh
 # `make install`: puts the built suite below DESTDIR. Configuration files that
 # exist are kept; the new ones then stand beside them as NAME.dist.
+# WITHOUT_SYSTEMD=1 leaves out what is systemd's and installs the init script.
 set -eu
 : "${DESTDIR=}" "${SBINDIR:?}" "${BINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}" "${DOCDIR:?}"
-: "${SYSCONFDIR:?}" "${LOCALSTATEDIR:?}" "${DAEMONS:?}" "${COMMANDS:?}" "${BIN:?}"
+: "${SYSCONFDIR:?}" "${LOCALSTATEDIR:?}" "${DAEMONS:?}" "${COMMANDS:?}" "${BIN:?}" "${UNITDIR:?}" "${LIBDIR:?}"
 etc=$DESTDIR$SYSCONFDIR/posthouse
 
 install -d "$DESTDIR$SBINDIR" "$DESTDIR$BINDIR" "$DESTDIR$LIBEXECDIR/posthouse" "$etc" \
@@ -39,6 +40,29 @@ for name in main.cf master.cf domains users aliases; do
 	fi
 done
 [ -e "$etc/passwords" ] || install -m 640 conf/passwords "$etc/passwords"
+install -d "$etc/master.d"
+
+# What a system's other parts know of the suite.
+part() { # mode, file of conf/dist, place: a file of /etc that exists is kept
+	place=$DESTDIR$3
+	case $3 in
+	"$SYSCONFDIR"/*) [ ! -e "$place" ] || place=$place.dist ;;
+	esac
+	install -D -m "$1" "conf/dist/$2" "$place"
+}
+if [ -z "${WITHOUT_SYSTEMD:-}" ]; then
+	part 644 posthouse.service "$UNITDIR/posthouse.service"
+	part 644 posthouse.sysusers "$LIBDIR/sysusers.d/posthouse.conf"
+	part 644 posthouse.tmpfiles "$LIBDIR/tmpfiles.d/posthouse.conf"
+else
+	part 755 posthouse.init "$SYSCONFDIR/init.d/posthouse"
+fi
+part 644 posthouse.logrotate "$SYSCONFDIR/logrotate.d/posthouse"
+part 644 posthouse.apparmor "$SYSCONFDIR/apparmor.d/posthouse"
+part 644 posthouse.ufw "$SYSCONFDIR/ufw/applications.d/posthouse"
+part 644 fail2ban-filter.conf "$SYSCONFDIR/fail2ban/filter.d/posthouse.conf"
+part 644 fail2ban-jail.conf "$SYSCONFDIR/fail2ban/jail.d/posthouse.conf"
+
 for page in man/*.[0-9]; do
 	section=${page##*.}
 	install -d "$DESTDIR$MANDIR/man$section"

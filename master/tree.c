@@ -125,9 +125,11 @@ static void make_spool(const char *path)
 	file_close(&fd);
 }
 
-/* Passwords are auth's alone. */
+/* Passwords are auth's alone. The configuration may be on a read-only disk:
+ * what is right is not touched. */
 static void protect_passwords(void)
 {
+	struct stat st;
 	uid_t uid;
 	gid_t gid;
 	char *path;
@@ -136,7 +138,9 @@ static void protect_passwords(void)
 	    asprintf(&path, "%s/passwords", master.config->directory) < 0)
 		return;
 	ids("auth", &uid, &gid);
-	if ((chown(path, 0, gid) < 0 || chmod(path, 0640) < 0) &&
+	if ((stat(path, &st) < 0 || st.st_uid != 0 || st.st_gid != gid ||
+		(st.st_mode & 07777) != 0640) &&
+	    (chown(path, 0, gid) < 0 || chmod(path, 0640) < 0) &&
 	    errno != ENOENT)
 		log_warning("%s: %s", path, strerror(errno));
 	free(path);
