@@ -5,7 +5,7 @@
 #   make test       set up what is missing and run every suite
 #   make check      the suites that need no network, root or installation
 #   make check-unit  the tests in C alone; minutes
-#   make deb        Debian packages into build/deb
+#   make deb        Debian packages into build-deb
 #   make test-deb   builds them twice, installs them in a Debian of their own,
 #                   upgrades and removes them (root, Debian's mirror)
 #   make install    into $(DESTDIR)$(PREFIX) and the FHS directories below
@@ -288,11 +288,11 @@ install: all
 
 deb:
 	@GROUPS_WANTED="build package" sh tests/setup
-	@sh debian/make-packages $(O)/deb
+	@sh debian/make-packages build-deb
 
 test-deb:
 	@GROUPS_WANTED="build test package" sh tests/setup
 	@sh tests/deb/run
 
 clean:
-	rm -rf build build-san build-fuzz
+	rm -rf build build-san build-fuzz build-deb
