@@ -205,7 +205,7 @@ $(MAILAUTH_TOOLS): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 $(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
 	$(if $(V),,@echo "  LINK  store_scale";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(O)/tests/bench/trace_day: $(O)/tests/bench/trace_day.o $(O)/logd/output.o $(O)/logd/index.o $(LIB)
+$(O)/tests/bench/trace_day: $(O)/tests/bench/trace_day.o $(filter-out $(O)/logd/main.o,$(call program_obj,logd)) $(LIB)
 	$(if $(V),,@echo "  LINK  trace_day";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # For libFuzzer everything is compiled once more, by clang.

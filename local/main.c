@@ -65,9 +65,10 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 			.where = str_from(where),
 			.why = str_from(dsn->text)});
 	if (!request.head.direct)
-		log_info("%s: to=<%.*s>, relay=local, delay=%.2f, dsn=%s, "
+		log_info("%s: to=<%.*s>, relay=local, delay=%.2f, "
+			 "delays=%.2f/0/0/0, dsn=%s, "
 			 "status=%s (%s)",
-		    request.queue_id.text, STR_FMT(to->address), delay,
+		    request.queue_id.text, STR_FMT(to->address), delay, delay,
 		    dsn->action == DSN_DELIVERED ? "2.0.0" : dsn->code,
 		    status[dsn->action], dsn->text);
 	daemon_count(status[dsn->action], 1);

@@ -5,8 +5,27 @@
 
 static const char *const timestamps[] = {"syslog", "rfc3339", NULL};
 
+static const char *const formats[] = {"text", "json", NULL};
+/* By their numbers, RFC 5424 section 6.2.1. */
+static const char *const facilities[] = {"kern", "user", "mail", "daemon",
+    "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
+    "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7", NULL};
+
 /* clang-format off */
 const struct conf_param logd_params[] = {
+	P(TEXT, log_destination, "file", 4, 100,
+	  "Where the log goes: file, syslog and journal, or several of them."),
+	P(CHOICE, log_format, "text", formats,
+	  "What a line is in the file and for syslog: text in Postfix's shape, "
+	  "or json, one object with its fields. The journal has fields of its "
+	  "own."),
+	P(TEXT, syslog_socket, "/dev/log", 2, 4096,
+	  "The socket of syslogd."),
+	P(CHOICE, syslog_facility, "mail", facilities,
+	  "The facility of lines for syslog and the journal."),
+	P(TEXT, journal_socket, "/run/systemd/journal/socket", 2, 4096,
+	  "The journal's native socket."),
 	P(TEXT, maillog_file, "$log_directory/posthouse.log", 1, 4096,
 	  "The log. It may be renamed at any time: a new one is begun within a "
 	  "second."),

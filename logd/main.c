@@ -4,7 +4,9 @@
  * as datagrams and writes them to their files.
  *
  *	record.c  what a datagram consists of
+ *	line.c    what a line of the log is, as each destination wants it
  *	output.c  the log, the trace files
+ *	remote.c  the sockets of syslogd and the journal
  *	index.c   what makes trace files quick to search
  */
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "daemon/daemon.h"
+#include "logd/line.h"
 #include "logd/logd_conf.h"
 #include "logd/output.h"
 #include "logd/record.h"
@@ -76,11 +79,12 @@ static void take(struct str rest, pid_t pid)
 				n = snprintf(text, sizeof(text),
 				    "warning: %llu log records were lost",
 				    (unsigned long long)r.lost);
-				output_line(
-				    r.program, pid, str_of(text, (size_t)n));
+				output_line(LOG_LEVEL_WARNING, r.program, pid,
+				    str_of(text, (size_t)n));
 				daemon_count("lost", r.lost);
 			}
-			output_line(r.program, pid, r.text);
+			output_line(
+			    line_level(r.level), r.program, pid, r.text);
 			daemon_count("lines", 1);
 			break;
 		case RECORD_BAD:
@@ -133,9 +137,8 @@ static void datagram(int fd)
 
 static void own_line(enum log_level level, struct str line, void *arg)
 {
-	(void)level;
 	(void)arg;
-	output_line(STR("logd"), getpid(), line);
+	output_line(level, STR("logd"), getpid(), line);
 	output_flush();
 }
 
@@ -143,6 +146,7 @@ static void sweep(void *arg)
 {
 	(void)arg;
 	output_sweep();
+	daemon_gauge("lines not taken", output_unsent());
 	loop_timer_set(sweeper, SWEEP_MS);
 }
 
@@ -174,8 +178,13 @@ static void choose_gather(void)
 static int before_jail(void)
 {
 	const char *path;
-	char *folder = output_find(&conf, daemon_house()->log_directory, &path);
+	char *folder;
 
+	if (output_destinations(&conf) < 0)
+		log_fatal("log_destination = %s: file, syslog and journal are "
+			  "known",
+		    conf.log_destination);
+	folder = output_find(&conf, daemon_house()->log_directory, &path);
 	if (folder == NULL)
 		log_fatal("%s: %s", path, strerror(errno));
 	daemon_allow(folder, true);

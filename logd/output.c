@@ -16,10 +16,13 @@
 #include "core/memory.h"
 #include "ipc/trace_index.h"
 #include "logd/index.h"
+#include "logd/line.h"
+#include "logd/remote.h"
 
-#define BATCH_MAX  (4u << 20)
-#define LINE_MOST  (LOG_LINE_MAX + 200)
-#define INDEX_STEP 8192 /* cells */
+#define BATCH_MAX    (4u << 20)
+#define LINE_MOST    (LOG_LINE_MAX + 200)
+#define DATAGRAM_MAX 16384
+#define INDEX_STEP   8192 /* cells */
 
 static struct {
 	const struct logd_conf *conf;
@@ -32,6 +35,9 @@ static struct {
 	int64_t stamped;          /* the second that stamp says */
 	char stamp[40];
 	uint64_t lost; /* lines that could not be written */
+	bool to_file;
+	struct remote syslog, journal; /* path NULL: not wanted */
+	struct buf datagram;
 	struct indexer *indexer;
 	bool unindexed; /* events were written since its last step */
 } out = {.log = -1, .log_dir = -1, .trace = -1, .trace_dir = -1};
@@ -61,56 +67,92 @@ static void look_at_log(int64_t now)
 	open_log();
 }
 
-static void make_stamp(void)
+/* A second has one stamp, unless it has microseconds. */
+static void make_stamp(uint64_t us)
 {
-	uint64_t us = clock_us();
 	time_t now = (time_t)(us / 1000000);
 	struct tm tm;
-	size_t n;
 
-	if (out.conf->log_timestamps == TIMESTAMPS_SYSLOG) {
-		if ((int64_t)now == out.stamped)
-			return;
-		localtime_r(&now, &tm);
-		strftime(out.stamp, sizeof(out.stamp), "%b %e %H:%M:%S", &tm);
-	} else {
-		localtime_r(&now, &tm);
-		n = strftime(
-		    out.stamp, sizeof(out.stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-		n += (size_t)snprintf(out.stamp + n, sizeof(out.stamp) - n,
-		    ".%06u", (unsigned)(us % 1000000));
-		strftime(out.stamp + n, sizeof(out.stamp) - n, "%z", &tm);
-		/* +0100 to +01:00 */
-		n = strlen(out.stamp);
-		if (n >= 5 && n + 2 < sizeof(out.stamp)) {
-			memmove(out.stamp + n - 1, out.stamp + n - 2, 3);
-			out.stamp[n - 2] = ':';
-		}
+	if (out.conf->log_timestamps != TIMESTAMPS_SYSLOG) {
+		line_time(us, out.stamp, sizeof(out.stamp));
+		return;
 	}
+	if ((int64_t)now == out.stamped)
+		return;
+	localtime_r(&now, &tm);
+	strftime(out.stamp, sizeof(out.stamp), "%b %e %H:%M:%S", &tm);
 	out.stamped = (int64_t)now;
 }
 
-static void add_escaped(struct str s)
-{
-	for (size_t i = 0; i < s.len && i < LOG_LINE_MAX; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c < ' ' || c == 127)
-			buf_printf(&out.lines, "\\x%02x", c);
-		else
-			buf_add_char(&out.lines, s.p[i]);
-	}
-}
-
-void output_line(struct str program, pid_t pid, struct str text)
+static void to_file(const struct log_line *l)
 {
 	if (out.lines.len + 4 * LINE_MOST > BATCH_MAX)
 		output_flush();
-	make_stamp();
-	buf_printf(&out.lines, "%s %s %s/%.*s[%d]: ", out.stamp, out.host,
-	    out.prefix, STR_FMT(program), (int)pid);
-	add_escaped(text);
-	buf_add_char(&out.lines, '\n');
+	if (out.conf->log_format == FORMAT_JSON) {
+		line_json(&out.lines, l);
+	} else {
+		make_stamp(l->us);
+		buf_printf(&out.lines, "%s %s %s/%.*s[%d]: ", out.stamp,
+		    out.host, out.prefix, STR_FMT(l->program), (int)l->pid);
+		line_escape(&out.lines, l->text);
+		buf_add_char(&out.lines, '\n');
+	}
+}
+
+static bool send_line(struct remote *r, const struct log_line *l)
+{
+	buf_clear(&out.datagram);
+	if (r == &out.journal)
+		line_journal(&out.datagram, l, out.conf->syslog_facility);
+	else
+		line_syslog(&out.datagram, l, out.conf->syslog_facility,
+		    out.conf->log_format == FORMAT_JSON);
+	return remote_send(r, buf_str(&out.datagram));
+}
+
+/* What it did not take before is told first. */
+static void to_remote(struct remote *r, const struct log_line *l)
+{
+	struct log_line told = *l;
+	uint64_t lost = r->lost;
+	char text[100];
+	int n;
+
+	if (lost > 0) {
+		n = snprintf(text, sizeof(text),
+		    "warning: %llu lines could not be sent to %s",
+		    (unsigned long long)lost, r->name);
+		told.level = LOG_LEVEL_WARNING;
+		told.program = STR("logd");
+		told.pid = getpid();
+		told.text = str_of(text, (size_t)n);
+		r->lost = send_line(r, &told) ? 0 : lost;
+	}
+	send_line(r, l);
+}
+
+void output_line(
+    enum log_level level, struct str program, pid_t pid, struct str text)
+{
+	struct log_line l = {.us = clock_us(),
+	    .level = level,
+	    .host = out.host,
+	    .prefix = out.prefix,
+	    .program = program,
+	    .pid = pid,
+	    .text = text};
+
+	if (out.to_file)
+		to_file(&l);
+	if (out.syslog.path != NULL)
+		to_remote(&out.syslog, &l);
+	if (out.journal.path != NULL)
+		to_remote(&out.journal, &l);
+}
+
+uint64_t output_unsent(void)
+{
+	return out.syslog.lost + out.journal.lost;
 }
 
 static uint64_t count_lines(struct str s)
@@ -135,7 +177,13 @@ static void say_lost(void)
 	    "written",
 	    (unsigned long long)out.lost);
 	out.lost = 0;
-	output_line(STR("logd"), getpid(), str_of(text, (size_t)n));
+	to_file(&(struct log_line){.us = clock_us(),
+	    .level = LOG_LEVEL_WARNING,
+	    .host = out.host,
+	    .prefix = out.prefix,
+	    .program = STR("logd"),
+	    .pid = getpid(),
+	    .text = str_of(text, (size_t)n)});
 }
 
 static void flush_lines(void)
@@ -259,6 +307,35 @@ static char *split_log(const char *path)
 	    str_of(path, slash == path ? 1 : (size_t)(slash - path)));
 }
 
+/* A socket that is not there is no reason not to start: lines are counted. */
+static void find_remote(struct remote *r, const char *path)
+{
+	if (remote_find(r, path) < 0)
+		log_warning(
+		    "%s: %s: lines for it are lost", path, strerror(errno));
+}
+
+int output_destinations(const struct logd_conf *conf)
+{
+	struct str list = str_from(conf->log_destination), word;
+
+	out.to_file = false;
+	while ((word = str_word(&list, " ,\t\r\n")).len > 0) {
+		if (str_eq(word, STR("file")))
+			out.to_file = true;
+		else if (str_eq(word, STR("syslog")))
+			find_remote(&out.syslog, conf->syslog_socket);
+		else if (str_eq(word, STR("journal")))
+			find_remote(&out.journal, conf->journal_socket);
+		else
+			return -1;
+	}
+	return out.to_file || out.syslog.path != NULL ||
+		out.journal.path != NULL
+	    ? 0
+	    : -1;
+}
+
 char *output_find(
     const struct logd_conf *conf, const char *log_directory, const char **path)
 {
@@ -283,8 +360,9 @@ int output_open(const char *host, const char *prefix, const char **path)
 	out.host = host;
 	out.prefix = prefix;
 	out.lines = out.events = buf_new(BATCH_MAX);
+	out.datagram = buf_new(DATAGRAM_MAX);
 	*path = out.conf->maillog_file;
-	if (open_log() < 0)
+	if (out.to_file && open_log() < 0)
 		return -1;
 	*path = "trace";
 	out.trace_dir = -1;
@@ -307,6 +385,9 @@ void output_close(void)
 	file_close(&out.trace);
 	file_close(&out.trace_dir);
 	file_close(&out.log_dir);
+	remote_close(&out.syslog);
+	remote_close(&out.journal);
+	buf_free(&out.datagram);
 	buf_free(&out.lines);
 	buf_free(&out.events);
 }

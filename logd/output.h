@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The files that logd writes. */
+/* The files that logd writes, and the sockets that it sends lines to. */
 #ifndef LOGD_OUTPUT_H
 #define LOGD_OUTPUT_H
 
@@ -8,6 +8,9 @@
 #include "ipc/trace.h"
 #include "logd/logd_conf.h"
 
+/* Where the log goes, and the sockets' folders, while they can be seen; first
+ * of all. -1: log_destination names none, or something else. */
+int output_destinations(const struct logd_conf *conf);
 /*
  * Opens the folders of the log and of the trace, while they can be seen. conf
  * and its strings must outlive all other calls. The log's folder, for the
@@ -20,7 +23,10 @@ char *output_find(
 int output_open(const char *host, const char *prefix, const char **path);
 
 /* Adds a line or an event to the batch. */
-void output_line(struct str program, pid_t pid, struct str text);
+void output_line(
+    enum log_level level, struct str program, pid_t pid, struct str text);
+/* Lines that syslogd and the journal did not take, until it is told them. */
+uint64_t output_unsent(void);
 /* count: of cells that are one event. */
 void output_trace(const struct trace_cell *cells, size_t count);
 /* Writes the batch: one write(2) for each file. */

@@ -125,6 +125,8 @@ static void open_output(void)
 	assert_non_null(mkdtemp(dir));
 	snprintf(log_path, sizeof(log_path), "%s/log", dir);
 	conf.maillog_file = log_path;
+	conf.log_destination = "file";
+	assert_int_equal(output_destinations(&conf), 0);
 	char *folder = output_find(&conf, dir, &path);
 	assert_string_equal(folder, dir);
 	free(folder);
@@ -137,7 +139,7 @@ static void remove_output(void)
 
 	output_close();
 	snprintf(path, sizeof(path), "%s/trace", dir);
-	rmdir(path);
+	assert_int_equal(rmdir(path), 0);
 	unlink(log_path);
 	rmdir(dir);
 }
@@ -156,8 +158,8 @@ static void lines_are_written_and_a_lost_file_is_made_anew(void **state)
 
 	(void)state;
 	open_output();
-	output_line(STR("smtpd"), 12, STR("one\x01\n"));
-	output_line(STR("qmgr"), 13, STR("two"));
+	output_line(LOG_LEVEL_INFO, STR("smtpd"), 12, STR("one\x01\n"));
+	output_line(LOG_LEVEL_INFO, STR("qmgr"), 13, STR("two"));
 	output_flush();
 	read_text(log_path, &text);
 	assert_non_null(strstr(
@@ -167,7 +169,7 @@ static void lines_are_written_and_a_lost_file_is_made_anew(void **state)
 	snprintf(other, sizeof(other), "%s.1", log_path);
 	assert_int_equal(rename(log_path, other), 0);
 	usleep(1100000);
-	output_line(STR("smtpd"), 12, STR("three"));
+	output_line(LOG_LEVEL_INFO, STR("smtpd"), 12, STR("three"));
 	output_flush();
 	read_text(log_path, &text);
 	assert_non_null(strstr(buf_text(&text), "three\n"));

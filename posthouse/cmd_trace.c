@@ -145,7 +145,6 @@ static int show(struct posthouse *p, struct trace_search *s)
 
 	if (p->json) {
 		trace_print_json(s, now, &out);
-		buf_add_char(&out, '\n');
 	} else {
 		trace_print_text(s, now, &out);
 	}

@@ -220,7 +220,7 @@ static void print_recipient(
 		buf_add_char(out, '\n');
 		return;
 	}
-	buf_add_text(out, " since ");
+	buf_add_text(out, r->state < STORY_DELIVERED ? " since " : " at ");
 	add_second(e->time_us / 1000000, out);
 	if (r->next > 0) {
 		buf_add_text(out, ", next attempt at ");
@@ -241,8 +241,10 @@ static void print_recipient(
 static void print_state(const struct story *s, uint64_t now_us, struct buf *out)
 {
 	buf_printf(out, "  state: %s%s%s\n", story_state_name(s->state),
-	    s->partly ? ", not all recipients alike" : "",
-	    s->removed ? "" : ", still here as far as the trace tells");
+	    s->partly ? " (not all recipients alike)" : "",
+	    s->removed || s->state < STORY_DELIVERED
+		? ""
+		: ", not yet removed from the queue");
 	for (size_t i = 0; i < s->recipient_count; i++)
 		print_recipient(&s->recipients[i], now_us, out);
 	if (s->dsn.len > 0)
@@ -464,7 +466,6 @@ void trace_print_event(const struct trace_record *r, bool json, struct buf *out)
 
 	if (json) {
 		json_event(&j, r);
-		buf_add_char(out, '\n');
 		return;
 	}
 	if (r->message.text[0] != '\0')

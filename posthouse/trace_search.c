@@ -13,6 +13,8 @@
 #define THINGS_FACTOR 20 /* what one found thing may lead to */
 /* Hours after its beginning in which a session without an end is looked for. */
 #define SESSION_HOURS 25
+/* Events travel: what is sent at the end arrives within this. */
+#define LATE_US 60000000u
 
 /* ---- things that belong to it -------------------------------------------------- */
 
@@ -48,7 +50,6 @@ static struct trace_thing *add(
 	}
 	thing = NEW(struct trace_thing);
 	thing->id = id;
-	thing->last_file = SIZE_MAX;
 	table_put(t, text, thing);
 	s->things = mem_resize(
 	    s->things, s->thing_count + 1, sizeof(s->things[0]));
@@ -61,14 +62,12 @@ static uint64_t hour_of(const struct id *id)
 	return id_time_ms(id) / 3600000;
 }
 
-/* Nothing follows, but what was sent late at the end of an hour. When the
- * clock was set back, files before the id's own hour are no end. */
-static void note_end(struct trace_search *s, struct trace_thing *t, size_t file)
+/* Nothing follows, but what another process sends late. */
+static void note_end(struct trace_thing *t, const struct trace_record *r)
 {
 	t->ended = true;
-	if ((uint64_t)s->files.files[file].hour >= hour_of(&t->id) &&
-	    t->last_file == SIZE_MAX)
-		t->last_file = file + 1;
+	if (r->time_us + LATE_US > t->end_us)
+		t->end_us = r->time_us + LATE_US;
 }
 
 /* ---- events that belong to it --------------------------------------------------- */
@@ -123,7 +122,7 @@ static bool consider(struct trace_search *s, size_t file, uint32_t cell,
 		if (session == NULL)
 			return false;
 		if (r->kind == TRACE_SESSION_END)
-			note_end(s, session, file);
+			note_end(session, r);
 		keep(s, file, cell, r);
 		return true;
 	}
@@ -142,7 +141,7 @@ static bool consider(struct trace_search *s, size_t file, uint32_t cell,
 			other->child = true;
 	}
 	if (r->kind == TRACE_REMOVED)
-		note_end(s, m, file);
+		note_end(m, r);
 	add(s, &s->sessions, id_str(&r->session));
 	keep(s, file, cell, r);
 	return true;
@@ -285,8 +284,6 @@ static bool is_session(
 static bool may_be_in(const struct trace_search *s, const struct trace_thing *t,
     const struct trace_file *f)
 {
-	if (number_of(s, f) > t->last_file)
-		return false;
 	return !is_session(s, t) || t->whole ||
 	    f->hour <= (int64_t)hour_of(&t->id) + SESSION_HOURS;
 }
@@ -299,7 +296,8 @@ static void look_up(
 	struct trace_record r;
 
 	for (size_t p = 0; p < f->part_count; p++) {
-		if (f->parts[p].segment.newest_id < ms)
+		if (f->parts[p].segment.newest_id < ms ||
+		    (t->ended && f->parts[p].segment.first_us > t->end_us))
 			continue;
 		trace_file_find(&s->files, f, &f->parts[p], hash);
 		for (size_t i = 0; i < s->files.cell_count; i++)

@@ -23,12 +23,12 @@ struct trace_query {
 /* A message or a session that belongs to it. */
 struct trace_thing {
 	struct id id;
-	bool matched;     /* the key is in it, or is its id */
-	bool whole;       /* a session: with all its messages */
-	bool child;       /* a message: a notification about another one */
-	bool ended;       /* removed from the queue, or the session's end */
-	bool seen;        /* a message of which there is an event */
-	size_t last_file; /* none of its events is in a later one */
+	bool matched;    /* the key is in it, or is its id */
+	bool whole;      /* a session: with all its messages */
+	bool child;      /* a message: a notification about another one */
+	bool ended;      /* removed from the queue, or the session's end */
+	bool seen;       /* a message of which there is an event */
+	uint64_t end_us; /* nothing of it is much later */
 };
 
 struct trace_found {

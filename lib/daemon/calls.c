@@ -139,6 +139,10 @@ static const struct call loading[] = {
 	IF(prctl, 0, PR_CAPBSET_READ),
 };
 
+static const struct call reaching[] = {
+	YES(fchdir),
+};
+
 #ifdef __SANITIZE_ADDRESS__
 /* What the sanitizers do to report a bug. */
 static const struct call sanitizing[] = {
@@ -157,6 +161,7 @@ const struct call_set call_sets[] = {
 	SET(MAY_THREAD, threading),
 	SET(MAY_COMPILE, compiling),
 	SET(MAY_LOAD, loading),
+	SET(MAY_REACH, reaching),
 #ifdef __SANITIZE_ADDRESS__
 	SET(0, sanitizing),
 #endif

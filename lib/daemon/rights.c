@@ -6,7 +6,8 @@
 
 /* clang-format off */
 const struct rights role_rights[] = {
-	{"logd",       MAY_READ | MAY_WRITE,
+	/* syslogd may come back with another socket. */
+	{"logd",       MAY_READ | MAY_WRITE | MAY_REACH,
 	    {{FOLDER_LOG, FOLDER_WRITE}}},
 	/* Tables are read anew when they change. Users of the system come
 	 * from the name service: files, or a daemon of this host. */
@@ -54,7 +55,7 @@ const struct rights *rights_find(const char *role)
 const char *rights_word(unsigned bit)
 {
 	static const char *const words[] = {"read", "write", "resolve",
-	    "connect", "fork", "thread", "compile", "load"};
+	    "connect", "fork", "thread", "compile", "load", "reach"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (bit == 1u << i)

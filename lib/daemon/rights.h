@@ -25,6 +25,8 @@ enum {
 	MAY_COMPILE = 1 << 6, /* make code: PCRE2's compiler */
 	MAY_LOAD = 1 << 7,    /* load libraries: converters of character
 	                       * sets, modules of the name service */
+	MAY_REACH = 1 << 8,   /* go to a folder that is held open, for a
+	                       * socket in it */
 };
 
 /* The folders of a house, and of the system. */

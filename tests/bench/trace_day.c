@@ -280,6 +280,8 @@ static void write_day(const char *log_directory, uint64_t messages)
 	char *folder;
 
 	conf.maillog_file = "/dev/null";
+	conf.log_destination = "file";
+	output_destinations(&conf);
 	folder = output_find(&conf, log_directory, &path);
 	if (folder == NULL || output_open("bench", "posthouse", &path) < 0) {
 		perror(path);
