@@ -59,6 +59,7 @@ static void take_start(struct admission *a, const struct session_start *start,
 	str_copy(a->ticket, sizeof(a->ticket), start->ticket);
 	str_copy(out->tag, sizeof(out->tag), start->tag);
 	str_copy(out->client, sizeof(out->client), start->client_address);
+	out->tls = start->tls;
 	a->early = buf_new(start->input.len + 1);
 	buf_add(&a->early, start->input);
 }
@@ -72,6 +73,7 @@ static void take_resume(struct admission *a,
 	str_copy(a->account, sizeof(a->account), resume->login);
 	str_copy(a->pass, sizeof(a->pass), resume->pass);
 	str_copy(out->client, sizeof(out->client), resume->client_address);
+	out->tls = resume->tls;
 	out->commands_before = (unsigned)resume->commands;
 	a->sealed = buf_new(resume->state.len + 1);
 	buf_add(&a->sealed, resume->state);

@@ -14,6 +14,7 @@ struct admitted {
 	unsigned commands_before; /* of a parked session that came back */
 	char tag[129];            /* of the LOGIN; "" */
 	char client[257];
+	bool tls;
 };
 
 struct admit_by {

@@ -76,6 +76,9 @@ static void serve(struct conn *conn)
 		return;
 	struct session *s = a.session;
 	s->draining = daemon_draining;
+	s->kicked = daemon_kicked;
+	s->works = daemon_session_works;
+	daemon_session(s->login, a.client, a.tls);
 	if (!s->resumed)
 		log_info("%s: session start: user=<%s>, client=%s", s->id.text,
 		    s->login, a.client);

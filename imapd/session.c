@@ -228,7 +228,12 @@ static int end(struct session *s, enum wait_result why)
 	case WAIT_PARKED:
 		break;
 	case WAIT_DRAIN:
-		session_bye(s, "UNAVAILABLE", "The server goes down", "drain");
+		if (s->kicked != NULL && s->kicked())
+			session_bye(s, "UNAVAILABLE",
+			    "Disconnected by the administrator", "kicked");
+		else
+			session_bye(s, "UNAVAILABLE", "The server goes down",
+			    "drain");
 		break;
 	default:
 		s->dead = true;
@@ -337,8 +342,12 @@ void session_run(struct session *s, struct str tag)
 	while (s->state != LOGGED_OUT && !s->dead && !s->parked) {
 		if (session_read(s, &event) < 0)
 			break;
+		if (s->works != NULL)
+			s->works(true);
 		handle(s, event);
 		out_check(s);
+		if (s->works != NULL)
+			s->works(false);
 	}
 	out_flush(s);
 }

@@ -34,7 +34,9 @@ struct opened; /* a message whose structure is known; message.h */
 
 struct session {
 	const struct imapd_conf *conf;
-	bool (*draining)(void); /* may be NULL */
+	/* Each may be NULL. */
+	bool (*draining)(void), (*kicked)(void);
+	void (*works)(bool works);
 
 	/* The client, and login's side of the session. */
 	struct stream *stream;

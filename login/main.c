@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 	    .accepted = client_accept,
 	    .drain = drain,
 	    .hurry = hurry,
+	    .kick = sessions_kick,
 	};
 
 	return daemon_main(&login, argc, argv);

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/who.h"
 #include "ipc/limits.h"
 #include "ipc/session.h"
 #include "ipc/trace.h"
@@ -38,6 +39,7 @@ struct session {
 	int pair; /* our end, until the proxy has it; -1 */
 	struct proxy *proxy;
 	struct parked *parked; /* no process serves it */
+	struct who_row *row;   /* that says so; NULL: the list is full */
 	int64_t due;           /* clock_ms, in the queue of later */
 	int64_t patient_until; /* likewise: until then a resume is repeated */
 	uint64_t hinted;       /* the newest modseq that the store told */
@@ -64,6 +66,7 @@ static struct {
 	int count; /* handed over */
 	int parked;
 	struct loop_timer *retry, *again;
+	struct who_table *list; /* of those without a process */
 } sessions;
 
 int sessions_count(void)
@@ -143,6 +146,25 @@ static void changed(struct listener *l, uint64_t modseq)
 
 /* ---- the end of a session ---- */
 
+static void list_parked(struct session *s)
+{
+	struct session_resume m;
+	uint32_t pid = (uint32_t)getpid();
+
+	parked_resume(s->parked, &m);
+	s->row = who_take(sessions.list, pid);
+	if (s->row != NULL)
+		who_write(s->row, pid, s->listener.account, s->peer, s->tls,
+		    (int64_t)m.began);
+}
+
+static void unlist(struct session *s)
+{
+	if (s->row != NULL)
+		who_clear(s->row);
+	s->row = NULL;
+}
+
 static void count_parked(int more)
 {
 	sessions.parked += more;
@@ -179,6 +201,7 @@ static void session_free(struct session *s)
 		sessions.starting--;
 	if (s->parked != NULL)
 		count_parked(-1);
+	unlist(s);
 	wire_close(&s->wire);
 	proxy_close(&s->proxy);
 	parked_close(&s->parked);
@@ -287,6 +310,7 @@ static void park(struct session *s, const struct session_park *m)
 	s->patient_until = 0;
 	wire_close(&s->wire); /* m ends with it */
 	count_parked(1);
+	list_parked(s);
 	daemon_count("parkings", 1);
 }
 
@@ -296,6 +320,7 @@ static void resumed(struct session *s)
 	struct stream *stream = parked_take(&s->parked);
 
 	count_parked(-1);
+	unlist(s);
 	sessions.starting--;
 	s->starting = false;
 	if (s->pair >= 0) {
@@ -611,7 +636,38 @@ void sessions_open(const struct login_conf *conf, int notify_fd)
 	sessions.noop_time = conf->login_noop_time;
 	sessions.retry = loop_timer_new(daemon_loop(), start_some, NULL);
 	sessions.again = loop_timer_new(daemon_loop(), those_of_later, NULL);
+	sessions.list = daemon_kept(sizeof(*sessions.list));
 	wakeups_open(notify_fd, changed);
+}
+
+static bool is_meant(
+    const struct session *s, struct str user, struct str client)
+{
+	struct str account = str_from(s->listener.account);
+	struct netaddr a = {.len = 0};
+
+	if (user.len > 0 && str_find(user, '@') == user.len)
+		account = str_sub(account, 0, str_find(account, '@'));
+	if (user.len > 0 && !str_case_eq(user, account))
+		return false;
+	return client.len == 0 ||
+	    (netaddr_parse(str_from(s->peer), 0, &a) == 0 &&
+		netaddr_in_list(&a, client, NULL) > 0);
+}
+
+void sessions_kick(struct str user, struct str client)
+{
+	struct session *next;
+
+	for (struct session *s = sessions.all; s != NULL; s = next) {
+		next = s->next;
+		if (s->parked == NULL || !is_meant(s, user, client))
+			continue;
+		wire_close(&s->wire);
+		parked_bye(s->parked,
+		    "[UNAVAILABLE] Disconnected by the administrator",
+		    "kicked");
+	}
 }
 
 void sessions_end_parked(void)

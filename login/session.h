@@ -31,5 +31,7 @@ void session_begin(struct client *c, struct str ticket);
 void session_abort(struct client *c);
 /* Says goodbye to all that are held without a process. */
 void sessions_end_parked(void);
+/* And to those of a user, or from a client; "" for any (posthouse kick). */
+void sessions_kick(struct str user, struct str client);
 
 #endif

@@ -17,6 +17,7 @@
 #include "core/memory.h"
 #include "ipc/master.h"
 #include "master/master.h"
+#include "master/who.h"
 #include "master/report.h"
 
 #define CLIENTS_MAX 32
@@ -221,6 +222,41 @@ static void limit(struct client *c, struct running *s, struct str number)
 	answer(c, true, "");
 }
 
+static void sessions(struct client *c, struct str filter, bool ends)
+{
+	char text[64];
+	int count = who_answer(c->ipc, filter, ends);
+
+	if (count < 0) {
+		answer(c, false, "the client is an address or a network");
+		return;
+	}
+	if (ends)
+		log_info("operator: kick user=<%.*s> client=<%.*s>: %d "
+			 "sessions",
+		    STR_FMT(str_sub(filter, 0, str_find(filter, '\n'))),
+		    STR_FMT(str_sub(str_skip(filter,
+					str_find(filter, '\n') + 1),
+			0,
+			str_find(str_skip(filter, str_find(filter, '\n') + 1),
+			    '\n'))),
+		    count);
+	snprintf(text, sizeof(text), "%d", count);
+	answer(c, true, text);
+}
+
+/* The snapshot is sealed: who has it can only read. */
+static void running_config(struct client *c)
+{
+	struct master_end end = {.ok = true,
+	    .pid = (uint64_t)getpid(),
+	    .started = (uint64_t)master.started,
+	    .generation = master.generation};
+
+	ipc_put_fd(c->ipc, &master_end, &end, master.snapshot);
+	push(c);
+}
+
 static void handle(struct client *c, const struct master_ask *ask)
 {
 	struct running *s;
@@ -233,6 +269,13 @@ static void handle(struct client *c, const struct master_ask *ask)
 	case MASTER_FIGURES:
 		report_figures(c->ipc);
 		answer(c, true, "");
+		return;
+	case MASTER_WHO:
+	case MASTER_KICK:
+		sessions(c, ask->argument, ask->verb == MASTER_KICK);
+		return;
+	case MASTER_CONFIG:
+		running_config(c);
 		return;
 	case MASTER_RELOAD:
 		reload(c);

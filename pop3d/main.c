@@ -35,6 +35,7 @@ struct visit {
 	char ticket[IPC_TICKET_MAX + 1];
 	char login[IPC_ADDRESS_MAX + 1];
 	char client[IPC_HOST_MAX + 1];
+	bool tls;
 	struct buf input;
 };
 
@@ -69,6 +70,7 @@ static int receive(struct visit *v)
 	if (id_parse(m->session, &v->id) < 0)
 		v->id = id_new();
 	(void)str_copy(v->client, sizeof(v->client), m->client_address);
+	v->tls = m->tls;
 	buf_add(&v->input, m->input);
 	if (v->fd < 0 ||
 	    str_copy(v->ticket, sizeof(v->ticket), m->ticket) < 0) {
@@ -174,6 +176,7 @@ static void serve(struct conn *conn)
 	    open_box(&v, &box, &view) == 0 && confine(&v, box) == 0 &&
 	    announce(&v) == 0) {
 		daemon_count("sessions", 1);
+		daemon_session(v.login, v.client, v.tls);
 		session_run(&conf, v.fd, box, view, v.login, v.client, &v.id,
 		    buf_str(&v.input));
 		v.fd = -1;

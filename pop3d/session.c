@@ -89,9 +89,12 @@ static void no_line(struct session *s, enum stream_result r)
 	if (r == STREAM_EOF) {
 		die(s, "closed by the client");
 	} else if (r == STREAM_TIMEOUT && daemon_draining()) {
-		session_printf(
-		    s, "-ERR [SYS/TEMP] The server is going down\r\n");
-		s->ended = "drain";
+		session_printf(s,
+		    daemon_kicked()
+			? "-ERR [SYS/TEMP] Disconnected by the "
+			  "administrator\r\n"
+			: "-ERR [SYS/TEMP] The server is going down\r\n");
+		s->ended = daemon_kicked() ? "kicked" : "drain";
 	} else if (r == STREAM_TIMEOUT) {
 		s->ended = "pop3_timeout";
 	} else {
@@ -134,7 +137,9 @@ static void converse(struct session *s)
 	struct str line;
 
 	while (!s->quit && !s->dead && next_line(s, &line)) {
+		daemon_session_works(true);
 		command_run(s, line);
+		daemon_session_works(false);
 		buf_clear(&s->joined);
 		if (s->bad_in_a_row >= s->conf->pop3_max_bad_commands) {
 			session_printf(s, "-ERR Too many errors\r\n");

@@ -18,6 +18,8 @@ static void pass_on(
 		calls->service(msg, calls->arg);
 	else if (type == &master_counter && calls->counter != NULL)
 		calls->counter(msg, calls->arg);
+	else if (type == &master_session && calls->session != NULL)
+		calls->session(msg, calls->arg);
 	else if (type == &master_end && calls->end != NULL)
 		calls->end(msg, calls->arg);
 	else if (type == &master_note)

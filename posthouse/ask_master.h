@@ -14,6 +14,7 @@ struct ask_calls {
 	/* Instead of these, all of them; notes too. */
 	void (*any)(const struct ipc_type *type, const void *msg, void *arg);
 	void *arg;
+	void (*session)(const struct master_session *m, void *arg);
 };
 
 /*

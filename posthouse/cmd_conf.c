@@ -9,6 +9,7 @@
 #include "daemon/config.h"
 #include "posthouse/conf_command.h"
 #include "posthouse/edit.h"
+#include "posthouse/edit_service.h"
 
 #define VALUE_MAX (1024u * 1024u)
 
@@ -55,7 +56,7 @@ static int read_conf(struct posthouse *p)
 static void put_json(struct posthouse *p, struct json *j,
     const struct conf_param *row, const char *owner)
 {
-	struct buf value = buf_new(VALUE_MAX);
+	struct buf value = buf_new(VALUE_MAX), origin = buf_new(VALUE_MAX);
 
 	value_of(p, row, &value);
 	json_object(j, NULL);
@@ -64,13 +65,16 @@ static void put_json(struct posthouse *p, struct json *j,
 	json_text(j, "default", str_from(row->fallback));
 	json_bool(j, "set", line_of(p, row->name) != 0);
 	json_text(j, "kind", str_from(kinds[row->kind]));
+	conf_origin_text(p->conf, row->name, &origin);
+	json_text(j, "origin", buf_str(&origin));
 	json_text(j, "of", str_from(owner));
 	json_text(j, "help", str_from(row->help));
 	json_end(j);
 	buf_free(&value);
+	buf_free(&origin);
 }
 
-/* ---- list, diff ---- */
+/* ---- list ---- */
 
 struct named {
 	const struct conf_param *row;
@@ -103,7 +107,7 @@ static struct named *sorted(size_t *count)
 	return all;
 }
 
-static int list(struct posthouse *p, bool only_set)
+static int list(struct posthouse *p)
 {
 	struct buf out = buf_new(16u << 20), value = buf_new(VALUE_MAX);
 	struct json j = json_start(&out);
@@ -117,11 +121,7 @@ static int list(struct posthouse *p, bool only_set)
 		json_array(&j, NULL);
 	for (size_t i = 0; i < count; i++) {
 		const struct conf_param *row = all[i].row;
-		const char *raw = conf_raw(p->conf, row->name);
 
-		if (only_set &&
-		    (raw == NULL || strcmp(raw, row->fallback) == 0))
-			continue;
 		if (p->json) {
 			put_json(p, &j, row, all[i].owner);
 			continue;
@@ -233,6 +233,9 @@ static int explain(struct posthouse *p, const char *name)
 		if (line != 0)
 			buf_printf(&out, "    set in:  %s/main.cf:%u\n",
 			    p->config_directory, line);
+		buf_add_text(&out, "    origin:  ");
+		conf_origin_text(p->conf, name, &out);
+		buf_add_char(&out, '\n');
 		buf_printf(&out, "    used by: %s\n",
 		    strcmp(owner, "house") == 0 ? "everybody" : owner);
 	}
@@ -242,60 +245,132 @@ static int explain(struct posthouse *p, const char *name)
 	return 0;
 }
 
-/* ---- set, check ---- */
+/* ---- set, unset, check ---- */
 
-static int put_all(struct edit *e, char **assignments)
+/* What one call changes: main.cf, or the options of one service. */
+struct change {
+	struct posthouse *p;
+	const char *service; /* NULL: main.cf */
+	bool removes, reloads;
+	struct edit e;
+	struct buf told; /* a line for each */
+};
+
+static int change_one(struct change *c, const char *assignment)
 {
-	for (; *assignments != NULL; assignments++) {
-		struct str value = str_from(*assignments);
-		struct str name = str_trim(str_cut(&value, '='));
-
-		if (strchr(*assignments, '=') == NULL || name.len == 0 ||
-		    strchr(*assignments, '\n') != NULL)
-			return posthouse_fail(
-			    "conf", "%s is not NAME=VALUE", *assignments);
-		edit_set(e, name, str_trim(value));
-	}
-	return 0;
-}
-
-/* The new text against the registry and master.cf. */
-static int check_text(struct posthouse *p, const struct edit *e)
-{
-	struct buf errors = buf_new(65536), ignored = buf_new(65536);
-	struct conf *conf = conf_parse(buf_str(&e->text), e->path, &errors);
-	struct mastercf *m = mastercf_read(p->config_directory, NULL, &ignored);
+	struct str value = str_from(assignment);
+	struct str name = str_trim(str_cut(&value, '='));
+	struct buf old = buf_new(VALUE_MAX);
+	bool was, has_equals = strchr(assignment, '=') != NULL;
+	char *text = str_dup(str_trim(value));
 	int result = 0;
 
-	conf_check_services(conf, m, &errors);
+	if (has_equals == c->removes || name.len == 0 ||
+	    strchr(assignment, '\n') != NULL) {
+		result = posthouse_fail("conf", "%s is not %s", assignment,
+		    c->removes ? "a NAME" : "NAME=VALUE");
+	} else if (c->service == NULL) {
+		was = edit_get(&c->e, name, &old);
+		if (c->removes)
+			edit_delete(&c->e, name);
+		else
+			edit_set(&c->e, name, str_trim(value));
+	} else if (edit_service(&c->e.text, str_from(c->service), name,
+		       c->removes ? NULL : text, &old, &was) < 0) {
+		result = posthouse_fail("conf",
+		    "master.cf has no service %s; they are written NAME/TYPE, "
+		    "as smtp/inet",
+		    c->service);
+	}
+	if (result == 0 && c->removes && !was)
+		result = posthouse_fail("conf", "%.*s is not set in %s%s%s",
+		    STR_FMT(name),
+		    c->service == NULL ? "main.cf" : "master.cf for ",
+		    c->service == NULL ? "" : c->service, "");
+	if (result == 0)
+		buf_printf(&c->told, "%s%s%.*s: %s -> %s\n",
+		    c->service == NULL ? "" : c->service,
+		    c->service == NULL ? "" : ": ", STR_FMT(name),
+		    was ? buf_text(&old) : "not set",
+		    c->removes ? "not set" : text);
+	free(text);
+	buf_free(&old);
+	return result;
+}
+
+/* The new text against the registry and the other file. */
+static int check_text(struct change *c)
+{
+	struct buf errors = buf_new(65536), ignored = buf_new(65536);
+	const char *other_name = c->service == NULL ? "master.cf" : "main.cf";
+	char *path = posthouse_path(c->p, other_name);
+	struct mastercf *m;
+	struct conf *conf;
+	int result = 0;
+
+	if (c->service == NULL) {
+		conf = conf_parse(buf_str(&c->e.text), c->e.path, &errors);
+		m = mastercf_read(c->p->config_directory, NULL, &ignored);
+	} else {
+		conf = conf_read(path, &ignored);
+		m = mastercf_parse(buf_str(&c->e.text), c->e.path, &errors);
+	}
+	if (conf != NULL)
+		conf_check_services(conf, m, &errors);
 	if (errors.len > 0)
 		result = posthouse_fail(
 		    "conf", "nothing was changed:\n%s", buf_text(&errors));
 	mastercf_free(&m);
 	conf_free(&conf);
+	free(path);
 	buf_free(&errors);
 	buf_free(&ignored);
 	return result;
 }
 
-static int set(struct posthouse *p, char **assignments)
+static int save(struct change *c)
+{
+	c->e.is_conf = true; /* no table: nothing to compile */
+	if (edit_save(&c->e, "conf", 0644) < 0)
+		return 1;
+	if (!c->p->json)
+		fputs(buf_text(&c->told), stdout);
+	if (c->reloads)
+		return cmd_reload(c->p, 1, (char *[]){"reload", NULL});
+	if (!c->p->json)
+		printf("\"posthouse -c %s reload\" makes it work\n",
+		    c->p->config_directory);
+	return 0;
+}
+
+static int change(struct posthouse *p, char **words, bool removes)
 {
 	int lock = edit_lock(p, "conf"), result = 1;
-	struct edit e;
+	struct change c = {
+	    .p = p, .removes = removes, .told = buf_new(VALUE_MAX)};
 
-	if (lock >= 0 && edit_open(&e, p, "conf", "main.cf") == 0) {
-		result = put_all(&e, assignments);
+	if (words[0] != NULL && strchr(words[0], '/') != NULL &&
+	    strchr(words[0], '=') == NULL)
+		c.service = *words++;
+	if (lock >= 0 &&
+	    edit_open(&c.e, p, "conf",
+		c.service == NULL ? "main.cf" : "master.cf") == 0) {
+		result = words[0] == NULL ? posthouse_usage("conf") : 0;
+		for (; result == 0 && *words != NULL; words++) {
+			if (strcmp(*words, "--reload") == 0)
+				c.reloads = true;
+			else
+				result = change_one(&c, *words);
+		}
 		if (result == 0)
-			result = check_text(p, &e);
+			result = check_text(&c);
 		if (result == 0)
-			result = edit_save(&e, "conf", 0644) < 0;
-		edit_close(&e);
+			result = save(&c);
+		edit_close(&c.e);
 	}
 	if (lock >= 0)
 		close(lock);
-	if (result == 0 && !p->json)
-		printf("\"posthouse -c %s reload\" makes it work\n",
-		    p->config_directory);
+	buf_free(&c.told);
 	return result;
 }
 
@@ -331,15 +406,17 @@ static int check(struct posthouse *p)
 int cmd_conf(struct posthouse *p, int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "list") == 0)
-		return list(p, false);
-	if (argc == 2 && strcmp(argv[1], "diff") == 0)
-		return list(p, true);
+		return list(p);
+	if (argc >= 2 && strcmp(argv[1], "diff") == 0)
+		return conf_diff(p, argc - 2, argv + 2);
 	if (argc == 3 && strcmp(argv[1], "get") == 0)
 		return get(p, argv[2]);
 	if (argc == 3 && strcmp(argv[1], "explain") == 0)
 		return explain(p, argv[2]);
 	if (argc >= 3 && strcmp(argv[1], "set") == 0)
-		return set(p, argv + 2);
+		return change(p, argv + 2, false);
+	if (argc >= 3 && strcmp(argv[1], "unset") == 0)
+		return change(p, argv + 2, true);
 	if (argc == 2 && strcmp(argv[1], "check") == 0)
 		return check(p);
 	if (argc >= 2 && strcmp(argv[1], "import") == 0)

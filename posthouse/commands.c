@@ -16,12 +16,18 @@ const struct command_row commands[] = {
 	 "what runs, and how busy it is"},
 	{"check",   cmd_check,   "check",
 	 "check configuration, tables, spool and permissions"},
-	{"conf",    cmd_conf,    "conf list|get NAME|set NAME=VALUE|"
-	 "explain NAME|diff|check|import [DIR] [--write DIR]",
-	 "parameters of main.cf"},
+	{"conf",    cmd_conf,    "conf list|get NAME|explain NAME|"
+	 "set [SERVICE/TYPE] NAME=VALUE... [--reload]|"
+	 "unset [SERVICE/TYPE] NAME... [--reload]|"
+	 "diff [--running|--against DIR]|check|import [DIR] [--write DIR]",
+	 "parameters of main.cf and services"},
 	{"service", cmd_service, "service list|status NAME|stop NAME|"
 	 "start NAME|restart NAME|drain NAME|limit NAME N",
 	 "one service alone"},
+	{"who",     cmd_who,     "who [--user USER] [--client ADDRESS] "
+	 "[--protocol NAME]", "the sessions that are open now"},
+	{"kick",    cmd_kick,    "kick USER|ADDRESS [--protocol NAME]",
+	 "end the sessions of a user or a client"},
 	{"queue",   cmd_queue,   "queue list|count|summary [FILTER]... | "
 	 "show ID [--body] | why ID|ADDRESS|DOMAIN|FILTER... | "
 	 "hold|release|delete|flush|bounce ID|FILTER...|ALL [--dry-run]; "

@@ -6,6 +6,7 @@
 
 #include "posthouse/posthouse.h"
 
+int conf_diff(struct posthouse *p, int argc, char **argv);
 int conf_import(struct posthouse *p, int argc, char **argv);
 
 #endif

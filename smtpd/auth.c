@@ -96,6 +96,7 @@ static void succeed(
 		.where = STR("smtp"),
 		.why = str_from(mechanism)});
 	daemon_count("logins", 1);
+	daemon_session(s->login, s->address, stream_is_tls(s->stream));
 	reply(s, 235, "2.7.0", "Authentication successful");
 }
 

@@ -110,6 +110,7 @@ static void cmd_starttls(struct session *s, struct str args)
 		s->ending = ENDED_LOST;
 		return;
 	}
+	daemon_session("", s->address, true);
 	session_restart(s); /* section 4.2: all that was said is forgotten */
 }
 

@@ -145,7 +145,8 @@ unsigned session_extensions(const struct session *s)
 
 static bool draining(const struct session *s)
 {
-	return (s->state & (CONNECTED | GREETED)) && daemon_draining();
+	return daemon_kicked() ||
+	    ((s->state & (CONNECTED | GREETED)) && daemon_draining());
 }
 
 /* Asked while a wait goes on: the timeout may have become shorter. */
@@ -165,12 +166,25 @@ int64_t session_silence(struct session *s)
 	return deadline_in(s->conf->smtpd_timeout);
 }
 
+static void say_drain(struct session *s)
+{
+	const char *host = s->server->house->myhostname;
+
+	if (daemon_kicked()) {
+		log_info("ended by the operator: %s[%s]", s->name, s->address);
+		hang_up(s, "4.3.2", "%s Disconnected by the administrator",
+		    host);
+	} else {
+		hang_up(s, "4.3.2", "%s Service shutting down", host);
+	}
+}
+
 static void tell_timeout(struct session *s)
 {
 	const char *host = s->server->house->myhostname;
 
 	if (draining(s)) {
-		hang_up(s, "4.3.2", "%s Service shutting down", host);
+		say_drain(s);
 		return;
 	}
 	log_info("timeout after %s from %s[%s]", s->doing, s->name, s->address);
@@ -302,8 +316,10 @@ static bool wrap(struct session *s)
 	enum stream_result r = STREAM_ERROR;
 	if (stream_tls_server(s->stream, s->server->tls) == 0)
 		r = stream_wait_handshake(s->stream, session_silence(s));
-	if (r == STREAM_OK)
+	if (r == STREAM_OK) {
+		daemon_session("", s->address, true);
 		return true;
+	}
 	log_info("SSL_accept error from %s[%s]: %s", s->name, s->address,
 	    r == STREAM_TIMEOUT ? "timeout" : stream_why(s->stream));
 	s->ending = ENDED_LOST;
@@ -365,7 +381,7 @@ static void converse(struct session *s)
 		struct str line;
 		bool bare;
 		if (draining(s)) {
-			hang_up(s, "4.3.2", "%s Service shutting down", host);
+			say_drain(s);
 			return;
 		}
 		if (!session_line(
@@ -378,8 +394,10 @@ static void converse(struct session *s)
 			hang_up(s, "4.7.0", "%s Error: not SMTP", host);
 			return;
 		}
+		daemon_session_works(true);
 		if (acceptable(s, line, bare))
 			command_run(s, line);
+		daemon_session_works(false);
 		if (s->ending == OPEN &&
 		    s->errors >= s->conf->smtpd_hard_error_limit) {
 			log_info("too many errors after %s from %s[%s]",
@@ -398,6 +416,7 @@ static void begin(struct session *s, const struct conn *conn)
 		.why = str_from(conn->found)});
 	log_info("connect from %s[%s]", s->name, s->address);
 	daemon_count("sessions", 1);
+	daemon_session("", s->address, false);
 	if (too_many(s, conn) || too_often(s, conn)) {
 		hang_up(s, "4.7.0", "%s Error: too many connections from %s",
 		    s->server->house->myhostname, s->address);

@@ -73,6 +73,7 @@ int board_take(struct board *b, uint32_t pid)
 		b->slots[i].served = 0;
 		b->slots[i].since = 0;
 		b->slots[i].client = 0;
+		who_clear(&b->who[i]);
 		return i;
 	}
 	return -1;
@@ -84,6 +85,7 @@ void board_release(struct board *b, int slot)
 		return;
 	b->slots[slot].pid = 0;
 	b->slots[slot].client = 0;
+	who_clear(&b->who[slot]);
 	if (atomic_exchange(&b->slots[slot].state, BOARD_FREE) == BOARD_IDLE)
 		b->idle--;
 }

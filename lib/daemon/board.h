@@ -16,6 +16,8 @@
 
 #include "core/histogram.h"
 
+#include "daemon/who.h"
+
 #define BOARD_MAGIC    0x32444f42u /* "BOD2" */
 #define BOARD_SLOTS    4096
 #define BOARD_COUNTERS 48
@@ -66,6 +68,7 @@ struct board {
 	struct board_counter counters[BOARD_COUNTERS];
 	struct board_times times[BOARD_TIMES];
 	struct board_slot slots[BOARD_SLOTS];
+	struct who_row who[BOARD_SLOTS]; /* by slot: whom it serves */
 };
 
 /* A new one in a memfd; *fd is the caller's. NULL with errno. */

@@ -27,7 +27,8 @@ enum channel_word {
 	CHANNEL_FATAL = 'F', /* why it cannot start */
 	/* master to process */
 	CHANNEL_DRAIN = 'D', /* no new work; end when the old is done */
-	CHANNEL_LET_GO = 'L' /* others wait: release a parked peer */
+	CHANNEL_LET_GO = 'L', /* others wait: release a parked peer */
+	CHANNEL_KICK = 'K'    /* user, LF, client: send them away */
 };
 
 #endif

@@ -78,6 +78,31 @@ void *daemon_kept(size_t size)
 	return memory;
 }
 
+void daemon_session(const char *user, const char *client, bool tls)
+{
+	struct who_row *row;
+	uint32_t pid = (uint32_t)getpid();
+
+	if (self.board == NULL || self.slot < 0)
+		return;
+	row = &self.board->who[self.slot];
+	who_write(row, pid, user, client, tls,
+	    row->pid == pid ? row->since : clock_seconds());
+}
+
+void daemon_session_works(bool works)
+{
+	if (self.board != NULL && self.slot >= 0)
+		self.board->who[self.slot].state = works ? WHO_WORKS
+							 : WHO_IDLE;
+}
+
+bool daemon_kicked(void)
+{
+	return self.board != NULL && self.slot >= 0 &&
+	    self.board->who[self.slot].kicked != 0;
+}
+
 void daemon_count(const char *name, uint64_t amount)
 {
 	if (self.board != NULL)
@@ -129,19 +154,26 @@ void channel_say(enum channel_word word, const char *text)
 		return;
 }
 
-int channel_hear(void)
+int channel_hear_text(char *packet, size_t size)
 {
-	char packet[16];
 	ssize_t n;
 
 	if (self.channel < 0)
 		return 0;
 	do {
-		n = recv(self.channel, packet, sizeof(packet), MSG_DONTWAIT);
+		n = recv(self.channel, packet, size - 1, MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
+	packet[n > 0 ? n : 0] = '\0';
 	if (n > 0)
 		return packet[0];
 	return n < 0 && errno == EAGAIN ? 0 : CHANNEL_DRAIN;
+}
+
+int channel_hear(void)
+{
+	char packet[16];
+
+	return channel_hear_text(packet, sizeof(packet));
 }
 
 void board_say(enum board_state state)

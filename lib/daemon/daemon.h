@@ -68,6 +68,9 @@ struct daemon {
 	/* FRONT, behind drain: the time is short, who need not stay is sent
 	 * away. A reload does not ask for it, a stop does. */
 	void (*hurry)(void);
+	/* FRONT: the operator sends these clients away. user, client: "" for
+	 * any. */
+	void (*kick)(struct str user, struct str client);
 };
 
 /* Never returns normally but through exit: main's only statement. */
@@ -133,6 +136,18 @@ void *daemon_kept(size_t size);
  * conn->fd is closed.
  */
 bool daemon_take_proxy(struct conn *conn, int64_t timeout_ms);
+
+/*
+ * Whom this process serves, for `posthouse who`; told again when more is
+ * known of the client (user "": nobody yet). WORKER, FORKER: until serve
+ * returns.
+ */
+void daemon_session(const char *user, const char *client, bool tls);
+/* Whether it works at a command or waits for its client. */
+void daemon_session_works(bool works);
+/* The operator ends this session (`posthouse kick`): daemon_draining says so
+ * too. */
+bool daemon_kicked(void);
 
 /* Counters shown by `posthouse status`; name is a constant. */
 void daemon_count(const char *name, uint64_t amount);

@@ -88,6 +88,8 @@ void channel_say(enum channel_word word, const char *text);
 /* The next word of master without waiting: DRAIN also when master is gone, 0
  * when there is none. */
 int channel_hear(void);
+/* The same with the packet, its letter first, in size octets. */
+int channel_hear_text(char *packet, size_t size);
 /* Sets this process's state on the board. */
 void board_say(enum board_state state);
 /* One more client served. */

@@ -100,9 +100,18 @@ static void drain(void)
 
 static void heard(unsigned what, void *arg)
 {
+	char packet[1 + CHANNEL_TEXT_MAX + 1];
+	int word = channel_hear_text(packet, sizeof(packet));
+
 	(void)what;
 	(void)arg;
-	if (channel_hear() != CHANNEL_DRAIN)
+	if (word == CHANNEL_KICK && self.daemon->kick != NULL) {
+		struct str client = str_from(packet + 1);
+		struct str user = str_cut(&client, '\n');
+
+		self.daemon->kick(user, client);
+	}
+	if (word != CHANNEL_DRAIN)
 		return;
 	loop_watch_free(&front.channel);
 	drain();

@@ -78,6 +78,7 @@ static void serve(int fd, const struct pass_client *m)
 	else
 		close(fd); /* reset before we got it */
 	observe_end("session", began);
+	who_clear(&self.board->who[self.slot]);
 	self.board->slots[self.slot].client = 0;
 	board_served();
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/house_conf.h"
+#include "daemon/who.h"
 
 /* clang-format off */
 const struct role roles[] = {
@@ -66,9 +67,11 @@ bool role_is_sole(const struct role *r)
 	return false;
 }
 
-/* auth's tickets; pages that nobody touched cost nothing. */
+/* auth's tickets, login's list of sessions; pages that nobody touched cost nothing. */
 unsigned long role_kept(const struct role *r)
 {
+	if (strcmp(r->name, "login") == 0)
+		return sizeof(struct who_table);
 	return strcmp(r->name, "auth") == 0 ? 128ul << 20 : 0;
 }
 

@@ -80,6 +80,7 @@ static void serve_one(int listener)
 	self.daemon->serve(&conn);
 	if (self.type == TYPE_INET)
 		observe_end("session", began);
+	who_clear(&self.board->who[self.slot]);
 	self.board->slots[self.slot].client = 0;
 	board_served();
 }

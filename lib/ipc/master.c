@@ -5,6 +5,7 @@
 
 const char *const master_verb_names[] = {"status", "stop", "start", "restart",
     "drain", "reload", "shutdown", "limit", "upgrade", "await", "figures",
+    "who", "kick", "config",
     NULL};
 
 static const struct ipc_field ask[] = {
@@ -33,6 +34,19 @@ static const struct ipc_field service[] = {
     IPC_END,
 };
 const struct ipc_type master_service = {"master_service", service};
+
+static const struct ipc_field session[] = {
+    IPC_TEXT(struct master_session, service, 1, IPC_HOST_MAX),
+    IPC_TEXT(struct master_session, protocol, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct master_session, user, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct master_session, client, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct master_session, state, 1, IPC_NAME_MAX),
+    IPC_BOOL(struct master_session, tls),
+    IPC_U64(struct master_session, since, 0, INT64_MAX),
+    IPC_U64(struct master_session, pid, 0, UINT32_MAX),
+    IPC_END,
+};
+const struct ipc_type master_session = {"master_session", session};
 
 static const struct ipc_field counter[] = {
     IPC_TEXT(struct master_counter, service, 1, IPC_HOST_MAX),
@@ -82,7 +96,7 @@ static const struct ipc_field end[] = {
 };
 const struct ipc_type master_end = {"master_end", end};
 
-static const struct ipc_type *const types[] = {&master_ask, &master_service,
+static const struct ipc_type *const types[] = {&master_ask, &master_service, &master_session,
     &master_counter, &master_times, &master_certificate, &master_note,
     &master_end, NULL};
 const struct ipc_exchange master_exchange = {"master", 1, types};

@@ -12,6 +12,10 @@
  * `master_certificate`s besides. It is the one question that the socket
  * "figures" takes, whose only caller is exporter(8).
  *
+ * who is answered by a `master_session` for each session that the argument
+ * ("user LF client LF protocol", "" for any) takes; kick ends those, and end
+ * says in its text how many they were. config is answered by one end that
+ * carries the snapshot of main.cf that runs, as a descriptor.
  * limit sets how many processes a service may have until the next reload.
  * upgrade makes master check a program that is to go on in its place, with its
  * state, and become it; end says ok=1 just before that. What came of it is
@@ -34,7 +38,10 @@ enum master_verb {
 	MASTER_LIMIT,
 	MASTER_UPGRADE,
 	MASTER_AWAIT,
-	MASTER_FIGURES
+	MASTER_FIGURES,
+	MASTER_WHO,
+	MASTER_KICK,
+	MASTER_CONFIG
 };
 extern const char *const master_verb_names[];
 
@@ -59,6 +66,17 @@ struct master_service {
 	uint64_t restarts;   /* processes that ended badly */
 	struct str pids;     /* "12 13"; cut */
 	struct str error;    /* of the last process that ended badly; "" */
+};
+/* Who is being served: one session. */
+struct master_session {
+	struct str service;  /* first column of master.cf */
+	struct str protocol; /* smtp, submission, lmtp, imap, pop3 */
+	struct str user;     /* "": nobody has logged in */
+	struct str client;
+	struct str state; /* idle, busy, parked */
+	bool tls;
+	uint64_t since; /* seconds since 1970 */
+	uint64_t pid;   /* parked: of login */
 };
 /* A figure that the service's processes count (daemon_count, daemon_gauge). */
 struct master_counter {
@@ -97,7 +115,7 @@ struct master_end {
 	struct str text;
 };
 
-extern const struct ipc_type master_ask, master_service, master_counter,
+extern const struct ipc_type master_ask, master_service, master_session, master_counter,
     master_times, master_certificate, master_note, master_end;
 extern const struct ipc_exchange master_exchange;
 

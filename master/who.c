@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * posthouse who and kick. What a session's process says about itself stands
+ * in its row of the board, what login says about the sessions that it holds
+ * without a process in the memory that its service keeps. Both are only shown;
+ * a signal goes to nobody but members of our own processes' groups.
+ */
+#include "master/who.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "daemon/who.h"
+#include "ipc/master.h"
+#include "master/master.h"
+#include "net/netaddr.h"
+
+struct ask {
+	struct ipc *ipc;
+	struct str user, client, protocol;
+	bool ends;
+	int count;
+	const struct running *service;
+};
+
+/* ---- the filter ---- */
+
+static bool user_matches(struct str want, const char *user)
+{
+	struct str have = str_from(user);
+
+	if (want.len == 0)
+		return true;
+	if (str_find(want, '@') == want.len)
+		have = str_sub(have, 0, str_find(have, '@'));
+	return str_case_eq(have, want);
+}
+
+static bool client_matches(struct str want, const char *client)
+{
+	struct netaddr a = {.len = 0};
+
+	return want.len == 0 ||
+	    (netaddr_parse(str_from(client), 0, &a) == 0 &&
+		netaddr_in_list(&a, want, NULL) > 0);
+}
+
+static bool matches(
+    const struct ask *a, const struct who *w, const char *protocol)
+{
+	return user_matches(a->user, w->user) &&
+	    client_matches(a->client, w->client) &&
+	    (a->protocol.len == 0 ||
+		str_case_eq(a->protocol, str_from(protocol)));
+}
+
+static int check_filter(struct ask *a)
+{
+	struct netaddr any = {.len = 0};
+	struct str bad;
+
+	netaddr_parse(STR("192.0.2.1"), 0, &any);
+	return a->client.len == 0 || netaddr_in_list(&any, a->client, &bad) >= 0
+	    ? 0
+	    : -1;
+}
+
+/* ---- one session ---- */
+
+static void put(struct ask *a, const struct who *w, const char *protocol)
+{
+	static const char *const states[] = {"idle", "busy", "parked"};
+	struct master_session m = {.service = str_from(a->service->name),
+	    .protocol = str_from(protocol),
+	    .user = str_from(w->user),
+	    .client = str_from(w->client),
+	    .state = str_from(states[w->state]),
+	    .tls = w->tls,
+	    .since = w->since > 0 ? (uint64_t)w->since : 0,
+	    .pid = w->pid};
+
+	a->count++;
+	ipc_put(a->ipc, &master_session, &m);
+}
+
+/*
+ * A session's process may be a child of ours or a child's child, whose number
+ * we have from its own row. So the kernel is asked whose group it is in, and
+ * the signal goes to the process that was asked about.
+ */
+static bool signal_session(const struct ask *a, uint32_t pid)
+{
+	const struct process *p = a->service->processes;
+	int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	bool sent = false;
+	pid_t group;
+
+	if (fd < 0)
+		return false;
+	group = getpgid((pid_t)pid);
+	while (p != NULL && p->pid != group)
+		p = p->next;
+	if (p != NULL)
+		sent = syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) ==
+		    0;
+	file_close(&fd);
+	return sent;
+}
+
+/* ---- the sessions of a service ---- */
+
+static const char *protocol_of(const struct running *s)
+{
+	static const struct {
+		const char *role, *protocol;
+	} names[] = {{"smtpd", "smtp"}, {"submission", "submission"},
+	    {"lmtpd", "lmtp"}, {"imapd", "imap"}, {"pop3d", "pop3"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(s->role->name, names[i].role) == 0)
+			return names[i].protocol;
+	return NULL;
+}
+
+static void served(struct ask *a, const char *protocol)
+{
+	struct board *b = a->service->board;
+
+	for (int i = 0; i < BOARD_SLOTS; i++) {
+		struct who w;
+
+		if (b->slots[i].pid == 0 || !who_read(&b->who[i], &w) ||
+		    w.pid != b->slots[i].pid || !matches(a, &w, protocol))
+			continue;
+		if (!a->ends) {
+			put(a, &w, protocol);
+			continue;
+		}
+		b->who[i].kicked = 1;
+		if (signal_session(a, w.pid))
+			a->count++;
+	}
+}
+
+static bool is_alive(const struct running *s, uint32_t pid)
+{
+	for (const struct process *p = s->processes; p != NULL; p = p->next)
+		if (!p->ended && (uint32_t)p->pid == pid)
+			return true;
+	return false;
+}
+
+static void held(struct ask *a)
+{
+	struct who_table *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, a->service->kept_fd, 0);
+	uint32_t end;
+
+	if (t == MAP_FAILED)
+		return;
+	end = t->end < WHO_ROWS ? t->end : WHO_ROWS;
+	for (uint32_t i = 0; i < end; i++) {
+		struct who w;
+
+		if (!who_read(&t->rows[i], &w))
+			continue;
+		if (!is_alive(a->service, w.pid)) {
+			/* Left behind by one that was killed. */
+			who_clear(&t->rows[i]);
+			continue;
+		}
+		w.state = WHO_PARKED;
+		if (!matches(a, &w, "imap"))
+			continue;
+		if (a->ends)
+			a->count++;
+		else
+			put(a, &w, "imap");
+	}
+	munmap(t, sizeof(*t));
+}
+
+/* Those that login holds it ends itself. */
+static void tell_login(const struct ask *a)
+{
+	char packet[1 + CHANNEL_TEXT_MAX];
+	int len = snprintf(packet, sizeof(packet), "%c%.*s\n%.*s", CHANNEL_KICK,
+	    STR_FMT(a->user), STR_FMT(a->client));
+
+	if (len < 0 || (size_t)len >= sizeof(packet) ||
+	    (a->protocol.len > 0 && !str_case_eq(a->protocol, STR("imap"))))
+		return;
+	for (const struct process *p = a->service->processes; p != NULL;
+	     p = p->next)
+		if (!p->ended &&
+		    send(p->channel, packet, (size_t)len,
+			MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			log_warning(
+			    "channel of %d: %s", (int)p->pid, strerror(errno));
+}
+
+int who_answer(struct ipc *ipc, struct str filter, bool ends)
+{
+	struct ask a = {.ipc = ipc, .ends = ends};
+
+	a.user = str_cut(&filter, '\n');
+	a.client = str_cut(&filter, '\n');
+	a.protocol = filter;
+	if (check_filter(&a) < 0)
+		return -1;
+	for (a.service = master.services; a.service != NULL;
+	     a.service = a.service->next) {
+		const char *protocol = protocol_of(a.service);
+
+		if (protocol != NULL) {
+			served(&a, protocol);
+		} else if (strcmp(a.service->role->name, "login") == 0 &&
+		    a.service->kept_fd >= 0) {
+			held(&a);
+			if (ends)
+				tell_login(&a);
+		}
+	}
+	return a.count;
+}
