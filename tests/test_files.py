@@ -104,8 +104,8 @@ def test_a_key_without_its_certificate_waits(house, tmp_path):
     wait_until(lambda: all(s["restarts"] > 0 for s in with_keys(house)))
     wait_until(lambda: "the old one goes on" in house.log())
     assert all(c == old for c in shown(house))
-    for s in house.json("status")["services"]:
-        assert s["state"] in ("running", "waiting"), s
+    wait_until(lambda: all(s["state"] in ("running", "waiting")
+                           for s in house.json("status")["services"]))
     replace(path, new)
     wait_until(lambda: all(c == der(new) for c in shown(house)))
     # And one that is gone.

@@ -113,10 +113,11 @@ def test_the_spool_fills_up(name, options, size, settings):
         # SIZE alone tells, and what is small is refused as well.
         again, code, text = small.stream([house.user(0)], 100, 1)
         assert said_452(code, text) and not again
-        # The operator may delete; what waits for an agent goes when that is
-        # there again, or has been away for long.
+        # The operator may delete what waits for an agent.
         first = sorted(accepted.values())[0]
         house.posthouse("queue", "delete", first)
+        wait_until(lambda: not os.path.exists(os.path.join(
+            house.dir, "spool", "queue", first[-2:], first)))
         accepted = {m: q for m, q in accepted.items() if q != first}
         house.posthouse("service", "start", "local")
         house.posthouse("service", "start", "smtp/unix")

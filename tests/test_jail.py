@@ -100,6 +100,7 @@ def test_a_role_sees_only_the_sockets_it_may_call(house):
 
 
 def test_a_session_makes_no_processes(house):
+    wait_until(lambda: len(house.pids("imapd")) == 1)
     before = set(house.pids("imapd"))
     with imaplib.IMAP4_SSL("127.0.0.1", house.imaps,
                            ssl_context=house.tls()) as c:
@@ -249,7 +250,8 @@ def test_a_kernel_without_landlock():
                 assert p["role"] == "-" or (
                     "no Landlock: files are kept from it by their modes"
                     in p["weaker"]), p
-            assert h.log().count("the kernel has no Landlock") == 1
+            assert h.logged("the kernel has no Landlock").count(
+                "the kernel has no Landlock") == 1
         finally:
             h.stop(check=False)
             tracer.wait(60)

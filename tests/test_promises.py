@@ -1,7 +1,6 @@
 """What the way of a message promises, proved at chosen moments: the queue
 manager by hand between neighbours of our own, killed where it hurts; then the
 whole suite with its daemons stopped and killed at such moments."""
-import imaplib
 import os
 import re
 import signal
@@ -16,6 +15,7 @@ from house import House, free_port, wait_until
 from ipc_fake import Daemon, Front, make_spool, queued, queue_ask
 from test_cleanup import Cleanup
 from test_crash import Stream, subjects
+from test_directory import rcpt
 from test_relay import bounces
 
 MESSAGE = b"From: a@far.test\r\nSubject: hi\r\n\r\nhello\r\n"
@@ -191,7 +191,7 @@ def path_of(spool, qid):
 
 
 def gone(world):
-    wait_until(lambda: not queued(world.spool), 10)
+    wait_until(lambda: not queued(world.spool), 30)
 
 
 def settle(what, seconds=1.5):
@@ -252,7 +252,8 @@ def test_smtp_goes_on_over_the_end_of_the_queue_manager(world, put):
     qid = put([REMOTE, REMOTE2])
     other = put([LOCAL])
     world.start()
-    wait_until(lambda: world.smtp.requests and world.local.asked)
+    wait_until(lambda: world.smtp.requests and world.local.asked and
+               queued(world.spool) == [path_of(world.spool, qid)])
     number, _, to = world.smtp.requests[0]
     world.kill()
     index = {address: i for i, address in to.items()}
@@ -279,7 +280,7 @@ def test_smtp_that_does_not_tell_delays_nothing_for_long(world, put):
     world.smtp.told.clear()
     put([LOCAL])
     world.start()
-    wait_until(lambda: world.local.asked, 8)
+    wait_until(lambda: world.local.asked, 15)
     gone(world)
 
 
@@ -287,7 +288,7 @@ def test_smtp_that_comes_and_goes_delays_nothing_for_long(world, put):
     world.smtp.quits = True
     put([LOCAL])
     world.start()
-    wait_until(lambda: world.local.asked, 12)
+    wait_until(lambda: world.local.asked, 30)
     gone(world)
 
 
@@ -317,7 +318,7 @@ def test_one_notification_for_a_round(world, put):
     world.bounce_answers = False
     qid = put([REMOTE, REMOTE2, LOCAL, NOBODY])
     world.start()
-    wait_until(lambda: world.notices)
+    wait_until(lambda: world.notices)  # when all have their outcome
     settle(lambda: len(world.notices) == 1, 0.5)
     world.kill()
     world.start()
@@ -439,11 +440,12 @@ def test_stored_once_when_the_answer_is_lost():
         house.wait_empty_queue()
         signal_all(house, "local", signal.SIGSTOP)
         send(house, "once", [house.user()])
-        wait_until(lambda: len(re.findall("queue active", house.log())) == 2)
-        time.sleep(0.3)
+        house.logged("queue active", times=2)
+        qid = re.findall(r"(\w{22}): from=.*queue active", house.log())[1]
+        house.traced(qid, "scheduled")
         old = signal_all(house, "qmgr", signal.SIGSTOP)
         signal_all(house, "local", signal.SIGCONT)
-        wait_until(lambda: house.log().count("status=sent") == 2)
+        house.logged("status=sent", times=2)
         assert house.is_ours(old[0])
         os.kill(old[0], signal.SIGKILL)
         house.wait_empty_queue()
@@ -460,7 +462,8 @@ def test_each_recipient_has_its_own_fate():
         house.posthouse("user", "add", dead, "--password", "x")
         house.posthouse("alias", "add", "team@fate.test", dead,
                         house.user(8))
-        time.sleep(1.2)  # lookup looks at its tables each second
+        wait_until(lambda: rcpt(house, dead)[0] == 250 and
+                   rcpt(house, "team@fate.test")[0] == 250)
         house.posthouse("service", "stop", "qmgr")
         to = [house.user(n) for n in range(8)] + [
             "team@fate.test", house.user(9), dead, far]
@@ -469,7 +472,7 @@ def test_each_recipient_has_its_own_fate():
             send(house, subject, to, sender=house.user(0))
         house.posthouse("user", "set", house.user(3), "quota=10")
         house.posthouse("user", "delete", dead)
-        time.sleep(1.2)
+        wait_until(lambda: rcpt(house, dead)[0] == 550)
         house.posthouse("service", "start", "qmgr")
 
         def told():
@@ -481,18 +484,21 @@ def test_each_recipient_has_its_own_fate():
                         (address, action, status))
             return list(found.values()) if sum(
                 len(t) for t in found.values()) > 3 else None
-        assert [sorted(t) for t in wait_until(told)] == [
+        assert [sorted(t) for t in wait_until(told, 40)] == [
             sorted([(house.user(3), "failed", "5.2.2"),
                     (dead, "failed", "5.1.1")])] * 2
         for n in (0, 1, 2, 4, 5, 6, 7, 8, 9):
             got = [s for s in subjects(house, n) if s in ("one", "two")]
             assert sorted(got) == ["one", "two"], n
         assert subjects(house, 3) == []
-        left = house.queue()["messages"]
-        assert len(left) == 2
-        for m in left:
-            assert [(r["address"], r["state"]) for r in m["recipients"]] == [
-                (far, "deferred")]
+
+        def left():
+            """two messages that wait for the next host"""
+            messages = house.queue()["messages"]
+            return len(messages) == 2 and all(
+                [(r["address"], r["state"]) for r in m["recipients"]] ==
+                [(far, "deferred")] for m in messages) and messages
+        for m in wait_until(left):
             assert "refused" in m["recipients"][0]["reason"]
 
 
@@ -514,7 +520,7 @@ def test_one_service_alone_during_traffic():
                 stream.join(60)
         assert not any(s.is_alive() for s in streams)
         # What nobody could offer is found by the second walk.
-        wait_until(lambda: not queued(os.path.join(house.dir, "spool")), 30)
+        wait_until(lambda: not queued(os.path.join(house.dir, "spool")), 60)
         accepted = [m for s in streams for m in s.accepted]
         assert len(accepted) > 20
         for n in range(2):

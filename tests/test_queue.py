@@ -5,12 +5,12 @@ import imaplib
 import os
 import smtplib
 import subprocess
-import time
 
 import pytest
 from aiosmtpd.controller import Controller
 
 from house import House, free_port, wait_until
+from test_directory import rcpt
 
 
 class NextHop:
@@ -42,7 +42,9 @@ def house():
                     h.user(1), h.user(2))
         h.posthouse("alias", "add", "loop@" + h.domain, "pool@" + h.domain)
         h.posthouse("alias", "add", "pool@" + h.domain, "loop@" + h.domain)
-        time.sleep(1.2)  # lookup sees a new table within a second
+        # Until lookup sees the last of them.
+        wait_until(lambda: rcpt(h, "team@" + h.domain)[0] == 250 and
+                   "5.1.1" not in rcpt(h, "pool@" + h.domain)[1])
         yield h
     hop.stop()
 

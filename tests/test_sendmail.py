@@ -19,6 +19,7 @@ import pytest
 
 from house import BUILD, House, wait_until
 from ipc_fake import Connection, queue_ask
+from test_directory import rcpt
 
 SENDMAIL = os.path.join(BUILD, "bin", "sendmail")
 POSTDROP = os.path.join(BUILD, "bin", "postdrop")
@@ -314,7 +315,7 @@ def test_mailq_and_flush(house):
             wait_until(lambda: h.log().count("status=deferred") > before)
         sendmail(h, "-qI06G5K3Z9Q4ABCDEFGHJKMN", check=NOPERM)
         h.posthouse("queue", "delete", "ALL")
-        assert "empty" in sendmail(h, name="mailq")
+        wait_until(lambda: "empty" in sendmail(h, name="mailq"))
         h.stop()
         assert "does not answer" in sendmail(h, name="mailq", check=TEMPFAIL)
 
@@ -329,6 +330,8 @@ def test_newaliases(house):
     assert os.stat(text + ".db").st_ino != before
     with open(text + ".db", "rb") as f:
         assert b"newalias@local.test" in f.read()
+    # Until lookup sees it.
+    wait_until(lambda: rcpt(house, "newalias@local.test")[0] == 250)
     sendmail(house, "newalias@local.test", input="Subject: aliased\n\n")
     delivered(house, "aliased")
     os.rename(text, text + ".away")
@@ -508,7 +511,7 @@ def test_pickup_ends_who_does_not_keep_to_the_exchange(house):
 
 
 def test_a_user_has_a_bounded_number_of_connections():
-    settings = dict(pickup_connection_limit=5, pickup_client_timeout="2s")
+    settings = dict(pickup_connection_limit=5, pickup_client_timeout="6s")
     with House(domain="many.test", users=1, settings=settings) as h:
         held = [Pickup(h) for _ in range(5)]
         # No place: the message goes to the folder, and from there on.

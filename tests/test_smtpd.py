@@ -4,6 +4,7 @@ dead neighbours do to it."""
 import base64
 import os
 import re
+import select
 import signal
 import smtplib
 import socket
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from house import BUILD, free_port, port_is_free, wait_until
+from house import BUILD, free_port, port_is_free, release, wait_until
 from ipc_fake import Front
 
 JAILS = {"smtpd": "smtpd", "submission": "submission", "lmtpd": "lmtpd"}
@@ -238,11 +239,12 @@ class Smtpd:
             c.close() # a transaction under way would hold up the end
         self.process.send_signal(signal.SIGTERM)
         try:
-            status = self.process.wait(10)
+            status = self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
         log = self.log()
+        release([self.port])
         self.neighbours.close()
         subprocess.run(["rm", "-rf", self.dir], check=True)
         assert "Sanitizer" not in log and "runtime error" not in log, log
@@ -252,6 +254,10 @@ class Smtpd:
     def log(self):
         with open(self.log_path, errors="replace") as f:
             return f.read()
+
+    def logged(self, text, times=1):
+        """The log has the text so often, or will in a moment."""
+        wait_until(lambda: self.log().count(text) >= times)
 
     def connect(self):
         self.clients.append(Client(self.port))
@@ -310,6 +316,17 @@ class Client:
             lines.append(line.decode("latin-1"))
             if line[3:4] == b" ":
                 return int(line[:3]), lines
+
+    def trickle(self, piece):
+        """Sends it ten times a second until there is an answer to it."""
+        for _ in range(200):
+            try:
+                self.send(piece)
+            except OSError:
+                return
+            if select.select([self.sock], [], [], 0.1)[0]:
+                return
+        raise AssertionError("nothing ended it")
 
     def ask(self, line):
         self.send(line + "\r\n")
@@ -561,15 +578,16 @@ def test_mail_asks_for_room(chain):
         c.ask("RSET")
         asked = len(n.rooms)
         assert n.rooms == [4 << 20, 3 << 20]
-        # What fits into the last answer is not asked for, for a moment.
+        # What fits into the last answer is not asked for, for a second.
+        begun = time.monotonic()
         for size in ("", " SIZE=100", " SIZE=3000000"):
             assert c.ask("MAIL FROM:<a@b.test>" + size)[0] == 250
             c.ask("RSET")
-        assert len(n.rooms) <= asked + 1
+        assert len(n.rooms) <= asked + 1 + time.monotonic() - begun
         n.room = 0
         time.sleep(1.1)
         assert c.text("MAIL FROM:<a@b.test>").startswith("452 4.3.1 ")
-        assert s.log().count("NOQUEUE: reject: MAIL from") == 2
+        s.logged("NOQUEUE: reject: MAIL from", 2)
         n.stop("cleanup")
         assert c.text("MAIL FROM:<a@b.test>").startswith("451 4.3.0 ")
 
@@ -645,7 +663,7 @@ def test_submission_needs_tls_and_a_login(chain):
             "334 UGFzc3dvcmQ6"]
         assert c.text(base64.b64encode(b"secret").decode()) == (
             "235 2.7.0 Authentication successful")
-        assert s.neighbours.counted == ["cancel", "cancel"]
+        wait_until(lambda: s.neighbours.counted == ["cancel", "cancel"])
         assert c.ask("AUTH PLAIN " + plain("user@house.test", "secret")
                      )[0] == 503
         assert "AUTH" not in keywords(c.ask("EHLO client.test")[1])
@@ -660,11 +678,11 @@ def test_submission_needs_tls_and_a_login(chain):
         m = s.neighbours.messages[0]
         assert (m["origin"], m["login"], m["ticket"], m["protocol"]) == (
             "submission", "user@house.test", "T" * 32, "ESMTPSA")
-        assert (QUEUE_ID + ": client=localhost[127.0.0.1], sasl_method="
-                "LOGIN, sasl_username=user@house.test") in s.log()
-        assert ("warning: localhost[127.0.0.1]: SASL PLAIN authentication "
-                "failed: password does not match, sasl_username="
-                "user@house.test") in s.log()
+        s.logged(QUEUE_ID + ": client=localhost[127.0.0.1], sasl_method="
+                 "LOGIN, sasl_username=user@house.test")
+        s.logged("warning: localhost[127.0.0.1]: SASL PLAIN authentication "
+                 "failed: password does not match, sasl_username="
+                 "user@house.test")
         # the next client is not the last one
         c.close()
         d = s.secure()
@@ -786,30 +804,18 @@ def test_time_limits(chain):
         begin = time.monotonic()
         code, lines = c.reply()
         assert lines == ["421 4.4.2 mail.house.test Error: timeout exceeded"]
-        assert c.at_end() and 0.9 < time.monotonic() - begin < 4
+        assert c.at_end() and 0.9 < time.monotonic() - begin
         # a line that comes an octet at a time
         c = s.client()
-        begin = time.monotonic()
-        for i in range(40):
-            try:
-                c.send("x")
-            except OSError:
-                break
-            time.sleep(0.1)
-        assert c.reply()[0] in (421, 0) and time.monotonic() - begin < 3.5
+        c.trickle("x")
+        assert c.reply()[0] in (421, 0)
         # content that comes too slowly
         c = s.client()
         c.envelope()
         assert c.ask("DATA")[0] == 354
-        begin = time.monotonic()
-        for i in range(40):
-            try:
-                c.send("x\r\n")
-            except OSError:
-                break
-            time.sleep(0.1)
-        assert c.reply()[0] in (421, 0) and time.monotonic() - begin < 3.5
-        assert "timeout after DATA from localhost[127.0.0.1]" in s.log()
+        c.trickle("x\r\n")
+        assert c.reply()[0] in (421, 0)
+        s.logged("timeout after DATA from localhost[127.0.0.1]")
         assert s.neighbours.messages == []
 
 
@@ -817,7 +823,7 @@ def test_a_session_does_not_last_for_ever(chain):
     with Smtpd(chain, smtpd_session_time_limit="1s") as s:
         c = s.client()
         codes = []
-        for i in range(20):
+        for i in range(50):
             try:
                 codes.append(c.ask("NOOP")[0])
             except OSError:

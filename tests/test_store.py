@@ -450,8 +450,12 @@ def test_a_damaged_log_is_mended(house, user):
     assert "store check" in said
     assert "begun anew" in store(house, "repair", user)
     store(house, "check", user)
-    house.posthouse("queue", "flush", "--recipient", user)
-    house.wait_empty_queue()
+
+    def delivered():
+        """the message that waited"""
+        house.posthouse("queue", "flush", "--recipient", user)
+        return not house.queue_files()
+    wait_until(delivered, 60, 0.3)
     assert "waited" in marks(house, user)
     store(house, "check", "--deep", user)
 

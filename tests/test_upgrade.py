@@ -107,7 +107,7 @@ def test_nobody_notices_upgrades(house):
     house.wait_empty_queue()
     pids = house.pids()
     house.stop()
-    assert not [p for p in pids if exe(p)]
+    wait_until(lambda: not [p for p in pids if exe(p)])
 
 
 def test_what_the_operator_did_stays(house):
@@ -116,7 +116,9 @@ def test_what_the_operator_did_stays(house):
     os.kill(service(house, "policyd/unix")["pids"][0], signal.SIGKILL)
     wait_until(lambda: service(house, "policyd/unix")["state"] == "running")
     send(house)
-    served = service(house, "smtpd/pass")["served"]
+    # A process tells of a client when it is through with it.
+    wait_until(lambda: service(house, "smtpd/pass")["served"] == 1)
+    served = 1
     install(house)
     assert house.json("upgrade")["generation"] == 2
     assert service(house, "keeper/unix")["state"] == "stopped"
