@@ -46,6 +46,9 @@ bool questions_open(
 /* Gives the answer to a question that is open; reply is copied. */
 void questions_answer(struct questions *q, struct str name, enum dns_type type,
     const struct dns_reply *reply);
+/* Without DNS: questions_wait calls this to have what is open answered. */
+void questions_answer_by(
+    struct questions *q, void (*answer)(struct questions *q));
 /* Questions that have been asked. */
 unsigned questions_count(const struct questions *q);
 

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: ISC */
+#include "mailauth/results.h"
+
+#include <stdio.h>
+
+#define FOLD "\r\n\t"
+
+/* ---- writing ---- */
+
+/* What may stand without quotes (RFC 2045's token, and addresses). */
+static bool is_plain(char c)
+{
+	return ascii_alnum(c) || (uint8_t)c >= 0x80 ||
+	    (c != '\0' && strchr("!#$%&'*+-/^_`{|}~.@", c) != NULL);
+}
+
+/* A value, quoted where it must be; what no text may have is left out. */
+static void add_value(struct str value, struct buf *out)
+{
+	bool plain = value.len > 0;
+
+	for (size_t i = 0; i < value.len; i++)
+		plain = plain && is_plain(value.p[i]);
+	if (!plain)
+		buf_add_char(out, '"');
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.p[i];
+		if ((uint8_t)c < ' ' || c == 0x7f)
+			continue;
+		if (c == '"' || c == '\\')
+			buf_add_char(out, '\\');
+		buf_add_char(out, c);
+	}
+	if (!plain)
+		buf_add_char(out, '"');
+}
+
+static void add_property(const char *name, struct str value, struct buf *out)
+{
+	if (value.len == 0)
+		return;
+	buf_printf(out, " %s=", name);
+	add_value(value, out);
+}
+
+/* "(text)", with nothing in it that ends or opens one. */
+static void add_comment(struct str text, struct buf *out)
+{
+	if (text.len == 0)
+		return;
+	buf_add_text(out, " (");
+	for (size_t i = 0; i < text.len; i++)
+		if ((uint8_t)text.p[i] >= ' ' && text.p[i] != 0x7f)
+			buf_add_char(out,
+			    memchr("()\\", text.p[i], 3) ? '_' : text.p[i]);
+	buf_add_char(out, ')');
+}
+
+static void begin(const char *method, const char *result, struct buf *out)
+{
+	buf_printf(out, ";" FOLD "%s=%s", method, result);
+}
+
+static void add_user(const struct results_context *c, struct buf *out)
+{
+	if (c->user.len == 0)
+		return;
+	begin("auth", "pass", out);
+	add_property("smtp.auth", c->user, out);
+}
+
+/* Section 3: whether the client's name leads back to it. */
+static void add_name(const struct results_context *c, struct buf *out)
+{
+	char address[NETADDR_TEXT_MAX];
+
+	netaddr_text(&c->client, address);
+	begin("iprev",
+	    c->name_status == DNS_OK              ? "pass"
+		: c->name_status == DNS_TEMPORARY ? "temperror"
+						  : "fail",
+	    out);
+	if (c->name_status == DNS_OK)
+		add_comment(c->client_name, out);
+	buf_printf(out, " policy.iprev=%s", address);
+}
+
+static void add_spf(const struct spf_verdict *spf, const char *property,
+    struct str value, struct buf *out)
+{
+	begin("spf", spf_result_name(spf->result), out);
+	add_comment(spf->problem.len > 0 ? spf->problem : spf->term, out);
+	add_property(property, value, out);
+}
+
+static void add_dkim(const struct dkim_verdict *d, struct buf *out)
+{
+	char bits[32];
+
+	begin("dkim", dkim_result_name(d->result), out);
+	snprintf(bits, sizeof(bits), "%u-bit key%s", d->bits,
+	    d->testing ? ", testing" : "");
+	add_comment(d->why[0] != '\0' ? str_from(d->why)
+		: d->bits > 0         ? str_from(bits)
+				      : STR_EMPTY,
+	    out);
+	add_property("header.d", d->domain, out);
+	add_property("header.s", d->selector, out);
+	add_property("header.i", d->identity, out);
+	add_property("header.a", d->algorithm, out);
+	add_property("header.b", str_sub(d->signature, 0, 8), out);
+}
+
+static void add_dmarc(const struct verdict *v, struct buf *out)
+{
+	const struct dmarc_verdict *d = verdict_dmarc(v);
+	char policy[64];
+
+	begin("dmarc", dmarc_result_name(d->result), out);
+	snprintf(policy, sizeof(policy), "p=%s%s",
+	    dmarc_policy_name(d->published), d->testing ? " t=y" : "");
+	if (d->problem[0] != '\0')
+		add_comment(str_from(d->problem), out);
+	else if (d->policy_domain.len > 0)
+		add_comment(str_from(policy), out);
+	add_property("header.from", verdict_author(v), out);
+}
+
+static void add_arc(const struct verdict *v, struct buf *out)
+{
+	const struct arc_chain *chain = verdict_arc_chain(v);
+
+	begin("arc", arc_result_name(verdict_arc(v)), out);
+	if (chain == NULL || arc_chain_length(chain) == 0)
+		return;
+	const struct arc_set *newest = arc_chain_set(
+	    chain, arc_chain_length(chain));
+	buf_printf(out, " (i=%u)", arc_chain_length(chain));
+	add_comment(str_from(arc_chain_why(chain)), out);
+	if (newest != NULL)
+		add_property("header.d", newest->domain, out);
+}
+
+void results_write(
+    struct verdict *v, const struct results_context *c, struct buf *out)
+{
+	size_t before;
+
+	add_value(c->server, out);
+	before = out->len;
+	add_user(c, out);
+	if (c->client.len > 0 && c->user.len == 0)
+		add_name(c, out);
+	if (v != NULL) {
+		const struct spf_verdict *sender = verdict_spf_sender(v);
+		add_spf(verdict_spf_helo(v), "smtp.helo", c->helo, out);
+		if (sender != NULL)
+			add_spf(sender, "smtp.mailfrom", c->sender, out);
+		for (size_t i = 0; i < verdict_dkim_count(v); i++)
+			add_dkim(verdict_dkim(v, i), out);
+		if (verdict_dkim_count(v) == 0)
+			begin("dkim", "none", out);
+		add_arc(v, out);
+		add_dmarc(v, out);
+	}
+	if (out->len == before)
+		buf_add_text(out, "; none");
+}
+
+void results_write_spf(const struct spf_verdict *spf,
+    const struct results_context *c, struct buf *out)
+{
+	char address[NETADDR_TEXT_MAX];
+
+	netaddr_text(&c->client, address);
+	buf_add_text(out, spf_result_name(spf->result));
+	add_comment(spf->problem, out);
+	buf_add_text(out, FOLD "receiver=");
+	add_value(c->server, out);
+	buf_printf(out, "; client-ip=%s; helo=", address);
+	add_value(c->helo, out);
+	buf_add_text(out, ";" FOLD "envelope-from=");
+	add_value(c->sender, out);
+	buf_printf(out, "; identity=%s", spf->of_helo ? "helo" : "mailfrom");
+	if (spf->term.len > 0 && spf->problem.len == 0) {
+		buf_add_text(out, "; mechanism=");
+		add_value(spf->term, out);
+	}
+}
+
+/* ---- reading ---- */
+
+/* Behind blanks, line ends and comments, which nest. */
+static struct str skip_comments(struct str s)
+{
+	unsigned depth = 0;
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		if (s.p[i] == '\\' && depth > 0)
+			i++;
+		else if (s.p[i] == '(')
+			depth++;
+		else if (s.p[i] == ')' && depth > 0)
+			depth--;
+		else if (depth == 0 && strchr(" \t\r\n", s.p[i]) == NULL)
+			break;
+	}
+	return str_skip(s, i < s.len ? i : s.len);
+}
+
+/* The authserv-id: a token or a quoted string, without its quotes. */
+static void read_server(struct str s, struct buf *out)
+{
+	if (s.len == 0 || s.p[0] != '"') {
+		for (size_t i = 0; i < s.len && is_plain(s.p[i]); i++)
+			buf_add_char(out, s.p[i]);
+		return;
+	}
+	for (size_t i = 1; i < s.len && s.p[i] != '"'; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.len)
+			i++;
+		buf_add_char(out, s.p[i]);
+	}
+}
+
+bool results_are_of(struct str value, struct str server)
+{
+	struct buf claimed = buf_new(1024);
+
+	read_server(skip_comments(value), &claimed);
+	bool same = str_case_eq(buf_str(&claimed), server);
+	buf_free(&claimed);
+	return same;
+}

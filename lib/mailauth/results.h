@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* Authentication-Results (RFC 8601) and Received-SPF (RFC 7208 section 9.1):
+ * the verdict as text, and the forged ones of strangers. */
+#ifndef MAILAUTH_RESULTS_H
+#define MAILAUTH_RESULTS_H
+
+#include "mailauth/verdict.h"
+
+struct results_context {
+	struct str server; /* authserv-id: who says so */
+	struct netaddr client;
+	struct str client_name;      /* verified by DNS, or "unknown" */
+	enum dns_status name_status; /* of looking it up */
+	struct str helo, sender;
+	struct str user; /* who logged in; "" */
+};
+
+/*
+ * Appends what follows the field's name, folded, without the final line end:
+ * "mx.example.org;" CRLF TAB "spf=pass ...". v may be NULL: nothing was
+ * checked, or only the user.
+ */
+void results_write(
+    struct verdict *v, const struct results_context *c, struct buf *out);
+/* Appends the value of a Received-SPF field. */
+void results_write_spf(const struct spf_verdict *spf,
+    const struct results_context *c, struct buf *out);
+
+/* Whether an Authentication-Results field claims to be of this server: such a
+ * field of a message from outside is forged, and is removed (section 5). */
+bool results_are_of(struct str value, struct str server);
+
+#endif

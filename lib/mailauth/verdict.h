@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is known of where a message comes from: SPF of the client's name and of
+ * the sender, DKIM, ARC and DMARC, found out while the message arrives, once,
+ * in one object.
+ *
+ *	verdict_begin     a client said HELO; its questions begin
+ *	verdict_sender    MAIL; verdict_spf waits for the answer, if anybody asks
+ *	verdict_header    the header is whole: keys and policies are asked for
+ *	verdict_body      the body, piece by piece
+ *	verdict_end       waits for what is still open
+ *
+ * Nothing waits before verdict_spf or verdict_end. What DNS does not answer
+ * within the budget is a temporary error, never a refusal.
+ */
+#ifndef MAILAUTH_VERDICT_H
+#define MAILAUTH_VERDICT_H
+
+#include "mailauth/arc.h"
+#include "mailauth/authors.h"
+#include "mailauth/dkim_verify.h"
+#include "mailauth/dmarc.h"
+#include "mailauth/spf.h"
+
+struct verdict_policy {
+	const char *receiver; /* our name, for SPF's macros */
+	struct dkim_policy dkim;
+	const struct public_suffixes *suffixes; /* NULL: RFC 9989's walk */
+	int64_t budget_ms;                      /* of DNS, for a message */
+};
+
+struct verdict;
+
+/* dns and loop: NULL when a test answers the questions. Never NULL. */
+struct verdict *verdict_new(
+    struct dns *dns, struct loop *loop, const struct verdict_policy *policy);
+void verdict_free(struct verdict **v);
+/* The questions, for a test that answers them. */
+struct questions *verdict_questions(struct verdict *v);
+
+/* A message begins; helo is copied. The budget begins too. */
+void verdict_begin(
+    struct verdict *v, const struct netaddr *client, struct str helo);
+/* sender: of MAIL; "": a notification. Copied. */
+void verdict_sender(struct verdict *v, struct str sender);
+/* The results of SPF for HELO and for the sender; waits for them. The second
+ * is NULL where there is no sender. */
+const struct spf_verdict *verdict_spf_helo(struct verdict *v);
+const struct spf_verdict *verdict_spf_sender(struct verdict *v);
+
+/* The whole header, which must stay until verdict_end. */
+void verdict_header(struct verdict *v, struct str header);
+void verdict_body(struct verdict *v, struct str octets);
+/* After the last octet; then the rest may be asked. */
+void verdict_end(struct verdict *v);
+
+size_t verdict_dkim_count(const struct verdict *v);
+const struct dkim_verdict *verdict_dkim(const struct verdict *v, size_t i);
+enum arc_result verdict_arc(const struct verdict *v);
+const struct arc_chain *verdict_arc_chain(const struct verdict *v);
+/*
+ * DMARC of the author; of several authors (or a From in doubt, which
+ * verdict_doubtful tells) the one with the worst result and the strictest
+ * policy.
+ */
+const struct dmarc_verdict *verdict_dmarc(const struct verdict *v);
+struct str verdict_author(const struct verdict *v); /* its domain; "" */
+bool verdict_doubtful(const struct verdict *v);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: ISC */
+/* The whole verdict of a message, its text, and forged ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "mailauth/results.h"
+
+struct zone {
+	const char *name;
+	enum dns_type type;
+	const char *text;
+};
+
+/* clang-format off */
+static const struct zone zone[] = {
+	{"example.com", DNS_TXT, "v=spf1 ip4:192.0.2.0/24 -all"},
+	{"mx.example.com", DNS_TXT, "v=spf1 ip4:192.0.2.1 -all"},
+	{"_dmarc.example.com", DNS_TXT, "v=DMARC1; p=reject"},
+	{"example.net", DNS_TXT, "v=spf1 -all"},
+	{"_dmarc.example.net", DNS_TXT, "v=DMARC1; p=quarantine"},
+	{"slow.example", DNS_TXT, "TIMEOUT"},
+	{"_dmarc.slow.example", DNS_TXT, "v=DMARC1; p=reject"},
+	{NULL, DNS_TXT, NULL},
+};
+/* clang-format on */
+
+static void answer(struct questions *q)
+{
+	struct dns_record record;
+	enum dns_type type;
+	struct str name;
+
+	while (questions_open(q, &name, &type)) {
+		struct dns_reply r = {.status = DNS_NO_NAME, .why = "NXDOMAIN"};
+		for (const struct zone *z = zone; z->name != NULL; z++) {
+			if (!str_case_eq(name, str_from(z->name)) ||
+			    type != z->type)
+				continue;
+			record = (struct dns_record){.type = type,
+			    .name = STR_EMPTY,
+			    .text = str_from(z->text)};
+			r = strcmp(z->text, "TIMEOUT") == 0
+			    ? (struct dns_reply){.status = DNS_TEMPORARY,
+				  .why = "timeout"}
+			    : (struct dns_reply){.status = DNS_OK,
+				  .why = "",
+				  .count = 1,
+				  .records = &record};
+		}
+		questions_answer(q, name, type, &r);
+	}
+}
+
+struct message {
+	const char *client, *helo, *sender, *header;
+};
+
+static struct verdict *run(const struct message *m)
+{
+	static const struct verdict_policy policy = {
+	    .receiver = "here.example.org",
+	    .dkim = {.signatures_most = 5, .bits_least = 1024},
+	    .budget_ms = 20000};
+	struct verdict *v = verdict_new(NULL, NULL, &policy);
+	struct netaddr client;
+
+	netaddr_parse(str_from(m->client), 0, &client);
+	questions_answer_by(verdict_questions(v), answer);
+	verdict_begin(v, &client, str_from(m->helo));
+	verdict_sender(v, str_from(m->sender));
+	verdict_header(v, str_from(m->header));
+	verdict_body(v, STR("text\r\n"));
+	verdict_end(v);
+	return v;
+}
+
+static void results_have(
+    struct verdict *v, const struct message *m, const char *expected)
+{
+	struct results_context c = {.server = STR("here.example.org"),
+	    .client_name = STR("unknown"),
+	    .name_status = DNS_NO_NAME,
+	    .helo = str_from(m->helo),
+	    .sender = str_from(m->sender),
+	    .user = STR_EMPTY};
+	struct buf out = buf_new(10000);
+
+	netaddr_parse(str_from(m->client), 0, &c.client);
+	results_write(v, &c, &out);
+	assert_non_null(strstr(buf_text(&out), expected));
+	buf_free(&out);
+}
+
+static void test_aligned(void **state)
+{
+	static const struct message m = {"192.0.2.1", "mx.example.com",
+	    "a@example.com", "From: A <a@Example.com>\r\n"};
+	struct verdict *v = run(&m);
+
+	(void)state;
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_PASS);
+	assert_true(verdict_dmarc(v)->spf_aligned);
+	assert_false(verdict_doubtful(v));
+	results_have(v, &m, "here.example.org;\r\n\tiprev=fail");
+	results_have(v, &m,
+	    ";\r\n\tspf=pass (ip4:192.0.2.1) "
+	    "smtp.helo=mx.example.com");
+	results_have(v, &m, "smtp.mailfrom=a@example.com;\r\n\tdkim=none");
+	results_have(
+	    v, &m, ";\r\n\tdmarc=pass (p=reject) header.from=example.com");
+	verdict_free(&v);
+}
+
+/* Several authors: the worst counts, and it is told that there is doubt. */
+static void test_several_authors(void **state)
+{
+	static const struct message m = {"192.0.2.1", "mx.example.com",
+	    "a@example.com", "From: a@example.com, b@example.net\r\n"};
+	static const struct message twice = {"192.0.2.1", "mx.example.com",
+	    "a@example.com", "From: b@example.net\r\nfrom: a@example.com\r\n"};
+	struct verdict *v = run(&m);
+
+	(void)state;
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	assert_int_equal(verdict_dmarc(v)->asked, DMARC_QUARANTINE);
+	assert_true(str_eq(verdict_author(v), STR("example.net")));
+	verdict_free(&v);
+	v = run(&twice);
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	assert_true(verdict_doubtful(v));
+	verdict_free(&v);
+}
+
+/* What DNS does not say is no reason to refuse. */
+static void test_temporary(void **state)
+{
+	static const struct message m = {"192.0.2.1", "mx.example.com",
+	    "a@slow.example", "From: a@slow.example\r\n"};
+	struct verdict *v = run(&m);
+
+	(void)state;
+	assert_int_equal(verdict_spf_sender(v)->result, SPF_TEMPERROR);
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_TEMPERROR);
+	verdict_free(&v);
+}
+
+static void test_no_sender(void **state)
+{
+	static const struct message m = {"192.0.2.1", "mx.example.com", "",
+	    "From: postmaster@example.com\r\n"};
+	struct verdict *v = run(&m);
+
+	(void)state;
+	assert_null(verdict_spf_sender(v));
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_PASS);
+	verdict_free(&v);
+}
+
+static void test_doubtful_authors(void **state)
+{
+	static const char *const headers[] = {"Subject: x\r\n", "From: \r\n",
+	    "From: undisclosed:;\r\n", "From: me\r\n",
+	    "From: a@a.b, a@b.b, a@c.b, a@d.b, a@e.b, a@f.b\r\n"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+		struct message m = {
+		    "192.0.2.1", "mx.example.com", "", headers[i]};
+		struct verdict *v = run(&m);
+		assert_true(verdict_doubtful(v));
+		verdict_free(&v);
+	}
+}
+
+/* Nothing that a stranger chose ends a value or a comment. */
+static void test_text_is_quoted(void **state)
+{
+	static const struct message m = {"192.0.2.1", "x; dmarc=pass (\"\\",
+	    "\"a; spf=pass\"@slow.example", "From: a@slow.example\r\n"};
+	struct verdict *v = run(&m);
+
+	(void)state;
+	results_have(v, &m, "smtp.helo=\"x; dmarc=pass (\\\"\\\\\"");
+	results_have(
+	    v, &m, "smtp.mailfrom=\"\\\"a; spf=pass\\\"@slow.example\"");
+	verdict_free(&v);
+}
+
+static void test_forged(void **state)
+{
+	static const char *const ours[] = {"here.example.org; spf=pass",
+	    "HERE.example.ORG 1; none", " (a (b) \\) c)\r\n here.example.org;",
+	    "\"here.example.\\org\"; x", "here.example.org"};
+	static const char *const others[] = {"there.example.org; spf=pass",
+	    "here.example.org.evil.test; spf=pass", "", "(here.example.org)",
+	    "xhere.example.org"};
+	struct str me = STR("here.example.org");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		assert_true(results_are_of(str_from(ours[i]), me));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(results_are_of(str_from(others[i]), me));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_aligned),
+	    cmocka_unit_test(test_several_authors),
+	    cmocka_unit_test(test_temporary),
+	    cmocka_unit_test(test_no_sender),
+	    cmocka_unit_test(test_doubtful_authors),
+	    cmocka_unit_test(test_text_is_quoted),
+	    cmocka_unit_test(test_forged),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
