@@ -22,8 +22,7 @@ bool loops(struct str header, struct str address)
 	return false;
 }
 
-/* What happened in the store, as a result for the sender's side. */
-static struct dsn explain(
+struct dsn deliver_result_of(
     enum store_result result, struct box *b, const struct local_conf *conf)
 {
 	const char *why = b != NULL ? store_why(b) : "cannot be opened";
@@ -111,7 +110,7 @@ struct dsn deliver_one(struct request *r, const struct deliver_to *to,
 	b = cache_get(boxes, to->account, &result);
 	if (b != NULL)
 		result = store(r, to, b);
-	dsn = explain(result, b, conf);
+	dsn = deliver_result_of(result, b, conf);
 	/* In doubt the state is read anew. */
 	if (b != NULL && result != STORE_OK && result != STORE_DUPLICATE &&
 	    result != STORE_OVER_QUOTA && result != STORE_BUSY)

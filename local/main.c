@@ -15,10 +15,13 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/observe.h"
+#include "ipc/explain.h"
 #include "ipc/limits.h"
 #include "ipc/trace.h"
 #include "local/local_conf.h"
 #include "local/request.h"
+
+#define ASKED_MS 10000 /* for the operator's command */
 
 static struct local_conf conf;
 static struct store *store;
@@ -170,6 +173,44 @@ static void serve(struct conn *conn)
 	ipc_close(&c);
 }
 
+/* posthouse route: would this mailbox take a message? */
+static void explain(struct ipc *asker)
+{
+	struct explain_end end = {.dsn = STR_EMPTY, .text = STR_EMPTY};
+	struct explain_usage usage = {.exists = false};
+	const struct ipc_type *type;
+	enum store_result result;
+	struct dsn dsn;
+	const void *msg;
+
+	if (ipc_wait(asker, &type, &msg, deadline_in(ASKED_MS)) != IPC_OK ||
+	    type != &explain_mailbox)
+		return;
+	const struct explain_mailbox *q = msg;
+	struct box *b = cache_get(&boxes, q->account, &result);
+	if (b != NULL && box_directory(b) >= 0) {
+		usage.exists = true;
+		usage.octets = box_usage(b).octets;
+		usage.messages = box_usage(b).messages;
+	}
+	if (b != NULL)
+		box_set_quota(b, q->quota_storage, q->quota_messages);
+	if (b != NULL && !box_quota_allows(b, q->size, 1))
+		result = STORE_OVER_QUOTA;
+	else if (b != NULL)
+		result = STORE_OK;
+	dsn = deliver_result_of(result, b, &conf);
+	end.passed = dsn.action == DSN_DELIVERED;
+	end.temporary = dsn.action == DSN_DEFERRED;
+	if (!end.passed) {
+		end.dsn = str_from(dsn.code);
+		end.text = str_from(dsn.text);
+	}
+	ipc_put(asker, &explain_usage, &usage);
+	ipc_put(asker, &explain_end, &end);
+	ipc_flush(asker, deadline_in(ASKED_MS));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon local = {
@@ -180,6 +221,7 @@ int main(int argc, char **argv)
 	    .before_jail = before_jail,
 	    .start = start,
 	    .serve = serve,
+	    .explain = explain,
 	};
 
 	return daemon_main(&local, argc, argv);

@@ -41,6 +41,11 @@ int request_read(struct request *r);
 struct dsn deliver_one(struct request *r, const struct deliver_to *to,
     struct cache *boxes, const struct local_conf *conf);
 
+/* What happened in the store, as a result for the sender's side; b may be
+ * NULL. */
+struct dsn deliver_result_of(
+    enum store_result result, struct box *b, const struct local_conf *conf);
+
 /* Whether the header says that this address had it before. */
 bool loops(struct str header, struct str address);
 

@@ -47,7 +47,7 @@ static int answer_expand(
 	directory_expand(d, q->address, &e);
 	end.status = e.status;
 	end.text = str_from(e.text);
-	if (e.status != RESOLVE_OK)
+	if (e.status != RESOLVE_OK && d->explain == NULL)
 		log_warning("%.*s: %s", STR_FMT(q->address), e.text);
 	for (size_t i = 0; e.status == RESOLVE_OK && i < e.count; i++) {
 		struct lookup_expanded one = {.request = q->request,
@@ -111,6 +111,58 @@ static int answer_table(
 	return result;
 }
 
+/* ---- the same, and why ---- */
+
+struct telling {
+	struct wire *wire;
+	struct directory *directory;
+	uint64_t request;
+	size_t left; /* steps that may still be told */
+	bool failed;
+};
+
+static void tell(void *arg, const struct explain_step *step)
+{
+	struct telling *t = arg;
+	struct explain_step with = *step;
+	char origin[500] = "";
+
+	if (t->left == 0 || t->failed)
+		return;
+	t->left--;
+	if (t->directory->origin != NULL && step->rule.len > 0 &&
+	    !str_starts(step->rule, STR("reject_"))) {
+		char name[128] = "";
+
+		if (str_copy(name, sizeof(name), step->rule) == 0)
+			t->directory->origin(name, origin, sizeof(origin));
+	}
+	with.request = t->request;
+	with.origin = str_from(origin);
+	t->failed = wire_put(t->wire, &explain_step, &with) < 0;
+}
+
+static int answer_explain(
+    struct directory *d, struct wire *w, const struct lookup_explain *q)
+{
+	struct telling t = {w, d, q->request, EXPLAIN_STEPS_MAX, false};
+	struct explain explain = {tell, &t, "lookup"};
+	const struct lookup_resolve resolve = {q->request, q->address};
+	const struct lookup_expand expand = {q->request, q->address, false};
+	const struct lookup_owns owns = {q->request, q->login, q->address};
+	int r = -1;
+
+	d->explain = &explain;
+	if (q->what == EXPLAIN_OWNS && q->login.len > 0)
+		r = answer_owns(d, w, &owns);
+	else if (q->what == EXPLAIN_RESOLVE && q->address.len > 0)
+		r = answer_resolve(d, w, &resolve);
+	else if (q->what == EXPLAIN_EXPAND && q->address.len > 0)
+		r = answer_expand(d, w, &expand);
+	d->explain = NULL;
+	return t.failed ? -1 : r;
+}
+
 int answer_question(struct directory *d, struct wire *w,
     const struct ipc_type *type, const void *msg)
 {
@@ -120,6 +172,8 @@ int answer_question(struct directory *d, struct wire *w,
 		return answer_expand(d, w, msg);
 	if (type == &lookup_owns)
 		return answer_owns(d, w, msg);
+	if (type == &lookup_explain)
+		return answer_explain(d, w, msg);
 	if (type == &lookup_table)
 		return answer_table(d, w, msg);
 	log_error("a peer sent %s, which is an answer", type->name);

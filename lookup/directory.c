@@ -23,15 +23,69 @@ struct str directory_text(struct directory *d, const char *format, ...)
 	return copy.p == NULL ? STR_EMPTY : copy;
 }
 
-enum map_result directory_find(
-    struct directory *d, const char *maps, struct str key, struct str *value)
+void directory_tell(struct directory *d, const char *rule, const char *result,
+    const char *format, ...)
+{
+	struct buf text = buf_new(8192);
+	va_list args;
+
+	if (d->explain == NULL)
+		return;
+	va_start(args, format);
+	buf_vprintf(&text, format, args);
+	va_end(args);
+	explain_tell(d->explain,
+	    &(struct explain_step){.kind = STEP_RULE,
+		.about = d->about,
+		.rule = str_from(rule),
+		.result = str_from(result),
+		.text = buf_str(&text)});
+	buf_free(&text);
+}
+
+static void tell_found(struct directory *d, const char *parameter,
+    struct str spec, struct str key, enum map_result result, struct str text)
+{
+	static const char *const words[] = {
+	    [MAP_FOUND] = "found", [MAP_NONE] = "none", [MAP_ERROR] = "error"};
+
+	explain_tell(d->explain,
+	    &(struct explain_step){.kind = STEP_LOOKUP,
+		.about = d->about,
+		.rule = str_from(parameter),
+		.table = spec,
+		.key = key,
+		.result = str_from(words[result]),
+		.text = text});
+}
+
+/* The first of the tables that has the key. */
+static enum map_result find_any(struct directory *d, const char *parameter,
+    const char *maps, struct str key, struct buf *out)
+{
+	struct str rest = str_from(maps), spec;
+
+	while ((spec = tables_cut_spec(&rest)).len > 0) {
+		const char *why = "";
+		enum map_result r = tables_find(
+		    d->tables, spec, key, out, &why);
+
+		tell_found(d, parameter, spec, key, r,
+		    r == MAP_ERROR ? str_from(why) : buf_str(out));
+		if (r != MAP_NONE)
+			return r;
+	}
+	return MAP_NONE;
+}
+
+enum map_result directory_find(struct directory *d, const char *parameter,
+    const char *maps, struct str key, struct str *value)
 {
 	struct buf out = buf_new(VALUE_MAX);
-	const char *why;
 	enum map_result result;
 
 	*value = STR_EMPTY;
-	result = tables_find_any(d->tables, maps, key, &out, &why);
+	result = find_any(d, parameter, maps, key, &out);
 	if (result == MAP_FOUND) {
 		*value = arena_copy(&d->arena, buf_str(&out));
 		if (value->p == NULL)
@@ -94,7 +148,7 @@ enum map_result directory_domain(struct directory *d, struct str domain,
 {
 	struct str value, word;
 	enum map_result result = directory_find(
-	    d, d->conf->mail_domain_maps, domain, &value);
+	    d, MAPS(d, mail_domain_maps), domain, &value);
 
 	*class = CLASS_REMOTE;
 	*relay = STR_EMPTY;
@@ -122,10 +176,14 @@ static int take_setting(struct str word, struct settings *s)
 		return -1;
 	if (str_case_eq(name, STR("enabled")))
 		return conf_parse_bool(text, &s->enabled, &why);
-	if (str_case_eq(name, STR("quota")))
+	if (str_case_eq(name, STR("quota"))) {
+		s->has_storage = true;
 		return conf_parse_size(text, &s->quota_storage, &why);
-	if (str_case_eq(name, STR("messages")))
+	}
+	if (str_case_eq(name, STR("messages"))) {
+		s->has_messages = true;
 		return str_to_u64(value, INT64_MAX, &s->quota_messages);
+	}
 	return 0; /* others may be other daemons' */
 }
 
@@ -136,7 +194,7 @@ int directory_settings(
 	int result = 0;
 
 	*s = (struct settings){true, d->conf->default_quota_storage,
-	    (uint64_t)d->conf->default_quota_messages};
+	    (uint64_t)d->conf->default_quota_messages, false, false};
 	while ((word = str_word(&text, ", \t")).len > 0) {
 		if (take_setting(word, s) < 0) {
 			result = -1;
@@ -151,17 +209,20 @@ int directory_settings(
 enum map_result directory_user(struct directory *d, const struct who *w,
     struct str *account, struct settings *s)
 {
-	const char *maps = d->conf->virtual_mailbox_maps;
 	struct str value;
-	enum map_result result = directory_find(d, maps, w->address, &value);
+	enum map_result result = directory_find(
+	    d, MAPS(d, virtual_mailbox_maps), w->address, &value);
 
 	*account = w->address;
 	if (result == MAP_NONE && w->detail.len > 0) {
 		*account = w->plain;
-		result = directory_find(d, maps, w->plain, &value);
+		result = directory_find(
+		    d, MAPS(d, virtual_mailbox_maps), w->plain, &value);
 	}
-	if (result == MAP_FOUND)
-		directory_settings(d, value, s);
+	if (result == MAP_FOUND && directory_settings(d, value, s) < 0)
+		directory_tell(d, "virtual_mailbox_maps", "dunno",
+		    "a setting of this account cannot be read: %.*s",
+		    STR_FMT(value));
 	return result;
 }
 
@@ -171,47 +232,56 @@ enum map_result directory_user(struct directory *d, const struct who *w,
 static enum map_result name_alias(struct directory *d, const struct who *w,
     struct str *targets, enum alias_match *match)
 {
-	const char *maps = d->conf->alias_maps;
 	enum domain_class class;
 	struct str relay;
 	enum map_result result = MAP_NONE;
 
-	if (maps[0] != '\0')
+	if (d->conf->alias_maps[0] != '\0')
 		result = directory_domain(d, w->domain, &class, &relay);
 	if (result != MAP_FOUND || class != CLASS_LOCAL)
 		return result == MAP_FOUND ? MAP_NONE : result;
+	d->aliased_by = "alias_maps";
 	*match = ALIAS_EXACT;
-	result = directory_find(d, maps, w->local, targets);
+	result = directory_find(d, MAPS(d, alias_maps), w->local, targets);
 	if (result != MAP_NONE || w->detail.len == 0)
 		return result;
 	*match = ALIAS_BASE;
-	return directory_find(d, maps, w->base, targets);
+	return directory_find(d, MAPS(d, alias_maps), w->base, targets);
 }
 
 enum map_result directory_alias(struct directory *d, const struct who *w,
     struct str *targets, enum alias_match *match)
 {
-	const char *maps = d->conf->virtual_alias_maps;
 	struct str account;
 	struct settings s;
-	enum map_result result = directory_find(d, maps, w->address, targets);
+	enum map_result result = directory_find(
+	    d, MAPS(d, virtual_alias_maps), w->address, targets);
 
+	d->aliased_by = "virtual_alias_maps";
 	*match = ALIAS_EXACT;
 	if (result != MAP_NONE)
 		return result;
 	*match = ALIAS_BASE;
 	if (w->detail.len > 0)
-		result = directory_find(d, maps, w->plain, targets);
+		result = directory_find(
+		    d, MAPS(d, virtual_alias_maps), w->plain, targets);
 	if (result == MAP_NONE)
 		result = name_alias(d, w, targets, match);
 	if (result != MAP_NONE)
 		return result;
+	d->aliased_by = "virtual_alias_maps";
 	*match = ALIAS_CATCHALL;
-	result = directory_find(
-	    d, maps, str_skip(w->address, w->local.len), targets);
+	result = directory_find(d, MAPS(d, virtual_alias_maps),
+	    str_skip(w->address, w->local.len), targets);
 	if (result != MAP_FOUND)
 		return result;
 	result = directory_user(d, w, &account, &s);
+	directory_tell(d, "virtual_alias_maps",
+	    result == MAP_NONE ? "catch-all" : "dunno",
+	    result == MAP_NONE
+		? "nobody else has this address: the catch-all @%.*s does"
+		: "there is a mailbox: the catch-all @%.*s does not count",
+	    STR_FMT(w->domain));
 	return result == MAP_FOUND ? MAP_NONE
 	    : result == MAP_NONE   ? MAP_FOUND
 				   : result;

@@ -11,6 +11,7 @@
 #define LOOKUP_DIRECTORY_H
 
 #include "core/arena.h"
+#include "ipc/explain.h"
 #include "ipc/lookup.h"
 #include "lookup/lookup_conf.h"
 #include "lookup/tables.h"
@@ -21,7 +22,13 @@ struct directory {
 	const struct lookup_conf *conf;
 	const char *myorigin; /* domain of addresses without one */
 	struct tables *tables;
-	struct arena arena; /* of the answer; cleared by each question */
+	struct arena arena;      /* of the answer; cleared by each question */
+	const char *routed_by;   /* the parameter that chose the route */
+	const char *aliased_by;  /* the one that had the last alias */
+	struct explain *explain; /* NULL: nobody asks why */
+	struct str about;        /* the address that is being decided on */
+	/* Where a parameter's value comes from; NULL: it is not told. */
+	void (*origin)(const char *name, char *out, size_t size);
 };
 
 /* An address in its parts; views into the arena, in lower case. */
@@ -36,6 +43,7 @@ struct who {
 struct settings {
 	bool enabled;
 	uint64_t quota_storage, quota_messages;
+	bool has_storage, has_messages; /* the entry says so, no default */
 };
 
 /* Fills out but for its request; its texts live until the next question. */
@@ -84,9 +92,15 @@ enum map_result directory_alias(struct directory *d, const struct who *w,
 void directory_route(struct directory *d, const struct who *w, struct str relay,
     struct lookup_resolved *out);
 
+/* A parameter that lists tables: its name and its value, for
+ * directory_find. */
+#define MAPS(d, parameter) #parameter, (d)->conf->parameter
 /* A key in the tables of a parameter; the value in the arena. */
-enum map_result directory_find(
-    struct directory *d, const char *maps, struct str key, struct str *value);
+enum map_result directory_find(struct directory *d, const char *parameter,
+    const char *maps, struct str key, struct str *value);
+/* Tells who asks why that a rule, mostly a parameter, decided so. */
+void directory_tell(struct directory *d, const char *rule, const char *result,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Copies that never have p NULL. */
 struct str directory_text(struct directory *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

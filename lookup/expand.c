@@ -21,6 +21,8 @@ struct work {
 
 static void stop(struct work *k, int status, const char *text)
 {
+	directory_tell(k->d, "virtual_alias_maps",
+	    status == RESOLVE_TEMPORARY ? "defer" : "reject", "%s", text);
 	k->out->status = status;
 	k->out->text = text;
 }
@@ -124,7 +126,8 @@ static struct str complete(struct directory *d, const struct who *from,
 }
 
 static void take_targets(struct work *k, const struct pending *p,
-    const struct who *w, enum alias_match match, struct str list)
+    const struct who *w, enum alias_match match, const char *rule,
+    struct str list)
 {
 	struct str target;
 
@@ -141,6 +144,7 @@ static void take_targets(struct work *k, const struct pending *p,
 
 		if (full.len == 0)
 			continue;
+		directory_tell(k->d, rule, "expands", "%.*s", STR_FMT(full));
 		if (directory_who(k->d, full, &t) < 0)
 			give(k, full); /* its delivery will say why not */
 		else if (str_eq(t.address, w->address))
@@ -164,7 +168,8 @@ static bool take_postmaster(
 	    class == CLASS_RELAY ||
 	    directory_user(k->d, w, &account, &s) != MAP_NONE)
 		return false;
-	take_targets(k, p, w, ALIAS_EXACT, str_from(recipient));
+	take_targets(
+	    k, p, w, ALIAS_EXACT, "postmaster_recipient", str_from(recipient));
 	return true;
 }
 
@@ -178,11 +183,17 @@ static void take(struct work *k, const struct pending *p)
 		give(k, p->address);
 		return;
 	}
-	if (table_put(&k->seen, w.address, k) != NULL)
-		return; /* met before: a loop, or two ways to one address */
+	if (table_put(&k->seen, w.address, k) != NULL) {
+		/* a loop, or two ways to one address */
+		directory_tell(k->d, "virtual_alias_maps", "dunno",
+		    "%.*s was met before and is not taken up again",
+		    STR_FMT(w.address));
+		return;
+	}
+	k->d->about = w.address;
 	switch (directory_alias(k->d, &w, &targets, &match)) {
 	case MAP_FOUND:
-		take_targets(k, p, &w, match, targets);
+		take_targets(k, p, &w, match, k->d->aliased_by, targets);
 		break;
 	case MAP_NONE:
 		if (!take_postmaster(k, p, &w))
@@ -198,18 +209,21 @@ void directory_expand_within(
     struct directory *d, struct str address, struct expansion *out)
 {
 	struct work k = {.d = d, .out = out};
+	struct str before = d->about;
 
 	k.most = (size_t)d->conf->virtual_alias_expansion_limit;
 	*out = (struct expansion){.status = RESOLVE_OK, .text = ""};
 	if (str_find(address, '@') == address.len)
 		address = directory_text(
 		    d, "%.*s@%s", STR_FMT(address), d->myorigin);
+	d->about = address;
 	push(&k, address, 0);
 	for (size_t i = 0; i < k.todo_count && out->status == RESOLVE_OK; i++)
 		take(&k, &k.todo[i]);
 	if (out->status == RESOLVE_OK && out->count == 0)
 		stop(&k, RESOLVE_REFUSED,
 		    "the aliases of this address lead in a circle");
+	d->about = before;
 	table_free(&k.seen);
 	table_free(&k.given);
 }
@@ -218,5 +232,6 @@ void directory_expand(
     struct directory *d, struct str address, struct expansion *out)
 {
 	arena_clear(&d->arena);
+	d->about = STR_EMPTY;
 	directory_expand_within(d, arena_copy(&d->arena, address), out);
 }

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 
 #include "daemon/desk.h"
+#include "ipc/lookup.h"
 #include "lookup/answer.h"
 
-#define MAPS                                                                   \
+#define ALL_MAPS                                                               \
 	conf.mail_domain_maps, conf.virtual_mailbox_maps,                      \
 	    conf.virtual_alias_maps, conf.alias_maps,                          \
 	    conf.relay_recipient_maps, conf.local_recipient_maps,              \
@@ -25,7 +26,9 @@ static int answer(
     struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
 {
 	(void)peer;
-	daemon_count("questions", 1);
+	/* An explanation leaves no trace in the figures. */
+	if (type != &lookup_explain)
+		daemon_count("questions", 1);
 	return answer_question(&directory, w, type, msg);
 }
 
@@ -48,7 +51,7 @@ static void allow_tables(const char *maps)
 
 static int before_jail(void)
 {
-	const char *const maps[] = {MAPS, conf.proxy_read_maps};
+	const char *const maps[] = {ALL_MAPS, conf.proxy_read_maps};
 
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		allow_tables(maps[i]);
@@ -58,7 +61,7 @@ static int before_jail(void)
 /* Opens the tables, so that what is wrong with them is in the log now. */
 static int start(void)
 {
-	const char *const maps[] = {MAPS};
+	const char *const maps[] = {ALL_MAPS};
 	struct buf value = buf_new(65536);
 	const char *why;
 
@@ -66,7 +69,8 @@ static int start(void)
 	directory = (struct directory){.conf = &conf,
 	    .myorigin = daemon_house()->myorigin,
 	    .tables = &tables,
-	    .arena = arena_new(DIRECTORY_ARENA_MAX)};
+	    .arena = arena_new(DIRECTORY_ARENA_MAX),
+	    .origin = daemon_origin};
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		tables_find_any(&tables, maps[i], STR(""), &value, &why);
 	buf_free(&value);

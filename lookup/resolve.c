@@ -7,9 +7,10 @@
 #include "core/log.h"
 #include "lookup/directory.h"
 
-static void answer(struct lookup_resolved *out, int status, unsigned code,
-    const char *dsn, const char *text)
+static void answer(struct lookup_resolved *out, const char *rule, int status,
+    unsigned code, const char *dsn, const char *text)
 {
+	out->rule = str_from(rule);
 	out->status = status;
 	out->code = code;
 	out->dsn = str_from(dsn);
@@ -18,12 +19,13 @@ static void answer(struct lookup_resolved *out, int status, unsigned code,
 
 static void unknown(struct lookup_resolved *out)
 {
-	answer(out, RESOLVE_UNKNOWN, 550, "5.1.1", "User unknown");
+	answer(out, "reject_unlisted_recipient", RESOLVE_UNKNOWN, 550, "5.1.1",
+	    "User unknown");
 }
 
 static void away(struct lookup_resolved *out)
 {
-	answer(out, RESOLVE_TEMPORARY, 451, "4.3.0",
+	answer(out, "", RESOLVE_TEMPORARY, 451, "4.3.0",
 	    "The directory is away, try again later");
 }
 
@@ -63,57 +65,72 @@ static void take_error(struct lookup_resolved *out)
 static enum map_result find_route(
     struct directory *d, const struct who *w, struct str *value)
 {
-	const char *maps = d->conf->transport_maps;
 	struct str parent = w->domain;
 	enum map_result r = MAP_NONE;
 
-	if (maps[0] == '\0')
+	if (d->conf->transport_maps[0] == '\0')
 		return MAP_NONE;
-	r = directory_find(d, maps, w->address, value);
+	r = directory_find(d, MAPS(d, transport_maps), w->address, value);
 	if (r == MAP_NONE && w->detail.len > 0)
-		r = directory_find(d, maps, w->plain, value);
+		r = directory_find(d, MAPS(d, transport_maps), w->plain, value);
 	if (r == MAP_NONE)
-		r = directory_find(d, maps, w->domain, value);
+		r = directory_find(
+		    d, MAPS(d, transport_maps), w->domain, value);
 	while (r == MAP_NONE && str_find(parent, '.') < parent.len) {
 		str_cut(&parent, '.');
 		/* parent is a view into the address: the dot is before it */
-		r = directory_find(
-		    d, maps, str_of(parent.p - 1, parent.len + 1), value);
+		r = directory_find(d, MAPS(d, transport_maps),
+		    str_of(parent.p - 1, parent.len + 1), value);
 	}
 	if (r == MAP_NONE)
-		r = directory_find(d, maps, STR("*"), value);
+		r = directory_find(d, MAPS(d, transport_maps), STR("*"), value);
 	return r;
 }
+
+/* A parameter, or an entry, that says where it goes. */
+static void choose(struct directory *d, const char *rule, struct str route,
+    struct lookup_resolved *out)
+{
+	if (route.len == 0)
+		return;
+	take_route(route, out);
+	d->routed_by = rule;
+	directory_tell(d, rule, "route", "%.*s", STR_FMT(route));
+}
+
+#define CHOOSE(parameter)                                                      \
+	choose(d, #parameter, str_from(d->conf->parameter), out)
 
 void directory_route(struct directory *d, const struct who *w, struct str relay,
     struct lookup_resolved *out)
 {
-	const struct lookup_conf *c = d->conf;
 	struct str value;
 
 	out->nexthop = w->domain;
 	switch (out->domain) {
 	case CLASS_MAILBOX:
 	case CLASS_ALIAS:
-		take_route(str_from(c->virtual_transport), out);
+		CHOOSE(virtual_transport);
 		break;
 	case CLASS_LOCAL:
-		take_route(str_from(c->local_transport), out);
+		CHOOSE(local_transport);
 		break;
 	case CLASS_RELAY:
-		take_route(str_from(c->relay_transport), out);
-		if (relay.len > 0)
-			take_route(relay, out);
+		CHOOSE(relay_transport);
+		choose(d, "mail_domain_maps", relay, out);
 		break;
 	default:
-		take_route(str_from(c->default_transport), out);
-		if (c->relayhost[0] != '\0')
-			out->nexthop = str_from(c->relayhost);
+		CHOOSE(default_transport);
+		if (d->conf->relayhost[0] == '\0')
+			break;
+		out->nexthop = str_from(d->conf->relayhost);
+		directory_tell(
+		    d, "relayhost", "route", ":%s", d->conf->relayhost);
 		break;
 	}
 	switch (find_route(d, w, &value)) {
 	case MAP_FOUND:
-		take_route(value, out);
+		choose(d, "transport_maps", value, out);
 		break;
 	case MAP_NONE:
 		break;
@@ -121,8 +138,12 @@ void directory_route(struct directory *d, const struct who *w, struct str relay,
 		away(out);
 		return;
 	}
-	if (str_eq(out->transport, STR("error")))
-		take_error(out);
+	if (!str_eq(out->transport, STR("error")))
+		return;
+	take_error(out);
+	out->rule = str_from(d->routed_by);
+	directory_tell(d, d->routed_by, "reject",
+	    "the transport is error: mail is refused with these words");
 }
 
 /* ---- is there somebody? ---- */
@@ -143,17 +164,32 @@ static enum map_result system_user(const struct who *w)
 	return errno == 0 || errno == ENOENT ? MAP_NONE : MAP_ERROR;
 }
 
-static enum map_result listed(
-    struct directory *d, const char *maps, const struct who *w)
+static enum map_result known_to_system(struct directory *d, const struct who *w)
+{
+	enum map_result r = system_user(w);
+
+	directory_tell(d, "local_recipient_maps",
+	    r == MAP_FOUND ? "permit" : "dunno",
+	    r == MAP_FOUND ? "%.*s is a user of the system"
+		: r == MAP_NONE
+		? "%.*s is no user of the system"
+		: "whether %.*s is a user of the system cannot be known now",
+	    STR_FMT(w->base));
+	return r;
+}
+
+static enum map_result listed(struct directory *d, const char *parameter,
+    const char *maps, const struct who *w)
 {
 	struct str value;
-	enum map_result r = directory_find(d, maps, w->address, &value);
+	enum map_result r = directory_find(
+	    d, parameter, maps, w->address, &value);
 
 	if (r == MAP_NONE && w->detail.len > 0)
-		r = directory_find(d, maps, w->plain, &value);
+		r = directory_find(d, parameter, maps, w->plain, &value);
 	if (r == MAP_NONE)
-		r = directory_find(
-		    d, maps, str_skip(w->address, w->local.len), &value);
+		r = directory_find(d, parameter, maps,
+		    str_skip(w->address, w->local.len), &value);
 	return r;
 }
 
@@ -170,9 +206,18 @@ static enum map_result check_mailbox(
 	out->account = account;
 	out->quota_storage = s.quota_storage;
 	out->quota_messages = s.quota_messages;
+	directory_tell(d,
+	    s.has_storage ? "virtual_mailbox_maps" : "default_quota_storage",
+	    "quota", "%llu octets", (unsigned long long)s.quota_storage);
+	directory_tell(d,
+	    s.has_messages ? "virtual_mailbox_maps" : "default_quota_messages",
+	    "quota", "%llu messages", (unsigned long long)s.quota_messages);
 	if (!s.enabled)
-		answer(out, RESOLVE_REFUSED, 550, "5.2.1",
-		    "Mailbox disabled, not accepting messages");
+		directory_tell(d, "virtual_mailbox_maps", "reject",
+		    "the mailbox is disabled: enabled=no");
+	if (!s.enabled)
+		answer(out, "virtual_mailbox_maps", RESOLVE_REFUSED, 550,
+		    "5.2.1", "Mailbox disabled, not accepting messages");
 	return MAP_FOUND;
 }
 
@@ -188,14 +233,14 @@ static enum map_result check_recipient(
 	case CLASS_LOCAL:
 		r = check_mailbox(d, w, out);
 		if (r == MAP_NONE && d->conf->local_recipient_maps[0] != '\0')
-			r = listed(d, d->conf->local_recipient_maps, w);
+			r = listed(d, MAPS(d, local_recipient_maps), w);
 		else if (r == MAP_NONE)
-			r = system_user(w);
+			r = known_to_system(d, w);
 		return r;
 	case CLASS_RELAY:
 		return d->conf->relay_recipient_maps[0] == '\0'
 		    ? MAP_FOUND
-		    : listed(d, d->conf->relay_recipient_maps, w);
+		    : listed(d, MAPS(d, relay_recipient_maps), w);
 	case CLASS_REMOTE:
 		return MAP_FOUND;
 	default:
@@ -215,11 +260,18 @@ static void resolve_plain(
 		return;
 	}
 	out->domain = (int)class;
+	directory_tell(d, "mail_domain_maps", domain_class_names[class],
+	    class == CLASS_REMOTE ? "%.*s is none of our domains"
+				  : "%.*s is ours",
+	    STR_FMT(w->domain));
 	switch (check_recipient(d, w, out)) {
 	case MAP_FOUND:
 		break;
 	case MAP_NONE:
 		unknown(out);
+		directory_tell(d, "reject_unlisted_recipient", "reject",
+		    "%.*s has no mailbox and stands in no list of recipients",
+		    STR_FMT(w->address));
 		break;
 	case MAP_ERROR:
 		away(out);
@@ -234,6 +286,17 @@ static void resolve_plain(
 	}
 }
 
+/* The target of an alias, which is what is told about meanwhile. */
+static void resolve_target(
+    struct directory *d, const struct who *w, struct lookup_resolved *out)
+{
+	struct str about = d->about;
+
+	d->about = w->address;
+	resolve_plain(d, w, out);
+	d->about = about;
+}
+
 static void clear(struct lookup_resolved *out)
 {
 	uint64_t request = out->request;
@@ -245,7 +308,8 @@ static void clear(struct lookup_resolved *out)
 	    .nexthop = STR_EMPTY,
 	    .account = STR_EMPTY,
 	    .dsn = STR_EMPTY,
-	    .text = STR_EMPTY};
+	    .text = STR_EMPTY,
+	    .rule = STR_EMPTY};
 }
 
 /*
@@ -263,7 +327,8 @@ static void resolve_alias(
 		if (e.status == RESOLVE_TEMPORARY)
 			away(out);
 		else
-			answer(out, RESOLVE_REFUSED, 550, "5.4.6", e.text);
+			answer(out, "virtual_alias_maps", RESOLVE_REFUSED, 550,
+			    "5.4.6", e.text);
 		return;
 	}
 	for (size_t i = 0; i < e.count; i++) {
@@ -271,18 +336,19 @@ static void resolve_alias(
 
 		clear(&target);
 		if (directory_who(d, e.address[i], &t) < 0)
-			answer(&target, RESOLVE_REFUSED, 550, "5.1.3",
-			    "This alias leads to a bad address");
+			answer(&target, "virtual_alias_maps", RESOLVE_REFUSED,
+			    550, "5.1.3", "This alias leads to a bad address");
 		else
-			resolve_plain(d, &t, &target);
+			resolve_target(d, &t, &target);
 		if (target.status == RESOLVE_OK) {
-			answer(out, RESOLVE_OK, 0, "", "");
+			answer(out, "", RESOLVE_OK, 0, "", "");
 			return;
 		}
 	}
-	answer(out, target.status, (unsigned)target.code, "", "");
+	answer(out, "", target.status, (unsigned)target.code, "", "");
 	out->dsn = target.dsn;
 	out->text = target.text;
+	out->rule = target.rule;
 }
 
 static void warn_postmaster(
@@ -300,6 +366,7 @@ void directory_resolve(
     struct directory *d, struct str address, struct lookup_resolved *out)
 {
 	arena_clear(&d->arena);
+	d->about = STR_EMPTY;
 	directory_resolve_within(d, address, out);
 }
 
@@ -313,10 +380,11 @@ void directory_resolve_within(
 
 	clear(out);
 	if (directory_who(d, address, &w) < 0) {
-		answer(out, RESOLVE_REFUSED, 553, "5.1.3",
-		    "Bad recipient address syntax");
+		answer(out, "reject_unlisted_recipient", RESOLVE_REFUSED, 553,
+		    "5.1.3", "Bad recipient address syntax");
 		return;
 	}
+	d->about = w.address;
 	resolve_plain(d, &w, out);
 	alias = directory_alias(d, &w, &targets, &match);
 	if (alias == MAP_ERROR) {
@@ -331,7 +399,8 @@ void directory_resolve_within(
 	    out->status != RESOLVE_TEMPORARY &&
 	    (out->account.len == 0 || out->status != RESOLVE_OK))
 		resolve_alias(d, &w, out);
-	warn_postmaster(&w, out);
+	if (d->explain == NULL)
+		warn_postmaster(&w, out);
 }
 
 /* ---- whose address is it? ---- */
@@ -350,15 +419,15 @@ static bool lists(struct str logins, struct str login)
 static int owns_by_maps(
     struct directory *d, struct str login, const struct who *w)
 {
-	const char *maps = d->conf->smtpd_sender_login_maps;
 	const struct str keys[] = {w->address, w->plain, w->domain,
 	    str_skip(w->address, w->local.len)};
 
-	if (maps[0] == '\0')
+	if (d->conf->smtpd_sender_login_maps[0] == '\0')
 		return RESOLVE_REFUSED;
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct str value;
-		enum map_result r = directory_find(d, maps, keys[i], &value);
+		enum map_result r = directory_find(
+		    d, MAPS(d, smtpd_sender_login_maps), keys[i], &value);
 
 		if (r == MAP_ERROR)
 			return RESOLVE_TEMPORARY;
@@ -392,15 +461,28 @@ int directory_owns(struct directory *d, struct str login, struct str address)
 	int result;
 
 	arena_clear(&d->arena);
+	d->about = address;
 	if (address.len == 0)
 		return d->conf->smtpd_sender_login_null ? RESOLVE_OK
 							: RESOLVE_REFUSED;
 	if (directory_who(d, login, &l) < 0 ||
 	    directory_who(d, address, &w) < 0)
 		return RESOLVE_REFUSED;
-	if (str_eq(w.address, l.address) || str_eq(w.plain, l.address))
+	d->about = w.address;
+	if (str_eq(w.address, l.address) || str_eq(w.plain, l.address)) {
+		directory_tell(d, "reject_sender_login_mismatch", "permit",
+		    "the address is the login's own");
 		return RESOLVE_OK;
+	}
 	result = owns_by_maps(d, l.address, &w);
-	return result == RESOLVE_REFUSED ? owns_by_alias(d, l.address, &w)
-					 : result;
+	if (result == RESOLVE_REFUSED)
+		result = owns_by_alias(d, l.address, &w);
+	directory_tell(d, "reject_sender_login_mismatch",
+	    result == RESOLVE_OK ? "permit" : "reject",
+	    result == RESOLVE_OK
+		? "%.*s may send as this address"
+		: "neither smtpd_sender_login_maps nor an alias lets %.*s send "
+		  "as this address",
+	    STR_FMT(l.address));
+	return result;
 }

@@ -30,19 +30,40 @@ static struct loop_timer *saving;
 static struct windows counters;
 static struct penalties penalties;
 
+/* The key of a counter: its name, its window, and of whom. */
+static struct buf counter_key(struct str name, struct str of, uint64_t window)
+{
+	struct buf key = buf_new(2048);
+
+	buf_add(&key, name);
+	buf_printf(&key, " %llu ", (unsigned long long)window);
+	if (str_find(of, '/') == of.len)
+		penalties_network(of, &key);
+	else
+		buf_add(&key, of);
+	return key;
+}
+
 static int count(struct wire *w, const struct policy_count *q, int64_t now)
 {
 	struct policy_counted r = {.request = q->request};
-	struct buf key = buf_new(2048);
+	struct buf key = counter_key(q->name, q->key, q->window);
 
-	buf_add(&key, q->name);
-	buf_printf(&key, " %llu ", (unsigned long long)q->window);
-	if (str_find(q->key, '/') == q->key.len)
-		penalties_network(q->key, &key);
-	else
-		buf_add(&key, q->key);
 	r.count = windows_add(&counters, buf_str(&key), q->amount,
 	    (int64_t)q->window * 1000, now);
+	r.within = q->limit == 0 || r.count <= q->limit;
+	buf_free(&key);
+	return wire_put(w, &policy_counted, &r);
+}
+
+static int peek(struct wire *w, const struct policy_peek *q, int64_t now)
+{
+	struct policy_counted r = {.request = q->request};
+	struct buf key = counter_key(q->name, q->key, q->window);
+
+	r.count = q->amount +
+	    windows_get(
+		&counters, buf_str(&key), (int64_t)q->window * 1000, now);
 	r.within = q->limit == 0 || r.count <= q->limit;
 	buf_free(&key);
 	return wire_put(w, &policy_counted, &r);
@@ -78,6 +99,15 @@ static int recall(struct wire *w, const struct policy_recall *q)
 	return wire_put(w, &policy_recalled, &r);
 }
 
+static int look(struct wire *w, const struct policy_look *q)
+{
+	struct policy_recalled r = {.request = q->request, .value = STR_EMPTY};
+
+	r.known = memory_look(
+	    &memory, q->name, q->key, clock_seconds(), &r.value);
+	return wire_put(w, &policy_recalled, &r);
+}
+
 static int remember(const struct policy_remember *q)
 {
 	if (memory_remember(&memory, q, clock_seconds()) == 0)
@@ -92,6 +122,11 @@ static int answer(
 	int64_t now = loop_now(daemon_loop());
 
 	(void)peer;
+	/* An explanation leaves no trace in the figures either. */
+	if (type == &policy_peek)
+		return peek(w, msg, now);
+	if (type == &policy_look)
+		return look(w, msg);
 	daemon_count("questions", 1);
 	if (type == &policy_count)
 		return count(w, msg, now);

@@ -132,6 +132,19 @@ bool memory_recall(struct memory *m, struct str name, struct str key,
 	return true;
 }
 
+bool memory_look(const struct memory *m, struct str name, struct str key,
+    int64_t now, struct str *value)
+{
+	struct buf whole = whole_key(name, key);
+	const struct memory_entry *e = table_get(&m->by_key, buf_str(&whole));
+
+	buf_free(&whole);
+	if (e == NULL || e->until <= now)
+		return false;
+	*value = str_from(e->value);
+	return true;
+}
+
 /* ---- the file ---- */
 
 /* By write(2): the jail allows no other way. */

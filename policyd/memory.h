@@ -28,6 +28,10 @@ int memory_remember(
 bool memory_recall(struct memory *m, struct str name, struct str key,
     int64_t now, struct str *value);
 
+/* The same without a change: for who only explains. */
+bool memory_look(const struct memory *m, struct str name, struct str key,
+    int64_t now, struct str *value);
+
 /*
  * The file, a line for each: "until TAB name SP key TAB value", and a last line
  * "end". Writes over what was there; a crash meanwhile leaves lines of two

@@ -47,6 +47,12 @@ const struct command_row commands[] = {
 	 "the way of a message, hop by hop, and where it waited"},
 	{"stats",   cmd_stats,   "stats [--interval SECONDS] | stats --list",
 	 "the figures of the house, and what they mean"},
+	{"route",   cmd_route,   "route [--steps] ADDRESS",
+	 "where mail for an address would go, and which line says so"},
+	{"explain", cmd_explain, "explain --client IP[,NAME] [--helo NAME] "
+	 "[--auth LOGIN] [--tls] --from SENDER --rcpt RECIPIENT... "
+	 "[--size OCTETS] [--service smtp|submission|submissions|lmtp]",
+	 "what a client would hear, and which rule decides"},
 	{NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

@@ -45,15 +45,13 @@ struct agents {
 	size_t under_way; /* at local */
 	struct away local_away;
 	/* smtp */
-	struct transport *front[3];
+	struct transport *front[FRONT_TRANSPORTS];
 	struct wire *wire;
 	enum front_state state;
 	uint64_t epoch;
 	int64_t begun; /* monotonic ms: mail waits for the first collection */
 	struct away front_away;
 };
-
-static const char *const front_names[] = {"smtp", "relay", "lmtp"};
 
 /* ---- an agent that is away ---- */
 
@@ -505,9 +503,9 @@ void agents_open(struct qmgr *q)
 	a->collecting = loop_timer_new(q->loop, collect_timed_out, q);
 	a->local = schedule_transport(q->schedule, STR("local"), &limits);
 	limits = limits_of(q, false);
-	for (size_t i = 0; i < ARRAY_LEN(front_names); i++)
+	for (size_t i = 0; i < FRONT_TRANSPORTS; i++)
 		a->front[i] = schedule_transport(
-		    q->schedule, str_from(front_names[i]), &limits);
+		    q->schedule, str_from(front_transports[i]), &limits);
 }
 
 void agents_start(struct qmgr *q)
@@ -543,8 +541,8 @@ struct transport *agents_transport(struct qmgr *q, struct str name)
 {
 	if (str_eq(name, STR("local")))
 		return q->agents->local;
-	for (size_t i = 0; i < ARRAY_LEN(front_names); i++)
-		if (str_eq(name, str_from(front_names[i])))
+	for (size_t i = 0; i < FRONT_TRANSPORTS; i++)
+		if (str_eq(name, str_from(front_transports[i])))
 			return q->agents->front[i];
 	return NULL;
 }

@@ -6,6 +6,7 @@
 #include "conf/map.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/rehearsal.h"
 
 #define VALUE_MAX 1024
 
@@ -13,11 +14,13 @@
 struct entry {
 	struct map *map;
 	const char *networks;
+	char *text; /* as it is written */
 };
 
 static struct {
 	struct entry *entries;
 	size_t count;
+	struct explain *explain; /* NULL: nobody asks why */
 } list;
 
 static int add_networks(const char *text)
@@ -33,7 +36,7 @@ static int add_networks(const char *text)
 		    STR_FMT(bad));
 		return -1;
 	}
-	list.entries[list.count++] = (struct entry){NULL, text};
+	list.entries[list.count++] = (struct entry){NULL, text, NULL};
 	return 0;
 }
 
@@ -47,7 +50,7 @@ static int add_table(const char *spec, const char *base)
 		return -1;
 	}
 	map_keep(map);
-	list.entries[list.count++] = (struct entry){map, NULL};
+	list.entries[list.count++] = (struct entry){map, NULL, NULL};
 	return 0;
 }
 
@@ -58,6 +61,7 @@ int access_open(const char *text, const char *mynetworks, const char *base)
 
 	while (r == 0 && (word = str_word(&rest, " ,\t\r\n")).len > 0) {
 		char *spec = str_dup(word);
+		size_t before = list.count;
 
 		list.entries = mem_resize(
 		    list.entries, list.count + 1, sizeof(list.entries[0]));
@@ -67,9 +71,11 @@ int access_open(const char *text, const char *mynetworks, const char *base)
 			r = add_table(spec, base);
 		else {
 			r = add_networks(spec);
-			spec = NULL; /* is kept */
 		}
-		free(spec);
+		if (list.count > before)
+			list.entries[before].text = spec;
+		else
+			free(spec);
 	}
 	return r;
 }
@@ -98,6 +104,41 @@ static enum access in_table(struct map *map, const struct netaddr *client)
 	return found;
 }
 
+void access_explain(struct explain *explain)
+{
+	list.explain = explain;
+}
+
+static void tell(
+    const struct entry *e, const struct netaddr *client, enum access found)
+{
+	static const char *const words[] = {[ACCESS_DUNNO] = "dunno",
+	    [ACCESS_PERMIT] = "permit",
+	    [ACCESS_REJECT] = "reject"};
+	char text[NETADDR_TEXT_MAX], origin[300];
+
+	if (list.explain == NULL)
+		return;
+	netaddr_text(client, text);
+	daemon_origin("postscreen_access_list", origin, sizeof(origin));
+	if (e->map != NULL)
+		explain_tell(list.explain,
+		    &(struct explain_step){.kind = STEP_LOOKUP,
+			.about = STR("CONNECT"),
+			.rule = STR("postscreen_access_list"),
+			.origin = str_from(origin),
+			.table = str_from(e->text),
+			.key = str_from(text),
+			.result = found == ACCESS_DUNNO ? STR("none")
+							: STR("found"),
+			.text = str_from(words[found])});
+	rehearsal_rule(list.explain, "CONNECT", "postscreen_access_list",
+	    strcmp(e->text, "permit_mynetworks") == 0
+		? "mynetworks"
+		: "postscreen_access_list",
+	    words[found], "%s", e->text);
+}
+
 enum access access_of(const struct netaddr *client)
 {
 	enum access found = ACCESS_DUNNO;
@@ -111,6 +152,7 @@ enum access access_of(const struct netaddr *client)
 		else if (netaddr_in_list(client, str_from(e->networks), &bad) ==
 		    1)
 			found = ACCESS_PERMIT;
+		tell(e, client, found);
 	}
 	return found;
 }

@@ -3,6 +3,7 @@
 #ifndef SCREEN_ACCESS_H
 #define SCREEN_ACCESS_H
 
+#include "ipc/explain.h"
 #include "net/netaddr.h"
 
 enum access { ACCESS_DUNNO, ACCESS_PERMIT, ACCESS_REJECT };
@@ -10,5 +11,8 @@ enum access { ACCESS_DUNNO, ACCESS_PERMIT, ACCESS_REJECT };
 /* Before the jail: tables are read here. -1 after a line in the log. */
 int access_open(const char *list, const char *mynetworks, const char *base);
 enum access access_of(const struct netaddr *client);
+
+/* Who wants to know what each entry says; NULL: nobody. */
+void access_explain(struct explain *explain);
 
 #endif

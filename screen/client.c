@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/rehearsal.h"
 #include "ipc/trace.h"
 #include "net/proxy_protocol.h"
 #include "screen/access.h"
@@ -46,6 +47,8 @@ static struct {
 	int count;
 	struct loop_timer *draining;
 	int64_t drained_at;
+	struct rehearsal *rehearsal; /* NULL: clients are real */
+	bool rehearsed, handed_on;   /* it has ended, and how */
 } clients;
 
 /* ---- words ---- */
@@ -101,6 +104,41 @@ static void say(const struct client *c, const char *format, ...)
 		(void)send(c->fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* ---- rules ---- */
+
+/* To who rehearses: what a rule, named by its parameter, said. */
+static void tell(const char *rule, const char *result, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void tell(const char *rule, const char *result, const char *format, ...)
+{
+	char text[EXPLAIN_TEXT_MAX];
+	va_list args;
+
+	if (clients.rehearsal == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	rehearsal_rule(&clients.rehearsal->explain, "CONNECT", rule, rule,
+	    result, "%s", text);
+}
+
+struct rule_text {
+	char text[400];
+};
+
+/* " rule=postscreen_dnsbl_sites (main.cf:7)" */
+static struct rule_text describe(const char *rule)
+{
+	struct rule_text t;
+	char origin[300];
+
+	daemon_origin(rule, origin, sizeof(origin));
+	snprintf(t.text, sizeof(t.text), " rule=%s (%s)", rule, origin);
+	return t;
+}
+
 /* ---- life ---- */
 
 static void link_client(struct client *c)
@@ -152,6 +190,7 @@ static void client_free(struct client *c)
 	free(c->failure);
 	free(c->own);
 	free(c);
+	clients.rehearsed = true;
 	done_when_empty();
 }
 
@@ -210,9 +249,11 @@ static void refuse(struct client *c)
 {
 	bool greeted = c->state == CLIENT_GREETED;
 	struct peer_text peer = peer_of(c);
+	struct rule_text rule = describe(c->rule);
 	char reply[600];
 	struct refused who = {.fd = c->fd,
 	    .peer = peer.text,
+	    .rule = rule.text,
 	    .reply = reply,
 	    .id = c->id,
 	    .time_limit = command_time_limit()};
@@ -232,10 +273,11 @@ static void refuse(struct client *c)
  * A test has failed; text is the reply behind its code. True when that was
  * the end of the client; else it may have been noted in c->failure.
  */
-static bool fails(struct client *c, int action, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+static bool fails(struct client *c, const char *rule, int action,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static bool fails(struct client *c, int action, const char *format, ...)
+static bool fails(
+    struct client *c, const char *rule, int action, const char *format, ...)
 {
 	char text[500];
 	va_list args;
@@ -243,12 +285,19 @@ static bool fails(struct client *c, int action, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (action == ACTION_ENFORCE && c->failure == NULL)
+	tell(rule, action == ACTION_IGNORE ? "dunno" : "reject", "%s%s",
+	    action == ACTION_IGNORE        ? "ignored: "
+		: action == ACTION_ENFORCE ? "550 "
+					   : "521 ",
+	    text);
+	if (action == ACTION_ENFORCE && c->failure == NULL) {
 		c->failure = str_dup(str_from(text));
+		c->rule = rule;
+	}
 	if (action != ACTION_DROP)
 		return false;
-	log_info(
-	    "NOQUEUE: reject: CONNECT from %s: 521 %s", peer_of(c).text, text);
+	log_info("NOQUEUE: reject: CONNECT from %s: 521 %s%s", peer_of(c).text,
+	    text, describe(rule).text);
 	trace(c, TRACE_REFUSED, text);
 	say(c, "521 %s\r\n", text);
 	daemon_count("dropped", 1);
@@ -257,9 +306,13 @@ static bool fails(struct client *c, int action, const char *format, ...)
 }
 
 /* 421, and a line about a limit. */
-static void turn_away(struct client *c, const char *dsn, const char *why)
+static void turn_away(
+    struct client *c, const char *rule, const char *dsn, const char *why)
 {
-	log_info("NOQUEUE: reject: CONNECT from %s: %s", peer_of(c).text, why);
+	log_info("NOQUEUE: reject: CONNECT from %s: %s%s", peer_of(c).text, why,
+	    rule != NULL ? describe(rule).text : "");
+	tell(rule != NULL ? rule : "screen", "defer", "421 %s %s Error: %s",
+	    dsn, daemon_house()->myhostname, why);
 	say(c, "421 %s %s Error: %s\r\n", dsn, daemon_house()->myhostname, why);
 	trace(c, TRACE_REFUSED, why);
 	daemon_count("turned away", 1);
@@ -271,6 +324,13 @@ static void turn_away(struct client *c, const char *dsn, const char *why)
 static void queue_client(struct client *c)
 {
 	loop_watch_free(&c->watch);
+	if (clients.rehearsal != NULL) {
+		tell("postscreen_post_queue_limit", "permit",
+		    "smtpd gets the client");
+		clients.handed_on = true;
+		client_free(c);
+		return;
+	}
 	if (c->peeked > 0)
 		wake_at(c, 1);
 	unlink_client(c);
@@ -331,7 +391,8 @@ static void first_line(struct client *c, unsigned said, struct str input)
 		trace(c, TRACE_SCREENED, "its first line is no SMTP command");
 		log_info("NON-SMTP COMMAND from %s after CONNECT: %.*s",
 		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
-		if (fails(c, conf->postscreen_non_smtp_command_action,
+		if (fails(c, "postscreen_non_smtp_command_action",
+			conf->postscreen_non_smtp_command_action,
 			"5.5.1 Protocol error"))
 			return;
 	}
@@ -339,14 +400,16 @@ static void first_line(struct client *c, unsigned said, struct str input)
 		trace(c, TRACE_SCREENED, "it sent commands unasked");
 		log_info("COMMAND PIPELINING from %s after CONNECT: %.*s",
 		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
-		if (fails(c, conf->postscreen_pipelining_action,
+		if (fails(c, "postscreen_pipelining_action",
+			conf->postscreen_pipelining_action,
 			"5.5.1 Protocol error"))
 			return;
 	}
 	if (said & LINE_BARE) {
 		trace(c, TRACE_SCREENED, "a line ended without CR");
 		log_info("BARE NEWLINE from %s after CONNECT", peer_of(c).text);
-		if (fails(c, conf->postscreen_bare_newline_action,
+		if (fails(c, "postscreen_bare_newline_action",
+			conf->postscreen_bare_newline_action,
 			"5.5.1 Protocol error"))
 			return;
 	}
@@ -441,7 +504,8 @@ static bool fails_lists(struct client *c)
 	    "DNSBL rank %d for %s: %s", r->score, peer_of(c).text, r->lists);
 	snprintf(why, sizeof(why), "DNSBL rank %d: %s", r->score, r->lists);
 	trace(c, TRACE_SCREENED, why);
-	return fails(c, clients.conf->postscreen_dnsbl_action,
+	return fails(c, "postscreen_dnsbl_sites",
+	    clients.conf->postscreen_dnsbl_action,
 	    "5.7.1 Service unavailable; client [%s] blocked using %.*s",
 	    address, STR_FMT(r->worst));
 }
@@ -450,6 +514,12 @@ static bool fails_lists(struct client *c)
 static void decide(struct client *c)
 {
 	remember(c);
+	if (c->tests->dnsbl != NULL)
+		tell("postscreen_dnsbl_threshold",
+		    is_vouched_for(c->tests) ? "permit" : "dunno",
+		    "the lists count %d; from %d on it is refused",
+		    dnsbl_result(c->tests->dnsbl)->score,
+		    clients.conf->postscreen_dnsbl_threshold);
 	if (is_listed(c->tests) && fails_lists(c))
 		return;
 	if (c->failure != NULL) {
@@ -496,8 +566,31 @@ static void spoke_early(struct client *c, struct str input)
 	daemon_count("early talkers", 1);
 	c->tests->spoke = true;
 	loop_watch_free(&c->watch); /* it stays unread */
-	(void)fails(
-	    c, clients.conf->postscreen_greet_action, "5.5.1 Protocol error");
+	(void)fails(c, "postscreen_greet_action",
+	    clients.conf->postscreen_greet_action, "5.5.1 Protocol error");
+}
+
+static void tell_tests(
+    const struct known *known, bool lists, bool greet, int64_t wait)
+{
+	int64_t now = clock_seconds();
+
+	if (known->greet_until > now)
+		tell("postscreen_greet_ttl", "permit",
+		    "it has waited for its greeting, and is known for %lld s",
+		    (long long)(known->greet_until - now));
+	else if (greet)
+		tell("postscreen_greet_wait", "dunno",
+		    "it is not known and has to wait %.1f s for its greeting; "
+		    "who speaks before fails",
+		    (double)wait / 1000);
+	if (known->dnsbl_until > now)
+		tell("postscreen_dnsbl_max_ttl", "permit",
+		    "the lists were asked about it, and are believed for %lld "
+		    "s",
+		    (long long)(known->dnsbl_until - now));
+	else if (!lists)
+		tell("postscreen_dnsbl_sites", "dunno", "no list is asked");
 }
 
 static void test(struct client *c, const struct known *known)
@@ -509,6 +602,7 @@ static void test(struct client *c, const struct known *known)
 	bool lists = dnsbl_is_used() && known->dnsbl_until <= now;
 	bool greet_test = wait > 0 && known->greet_until <= now;
 
+	tell_tests(known, lists, greet_test, wait);
 	if (!lists && !greet_test) {
 		c->found = "PASS OLD";
 		log_info("PASS OLD %s", peer_of(c).text);
@@ -524,6 +618,8 @@ static void test(struct client *c, const struct known *known)
 		c->tests->dnsbl = dnsbl_start(&c->peer, looked_up, c);
 	if (greet_test && conf->postscreen_greet_banner[0] != '\0')
 		say(c, "220-%s\r\n", conf->postscreen_greet_banner);
+	if (clients.rehearsal != NULL && greet_test)
+		wait = 0;
 	loop_timer_set(
 	    c->timer, greet_test ? wait : conf->postscreen_dnsbl_timeout);
 }
@@ -533,7 +629,11 @@ static void test(struct client *c, const struct known *known)
 void client_known(struct client *c, const struct known *known)
 {
 	if (known->too_often > 0)
-		turn_away(c, "4.7.0", "too many connections in a short time");
+		turn_away(c,
+		    known->of_network
+			? "postscreen_network_connection_rate_limit"
+			: "postscreen_client_connection_rate_limit",
+		    "4.7.0", "too many connections in a short time");
 	else
 		test(c, known);
 }
@@ -555,7 +655,8 @@ static void meet_stranger(struct client *c)
 	log_info("CONNECT from %s", peer_of(c).text);
 	c->counted = true;
 	if (count_enter(&c->peer) > (unsigned)most && most > 0) {
-		turn_away(c, "4.7.0", "too many connections");
+		turn_away(c, "postscreen_client_connection_count_limit",
+		    "4.7.0", "too many connections");
 		return;
 	}
 	loop_timer_set(c->timer, ASK_MS);
@@ -569,7 +670,8 @@ static void meet_denied(struct client *c)
 
 	log_info("DENYLISTED %s", peer_of(c).text);
 	trace(c, TRACE_SCREENED, "denied by postscreen_access_list");
-	if (fails(c, action, "5.3.2 Service currently unavailable"))
+	if (fails(c, "postscreen_access_list", action,
+		"5.3.2 Service currently unavailable"))
 		return;
 	if (c->failure != NULL)
 		refuse(c);
@@ -723,7 +825,8 @@ static void drop_oldest(void)
 	if (c->state == CLIENT_REFUSED)
 		refuse_hang_up(c->refusal);
 	else
-		turn_away(c, "4.3.2", "all screening ports busy");
+		turn_away(c, "postscreen_pre_queue_limit", "4.3.2",
+		    "all screening ports busy");
 }
 
 void client_accept(struct conn *conn)
@@ -740,10 +843,26 @@ void client_accept(struct conn *conn)
 	c->found = "";
 	c->state = CLIENT_ASKING;
 	link_client(c);
-	if (clients.conf->postscreen_upstream_proxy_protocol != 0)
+	if (clients.conf->postscreen_upstream_proxy_protocol != 0 &&
+	    clients.rehearsal == NULL)
 		await_proxy(c);
 	else
 		meet(c);
+}
+
+bool clients_rehearse(struct rehearsal *r)
+{
+	struct conn conn = rehearsal_connect(r);
+
+	clients.rehearsal = r;
+	known_only_look();
+	access_explain(&r->explain);
+	dnsbl_explain(&r->explain);
+	rehearsal_converse(r);
+	client_accept(&conn);
+	while (!clients.rehearsed) /* whatever is waited for has a bound */
+		loop_turn(daemon_loop(), 1000);
+	return clients.handed_on;
 }
 
 void clients_open(const struct screen_conf *conf)
@@ -764,7 +883,7 @@ static void drain_some(void *arg)
 		if (c->state == CLIENT_REFUSED)
 			refuse_hang_up(c->refusal);
 		else
-			turn_away(c, "4.3.2", "service shutting down");
+			turn_away(c, NULL, "4.3.2", "service shutting down");
 	}
 	loop_timer_set(clients.draining, DRAIN_LOOK_MS);
 	done_when_empty();

@@ -9,6 +9,7 @@
 
 struct asking;
 struct refusal;
+struct rehearsal;
 struct seat;
 struct tests;
 
@@ -45,6 +46,7 @@ struct client {
 	int64_t since;           /* clock_ms of its connection */
 	size_t peeked;           /* octets of a first line without an end */
 	const char *found;       /* a constant, for smtpd */
+	const char *rule;        /* by which it is refused: a parameter */
 	char *failure; /* behind the code of the reply: why it is refused */
 	bool trusted;  /* postscreen_access_list permits it */
 	bool counted;  /* by count.c */
@@ -54,12 +56,19 @@ struct client {
 struct known {
 	int64_t greet_until, dnsbl_until; /* seconds since 1970; passed */
 	uint64_t too_often; /* connections, when a limit is passed; else 0 */
+	bool of_network;    /* which is that of all clients of its network */
 };
 
 void clients_open(const struct screen_conf *conf);
 /* For struct daemon's accepted and drain. */
 void client_accept(struct conn *conn);
 void clients_drain(void);
+
+/*
+ * One client that is none, for posthouse explain: waits are not waited,
+ * nothing is counted or remembered. True when smtpd would have it.
+ */
+bool clients_rehearse(struct rehearsal *r);
 
 /* ---- told by known.c ---- */
 void client_known(struct client *c, const struct known *known);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
+#include "daemon/daemon.h"
 
 struct question {
 	struct dnsbl *of;
@@ -25,6 +26,7 @@ static struct {
 	const struct sites *sites;
 	struct dns *dns;
 	size_t domains;
+	struct explain *explain; /* NULL: nobody asks why */
 } lists;
 
 void dnsbl_open(
@@ -44,6 +46,45 @@ bool dnsbl_is_used(void)
 }
 
 /* ---- an answer ---- */
+
+void dnsbl_explain(struct explain *explain)
+{
+	lists.explain = explain;
+}
+
+/* What a list said, and what it counts then. */
+static void tell(struct str domain, const struct dns_reply *reply, int weight)
+{
+	struct buf text = buf_new(EXPLAIN_TEXT_MAX);
+	char origin[300], address[NETADDR_TEXT_MAX];
+	bool failed = reply->status == DNS_TEMPORARY ||
+	    reply->status == DNS_BAD;
+
+	if (lists.explain == NULL)
+		return;
+	daemon_origin("postscreen_dnsbl_sites", origin, sizeof(origin));
+	for (size_t i = 0; reply->status == DNS_OK && i < reply->count; i++) {
+		if (reply->records[i].type != DNS_A)
+			continue;
+		netaddr_text(&reply->records[i].addr, address);
+		buf_printf(&text, "%s, ", address);
+	}
+	if (reply->status != DNS_OK)
+		buf_printf(&text, "%s, ", reply->why);
+	buf_printf(&text, "counts %d", weight);
+	explain_tell(lists.explain,
+	    &(struct explain_step){.kind = STEP_DNS,
+		.about = STR("CONNECT"),
+		.rule = STR("postscreen_dnsbl_sites"),
+		.origin = str_from(origin),
+		.table = STR("A"),
+		.key = domain,
+		.result = failed              ? STR("error")
+		    : reply->status == DNS_OK ? STR("found")
+					      : STR("none"),
+		.text = buf_str(&text)});
+	buf_free(&text);
+}
 
 static void note(struct dnsbl *d, const struct site *s, const uint8_t answer[4])
 {
@@ -87,12 +128,14 @@ static void answered(const struct dns_reply *reply, void *arg)
 	const struct screen_conf *conf = lists.conf;
 	struct str domain = lists.sites->site[q->site].domain;
 	int least = conf->postscreen_dnsbl_allowlist_threshold;
+	int before = d->result.score;
 
 	q->query = NULL;
 	d->result.pending--;
 	for (size_t i = q->site; i < lists.sites->count; i++)
 		if (str_case_eq(lists.sites->site[i].domain, domain))
 			judge(d, &lists.sites->site[i], reply);
+	tell(domain, reply, d->result.score - before);
 	if (reply->status == DNS_TEMPORARY || reply->status == DNS_BAD)
 		d->result.ttl = 0; /* asked again soon */
 	if (d->result.ttl * 1000 < conf->postscreen_dnsbl_min_ttl)

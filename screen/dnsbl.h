@@ -3,6 +3,7 @@
 #ifndef SCREEN_DNSBL_H
 #define SCREEN_DNSBL_H
 
+#include "ipc/explain.h"
 #include "net/dns.h"
 #include "screen/screen_conf.h"
 #include "screen/site.h"
@@ -21,6 +22,8 @@ struct dnsbl_result {
 /* dns may be NULL where there are no sites. */
 void dnsbl_open(
     const struct screen_conf *conf, const struct sites *sites, struct dns *dns);
+/* Who wants to know what each list says; NULL: nobody. */
+void dnsbl_explain(struct explain *explain);
 bool dnsbl_is_used(void);
 /* Never calls done before it returns; done is called once, when the last list
  * has answered, or the score has gone to postscreen_dnsbl_allowlist_threshold

@@ -21,6 +21,7 @@ struct asking {
 	struct client *client;
 	int answers; /* still to come */
 	bool again;  /* it was asked before, of one that went */
+	int counted; /* of them counts: of the client, then of its network */
 	struct known known;
 };
 
@@ -30,6 +31,7 @@ static struct {
 	uint64_t last;
 	struct table asking; /* number -> struct asking */
 	int64_t away_until, said;
+	bool only_looks; /* nothing is counted or remembered */
 } policy;
 
 static struct str key_of(const uint64_t *request)
@@ -97,8 +99,14 @@ static void message(
 		a = table_get(&policy.asking, key_of(&m->request));
 		if (a == NULL)
 			return;
-		if (!m->within)
+		a->counted++;
+		if (!m->within) {
 			a->known.too_often = m->count;
+			a->known.of_network = a->counted == 2 ||
+			    policy.conf
+				    ->postscreen_client_connection_rate_limit ==
+				0;
+		}
 		answered(a);
 	} else {
 		log_warning("policyd sent %s, which is not for us", type->name);
@@ -198,7 +206,12 @@ static void count(struct asking *a, const char *name, const char *key, int most)
 	    .window = (uint64_t)daemon_house()->anvil_rate_time_unit / 1000,
 	};
 
-	if (most > 0 && wire_put(policy.wire, &policy_count, &m) == 0)
+	struct policy_peek peek = {
+	    m.request, m.name, m.key, m.amount, m.limit, m.window};
+
+	if (most > 0 &&
+	    (policy.only_looks ? wire_put(policy.wire, &policy_peek, &peek)
+			       : wire_put(policy.wire, &policy_count, &m)) == 0)
 		a->answers++;
 }
 
@@ -213,10 +226,14 @@ static int ask(struct asking *a)
 	network_of(&a->client->peer, network);
 	struct policy_recall recall = {
 	    a->request, STR(NAME), str_from(address)};
-	if (wire_put(policy.wire, &policy_recall, &recall) < 0)
+	struct policy_look look = {recall.request, recall.name, recall.key};
+	if ((policy.only_looks
+		    ? wire_put(policy.wire, &policy_look, &look)
+		    : wire_put(policy.wire, &policy_recall, &recall)) < 0)
 		return -1;
 	a->known = (struct known){0};
 	a->answers = 1;
+	a->counted = 0;
 	count(a, "postscreen_client_connection_rate_limit", address,
 	    conf->postscreen_client_connection_rate_limit);
 	count(a, "postscreen_network_connection_rate_limit", network,
@@ -253,7 +270,7 @@ void known_remember(
 	int64_t now = clock_seconds();
 	char address[NETADDR_TEXT_MAX], value[80];
 
-	if (last <= now || connected() < 0)
+	if (policy.only_looks || last <= now || connected() < 0)
 		return;
 	netaddr_text(&c->peer, address);
 	snprintf(value, sizeof(value), "greet=%lld dnsbl=%lld",
@@ -262,6 +279,11 @@ void known_remember(
 	    str_from(value), (uint64_t)(last - now)};
 	if (wire_put(policy.wire, &policy_remember, &m) == 0)
 		wire_push(policy.wire);
+}
+
+void known_only_look(void)
+{
+	policy.only_looks = true;
 }
 
 void known_open(const struct screen_conf *conf)

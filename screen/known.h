@@ -8,6 +8,8 @@
 
 #include "screen/client.h"
 
+/* From now on nothing is counted or remembered: for explanations. */
+void known_only_look(void);
 void known_open(const struct screen_conf *conf);
 /* 0: client_known follows, later; or -1: policyd is away. */
 int known_ask(struct client *c);

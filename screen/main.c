@@ -12,6 +12,7 @@
  */
 #include "core/log.h"
 #include "daemon/daemon.h"
+#include "daemon/rehearsal.h"
 #include "screen/access.h"
 #include "screen/client.h"
 #include "screen/dnsbl.h"
@@ -73,6 +74,15 @@ static int start(void)
 	return 0;
 }
 
+/* posthouse explain: what would be done with this client? */
+static void explain(struct ipc *asker)
+{
+	struct rehearsal *r = rehearsal_new(asker, "screen", false);
+
+	if (r != NULL)
+		rehearsal_end(r, clients_rehearse(r));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon screen = {
@@ -85,6 +95,7 @@ int main(int argc, char **argv)
 	    .start = start,
 	    .accepted = client_accept,
 	    .drain = clients_drain,
+	    .explain = explain,
 	};
 
 	return daemon_main(&screen, argc, argv);

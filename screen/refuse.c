@@ -26,7 +26,7 @@ struct refusal {
 	struct loop_watch *watch;
 	struct loop_timer *timer;
 	struct id id;
-	char *peer, *reply;
+	char *peer, *reply, *rule;
 	int64_t time_limit;
 	enum state state;
 	bool esmtp;
@@ -93,9 +93,9 @@ static void cmd_rcpt(struct refusal *r, struct str args)
 
 	take_address(args, to, sizeof(to));
 	log_info("NOQUEUE: reject: RCPT from %s: %s; from=<%s>, to=<%s>, "
-		 "proto=%s, helo=<%s>",
+		 "proto=%s, helo=<%s>%s",
 	    r->peer, r->reply, r->sender, to, r->esmtp ? "ESMTP" : "SMTP",
-	    r->helo);
+	    r->helo, r->rule);
 	trace_event(TRACE_REFUSED, &r->id, NULL,
 	    &(struct trace_fields){.who = str_from(to),
 		.where = STR("RCPT"),
@@ -198,6 +198,7 @@ static void refusal_free(struct refusal *r)
 	stream_close(&r->stream);
 	free(r->peer);
 	free(r->reply);
+	free(r->rule);
 	free(r);
 	done(arg);
 }
@@ -295,6 +296,7 @@ struct refusal *refuse_start(const struct screen_conf *conf,
 	r->id = who->id;
 	r->peer = str_dup(str_from(who->peer));
 	r->reply = str_dup(str_from(who->reply));
+	r->rule = str_dup(str_from(who->rule));
 	r->time_limit = who->time_limit;
 	r->state = CONNECTED;
 	loop_timer_set(r->timer, r->time_limit);

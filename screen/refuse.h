@@ -15,6 +15,7 @@ struct refusal;
 struct refused {
 	int fd;            /* is taken over */
 	const char *peer;  /* "[192.0.2.1]:40001" */
+	const char *rule;  /* " rule=postscreen_dnsbl_sites (main.cf:7)" */
 	const char *reply; /* "550 5.7.1 Service unavailable; ..." */
 	struct id id;
 	int64_t time_limit; /* ms, of a command */

@@ -8,12 +8,14 @@
  * route.c    from a next hop to targets, by DNS; nexthop.c (pure)
  * session.c  one connection; dialog.c what is said on it
  * reply.c    what the server says (pure)
+ * explain.c  the same search for posthouse route, which only looks
  * content.c  header and body with their dots doubled
  */
 #include "core/clock.h"
 #include "core/log.h"
 #include "daemon/daemon.h"
 #include "smtp/deliver.h"
+#include "smtp/explain.h"
 #include "smtp/front.h"
 #include "smtp/session.h"
 #include "smtp/smtp_conf.h"
@@ -77,6 +79,11 @@ static void drain(void)
 	loop_timer_set(timer, 0);
 }
 
+static void explain(struct ipc *asker)
+{
+	explain_next_hop(&delivery, asker);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon smtp = {
@@ -88,6 +95,7 @@ int main(int argc, char **argv)
 	    .start = start,
 	    .accepted = accepted,
 	    .drain = drain,
+	    .explain = explain,
 	};
 
 	return daemon_main(&smtp, argc, argv);

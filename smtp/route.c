@@ -21,6 +21,7 @@ struct router {
 	const struct house_conf *house;
 	struct netaddr *own;
 	size_t own_count;
+	struct explain *explain; /* NULL: nobody asks why */
 };
 
 /* One exchanger whose addresses are asked for. */
@@ -178,6 +179,59 @@ static void conclude(struct search *s)
 		    s->domain);
 }
 
+/* ---- what DNS says, for who asks why ---- */
+
+static void add_record(const struct dns_record *rr, struct buf *text)
+{
+	char address[NETADDR_TEXT_MAX];
+
+	if (text->len > 0)
+		buf_add_text(text, ", ");
+	switch (rr->type) {
+	case DNS_MX:
+		buf_printf(text, "%u %.*s", rr->preference,
+		    STR_FMT(rr->name.len > 0 ? rr->name : STR(".")));
+		break;
+	case DNS_A:
+	case DNS_AAAA:
+		netaddr_text(&rr->addr, address);
+		buf_add_text(text, address);
+		break;
+	case DNS_CNAME:
+		buf_printf(text, "CNAME %.*s", STR_FMT(rr->name));
+		break;
+	default:
+		buf_printf(text, "type %d", (int)rr->type);
+		break;
+	}
+}
+
+static void tell(const struct search *s, const char *name, const char *type,
+    const struct dns_reply *reply)
+{
+	struct explain *x = s->router->explain;
+	struct buf text = buf_new(EXPLAIN_TEXT_MAX);
+
+	if (x == NULL)
+		return;
+	if (reply->status != DNS_OK)
+		buf_add_text(&text, reply->why);
+	for (size_t i = 0; reply->status == DNS_OK && i < reply->count; i++)
+		add_record(&reply->records[i], &text);
+	explain_tell(x,
+	    &(struct explain_step){.kind = STEP_DNS,
+		.about = str_from(s->domain),
+		.table = str_from(type),
+		.key = str_from(name),
+		.result = reply->status == DNS_OK ? STR("found")
+		    : reply->status == DNS_NO_DATA ||
+			reply->status == DNS_NO_NAME
+		    ? STR("none")
+		    : STR("error"),
+		.text = buf_str(&text)});
+	buf_free(&text);
+}
+
 /* ---- A and AAAA ---- */
 
 static void answered(const struct dns_reply *reply, void *arg)
@@ -185,6 +239,7 @@ static void answered(const struct dns_reply *reply, void *arg)
 	struct host *h = arg;
 	struct search *s = h->search;
 
+	tell(s, h->name, "A, AAAA", reply);
 	if (reply->status == DNS_TEMPORARY || reply->status == DNS_BAD) {
 		s->temporary = true;
 		s->why = reply->why;
@@ -287,6 +342,7 @@ static void exchangers(const struct dns_reply *reply, void *arg)
 	size_t count = 0;
 
 	s->questions--;
+	tell(s, s->domain, "MX", reply);
 	switch (reply->status) {
 	case DNS_NO_DATA: /* the domain's own addresses */
 		s->by_mx = false;
@@ -401,6 +457,11 @@ void route_find(struct router *r, struct str nexthop, bool lmtp,
 }
 
 /* ---- the router ---- */
+
+void router_explain(struct router *r, struct explain *explain)
+{
+	r->explain = explain;
+}
 
 static void find_own(struct router *r)
 {

@@ -9,6 +9,7 @@
 
 #include "core/dsn.h"
 #include "daemon/house_conf.h"
+#include "ipc/explain.h"
 #include "net/dns.h"
 #include "net/loop.h"
 #include "net/netaddr.h"
@@ -39,6 +40,8 @@ struct router;
  * asked for. NULL after a log line. */
 struct router *router_open(struct loop *loop, const struct smtp_conf *conf,
     const struct house_conf *house);
+/* Who wants to know what DNS says; NULL: nobody. */
+void router_explain(struct router *r, struct explain *explain);
 /* done may be called before this returns. */
 void route_find(struct router *r, struct str nexthop, bool lmtp,
     void (*done)(const struct route *route, void *arg), void *arg);

@@ -14,7 +14,7 @@
 
 bool auth_offered(const struct session *s)
 {
-	return s->server->role == ROLE_SUBMISSION && stream_is_tls(s->stream) &&
+	return s->server->role == ROLE_SUBMISSION && session_is_tls(s) &&
 	    s->login[0] == '\0';
 }
 
@@ -241,7 +241,7 @@ void cmd_auth(struct session *s, struct str args)
 	    .has_initial = args.len > 0,
 	    .initial = buf_str(&initial),
 	    .client_address = str_from(s->address),
-	    .tls = stream_is_tls(s->stream),
+	    .tls = session_is_tls(s),
 	};
 	exchange(s, mechanism, &begin);
 	forget(&initial);

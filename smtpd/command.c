@@ -56,7 +56,7 @@ static void offer(
 
 static bool can_start_tls(const struct session *s)
 {
-	return s->server->tls != NULL && !stream_is_tls(s->stream);
+	return s->server->tls != NULL && !session_is_tls(s);
 }
 
 /* EHLO and LHLO (RFC 5321 4.1.1.1, RFC 2033 4.1) */
@@ -88,7 +88,7 @@ static void cmd_starttls(struct session *s, struct str args)
 		reply(s, 501, "5.5.4", "Syntax: STARTTLS");
 		return;
 	}
-	if (stream_is_tls(s->stream)) {
+	if (session_is_tls(s)) {
 		reply(s, 554, "5.5.1", "Error: TLS already active");
 		return;
 	}
@@ -234,9 +234,9 @@ static void out_of_order(struct session *s, const struct command *c)
 
 static void run(struct session *s, const struct command *c, struct str args)
 {
-	if ((c->flags & NEEDS_TLS) && tls_demanded(s) &&
-	    !stream_is_tls(s->stream))
-		reply(s, 530, "5.7.0", "Must issue a STARTTLS command first");
+	if ((c->flags & NEEDS_TLS) && tls_demanded(s) && !session_is_tls(s))
+		reject(s, &rule_tls, STR_EMPTY, 530, "5.7.0",
+		    "Must issue a STARTTLS command first");
 	else if (!(c->states & s->state))
 		out_of_order(s, c);
 	else

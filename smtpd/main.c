@@ -8,7 +8,9 @@
  * streams it to cleanup while it arrives; recipient.c decides about RCPT,
  * auth.c about logins. envelope.c (arguments of MAIL and RCPT) and data.c
  * (the decoder of DATA) are pure. peer.c keeps the connections to the daemons
- * that are asked.
+ * that are asked, question.c asks lookup, and rule.c names the rules by which
+ * mail is refused. What posthouse explain says comes from here too: it plays a
+ * client (daemon/rehearsal.h), and every rule tells what it decided.
  */
 #include "core/log.h"
 #include "daemon/daemon.h"
@@ -107,6 +109,21 @@ static void serve(struct conn *conn)
 	session_run(&server, conn);
 }
 
+/* posthouse explain: the session of one client, as it would be. */
+static void explain(struct ipc *asker)
+{
+	struct conn conn;
+
+	server.rehearsal = rehearsal_new(
+	    asker, "smtpd", server.role == ROLE_LMTP);
+	if (server.rehearsal == NULL)
+		return;
+	conn = rehearsal_connect(server.rehearsal);
+	rehearsal_speak(server.rehearsal);
+	session_run(&server, &conn);
+	rehearsal_end(server.rehearsal, false);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon smtpd = {
@@ -116,6 +133,7 @@ int main(int argc, char **argv)
 	    .conf = &conf,
 	    .before_jail = before_jail,
 	    .serve = serve,
+	    .explain = explain,
 	};
 
 	return daemon_main(&smtpd, argc, argv);

@@ -5,9 +5,9 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "ipc/lookup.h"
 #include "ipc/trace.h"
 #include "smtpd/envelope.h"
+#include "smtpd/question.h"
 
 /* The address with a domain: "Postmaster" alone is ours (RFC 5321 4.5.1). */
 static struct str complete(struct session *s, struct str address)
@@ -56,16 +56,30 @@ static bool may_relay(const struct session *s)
 	return false;
 }
 
+/* The rule that lookup names: a parameter, whose line is told. */
+static const struct rule *rule_of(const struct lookup_resolved *r,
+    struct rule *named, char name[IPC_NAME_MAX + 1])
+{
+	if (r->rule.len == 0 || str_copy(name, IPC_NAME_MAX + 1, r->rule) < 0 ||
+	    strcmp(name, rule_recipient.name) == 0)
+		return &rule_recipient;
+	*named = (struct rule){name, name};
+	return named;
+}
+
 static bool refused_by_directory(
     struct session *s, struct str address, const struct lookup_resolved *r)
 {
-	char dsn[IPC_DSN_MAX + 1];
+	char dsn[IPC_DSN_MAX + 1], name[IPC_NAME_MAX + 1];
+	struct rule named;
 
 	switch ((enum resolve_status)r->status) {
 	case RESOLVE_OK:
+		passes(s, &rule_recipient, "permit", "<%.*s> is accepted",
+		    STR_FMT(address));
 		return false;
 	case RESOLVE_UNKNOWN:
-		reject(s, address, 550, "5.1.1",
+		reject(s, &rule_recipient, address, 550, "5.1.1",
 		    "<%.*s>: Recipient address rejected: User unknown",
 		    STR_FMT(address));
 		return true;
@@ -73,7 +87,7 @@ static bool refused_by_directory(
 		if (r->code < 400 || r->code > 599 ||
 		    str_copy(dsn, sizeof(dsn), r->dsn) < 0)
 			break;
-		reject(s, address, (int)r->code,
+		reject(s, rule_of(r, &named, name), address, (int)r->code,
 		    dsn[0] != '\0'      ? dsn
 			: r->code < 500 ? "4.0.0"
 					: "5.0.0",
@@ -83,31 +97,35 @@ static bool refused_by_directory(
 	case RESOLVE_TEMPORARY:
 		break;
 	}
-	reject(s, address, 451, "4.3.0", "<%.*s>: Temporary lookup failure",
-	    STR_FMT(address));
+	reject(s, NULL, address, 451, "4.3.0",
+	    "<%.*s>: Temporary lookup failure", STR_FMT(address));
 	return true;
 }
 
 static bool refused(struct session *s, struct str address)
 {
 	struct lookup_resolve question = {.request = 1, .address = address};
+	struct lookup_explain why = {1, EXPLAIN_RESOLVE, address, STR_EMPTY};
 	const void *answer;
 
-	if (peer_call(&s->server->lookup, &lookup_resolve, &question,
-		&lookup_resolved, &answer,
-		deadline_in(s->server->house->ipc_timeout)) < 0) {
+	if (ask_lookup(s, &lookup_resolve, &question, &lookup_resolved, &answer,
+		&why) < 0) {
 		log_warning("lookup: %s", s->server->lookup.why);
-		reject(s, address, 451, "4.3.0",
+		reject(s, NULL, address, 451, "4.3.0",
 		    "<%.*s>: Temporary lookup failure", STR_FMT(address));
 		return true;
 	}
 	const struct lookup_resolved *r = answer;
 	if (r->domain == CLASS_REMOTE && r->status != RESOLVE_TEMPORARY &&
 	    !may_relay(s)) {
-		reject(s, address, 554, "5.7.1", "<%.*s>: Relay access denied",
-		    STR_FMT(address));
+		reject(s, &rule_relay, address, 554, "5.7.1",
+		    "<%.*s>: Relay access denied", STR_FMT(address));
 		return true;
 	}
+	passes(s, &rule_relay, may_relay(s) ? "permit" : "dunno", "%s",
+	    r->domain != CLASS_REMOTE ? "the domain is ours"
+		: may_relay(s)        ? "this client may relay"
+			       : "whether the domain is ours is not known");
 	return refused_by_directory(s, address, r);
 }
 
@@ -121,7 +139,7 @@ void cmd_rcpt(struct session *s, struct str args)
 		return;
 	}
 	if (s->t.count >= (size_t)s->conf->smtpd_recipient_limit) {
-		reject(s, rcpt.recipient, 452, "4.5.3",
+		reject(s, &rule_recipient_count, rcpt.recipient, 452, "4.5.3",
 		    "Error: too many recipients");
 		return;
 	}

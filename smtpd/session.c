@@ -41,7 +41,8 @@ static void put_reply(
 static void count_error(struct session *s)
 {
 	s->errors++;
-	if (s->errors > s->conf->smtpd_soft_error_limit)
+	if (s->server->rehearsal == NULL &&
+	    s->errors > s->conf->smtpd_soft_error_limit)
 		sleep_ms(s->conf->smtpd_error_sleep_time);
 }
 
@@ -59,13 +60,69 @@ void reply(
 	put_reply(s, code, dsn, text);
 }
 
-static void log_rejection(struct session *s, struct str recipient, int code,
-    const char *dsn, const char *text)
+/* " rule=reject_unauth_destination (main.cf:12)" */
+static void describe_rule(const struct rule *rule, char *out, size_t size)
+{
+	char origin[300];
+
+	out[0] = '\0';
+	if (rule == NULL)
+		return;
+	if (rule->parameter == NULL) {
+		snprintf(out, size, " rule=%s", rule->name);
+		return;
+	}
+	daemon_origin(rule->parameter, origin, sizeof(origin));
+	snprintf(out, size, " rule=%s (%s%s%s)", rule->name,
+	    strcmp(rule->name, rule->parameter) != 0 ? rule->parameter : "",
+	    strcmp(rule->name, rule->parameter) != 0 ? ", " : "", origin);
+}
+
+static void tell_rejection(struct session *s, const struct rule *rule,
+    struct str recipient, int code, const char *dsn, const char *text)
+{
+	if (s->server->rehearsal == NULL)
+		return;
+	rehearsal_rule(&s->server->rehearsal->explain, s->doing,
+	    rule != NULL ? rule->name : "a neighbour is away",
+	    rule != NULL ? rule->parameter : NULL,
+	    code < 500 ? "defer" : "reject", "%.*s%s%d %s %s",
+	    STR_FMT(recipient), recipient.len > 0 ? ": " : "", code, dsn, text);
+}
+
+void passes(const struct session *s, const struct rule *rule,
+    const char *result, const char *format, ...)
+{
+	char text[EXPLAIN_TEXT_MAX];
+	va_list args;
+
+	if (s->server->rehearsal == NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	rehearsal_rule(&s->server->rehearsal->explain, s->doing, rule->name,
+	    rule->parameter, result, "%s", text);
+}
+
+bool session_is_tls(const struct session *s)
+{
+	const struct rehearsal *r = s->server->rehearsal;
+
+	return stream_is_tls(s->stream) ||
+	    (r != NULL && (r->tls || s->conf->smtpd_tls_wrappermode));
+}
+
+static void log_rejection(struct session *s, const struct rule *rule,
+    struct str recipient, int code, const char *dsn, const char *text)
 {
 	const char *proto = s->server->role == ROLE_LMTP ? "LMTP"
 	    : s->esmtp                                   ? "ESMTP"
 							 : "SMTP";
 	char envelope[2200] = "", status[TRACE_CODE_MAX + 16];
+	char by[400], why[REPLY_MAX + 400];
+
+	describe_rule(rule, by, sizeof(by));
 
 	if (s->state & (HAS_SENDER | HAS_RECIPIENT))
 		snprintf(envelope, sizeof(envelope), " from=<%.*s>",
@@ -75,21 +132,23 @@ static void log_rejection(struct session *s, struct str recipient, int code,
 		snprintf(envelope + at, sizeof(envelope) - at, " to=<%.*s>",
 		    STR_FMT(recipient));
 	}
-	log_info("NOQUEUE: reject: %s from %s[%s]: %d %s %s;%s proto=%s%s%s%s",
+	log_info(
+	    "NOQUEUE: reject: %s from %s[%s]: %d %s %s;%s proto=%s%s%s%s%s",
 	    s->doing, s->name, s->address, code, dsn, text, envelope, proto,
 	    s->helo[0] != '\0' ? " helo=<" : "", s->helo,
-	    s->helo[0] != '\0' ? ">" : "");
+	    s->helo[0] != '\0' ? ">" : "", by);
 	snprintf(status, sizeof(status), "%d %s", code, dsn);
+	snprintf(why, sizeof(why), "%s%s", text, by);
 	trace_event(TRACE_REFUSED, &s->id, NULL,
 	    &(struct trace_fields){.who = recipient,
 		.where = str_from(s->doing),
 		.code = str_from(status),
-		.why = str_from(text)});
+		.why = str_from(why)});
 	daemon_count("rejected", 1);
 }
 
-void reject(struct session *s, struct str recipient, int code, const char *dsn,
-    const char *format, ...)
+void reject(struct session *s, const struct rule *rule, struct str recipient,
+    int code, const char *dsn, const char *format, ...)
 {
 	char text[REPLY_MAX];
 	va_list args;
@@ -97,7 +156,8 @@ void reject(struct session *s, struct str recipient, int code, const char *dsn,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	log_rejection(s, recipient, code, dsn, text);
+	tell_rejection(s, rule, recipient, code, dsn, text);
+	log_rejection(s, rule, recipient, code, dsn, text);
 	reply(s, code, dsn, "%s", text);
 }
 
@@ -242,7 +302,10 @@ static void learn_client(struct session *s, const struct conn *conn)
 	s->trusted = netaddr_in_list(
 			 &peer, str_from(server->house->mynetworks), &bad) == 1;
 	snprintf(s->name, sizeof(s->name), "unknown");
-	if (netaddr_is_loopback(&peer))
+	if (server->rehearsal != NULL && server->rehearsal->name[0] != '\0')
+		snprintf(
+		    s->name, sizeof(s->name), "%s", server->rehearsal->name);
+	else if (netaddr_is_loopback(&peer))
 		snprintf(s->name, sizeof(s->name), "localhost");
 	else if (server->dns != NULL && peer.len > 0)
 		dns_client_name(server->dns, &peer, s->name,
@@ -263,12 +326,31 @@ static bool too_many(const struct session *s, const struct conn *conn)
 	unsigned limit = (unsigned)s->conf->smtpd_client_connection_count_limit;
 	unsigned count = daemon_client_count(&conn->peer);
 
-	if (limit == 0 || count <= limit || is_exempt(s, conn))
+	if (limit == 0 || count <= limit || is_exempt(s, conn)) {
+		passes(s, &rule_connection_count, "dunno",
+		    "how many connections a client has is not rehearsed: at "
+		    "most %u%s",
+		    limit, limit == 0 ? ", any number" : "");
 		return false;
+	}
 	log_warning("Connection concurrency limit exceeded: %u from %s[%s] for "
 		    "service %s",
 	    count, s->name, s->address, daemon_service());
 	return true;
+}
+
+/* Who is rehearsed is not counted, but hears what a count would say. */
+static int ask_count(
+    struct session *s, const struct policy_count *c, const void **answer)
+{
+	const struct policy_peek peek = {
+	    c->request, c->name, c->key, c->amount, c->limit, c->window};
+
+	if (s->server->rehearsal != NULL)
+		return peer_call(&s->server->policy, &policy_peek, &peek,
+		    &policy_counted, answer, deadline_in(POLICY_MS));
+	return peer_call(&s->server->policy, &policy_count, c, &policy_counted,
+	    answer, deadline_in(POLICY_MS));
 }
 
 /* Open when policyd is away: mail is not refused for want of a counter. */
@@ -284,15 +366,25 @@ static bool too_often(struct session *s, const struct conn *conn)
 	    .window = (uint64_t)s->server->house->anvil_rate_time_unit / 1000,
 	};
 
-	if (count.limit == 0 || is_exempt(s, conn) || clock_ms() < rest_until)
+	if (count.limit == 0 || is_exempt(s, conn) || clock_ms() < rest_until) {
+		passes(s, &rule_connection_rate, "dunno", "%s",
+		    count.limit == 0 ? "there is no limit"
+				     : "the client is in "
+				       "smtpd_client_event_limit_exceptions");
 		return false;
-	if (peer_call(&s->server->policy, &policy_count, &count,
-		&policy_counted, &answer, deadline_in(POLICY_MS)) < 0) {
+	}
+	if (ask_count(s, &count, &answer) < 0) {
 		log_warning("policyd: %s", s->server->policy.why);
+		passes(s, &rule_connection_rate, "dunno",
+		    "policyd is away: nothing is limited");
 		rest_until = deadline_in(POLICY_REST_MS);
 		return false;
 	}
 	const struct policy_counted *counted = answer;
+	passes(s, &rule_connection_rate, counted->within ? "dunno" : "reject",
+	    "this would be connection %llu of %llu allowed in %llu s",
+	    (unsigned long long)counted->count, (unsigned long long)count.limit,
+	    (unsigned long long)count.window);
 	if (counted->within)
 		return false;
 	log_warning("Connection rate limit exceeded: %llu from %s[%s] for "
@@ -305,7 +397,7 @@ static bool too_often(struct session *s, const struct conn *conn)
 /* TLS from the first octet (RFC 8314 section 3.3). */
 static bool wrap(struct session *s)
 {
-	if (!s->conf->smtpd_tls_wrappermode)
+	if (!s->conf->smtpd_tls_wrappermode || s->server->rehearsal != NULL)
 		return true;
 	if (s->server->tls == NULL) {
 		log_error("smtpd_tls_wrappermode needs "
@@ -407,9 +499,27 @@ static void converse(struct session *s)
 	}
 }
 
+/* To who rehearses: who the client is, and as whom it has logged in. */
+static void tell_client(struct session *s)
+{
+	struct rehearsal *r = s->server->rehearsal;
+
+	if (r == NULL)
+		return;
+	rehearsal_rule(&r->explain, s->doing, "smtpd_peername_lookup",
+	    "smtpd_peername_lookup", "", "the client is %s[%s]%s", s->name,
+	    s->address, r->name[0] != '\0' ? ", as was given" : "");
+	rehearsal_rule(&r->explain, s->doing, "mynetworks", "mynetworks",
+	    s->trusted ? "permit" : "dunno", "%s is %sin mynetworks: \"%s\"",
+	    s->address, s->trusted ? "" : "not ", s->server->house->mynetworks);
+	if (s->server->role == ROLE_SUBMISSION)
+		str_copy(s->login, sizeof(s->login), str_from(r->login));
+}
+
 static void begin(struct session *s, const struct conn *conn)
 {
 	learn_client(s, conn);
+	tell_client(s);
 	trace_event(TRACE_CONNECT, &s->id, NULL,
 	    &(struct trace_fields){.who = str_from(s->address),
 		.where = str_from(s->name),

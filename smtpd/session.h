@@ -5,11 +5,12 @@
 
 #include "core/arena.h"
 #include "core/id.h"
-#include "daemon/daemon.h"
+#include "daemon/rehearsal.h"
 #include "ipc/limits.h"
 #include "net/dns.h"
 #include "net/stream.h"
 #include "smtpd/peer.h"
+#include "smtpd/rule.h"
 #include "smtpd/smtpd_conf.h"
 
 enum smtp_role { ROLE_MX, ROLE_SUBMISSION, ROLE_LMTP };
@@ -24,7 +25,8 @@ struct server {
 	struct peer cleanup, lookup, auth, policy;
 	/* Room for so many octets, as cleanup said, holds for a moment. */
 	uint64_t room;
-	int64_t room_until; /* deadline */
+	int64_t room_until;          /* deadline */
+	struct rehearsal *rehearsal; /* NULL: the clients are real */
 };
 
 /*
@@ -102,10 +104,21 @@ void reply(struct session *s, int code, const char *dsn, const char *format,
 
 /*
  * A refusal for reasons of policy: the reply, a log line in Postfix's shape
- * and a trace event. recipient may be empty.
+ * that ends with the rule and where it is set, and a trace event. recipient
+ * may be empty; the rule NULL, when a neighbour is away.
  */
-void reject(struct session *s, struct str recipient, int code, const char *dsn,
-    const char *format, ...) __attribute__((format(printf, 5, 6)));
+void reject(struct session *s, const struct rule *rule, struct str recipient,
+    int code, const char *dsn, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* Tells who rehearses (else nobody) that a rule was asked, and did not
+ * refuse: result is "permit", or "dunno" when others decide. */
+void passes(const struct session *s, const struct rule *rule,
+    const char *result, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The session has TLS, or is rehearsed as if. */
+bool session_is_tls(const struct session *s);
 
 /* A last reply, 421, and the end. */
 void hang_up(struct session *s, const char *dsn, const char *format, ...)

@@ -12,6 +12,7 @@
 #include "ipc/trace.h"
 #include "smtpd/data.h"
 #include "smtpd/envelope.h"
+#include "smtpd/question.h"
 
 #define TRIES      4     /* at a cleanup that is being replaced */
 #define CHUNK      65536 /* octets of content that travel together */
@@ -42,24 +43,27 @@ static bool owns(struct session *s, struct str sender)
 {
 	struct lookup_owns question = {
 	    .request = 1, .login = str_from(s->login), .address = sender};
+	struct lookup_explain why = {1, EXPLAIN_OWNS, sender, question.login};
 	const void *answer;
 	int status = RESOLVE_TEMPORARY;
 
 	if (sender.len == 0) /* a receipt (RFC 8098) claims nobody's name */
 		return true;
-	if (peer_call(&s->server->lookup, &lookup_owns, &question,
-		&lookup_owned, &answer,
-		deadline_in(s->server->house->ipc_timeout)) == 0)
+	if (ask_lookup(
+		s, &lookup_owns, &question, &lookup_owned, &answer, &why) == 0)
 		status = ((const struct lookup_owned *)answer)->status;
 	else
 		log_warning("lookup: %s", s->server->lookup.why);
-	if (status == RESOLVE_OK)
+	if (status == RESOLVE_OK) {
+		passes(s, &rule_owner, "dunno", "%s may send as <%.*s>",
+		    s->login, STR_FMT(sender));
 		return true;
+	}
 	if (status == RESOLVE_TEMPORARY)
-		reject(s, STR_EMPTY, 451, "4.3.0",
+		reject(s, NULL, STR_EMPTY, 451, "4.3.0",
 		    "<%.*s>: Temporary lookup failure", STR_FMT(sender));
 	else
-		reject(s, STR_EMPTY, 553, "5.7.1",
+		reject(s, &rule_owner, STR_EMPTY, 553, "5.7.1",
 		    "<%.*s>: Sender address rejected: not owned by user %s",
 		    STR_FMT(sender), s->login);
 	return false;
@@ -81,16 +85,18 @@ static bool has_room(struct session *s, uint64_t size)
 		deadline_in(server->house->ipc_timeout)) < 0) {
 		log_warning(
 		    "%s: %s", server->cleanup.socket, server->cleanup.why);
-		reject(s, STR_EMPTY, 451, "4.3.0",
+		reject(s, NULL, STR_EMPTY, 451, "4.3.0",
 		    "Error: queue file write error");
 		return false;
 	}
 	o = answer;
 	if (!o->accepted) {
-		reject(s, STR_EMPTY, o->code < 500 ? (int)o->code : 452,
-		    "4.3.1", "%.*s", STR_FMT(o->text));
+		reject(s, &rule_space, STR_EMPTY,
+		    o->code < 500 ? (int)o->code : 452, "4.3.1", "%.*s",
+		    STR_FMT(o->text));
 		return false;
 	}
+	passes(s, &rule_space, "dunno", "the spool has room");
 	server->room = question.size;
 	server->room_until = deadline_in(ROOM_MS);
 	return true;
@@ -100,14 +106,20 @@ static bool may_send(struct session *s, const struct mail_args *mail)
 {
 	if (mail->has_size &&
 	    mail->size > s->server->house->message_size_limit) {
-		reject(s, STR_EMPTY, 552, "5.3.4",
+		reject(s, &rule_size, STR_EMPTY, 552, "5.3.4",
 		    "Message size exceeds fixed limit");
 		return false;
 	}
+	passes(s, &rule_size, "dunno", "at most %llu octets%s",
+	    (unsigned long long)s->server->house->message_size_limit,
+	    mail->has_size ? "" : "; the client did not say how many");
 	if (s->server->role == ROLE_SUBMISSION && s->login[0] == '\0') {
-		reject(s, STR_EMPTY, 530, "5.7.0", "Authentication required");
+		reject(s, &rule_login, STR_EMPTY, 530, "5.7.0",
+		    "Authentication required");
 		return false;
 	}
+	if (s->server->role == ROLE_SUBMISSION)
+		passes(s, &rule_login, "permit", "logged in as %s", s->login);
 	if (s->server->role == ROLE_SUBMISSION && !owns(s, mail->sender))
 		return false;
 	return has_room(s, mail->has_size ? mail->size : 0);
@@ -150,23 +162,26 @@ struct passage {
 	int tries;
 	/* the refusal, code 0: none */
 	int code;
+	const struct rule *rule; /* NULL: a neighbour is away */
 	char dsn[IPC_DSN_MAX + 1];
 	char text[IPC_REPLY_MAX + 1];
 	char queue_id[ID_LEN + 1];
 };
 
-static void refuse(struct passage *p, int code, const char *dsn,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void refuse(struct passage *p, const struct rule *rule, int code,
+    const char *dsn, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* The first refusal counts. */
-static void refuse(
-    struct passage *p, int code, const char *dsn, const char *format, ...)
+static void refuse(struct passage *p, const struct rule *rule, int code,
+    const char *dsn, const char *format, ...)
 {
 	va_list args;
 
 	if (p->code != 0)
 		return;
 	p->code = code;
+	p->rule = rule;
 	snprintf(p->dsn, sizeof(p->dsn), "%s", dsn);
 	va_start(args, format);
 	vsnprintf(p->text, sizeof(p->text), format, args);
@@ -178,7 +193,7 @@ static void cleanup_away(struct passage *p)
 	struct peer *cleanup = &p->s->server->cleanup;
 
 	log_warning("%s: %s", cleanup->socket, cleanup->why);
-	refuse(p, 451, "4.3.0", "Error: queue file write error");
+	refuse(p, NULL, 451, "4.3.0", "Error: queue file write error");
 }
 
 /* The connection failed; -1, or 0 when all can be said once more on a new
@@ -207,8 +222,7 @@ static struct str protocol(const struct session *s)
 	    {"LMTP", "LMTPS", "LMTPA", "LMTPSA"},
 	};
 	int kind = s->server->role == ROLE_LMTP ? 2 : s->esmtp;
-	int with = (stream_is_tls(s->stream) ? 1 : 0) +
-	    (s->login[0] != '\0' ? 2 : 0);
+	int with = (session_is_tls(s) ? 1 : 0) + (s->login[0] != '\0' ? 2 : 0);
 
 	return str_from(names[kind][with]);
 }
@@ -323,15 +337,17 @@ static void judge(struct passage *p)
 	const struct data_decoder *d = &p->decoder;
 
 	if (p->size > p->s->server->house->message_size_limit)
-		refuse(p, 552, "5.3.4", "Error: message file too big");
+		refuse(
+		    p, &rule_size, 552, "5.3.4", "Error: message file too big");
 	else if (conf->smtpd_forbid_bare_newline == BARE_REJECT &&
 	    (d->bare_cr || d->bare_lf))
-		refuse(p, 550, "5.5.2", "Error: bare %s received",
-		    d->bare_lf ? "<LF>" : "<CR>");
+		refuse(p, &rule_bare_newline, 550, "5.5.2",
+		    "Error: bare %s received", d->bare_lf ? "<LF>" : "<CR>");
 	else if (conf->smtpd_forbid_nul && d->nul)
-		refuse(p, 550, "5.5.2", "Error: NUL received");
+		refuse(p, &rule_nul, 550, "5.5.2", "Error: NUL received");
 	else if (d->longest > (uint64_t)conf->smtpd_line_length_limit)
-		refuse(p, 550, "5.5.2", "Error: line too long");
+		refuse(
+		    p, &rule_line_length, 550, "5.5.2", "Error: line too long");
 }
 
 /* Decodes what has arrived. */
@@ -387,13 +403,13 @@ static void take_outcome(struct passage *p, const struct cleanup_outcome *o)
 	    str_copy(p->queue_id, sizeof(p->queue_id), o->queue_id) == 0)
 		return;
 	if (o->accepted || o->code < 400 || o->code > 599) {
-		refuse(p, 451, "4.3.0", "Error: queue file write error");
+		refuse(p, NULL, 451, "4.3.0", "Error: queue file write error");
 		return;
 	}
 	if (str_copy(dsn, sizeof(dsn), o->dsn) < 0 ||
 	    str_copy(text, sizeof(text), o->text) < 0)
 		snprintf(text, sizeof(text), "message refused");
-	refuse(p, (int)o->code, dsn, "%s", text);
+	refuse(p, &rule_cleanup, (int)o->code, dsn, "%s", text);
 }
 
 /*
@@ -476,7 +492,8 @@ static void answer(struct passage *p)
 		else if (p->code == 0)
 			reply(s, 250, "2.0.0", "Ok: queued as %s", p->queue_id);
 		else if (i == 0)
-			reject(s, STR_EMPTY, p->code, p->dsn, "%s", p->text);
+			reject(s, p->rule, STR_EMPTY, p->code, p->dsn, "%s",
+			    p->text);
 		else
 			reply(s, p->code, p->dsn, "%s", p->text);
 	}

@@ -113,7 +113,8 @@ class World:
                    transport="local" if here else "smtp",
                    nexthop=address.split("@")[1],
                    account=address if here else "", quota_storage=0,
-                   quota_messages=0, code=0, dsn="", text="")
+                   quota_messages=0, code=0, dsn="", text="",
+                   rule="reject_unlisted_recipient")
 
     def bounce(self, c):
         to = []

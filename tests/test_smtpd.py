@@ -127,7 +127,8 @@ class Neighbours:
                    domain=domain, is_alias=False, transport="local",
                    nexthop="", account="", quota_storage=0, quota_messages=0,
                    code=452 if full else 0, dsn="4.2.2" if full else "",
-                   text="Mailbox full" if full else "")
+                   text="Mailbox full" if full else "",
+                   rule="virtual_mailbox_maps")
 
     def auth(self, c):
         while True:

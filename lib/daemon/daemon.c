@@ -24,6 +24,7 @@
 #include "core/memory.h"
 #include "core/observe.h"
 #include "daemon/daemon_private.h"
+#include "ipc/explain.h"
 #include "ipc/trace.h"
 
 #define SNAPSHOT_MAX (4u << 20)
@@ -404,12 +405,23 @@ static void connect_log(void)
 	char *path;
 
 	logsink_also(tell_fatal, NULL);
-	if (self.debug || self.daemon->datagram != NULL)
+	/* Who explains leaves neither log lines nor trace events. */
+	if (self.explain)
+		log_set_level(LOG_LEVEL_WARNING);
+	if (self.debug || self.explain || self.daemon->datagram != NULL)
 		return; /* logd itself writes its lines where it likes */
 	if (asprintf(&path, "%s/sockets/log", self.house.run_directory) < 0)
 		return;
 	logsink_open(path);
 	free(path);
+}
+
+static void explain_run(void)
+{
+	struct ipc *asker = ipc_server(0, &explain_exchange);
+
+	self.daemon->explain(asker);
+	ipc_close(&asker);
 }
 
 int daemon_main(const struct daemon *daemon, int argc, char **argv)
@@ -433,7 +445,9 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv)
 	jail_enter();
 	if (daemon->start != NULL && daemon->start() != 0)
 		leave(1);
-	if (daemon->kind == DAEMON_FRONT)
+	if (self.explain)
+		explain_run();
+	else if (daemon->kind == DAEMON_FRONT)
 		front_run();
 	else if (daemon->kind == DAEMON_FORKER)
 		forker_run();

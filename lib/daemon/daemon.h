@@ -11,7 +11,7 @@
  * -s NUMBER_OF_SOCKETS [-l LINE_OF_MASTER_CF] [-c] (chroot)
  * [-o name=value]...; the role is the program's name unless -r says otherwise.
  * By hand, for tests and debugging: -C CONFIG_DIR --debug
- * [--listen PATH_OR_PORT].
+ * [--listen PATH_OR_PORT]; or -C CONFIG_DIR --explain, by posthouse(8).
  *
  * Order: read configuration; connect to logd; before_jail (still privileged:
  * open what the jail takes away); give up privileges, chdir to
@@ -25,6 +25,8 @@
 #include "daemon/house_conf.h"
 #include "net/loop.h"
 #include "net/netaddr.h"
+
+struct ipc;
 
 enum daemon_kind {
 	DAEMON_WORKER, /* serve() one connection at a time, blocking */
@@ -65,6 +67,12 @@ struct daemon {
 	/* FRONT: take no new work; call daemon_done when the old is finished.
 	 * Without it the process ends at once. */
 	void (*drain)(void);
+	/*
+	 * Started with --explain instead of serving, behind start: answers one
+	 * question (ipc/explain.h) on the connection and returns. What the
+	 * daemon asks of others must leave no trace with them.
+	 */
+	void (*explain)(struct ipc *asker);
 	/* FRONT, behind drain: the time is short, who need not stay is sent
 	 * away. A reload does not ask for it, a stop does. */
 	void (*hurry)(void);

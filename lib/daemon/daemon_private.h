@@ -30,6 +30,7 @@ struct self {
 	bool chroot;
 	bool by_hand; /* started without master */
 	bool debug;
+	bool explain; /* one question on descriptor 0, then the end */
 	const char *config_directory; /* by hand */
 	const char *listen;           /* by hand */
 	const char *overrides[OVERRIDES_MAX];

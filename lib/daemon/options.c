@@ -6,11 +6,12 @@
 #include "core/log.h"
 #include "daemon/daemon_private.h"
 
-enum { OPT_DEBUG = 256, OPT_LISTEN };
+enum { OPT_DEBUG = 256, OPT_LISTEN, OPT_EXPLAIN };
 
 static const struct option long_options[] = {
     {"debug", no_argument, NULL, OPT_DEBUG},
     {"listen", required_argument, NULL, OPT_LISTEN},
+    {"explain", no_argument, NULL, OPT_EXPLAIN},
     {NULL, 0, NULL, 0},
 };
 
@@ -73,6 +74,9 @@ static void take(int c)
 	case OPT_LISTEN:
 		self.listen = optarg;
 		break;
+	case OPT_EXPLAIN:
+		self.explain = true;
+		break;
 	default:
 		log_fatal("%s is started by master(8); by hand: -C "
 			  "CONFIG_DIRECTORY [--debug] [--listen "
@@ -96,6 +100,9 @@ void options_read(int argc, char **argv)
 		log_fatal("too many arguments: %s", argv[optind]);
 	if (!self.by_hand && self.slot < 0)
 		take('?');
+	if (self.explain && (!self.by_hand || self.daemon->explain == NULL))
+		log_fatal("--explain is for posthouse(8), and not for %s",
+		    self.daemon->name);
 	self.role = role_find(self.role_name);
 	if (self.role == NULL)
 		log_fatal("there is no role %s", self.role_name);

@@ -11,6 +11,7 @@
 #include "ipc/bounce.h"
 #include "ipc/cleanup.h"
 #include "ipc/deliver.h"
+#include "ipc/explain.h"
 #include "ipc/lookup.h"
 #include "ipc/master.h"
 #include "ipc/pass.h"

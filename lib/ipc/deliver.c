@@ -91,3 +91,6 @@ static const struct ipc_type *const types[] = {&deliver, &deliver_to,
     &deliver_end, &deliver_result, &deliver_pending, &deliver_ack,
     &deliver_collect, &deliver_collected, NULL};
 const struct ipc_exchange deliver_exchange = {"deliver", 1, types};
+
+const char *const front_transports[FRONT_TRANSPORTS + 1] = {
+    "smtp", "relay", "lmtp", NULL};

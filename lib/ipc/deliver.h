@@ -93,4 +93,8 @@ extern const struct ipc_type deliver, deliver_to, deliver_end, deliver_result,
     deliver_pending, deliver_ack, deliver_collect, deliver_collected;
 extern const struct ipc_exchange deliver_exchange;
 
+/* The transports that smtp serves, besides local; NULL behind the last. */
+#define FRONT_TRANSPORTS 3
+extern const char *const front_transports[FRONT_TRANSPORTS + 1];
+
 #endif

@@ -158,13 +158,18 @@ struct ipc *ipc_connect(const char *name, const struct ipc_exchange *exchange,
     int64_t deadline, const char **why)
 {
 	int fd = ipc_unix_connect(name, SOCK_STREAM, deadline);
-	struct ipc *c;
 
 	if (fd < 0) {
 		*why = strerror(errno);
 		return NULL;
 	}
-	c = ipc_server(fd, exchange);
+	return ipc_client(fd, exchange);
+}
+
+struct ipc *ipc_client(int fd, const struct ipc_exchange *exchange)
+{
+	struct ipc *c = ipc_server(fd, exchange);
+
 	c->greeted = true;
 	buf_printf(
 	    &c->out, HELLO "\t%s\t%u\n", exchange->name, exchange->version);

@@ -109,6 +109,8 @@ struct ipc *ipc_server(int fd, const struct ipc_exchange *exchange);
  */
 struct ipc *ipc_connect(const char *name, const struct ipc_exchange *exchange,
     int64_t deadline, const char **why);
+/* The connecting side of a socket that is connected already. */
+struct ipc *ipc_client(int fd, const struct ipc_exchange *exchange);
 /*
  * A socket of `type` (SOCK_STREAM ...) that is connected to path, however
  * long the path is. Waits for a place in the backlog until deadline. The

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "ipc/lookup.h"
 
+#include "ipc/explain.h"
 #include "ipc/limits.h"
 
 const char *const domain_class_names[] = {
@@ -28,6 +29,7 @@ static const struct ipc_field resolved[] = {
     IPC_U64(struct lookup_resolved, code, 0, 599),
     IPC_TEXT(struct lookup_resolved, dsn, 0, IPC_DSN_MAX),
     IPC_TEXT(struct lookup_resolved, text, 0, IPC_REPLY_MAX),
+    IPC_TEXT(struct lookup_resolved, rule, 0, IPC_NAME_MAX),
     IPC_END,
 };
 const struct ipc_type lookup_resolved = {"resolved", resolved};
@@ -75,6 +77,17 @@ static const struct ipc_field owned[] = {
 };
 const struct ipc_type lookup_owned = {"owned", owned};
 
+static const char *const what_names[] = {"resolve", "expand", "owns", NULL};
+
+static const struct ipc_field explain[] = {
+    IPC_U64(struct lookup_explain, request, 0, UINT64_MAX),
+    IPC_CHOICE(struct lookup_explain, what, what_names),
+    IPC_TEXT(struct lookup_explain, address, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct lookup_explain, login, 0, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type lookup_explain = {"explain", explain};
+
 static const struct ipc_field table[] = {
     IPC_U64(struct lookup_table, request, 0, UINT64_MAX),
     IPC_TEXT(struct lookup_table, table, 1, 4096),
@@ -93,5 +106,6 @@ const struct ipc_type lookup_value = {"value", value};
 
 static const struct ipc_type *const types[] = {&lookup_resolve,
     &lookup_resolved, &lookup_expand, &lookup_expanded, &lookup_expand_end,
-    &lookup_owns, &lookup_owned, &lookup_table, &lookup_value, NULL};
+    &lookup_owns, &lookup_owned, &lookup_explain, &explain_step, &lookup_table,
+    &lookup_value, NULL};
 const struct ipc_exchange lookup_exchange = {"lookup", 1, types};

@@ -52,6 +52,8 @@ struct lookup_resolved {
 	uint64_t quota_storage, quota_messages; /* 0: no limit */
 	uint64_t code;                          /* refused: the SMTP reply */
 	struct str dsn, text;
+	struct str rule; /* when not ok: the parameter or restriction that
+	                  * decided; "" */
 };
 
 /* Virtual aliases, applied recursively with a bound; an address without an
@@ -88,6 +90,19 @@ struct lookup_owned {
 	int status; /* ok, refused, temporary */
 };
 
+/*
+ * The same questions, and why: an `explain_step` (ipc/explain.h) for each
+ * look-up and each decision, with this request's number, then the answer as
+ * without. Asked by smtpd when it explains, and by the operator's command.
+ */
+enum explain_what { EXPLAIN_RESOLVE, EXPLAIN_EXPAND, EXPLAIN_OWNS };
+struct lookup_explain {
+	uint64_t request;
+	int what;           /* enum explain_what */
+	struct str address; /* OWNS: may be "" */
+	struct str login;   /* OWNS */
+};
+
 /* One key in one table ("hash:/etc/posthouse/access"), as postmap -q. */
 struct lookup_table {
 	uint64_t request;
@@ -101,8 +116,8 @@ struct lookup_value {
 };
 
 extern const struct ipc_type lookup_resolve, lookup_resolved, lookup_expand,
-    lookup_expanded, lookup_expand_end, lookup_owns, lookup_owned, lookup_table,
-    lookup_value;
+    lookup_expanded, lookup_expand_end, lookup_owns, lookup_owned,
+    lookup_explain, lookup_table, lookup_value;
 extern const struct ipc_exchange lookup_exchange;
 
 #endif

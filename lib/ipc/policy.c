@@ -22,6 +22,17 @@ static const struct ipc_field counted[] = {
 };
 const struct ipc_type policy_counted = {"policy_counted", counted};
 
+static const struct ipc_field peek[] = {
+    IPC_U64(struct policy_peek, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_peek, name, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct policy_peek, key, 0, IPC_ADDRESS_MAX),
+    IPC_U64(struct policy_peek, amount, 0, UINT32_MAX),
+    IPC_U64(struct policy_peek, limit, 0, UINT32_MAX),
+    IPC_U64(struct policy_peek, window, 1, 86400 * 31),
+    IPC_END,
+};
+const struct ipc_type policy_peek = {"policy_peek", peek};
+
 static const struct ipc_field failure[] = {
     IPC_U64(struct policy_failure, request, 0, UINT64_MAX),
     IPC_TEXT(struct policy_failure, client_address, 0, IPC_HOST_MAX),
@@ -65,6 +76,14 @@ static const struct ipc_field recall[] = {
 };
 const struct ipc_type policy_recall = {"policy_recall", recall};
 
+static const struct ipc_field look[] = {
+    IPC_U64(struct policy_look, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_look, name, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct policy_look, key, 1, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_look = {"policy_look", look};
+
 static const struct ipc_field recalled[] = {
     IPC_U64(struct policy_recalled, request, 0, UINT64_MAX),
     IPC_BOOL(struct policy_recalled, known),
@@ -74,6 +93,6 @@ static const struct ipc_field recalled[] = {
 const struct ipc_type policy_recalled = {"policy_recalled", recalled};
 
 static const struct ipc_type *const types[] = {&policy_count, &policy_counted,
-    &policy_failure, &policy_penalty, &policy_ask, &policy_remember,
-    &policy_recall, &policy_recalled, NULL};
+    &policy_peek, &policy_failure, &policy_penalty, &policy_ask,
+    &policy_remember, &policy_recall, &policy_look, &policy_recalled, NULL};
 const struct ipc_exchange policy_exchange = {"policy", 1, types};

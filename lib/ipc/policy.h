@@ -30,6 +30,14 @@ struct policy_counted {
 	uint64_t count;
 };
 
+/* What `policy_count` would be answered now, without counting: for
+ * explanations. Answered by policy_counted. */
+struct policy_peek {
+	uint64_t request;
+	struct str name, key;
+	uint64_t amount, limit, window;
+};
+
 struct policy_failure {
 	uint64_t request;
 	struct str client_address;
@@ -60,14 +68,21 @@ struct policy_recall {
 	struct str name;
 	struct str key;
 };
+/* The same, and what is asked for does not count as used. */
+struct policy_look {
+	uint64_t request;
+	struct str name;
+	struct str key;
+};
 struct policy_recalled {
 	uint64_t request;
 	bool known;
 	struct str value;
 };
 
-extern const struct ipc_type policy_count, policy_counted, policy_failure,
-    policy_penalty, policy_ask, policy_remember, policy_recall, policy_recalled;
+extern const struct ipc_type policy_count, policy_counted, policy_peek,
+    policy_failure, policy_penalty, policy_ask, policy_remember, policy_recall,
+    policy_look, policy_recalled;
 extern const struct ipc_exchange policy_exchange;
 
 #endif

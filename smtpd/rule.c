@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/rule.h"
+
+#include <stddef.h>
+
+#define LIMIT(parameter)                                                       \
+	{                                                                      \
+#parameter, #parameter                                         \
+	}
+
+/* the connection */
+const struct rule rule_connection_count = LIMIT(
+    smtpd_client_connection_count_limit);
+const struct rule rule_connection_rate = LIMIT(
+    smtpd_client_connection_rate_limit);
+/* MAIL */
+const struct rule rule_tls = LIMIT(smtpd_tls_security_level);
+const struct rule rule_size = LIMIT(message_size_limit);
+const struct rule rule_login = {"permit_sasl_authenticated", NULL};
+const struct rule rule_owner = {
+    "reject_sender_login_mismatch", "smtpd_sender_login_maps"};
+const struct rule rule_space = LIMIT(queue_minfree);
+/* RCPT */
+const struct rule rule_recipient_count = LIMIT(smtpd_recipient_limit);
+const struct rule rule_relay = {"reject_unauth_destination", "mynetworks"};
+const struct rule rule_recipient = {"reject_unlisted_recipient", NULL};
+/* the content */
+const struct rule rule_bare_newline = LIMIT(smtpd_forbid_bare_newline);
+const struct rule rule_nul = LIMIT(smtpd_forbid_nul);
+const struct rule rule_line_length = LIMIT(smtpd_line_length_limit);
+const struct rule rule_cleanup = {"cleanup", NULL};

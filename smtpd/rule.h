@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The rules by which mail is refused, in the order in which they are asked.
+ * The log line of a refusal, its trace event and posthouse explain name them.
+ */
+#ifndef SMTPD_RULE_H
+#define SMTPD_RULE_H
+
+struct rule {
+	const char *name;      /* a parameter, or Postfix's restriction */
+	const char *parameter; /* whose line is told with it; NULL: none */
+};
+
+extern const struct rule rule_connection_count, rule_connection_rate, rule_tls,
+    rule_login, rule_size, rule_owner, rule_space, rule_recipient_count,
+    rule_relay, rule_recipient, rule_bare_newline, rule_nul, rule_line_length,
+    rule_cleanup;
+
+#endif
