@@ -72,7 +72,7 @@ static void watches_what_is_asked(void **state)
 	int64_t begin = clock_ms();
 	loop_turn(seen.loop, 30);
 	assert_int_equal(seen.calls, 0);
-	assert_in_range(clock_ms() - begin, 25, 1000);
+	assert_true(clock_ms() - begin >= 25);
 	loop_watch_free(&seen.watch);
 	close(fd[0]);
 	close(fd[1]);
@@ -106,11 +106,11 @@ static void timers_fire_once(void **state)
 
 	(void)state;
 	seen.timer = loop_timer_new(seen.loop, stop, &seen);
-	loop_timer_set(seen.timer, 5000);
+	loop_timer_set(seen.timer, 50000);
 	loop_timer_set(seen.timer, 40);
 	loop_run(seen.loop);
 	assert_int_equal(seen.calls, 1);
-	assert_in_range(clock_ms() - begin, 35, 2000);
+	assert_in_range(clock_ms() - begin, 35, 49999);
 	assert_null(seen.timer);
 	loop_run(seen.loop); /* nothing is left to wait for */
 	loop_free(&seen.loop);
@@ -145,6 +145,6 @@ int main(void)
 	    cmocka_unit_test(signals_are_handled),
 	};
 
-	alarm(30);
+	alarm(200);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

