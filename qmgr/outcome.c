@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "daemon/daemon.h"
 #include "ipc/trace.h"
+#include "qmgr/agent.h"
 #include "qmgr/direct.h"
 #include "qmgr/figures.h"
 #include "qmgr/flow.h"
@@ -329,13 +330,41 @@ static void suspended(
 	flow_settled(q, r->message);
 }
 
-/* What is sent on at once, and mail for mailboxes, needs no word about it. */
-static void trace_wait(const struct recipient *r, const struct destination *d)
+/* Why what was just scheduled is not sent on at once; false: it is. Mailboxes
+ * take all there is, one after the other. */
+static bool obstacle(struct qmgr *q, const struct recipient *r,
+    struct destination *d, char *text, size_t size)
 {
-	const char *why = r->route->local ? NULL : destination_obstacle(d);
-	char where[TRACE_WHERE_MAX + 1];
+	struct destination_view v = destination_view(d);
+	struct agent_view a = agents_view(q, d);
 
-	if (why == NULL)
+	if (a.away_since != 0 || !a.ready)
+		snprintf(text, size, "the delivery agent %s is away: %s",
+		    a.name, a.why == NULL ? "" : a.why);
+	else if (r->route->local)
+		return false;
+	else if (v.paused_until != 0)
+		snprintf(text, size,
+		    "default_destination_rate_delay between deliveries");
+	else if (v.under_way >= v.window)
+		snprintf(text, size,
+		    "%u deliveries to it are under way, as many as it may "
+		    "have (%s)",
+		    v.under_way, a.window_parameter);
+	else if (v.transport_under_way >= v.transport_limit)
+		snprintf(text, size, "%u deliveries are under way (%s)",
+		    v.transport_under_way, a.limit_parameter);
+	else
+		return false;
+	return true;
+}
+
+static void trace_wait(
+    struct qmgr *q, const struct recipient *r, struct destination *d)
+{
+	char where[TRACE_WHERE_MAX + 1], why[TRACE_WHY_MAX + 1];
+
+	if (!obstacle(q, r, d, why, sizeof(why)))
 		return;
 	snprintf(where, sizeof(where), "%s:%s", destination_transport(d),
 	    destination_nexthop(d));
@@ -356,7 +385,7 @@ void outcome_scheduled(struct qmgr *q, struct recipient *r)
 		r->attempts > 0 || r->trouble > 1, loop_now(q->loop)))
 		suspended(q, r, d);
 	else
-		trace_wait(r, d);
+		trace_wait(q, r, d);
 }
 
 void outcome_evict(struct qmgr *q, struct destination *d)

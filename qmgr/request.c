@@ -184,6 +184,8 @@ static void put_back(struct qmgr *q, struct request *rq, const char *why)
 	flow_settled(q, m);
 }
 
+#define WAIT_WORTH_TELLING 1000 /* ms */
+
 /* Of local, "scheduled" and "stored" say as much. */
 static void trace_attempt(const struct request *rq, int64_t now)
 {
@@ -192,7 +194,7 @@ static void trace_attempt(const struct request *rq, int64_t now)
 
 	for (size_t i = 0; i < rq->left; i++)
 		rq->recipients[i]->route->since = now;
-	if (rq->recipients[0]->route->local)
+	if (rq->recipients[0]->route->local && waited < WAIT_WORTH_TELLING)
 		return;
 	snprintf(where, sizeof(where), "%s:%s",
 	    destination_transport(rq->destination),

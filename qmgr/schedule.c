@@ -180,17 +180,6 @@ const char *destination_reason(const struct destination *d)
 	return d->reason == NULL ? "" : d->reason;
 }
 
-const char *destination_obstacle(const struct destination *d)
-{
-	if (d->under_way >= d->window)
-		return "the destination has as many deliveries under way as "
-		       "it may have";
-	if (d->transport->under_way >= d->transport->limits.requests)
-		return "the transport has as many deliveries under way as it "
-		       "may have";
-	return NULL;
-}
-
 /* ---- the ring ---- */
 
 static bool has_work(const struct destination *d)

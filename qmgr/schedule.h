@@ -115,8 +115,6 @@ struct item *schedule_withdraw(
 bool destination_is_dead(const struct destination *d, int64_t now);
 int64_t destination_dead_until(const struct destination *d);
 const char *destination_reason(const struct destination *d); /* "" */
-/* Why what was just added is not taken at once: a constant, or NULL. */
-const char *destination_obstacle(const struct destination *d);
 
 /* What binds a destination, for the operator. */
 struct destination_view {
