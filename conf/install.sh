@@ -72,3 +72,4 @@ for page in mailq newaliases; do
 	ln -sf sendmail.1 "$DESTDIR$MANDIR/man1/$page.1"
 done
 install -m 644 README.md INSTALL CHANGELOG.md LICENSE doc/*.md "$DESTDIR$DOCDIR/"
+install -m 644 conf/grafana-dashboard.json conf/prometheus-alerts.yml "$DESTDIR$DOCDIR/"

@@ -53,6 +53,7 @@ const struct command_row commands[] = {
 	 "[--auth LOGIN] [--tls] --from SENDER --rcpt RECIPIENT... "
 	 "[--size OCTETS] [--service smtp|submission|submissions|lmtp]",
 	 "what a client would hear, and which rule decides"},
+	{"top",     cmd_top,     "top [--once]", "the house at work, live"},
 	{NULL, NULL, NULL, NULL},
 };
 /* clang-format on */

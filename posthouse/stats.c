@@ -2,7 +2,9 @@
 #include "posthouse/stats.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -27,6 +29,13 @@ int stats_read(struct posthouse *p, const char *command, struct reading *r)
 	struct taking t = {.r = r};
 	const struct ask_calls calls = {.any = take, .arg = &t};
 
+	/* Connecting changes the working directory. */
+	if (p->config_directory[0] != '/') {
+		static char path[PATH_MAX];
+
+		if (realpath(p->config_directory, path) != NULL)
+			p->config_directory = path;
+	}
 	reading_init(r);
 	if (ask_master(p, command, MASTER_FIGURES, "", &calls, NULL) != 0)
 		return 1;
