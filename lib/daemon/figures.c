@@ -299,7 +299,7 @@ const struct figure figures[] = {
 	COUNT("logd", "events", "log_events", "Events of the trace."),
 	COUNT("logd", "lost", "log_lines_lost",
 	    "Lines and events that daemons could not hand to logd."),
-	COUNT("logd", "lines not taken", "log_lines_not_taken",
+	GAUGE("logd", "lines not taken", "log_lines_not_taken",
 	    "Lines that syslogd or the journal did not take."),
 	COUNT("logd", "bad", "log_records_bad",
 	    "Datagrams that were no records."),
