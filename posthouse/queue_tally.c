@@ -92,13 +92,25 @@ static size_t find(struct str s, struct str part)
 	return s.len;
 }
 
+/* Without the enhanced status code at its head. */
+static struct str without_code(struct str s)
+{
+	struct str rest = s, code = str_word(&rest, " ");
+
+	return code.len >= 5 && code.p[1] == '.' && ascii_digit(code.p[0])
+	    ? str_trim(rest)
+	    : s;
+}
+
 struct str tally_reason(struct str reason)
 {
 	static const struct str said = STR_INIT(" said: "),
 				suspended = STR_INIT(
 				    "delivery temporarily suspended: ");
-	size_t at = find(reason, suspended);
+	size_t at;
 
+	reason = without_code(reason);
+	at = find(reason, suspended);
 	if (at < reason.len)
 		reason = str_skip(reason, at + suspended.len);
 	at = find(reason, said);

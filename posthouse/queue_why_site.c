@@ -204,8 +204,9 @@ static void print_hop(
 		buf_printf(&out, "]");
 	}
 	put("cause", &out);
-	buf_printf(&out, "%llu recipients, %llu of them in line now",
-	    (unsigned long long)h->waiting, (unsigned long long)h->in_line);
+	buf_printf(&out, "%llu recipient%s, %llu of them in line now",
+	    (unsigned long long)h->waiting, h->waiting == 1 ? "" : "s",
+	    (unsigned long long)h->in_line);
 	if (h->since > 0)
 		buf_printf(&out, "; without a success since %s (%s)",
 		    queue_date(h->since, date), queue_ago(h->since, when));
@@ -233,8 +234,10 @@ static void print_site(struct posthouse *p, const struct site *s)
 	size_t n;
 	struct tally_line **lines = tally_sorted(&s->reasons, &n);
 
-	printf("%s: %llu recipients of %llu messages wait", s->name,
-	    (unsigned long long)s->recipients, (unsigned long long)s->messages);
+	printf("%s: %llu recipient%s of %llu message%s wait%s", s->name,
+	    (unsigned long long)s->recipients, s->recipients == 1 ? "" : "s",
+	    (unsigned long long)s->messages, s->messages == 1 ? "" : "s",
+	    s->recipients == 1 ? "s" : "");
 	if (s->held > 0)
 		printf(" (%llu of them on hold)", (unsigned long long)s->held);
 	if (s->oldest > 0)

@@ -252,11 +252,12 @@ static struct dns_reply status_reply(int status)
 {
 	struct dns_reply r = {.status = DNS_TEMPORARY};
 
-	r.why = status == ARES_ETIMEOUT   ? "timeout"
-	    : status == ARES_ECONNREFUSED ? "no name server answers"
-	    : status == ARES_ESERVFAIL    ? "SERVFAIL"
-	    : status == ARES_EREFUSED     ? "REFUSED"
-					  : "name server failure";
+	r.why = status == ARES_ETIMEOUT ? "timeout"
+	    : status == ARES_ECONNREFUSED
+	    ? "no name server has an answer: SERVFAIL, REFUSED or away"
+	    : status == ARES_ESERVFAIL ? "SERVFAIL"
+	    : status == ARES_EREFUSED  ? "REFUSED"
+				       : "name server failure";
 	return r;
 }
 
