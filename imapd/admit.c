@@ -219,14 +219,13 @@ static int open_box(struct admission *a, struct store *store, int64_t deadline)
  * directories above a new account's. */
 static int confine(struct admission *a, const struct admit_by *by)
 {
-	const char *const listed[] = {by->store_dir, by->notify_dir, NULL};
 	enum store_result r = box_prepare(a->box);
 	int directory = r == STORE_OK ? box_directory(a->box) : -1;
 
 	if (directory < 0)
 		return refuse(a, true, "The mailboxes cannot be opened",
 		    "store", store_why(a->box));
-	if (confine_to(directory, listed) < 0)
+	if (confine_to(directory, by->store_dir, by->notify_dir) < 0)
 		return refuse(a, true, "Internal error", "cannot confine",
 		    strerror(errno));
 	return 0;

@@ -214,7 +214,7 @@ static int before_jail(void)
 		    strerror(errno));
 	snprintf(notify_dir, sizeof(notify_dir), "%s/notify",
 	    daemon_house()->run_directory);
-	hints = notify_listen(notify_dir, NOTIFY_KEEPER);
+	hints = notify_listen(notify_dir, NOTIFY_KEEPER, NULL);
 	if (hints < 0)
 		log_warning("%s: %s; boxes that are due wait for the walk",
 		    notify_dir, strerror(errno));
@@ -233,9 +233,8 @@ static void step_back(void)
 /* It sees the store, and the directory of those it notifies. */
 static int confine(const char *root)
 {
-	const char *const listed[] = {notify_dir, NULL};
 	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -1 : confine_to(fd, listed);
+	int r = fd < 0 ? -1 : confine_to(fd, NULL, notify_dir);
 
 	if (r < 0)
 		log_error("%s: Landlock: %s", root, strerror(errno));

@@ -26,6 +26,7 @@
 static struct login_conf conf;
 static struct tls_server *tls; /* NULL when TLS is off */
 static int notify_fd = -1;
+static struct notify_filter *filter; /* NULL: all is told */
 
 static void check_networks(const char *name, const char *list)
 {
@@ -63,7 +64,7 @@ static int before_jail(void)
 		return 0; /* what POP3 shows does not change in a session */
 	if (asprintf(&dir, "%s/notify", daemon_house()->run_directory) < 0)
 		return -1;
-	notify_fd = notify_listen(dir, "login");
+	notify_fd = notify_listen(dir, "login", &filter);
 	if (notify_fd < 0)
 		log_warning(
 		    "%s: %s; sessions are not woken", dir, strerror(errno));
@@ -74,7 +75,7 @@ static int before_jail(void)
 static int start(void)
 {
 	clients_open(&conf, tls);
-	sessions_open(&conf, notify_fd);
+	sessions_open(&conf, notify_fd, filter);
 	broker_open();
 	return 0;
 }

@@ -172,9 +172,8 @@ static void count_parked(int more)
 }
 
 /* It was handed over: it is one of ours until it ends. */
-static void session_register(struct session *s, struct str account)
+static void session_register(struct session *s)
 {
-	wakeups_add(&s->listener, account);
 	s->next = sessions.all;
 	if (s->next != NULL)
 		s->next->before = s;
@@ -185,7 +184,6 @@ static void session_register(struct session *s, struct str account)
 
 static void session_unregister(struct session *s)
 {
-	wakeups_remove(&s->listener);
 	*(s->before != NULL ? &s->before->next : &sessions.all) = s->next;
 	if (s->next != NULL)
 		s->next->before = s->before;
@@ -195,6 +193,7 @@ static void session_unregister(struct session *s)
 static void session_free(struct session *s)
 {
 	dequeue(s);
+	wakeups_remove(&s->listener);
 	if (s->registered)
 		session_unregister(s);
 	if (s->starting)
@@ -419,7 +418,7 @@ static void session_ready_now(struct session *s, struct str account)
 	netaddr_text(&c->peer, peer);
 	s->peer = str_dup(str_from(peer));
 	s->tls = stream_is_tls(c->stream);
-	session_register(s, account);
+	session_register(s);
 	s->address = c->address;
 	c->address = NULL;
 	s->client = NULL;
@@ -625,11 +624,14 @@ void session_begin(struct client *c, struct str ticket)
 	s->client = c;
 	s->pair = -1;
 	s->ticket = str_dup(ticket);
+	/* Before its process looks at the mailboxes. */
+	wakeups_add(&s->listener, str_from(c->login));
 	c->session = s;
 	enqueue(s, &sessions.urgent);
 }
 
-void sessions_open(const struct login_conf *conf, int notify_fd)
+void sessions_open(
+    const struct login_conf *conf, int notify_fd, struct notify_filter *filter)
 {
 	sessions.handover_limit = conf->login_handover_limit;
 	sessions.patience = conf->login_session_timeout;
@@ -637,7 +639,7 @@ void sessions_open(const struct login_conf *conf, int notify_fd)
 	sessions.retry = loop_timer_new(daemon_loop(), start_some, NULL);
 	sessions.again = loop_timer_new(daemon_loop(), those_of_later, NULL);
 	sessions.list = daemon_kept(sizeof(*sessions.list));
-	wakeups_open(notify_fd, changed);
+	wakeups_open(notify_fd, filter, changed);
 }
 
 static bool is_meant(

@@ -15,9 +15,11 @@
 #include "login/client.h"
 
 struct session;
+struct notify_filter;
 
-/* notify_fd: of notify_listen, or -1. */
-void sessions_open(const struct login_conf *conf, int notify_fd);
+/* notify_fd: of notify_listen, or -1, and its filter, which may be NULL. */
+void sessions_open(
+    const struct login_conf *conf, int notify_fd, struct notify_filter *filter);
 int sessions_count(void);
 bool sessions_none(void);
 

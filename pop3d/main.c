@@ -132,8 +132,6 @@ static int open_box(struct visit *v, struct box **box, struct view **view)
  * directories above a new account's. */
 static int confine(struct visit *v, struct box *box)
 {
-	const char *const listed[] = {
-	    daemon_house()->mail_store_directory, notify, NULL};
 	const char *why = "";
 	int directory = -1;
 
@@ -141,7 +139,8 @@ static int confine(struct visit *v, struct box *box)
 		directory = box_directory(box);
 	if (directory < 0)
 		why = store_why(box);
-	else if (confine_to(directory, listed) < 0)
+	else if (confine_to(directory, daemon_house()->mail_store_directory,
+		     notify) < 0)
 		why = strerror(errno);
 	else
 		return 0;

@@ -154,7 +154,7 @@ int confine_enter(int *rules)
 
 /* ---- a session ------------------------------------------------------------- */
 
-int confine_to(int directory, const char *const *listed)
+int confine_to(int directory, const char *listed, const char *notify)
 {
 	int version = confine_version();
 	struct ruleset_attr attr = {.fs = all_rights(version)};
@@ -165,8 +165,10 @@ int confine_to(int directory, const char *const *listed)
 	if (rules < 0)
 		return -1;
 	int r = allow(rules, directory, attr.fs);
-	for (size_t i = 0; r == 0 && listed[i] != NULL; i++)
-		r = allow_path(rules, listed[i], LANDLOCK_ACCESS_FS_READ_DIR);
+	if (r == 0 && listed != NULL)
+		r = allow_path(rules, listed, LANDLOCK_ACCESS_FS_READ_DIR);
+	if (r == 0)
+		r = allow_path(rules, notify, READING);
 	if (r == 0)
 		r = allow_path(rules, "/usr", READING);
 	if (r == 0)

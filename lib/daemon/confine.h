@@ -42,12 +42,12 @@ int confine_enter(int *rules);
 
 /*
  * Confines this process for good to the directory (all rights), to opening
- * the directories below those of `listed` (NULL-terminated paths) without the
- * files in them, and to reading and loading what lies below /usr and /lib
- * (character sets). Returns 1, 0 when the kernel has no Landlock, -1 (errno)
+ * the directories below `listed` (may be NULL) without the files in them, to
+ * reading what lies in `notify`, and to reading and loading what lies below
+ * /usr and /lib (character sets). Returns 1, 0 when the kernel has no Landlock, -1 (errno)
  * when it failed.
  */
-int confine_to(int directory, const char *const *listed);
+int confine_to(int directory, const char *listed, const char *notify);
 
 /* The kernel's version of Landlock; 0 where confine_prepare has no use for
  * it. */

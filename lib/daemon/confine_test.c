@@ -39,11 +39,10 @@ static bool can_make(const char *name)
 /* Runs confined to "mine"; the exit status says what went wrong. */
 static void confined(void)
 {
-	const char *const listed[] = {dir, NULL};
 	int above = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int mine = open(path("mine"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (confine_to(mine, listed) != 1)
+	if (confine_to(mine, dir, path("told")) != 1)
 		_exit(10);
 	if (!can_make("mine/new") ||
 	    rename(path("mine/new"), path("mine/renamed")) < 0 ||

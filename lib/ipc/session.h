@@ -9,8 +9,9 @@
  * tells the client) and from then on speaks IMAP or POP3 on the descriptor;
  * login has not yet answered the client's LOGIN or PASS: the session does.
  * This connection stays open as the session's control channel: login passes
- * on `wake` when the store says that the account changed. Its end means that
- * login is gone: a session with the client's own socket goes on.
+ * on `wake` when the store says that the account changed, which may be from
+ * `session` on. Its end means that login is gone: a session with the client's
+ * own socket goes on.
  *
  * An IMAP session whose client is silent gives it back: `park`, with the
  * client's own socket where it had that. What it says of itself is for

@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "store/le.h"
+#include "store/notify_filter.h"
 
 #define LISTENERS_MAX 64
 #define HEADER        16 /* magic, length of the account, modseq */
@@ -27,7 +28,9 @@ static const char magic[4] = {'P', 'H', 'N', '1'};
 struct listeners {
 	size_t count;
 	struct sockaddr_un at[LISTENERS_MAX];
-	bool deaf[LISTENERS_MAX]; /* took nothing in PATIENCE */
+	bool deaf[LISTENERS_MAX];                /* took nothing in PATIENCE */
+	bool gone[LISTENERS_MAX];                /* its process has ended */
+	struct notify_held *held[LISTENERS_MAX]; /* NULL: perhaps all */
 };
 
 struct notify {
@@ -65,10 +68,19 @@ struct notify *notify_open(const char *dir)
 	return n; /* what is missing is only latency */
 }
 
+static void forget(struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		notify_held_close(&l->held[i]);
+	l->count = 0;
+}
+
 void notify_close(struct notify **n)
 {
 	if (*n == NULL)
 		return;
+	forget(&(*n)->sessions);
+	forget(&(*n)->keepers);
 	free((*n)->dir);
 	file_close(&(*n)->list);
 	file_close(&(*n)->socket);
@@ -83,9 +95,14 @@ static void add(struct notify *n, const char *name)
 	    ? &n->keepers
 	    : &n->sessions;
 
-	if (to->count < LISTENERS_MAX &&
-	    address(&to->at[to->count], n->dir, n->list, name) == 0)
-		to->deaf[to->count++] = false;
+	if (to->count == LISTENERS_MAX ||
+	    address(&to->at[to->count], n->dir, n->list, name) < 0)
+		return;
+	to->deaf[to->count] = to->gone[to->count] = false;
+	to->held[to->count] = to == &n->sessions
+	    ? notify_held_open(n->list, name)
+	    : NULL;
+	to->count++;
 }
 
 /* Reads the directory when it changed: one fstat when it did not. */
@@ -101,7 +118,8 @@ static void look(struct notify *n)
 		st.st_mtim.tv_nsec == n->changed.tv_nsec))
 		return;
 	n->changed = st.st_mtim;
-	n->sessions.count = n->keepers.count = 0;
+	forget(&n->sessions);
+	forget(&n->keepers);
 	/* A file made in the same tick of the clock would not be seen. */
 	if (clock_seconds() - st.st_mtim.tv_sec < 2)
 		n->changed.tv_nsec = -1;
@@ -122,7 +140,8 @@ static void look(struct notify *n)
 
 /*
  * Kernels queue as few as ten datagrams, so a burst waits for who listens; for
- * one that does not listen at all it waits once.
+ * one that does not listen at all it waits once. A socket whose process has
+ * ended serves nobody again: a new one changes the folder.
  */
 static bool send_one(struct notify *n, struct listeners *to, size_t i,
     const char *packet, size_t len)
@@ -134,6 +153,9 @@ static bool send_one(struct notify *n, struct listeners *to, size_t i,
 			to->deaf[i] = false;
 			return true;
 		}
+		to->gone[i] = errno == ECONNREFUSED;
+		if (to->gone[i])
+			notify_held_close(&to->held[i]);
 		if (errno != EAGAIN || to->deaf[i])
 			return false;
 		to->deaf[i] = waited == PATIENCE;
@@ -153,7 +175,9 @@ static size_t send_to(
 	put_u64(packet + 8, modseq);
 	memcpy(packet + HEADER, account.p, account.len);
 	for (size_t i = 0; i < to->count; i++)
-		sent += send_one(n, to, i, packet, HEADER + account.len);
+		if (!to->gone[i] && notify_held_has(to->held[i], account))
+			sent += send_one(
+			    n, to, i, packet, HEADER + account.len);
 	return sent;
 }
 
@@ -181,11 +205,13 @@ bool notify_due(struct notify *n, struct str account, uint64_t modseq)
 
 /* ---- the listener ---- */
 
-/* NAME.PID of a process that is no more. */
+/* NAME.PID of a process that is no more, or its filter's name. */
 static bool is_stale(struct str file, struct str name)
 {
 	uint64_t pid;
 
+	if (str_starts(file, STR(".")))
+		file = str_skip(file, 1);
 	if (!str_starts(file, name) || file.len <= name.len + 1 ||
 	    file.p[name.len] != '.' ||
 	    str_to_u64(str_skip(file, name.len + 1), INT32_MAX, &pid) < 0)
@@ -210,24 +236,55 @@ static void sweep(int dir, const char *name)
 	closedir(d);
 }
 
-int notify_listen(const char *dir, const char *name)
+/* A filter that an earlier process of our number left would hide our accounts:
+ * 0 when there is none. */
+static int no_old_filter(int dir, const char *name)
 {
-	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char file[80];
+
+	snprintf(file, sizeof(file), ".%s.%d", name, (int)getpid());
+	return unlinkat(dir, file, 0) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+static int bind_in(int at, const char *dir, const char *name)
+{
 	char file[64];
 	struct sockaddr_un where;
-	int fd = -1, saved;
+	int fd, saved;
 
-	if (at < 0)
-		return -1;
-	sweep(at, name);
 	snprintf(file, sizeof(file), "%s.%d", name, (int)getpid());
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 &&
 	    (address(&where, dir, at, file) < 0 ||
 		bind(fd, (const struct sockaddr *)&where, sizeof(where)) < 0 ||
-		fchmodat(at, file, 0666, 0) < 0))
+		fchmodat(at, file, 0666, 0) < 0)) {
+		saved = errno;
 		file_close(&fd);
+		errno = saved;
+	}
+	return fd;
+}
+
+int notify_listen(
+    const char *dir, const char *name, struct notify_filter **filter)
+{
+	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1, saved;
+
+	if (filter != NULL)
+		*filter = NULL;
+	if (at < 0)
+		return -1;
+	sweep(at, name);
+	if (no_old_filter(at, name) == 0) {
+		/* Without one all is sent. */
+		if (filter != NULL)
+			*filter = notify_filter_new(at, name);
+		fd = bind_in(at, dir, name);
+	}
 	saved = errno;
+	if (fd < 0 && filter != NULL)
+		notify_filter_free(filter);
 	close(at);
 	errno = saved;
 	return fd;

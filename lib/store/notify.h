@@ -6,6 +6,9 @@
  * costs latency, not mail. A writer waits some milliseconds for a listener
  * whose queue is full, since clients that are parked are told by nothing else.
  *
+ * A listener that says which accounts it has (notify_filter.h) is sent what
+ * concerns them, and a few others; so most deliveries wake nobody.
+ *
  * Sockets named keeper.PID are told only when a box has become due for upkeep,
  * and all others only of changes: a delivery wakes nobody who does not care.
  */
@@ -18,6 +21,7 @@
 #define NOTIFY_KEEPER      "keeper" /* the name that is told what is due */
 
 struct notify;
+struct notify_filter;
 
 /* The writer's side; dir is read again when it changed. */
 struct notify *notify_open(const char *dir);
@@ -26,9 +30,14 @@ void notify_send(struct notify *n, struct str account, uint64_t modseq);
 /* The box should be looked after. Whether a keeper took the hint. */
 bool notify_due(struct notify *n, struct str account, uint64_t modseq);
 
-/* The listener's side: binds dir/NAME.PID (removing stale ones of dead
- * processes). Returns a non-blocking datagram socket, or -1 (errno). */
-int notify_listen(const char *dir, const char *name);
+/*
+ * The listener's side: binds dir/NAME.PID (removing stale ones of dead
+ * processes). With filter it is told only of accounts that are added to
+ * *filter, the caller's; *filter is NULL when none could be made: then of all,
+ * as with filter NULL. Returns a non-blocking datagram socket, or -1 (errno).
+ */
+int notify_listen(
+    const char *dir, const char *name, struct notify_filter **filter);
 /* One datagram: 1, 0 when there is none, -1 malformed (skipped). account is a
  * view into space. */
 int notify_receive(int fd, char space[NOTIFY_ACCOUNT_MAX + 32],

@@ -44,9 +44,9 @@ static bool hears(int fd)
 
 static void a_delivery_does_not_wake_the_keeper(void **state)
 {
-	int keeper = notify_listen(root, NOTIFY_KEEPER);
-	int login = notify_listen(root, "login");
-	int other = notify_listen(root, "keepers");
+	int keeper = notify_listen(root, NOTIFY_KEEPER, NULL);
+	int login = notify_listen(root, "login", NULL);
+	int other = notify_listen(root, "keepers", NULL);
 
 	(void)state;
 	append();
@@ -62,7 +62,7 @@ static void a_delivery_does_not_wake_the_keeper(void **state)
  * writer does it. */
 static void the_keeper_is_told_what_is_due(void **state)
 {
-	int keeper = notify_listen(root, NOTIFY_KEEPER);
+	int keeper = notify_listen(root, NOTIFY_KEEPER, NULL);
 	uint64_t first = 0, second = 0;
 
 	(void)state;
@@ -82,7 +82,7 @@ static void the_keeper_is_told_what_is_due(void **state)
 
 static void without_a_keeper_the_writer_does_it(void **state)
 {
-	int keeper = notify_listen(root, NOTIFY_KEEPER);
+	int keeper = notify_listen(root, NOTIFY_KEEPER, NULL);
 
 	(void)state;
 	close(keeper); /* its name stays behind, as after a crash */
@@ -97,14 +97,12 @@ static void without_a_keeper_the_writer_does_it(void **state)
 	assert_int_equal(box->frames_octets < SNAPSHOT_DUE, 1);
 }
 
-/* More than any queue takes at once reach who listens slowly. */
-static void a_burst_is_heard(void **state)
+static int burst(void)
 {
 	struct notify *n = notify_open(root);
-	int login = notify_listen(root, "login"), status = -1;
+	int login = notify_listen(root, "login", NULL), status = -1;
 	pid_t pid = fork();
 
-	(void)state;
 	if (pid == 0) {
 		uint64_t last = 0;
 
@@ -124,17 +122,28 @@ static void a_burst_is_heard(void **state)
 	for (uint64_t i = 1; i <= 1000; i++)
 		notify_send(n, ACCOUNT, i);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 	notify_close(&n);
 	close(login);
+	return status;
+}
+
+/* More than any queue takes at once reach who listens slowly; but who gets no
+ * processor for 10 ms counts as one that does not listen. */
+static void a_burst_is_heard(void **state)
+{
+	int tries = 0;
+
+	(void)state;
+	while (burst() != 0)
+		assert_int_not_equal(++tries, 20);
 }
 
 /* Who never listens is waited for once; the others hear all the same. */
 static void who_is_deaf_holds_up_nobody(void **state)
 {
 	struct notify *n = notify_open(root);
-	int deaf = notify_listen(root, "deaf");
-	int login = notify_listen(root, "login");
+	int deaf = notify_listen(root, "deaf", NULL);
+	int login = notify_listen(root, "login", NULL);
 
 	(void)state;
 	for (uint64_t i = 1; i <= 2000; i++) {

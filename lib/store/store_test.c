@@ -625,21 +625,21 @@ static void writers_wake_listeners(void **state)
 	telling = store_open(root, root, &why);
 	box_open(telling, STR("user@example.org"), DEADLINE_NEVER, &b);
 	append(b, "INBOX", "nobody listens", 0, NULL);
-	fd = notify_listen(root, "login");
+	fd = notify_listen(root, "login", NULL);
 	assert_true(fd >= 0);
 	assert_int_equal(notify_receive(fd, space, &account, &modseq), 0);
 	append(b, "INBOX", "x", 0, NULL);
 	assert_int_equal(notify_receive(fd, space, &account, &modseq), 1);
 	assert_true(str_eq(account, STR("user@example.org")));
 	assert_int_equal(modseq, box_find_id(b, 1)->highest_modseq);
-	other = notify_listen(root, "other");
+	other = notify_listen(root, "other", NULL);
 	append(b, "INBOX", "x", 0, NULL);
 	assert_int_equal(notify_receive(fd, space, &account, &modseq), 1);
 	assert_int_equal(notify_receive(other, space, &account, &modseq), 1);
 	/* A listener's name is taken over by the next one. */
 	close(fd);
 	append(b, "INBOX", "x", 0, NULL);
-	fd = notify_listen(root, "login");
+	fd = notify_listen(root, "login", NULL);
 	assert_true(fd >= 0);
 	append(b, "INBOX", "x", 0, NULL);
 	assert_int_equal(notify_receive(fd, space, &account, &modseq), 1);
@@ -857,7 +857,7 @@ static void all_notifications_may_be_lost(void **state)
 	assert_non_null(telling);
 	assert_int_equal(
 	    box_open(telling, ACCOUNT, DEADLINE_NEVER, &b), STORE_OK);
-	fd = notify_listen(root, "login");
+	fd = notify_listen(root, "login", NULL);
 	assert_true(fd >= 0);
 	append(b, "INBOX", "x", 0, NULL);
 	box_refresh(session);
