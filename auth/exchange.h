@@ -59,6 +59,12 @@ struct exchange *exchange_new(struct house *h, const struct auth_begin *m,
 /* The first step; answers may come before it returns, and x be gone. */
 void exchange_start(struct exchange *x, const struct auth_begin *m);
 void exchange_respond(struct exchange *x, struct str data);
+/* Nothing comes of this one: no ticket, no count, no delay. ok then has no
+ * ticket. Before exchange_start. */
+void exchange_only_tests(struct exchange *x);
+/* What policyd said of a test's address and login. */
+void exchange_penalty(
+    const struct exchange *x, bool *blocked, uint64_t *delay_ms);
 /* Ends it without an answer. */
 void exchange_free(struct exchange *x);
 uint64_t exchange_request(const struct exchange *x);

@@ -223,6 +223,95 @@ static int resume(struct client *c, const struct auth_resume *m)
 	return 0;
 }
 
+/* ---- the operator ---- */
+
+static void say_tested(struct client *c, struct exchange *x, bool ok,
+    bool temporary, struct str login, struct str reason)
+{
+	struct auth_tested m = {.request = exchange_request(x),
+	    .ok = ok,
+	    .temporary = temporary,
+	    .login = login,
+	    .reason = reason};
+
+	exchange_penalty(x, &m.blocked, &m.delay_ms);
+	over(c, x);
+	put(c, &auth_tested, &m);
+}
+
+static void test_challenge(void *client, const struct auth_challenge *m)
+{
+	/* Only mechanisms that say all at once are tested. */
+	(void)client;
+	(void)m;
+}
+
+static void test_ok(void *client, struct exchange *x, const struct auth_ok *m)
+{
+	say_tested(client, x, true, false, m->login, STR_EMPTY);
+}
+
+static void test_no(void *client, struct exchange *x, const struct auth_no *m)
+{
+	say_tested(client, x, false, m->temporary, m->login, m->reason);
+}
+
+static bool is_offered(struct str mechanism)
+{
+	struct str all = str_from(conf.auth_mechanisms), word;
+
+	while ((word = str_word(&all, " ,\t")).len > 0)
+		if (str_case_eq(word, mechanism))
+			return true;
+	return false;
+}
+
+/* What is offered all leads to a name and a password, as PLAIN does. */
+static int test(struct client *c, const struct auth_test *m)
+{
+	static const struct exchange_calls calls = {
+	    test_challenge, test_ok, test_no};
+	struct buf initial = buf_new(4096);
+	unsigned uid = ipc_peer_uid(wire_ipc(c->wire));
+	struct auth_begin b = {.request = m->request,
+	    .service = m->service,
+	    .mechanism = STR("PLAIN"),
+	    .has_initial = true,
+	    .client_address = m->client_address,
+	    .tls = m->tls};
+	struct auth_tested no = {.request = m->request,
+	    .login = m->login,
+	    .reason = STR("mechanism not offered")};
+	struct exchange *x;
+
+	if (uid != 0 && uid != geteuid()) {
+		log_warning("uid %u may not test passwords", uid);
+		wipe(m->password);
+		return -1;
+	}
+	if (table_get(&c->exchanges, key_of(&m->request)) != NULL ||
+	    c->exchanges.count >= EXCHANGES_MAX)
+		return -1;
+	if (!is_offered(m->mechanism)) {
+		wipe(m->password);
+		put(c, &auth_tested, &no);
+		return 0;
+	}
+	buf_add_char(&initial, '\0');
+	buf_add(&initial, m->login);
+	buf_add_char(&initial, '\0');
+	buf_add(&initial, m->password);
+	b.initial = buf_str(&initial);
+	x = exchange_new(&house, &b, &calls, c, c->owner);
+	exchange_only_tests(x);
+	table_put(&c->exchanges, key_of(&m->request), x);
+	exchange_start(x, &b);
+	wipe(m->password);
+	mem_wipe(initial.p, initial.capacity);
+	buf_free(&initial);
+	return 0;
+}
+
 static int answer(
     struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
 {
@@ -240,6 +329,8 @@ static int answer(
 		redeem(c, msg);
 	else if (type == &auth_resume)
 		result = resume(c, msg);
+	else if (type == &auth_test)
+		result = test(c, msg);
 	else
 		result = -1;
 	if (result < 0)

@@ -19,6 +19,7 @@
 #include "core/log.h"
 #include "daemon/desk.h"
 #include "policyd/memory.h"
+#include "policyd/operator.h"
 #include "policyd/penalty.h"
 
 #define SAVE_MS (300 * 1000)
@@ -116,6 +117,9 @@ static int remember(const struct policy_remember *q)
 	return -1;
 }
 
+static const struct remembered remembered = {
+    &conf, &counters, &penalties, &memory};
+
 static int answer(
     struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
 {
@@ -138,6 +142,8 @@ static int answer(
 		return recall(w, msg);
 	if (type == &policy_remember)
 		return remember(msg);
+	if (type == &policy_list || type == &policy_clear)
+		return operator_asks(&remembered, w, type, msg, now);
 	log_error("a peer sent %s, which is an answer", type->name);
 	return -1;
 }

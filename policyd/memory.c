@@ -145,6 +145,34 @@ bool memory_look(const struct memory *m, struct str name, struct str key,
 	return true;
 }
 
+bool memory_next(const struct memory *m, const struct memory_entry **at,
+    struct str *key, struct str *value, int64_t *until)
+{
+	*at = *at == NULL ? m->newest : (*at)->older;
+	if (*at == NULL)
+		return false;
+	*key = str_of((*at)->key, (*at)->key_len);
+	*value = str_from((*at)->value);
+	*until = (*at)->until;
+	return true;
+}
+
+size_t memory_forget_if(
+    struct memory *m, bool (*take)(struct str key, void *arg), void *arg)
+{
+	struct memory_entry *older;
+	size_t count = 0;
+
+	for (struct memory_entry *e = m->newest; e != NULL; e = older) {
+		older = e->older;
+		if (!take(str_of(e->key, e->key_len), arg))
+			continue;
+		drop(m, e);
+		count++;
+	}
+	return count;
+}
+
 /* ---- the file ---- */
 
 /* By write(2): the jail allows no other way. */

@@ -31,6 +31,13 @@ bool memory_recall(struct memory *m, struct str name, struct str key,
 /* The same without a change: for who only explains. */
 bool memory_look(const struct memory *m, struct str name, struct str key,
     int64_t now, struct str *value);
+/* Walks all, those used last first: start with *at NULL; false at the end. key
+ * is "name SP key". */
+bool memory_next(const struct memory *m, const struct memory_entry **at,
+    struct str *key, struct str *value, int64_t *until);
+/* Forgets those that take() says true to; how many. */
+size_t memory_forget_if(struct memory *m,
+    bool (*take)(struct str key, void *arg), void *arg);
 
 /*
  * The file, a line for each: "until TAB name SP key TAB value", and a last line

@@ -154,3 +154,29 @@ void windows_forget(struct windows *w, struct str key)
 	if (x != NULL)
 		drop(w, x);
 }
+
+bool windows_next(
+    const struct windows *w, const struct window **at, struct str *key)
+{
+	*at = *at == NULL ? w->newest : (*at)->older;
+	if (*at != NULL)
+		*key = str_of((*at)->key, (*at)->key_len);
+	return *at != NULL;
+}
+
+int64_t windows_left(
+    const struct windows *w, struct str key, int64_t window_ms, int64_t now_ms)
+{
+	struct window *x = table_get(&w->by_key, key);
+	int64_t step_ms = window_ms / WINDOW_STEPS;
+
+	if (x == NULL)
+		return 0;
+	if (step_ms < 1)
+		step_ms = 1;
+	advance(x, step_of(window_ms, now_ms));
+	for (int i = 0; i < WINDOW_STEPS; i++)
+		if (x->count[i] > 0)
+			return (x->step - i + WINDOW_STEPS) * step_ms - now_ms;
+	return 0;
+}

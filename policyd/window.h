@@ -33,5 +33,12 @@ uint64_t windows_get(
 void windows_take(struct windows *w, struct str key, uint64_t amount,
     int64_t window_ms, int64_t now_ms);
 void windows_forget(struct windows *w, struct str key);
+/* Walks all of them, those used last first: start with *at NULL; false at the
+ * end. What was returned may be forgotten when the next one was asked for. */
+bool windows_next(
+    const struct windows *w, const struct window **at, struct str *key);
+/* For how long (ms) something of it is left. */
+int64_t windows_left(
+    const struct windows *w, struct str key, int64_t window_ms, int64_t now_ms);
 
 #endif

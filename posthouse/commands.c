@@ -26,6 +26,12 @@ const struct command_row commands[] = {
 	 "one service alone"},
 	{"who",     cmd_who,     "who [--user USER] [--client ADDRESS] "
 	 "[--protocol NAME]", "the sessions that are open now"},
+	{"penalty", cmd_penalty, "penalty list [ADDRESS|USER] [--all]|"
+	 "clear ADDRESS|USER|ALL [--all]",
+	 "what is remembered of failed logins, rates and strangers"},
+	{"auth",    cmd_auth,    "auth test USER [--mechanism M] "
+	 "[--service S] [--from ADDRESS] [--no-tls]",
+	 "try a password, without a session"},
 	{"kick",    cmd_kick,    "kick USER|ADDRESS [--protocol NAME]",
 	 "end the sessions of a user or a client"},
 	{"queue",   cmd_queue,   "queue list|count|summary [FILTER]... | "

@@ -173,6 +173,8 @@ int conf_diff(struct posthouse *p, int argc, char **argv)
 	char name[64];
 
 	d.j = json_start(&d.out);
+	if (posthouse_conf(p) < 0)
+		return 1;
 	if (argc == 1 && strcmp(argv[0], "--running") == 0) {
 		d.there = name;
 		if (read_running(p, &text, name, sizeof(name)) < 0)
@@ -184,8 +186,6 @@ int conf_diff(struct posthouse *p, int argc, char **argv)
 	} else if (argc != 0) {
 		return posthouse_usage("conf");
 	}
-	if (posthouse_conf(p) < 0)
-		return 1;
 	d.other = conf_parse(buf_str(&text), "main.cf", &ignored);
 	if (p->json)
 		json_array(&d.j, NULL);

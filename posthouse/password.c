@@ -130,6 +130,13 @@ static int read_silently(
 	return result;
 }
 
+int password_ask_once(
+    const char *prompt, char out[PASSWORD_MAX + 1], const char **why)
+{
+	return isatty(STDIN_FILENO) ? read_silently(prompt, out, why)
+				    : read_line(out, why);
+}
+
 int password_ask(
     const char *prompt, char out[PASSWORD_MAX + 1], const char **why)
 {

@@ -25,6 +25,10 @@ void password_make(char out[21]);
 int password_ask(
     const char *prompt, char out[PASSWORD_MAX + 1], const char **why);
 
+/* The same, once: for a password that is known. */
+int password_ask_once(
+    const char *prompt, char out[PASSWORD_MAX + 1], const char **why);
+
 /* NULL, or why this cannot be a password. */
 const char *password_check(const char *password);
 

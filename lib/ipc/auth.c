@@ -99,7 +99,31 @@ static const struct ipc_field resumed[] = {
 };
 const struct ipc_type auth_resumed = {"auth_resumed", resumed};
 
+static const struct ipc_field test[] = {
+    IPC_U64(struct auth_test, request, 0, UINT64_MAX),
+    IPC_TEXT(struct auth_test, service, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct auth_test, mechanism, 1, IPC_NAME_MAX),
+    IPC_TEXT(struct auth_test, login, 1, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct auth_test, password, 0, 1024),
+    IPC_TEXT(struct auth_test, client_address, 0, IPC_HOST_MAX),
+    IPC_BOOL(struct auth_test, tls),
+    IPC_END,
+};
+const struct ipc_type auth_test = {"auth_test", test};
+
+static const struct ipc_field tested[] = {
+    IPC_U64(struct auth_tested, request, 0, UINT64_MAX),
+    IPC_BOOL(struct auth_tested, ok),
+    IPC_BOOL(struct auth_tested, temporary),
+    IPC_TEXT(struct auth_tested, login, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct auth_tested, reason, 0, 256),
+    IPC_BOOL(struct auth_tested, blocked),
+    IPC_U64(struct auth_tested, delay_ms, 0, UINT64_MAX),
+    IPC_END,
+};
+const struct ipc_type auth_tested = {"auth_tested", tested};
+
 static const struct ipc_type *const types[] = {&auth_begin, &auth_challenge,
     &auth_respond, &auth_cancel, &auth_ok, &auth_no, &auth_leave, &auth_redeem,
-    &auth_redeemed, &auth_resume, &auth_resumed, NULL};
+    &auth_redeemed, &auth_resume, &auth_resumed, &auth_test, &auth_tested, NULL};
 const struct ipc_exchange auth_exchange = {"auth", 1, types};

@@ -94,6 +94,31 @@ struct auth_resumed {
 	struct str pass, key;
 };
 
+/*
+ * The operator (posthouse auth test; root, or auth's own user): whether this
+ * password would do, and why not. Nothing comes of it: no ticket, no failure
+ * that counts, no delay.
+ */
+struct auth_test {
+	uint64_t request;
+	struct str service;
+	struct str mechanism;
+	struct str login;
+	struct str password;
+	struct str client_address;
+	bool tls;
+};
+struct auth_tested {
+	uint64_t request;
+	bool ok;
+	bool temporary;
+	struct str login;  /* the account */
+	struct str reason; /* "" when ok */
+	bool blocked;      /* the address is refused now, password or not */
+	uint64_t delay_ms; /* that a failure would have now */
+};
+
+extern const struct ipc_type auth_test, auth_tested;
 extern const struct ipc_type auth_begin, auth_challenge, auth_respond,
     auth_cancel, auth_ok, auth_no, auth_leave, auth_redeem, auth_redeemed,
     auth_resume, auth_resumed;

@@ -92,7 +92,45 @@ static const struct ipc_field recalled[] = {
 };
 const struct ipc_type policy_recalled = {"policy_recalled", recalled};
 
+const char *const policy_kind_names[] = {
+    "login-address", "login-account", "rate", "memory", NULL};
+
+static const struct ipc_field list[] = {
+    IPC_TEXT(struct policy_list, key, 0, IPC_ADDRESS_MAX),
+    IPC_BOOL(struct policy_list, all),
+    IPC_END,
+};
+const struct ipc_type policy_list = {"policy_list", list};
+
+static const struct ipc_field clear[] = {
+    IPC_TEXT(struct policy_clear, key, 0, IPC_ADDRESS_MAX),
+    IPC_BOOL(struct policy_clear, all),
+    IPC_END,
+};
+const struct ipc_type policy_clear = {"policy_clear", clear};
+
+static const struct ipc_field row[] = {
+    IPC_CHOICE(struct policy_row, kind, policy_kind_names),
+    IPC_TEXT(struct policy_row, name, 0, IPC_NAME_MAX),
+    IPC_TEXT(struct policy_row, key, 0, 2048),
+    IPC_U64(struct policy_row, count, 0, UINT64_MAX),
+    IPC_U64(struct policy_row, delay_ms, 0, UINT64_MAX),
+    IPC_BOOL(struct policy_row, blocked),
+    IPC_TEXT(struct policy_row, value, 0, 2048),
+    IPC_U64(struct policy_row, left_seconds, 0, UINT64_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_row = {"policy_row", row};
+
+static const struct ipc_field listed[] = {
+    IPC_U64(struct policy_listed, count, 0, UINT64_MAX),
+    IPC_BOOL(struct policy_listed, cut),
+    IPC_END,
+};
+const struct ipc_type policy_listed = {"policy_listed", listed};
+
 static const struct ipc_type *const types[] = {&policy_count, &policy_counted,
     &policy_peek, &policy_failure, &policy_penalty, &policy_ask,
-    &policy_remember, &policy_recall, &policy_look, &policy_recalled, NULL};
+    &policy_remember, &policy_recall, &policy_look, &policy_recalled,
+    &policy_list, &policy_clear, &policy_row, &policy_listed, NULL};
 const struct ipc_exchange policy_exchange = {"policy", 1, types};

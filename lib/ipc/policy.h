@@ -80,6 +80,45 @@ struct policy_recalled {
 	struct str value;
 };
 
+/*
+ * The operator (posthouse penalty; root, or policyd's own user). policy_list is
+ * answered by a policy_row for each thing that is remembered of key (an
+ * address or a user, "" for all), and policy_listed; policy_clear forgets it
+ * and is answered by policy_listed too.
+ */
+enum policy_kind {
+	POLICY_LOGIN_ADDRESS, /* failed logins of an address */
+	POLICY_LOGIN_ACCOUNT, /* and of an account */
+	POLICY_RATE,          /* a counter */
+	POLICY_MEMORY         /* what screen and others found out */
+};
+extern const char *const policy_kind_names[];
+
+struct policy_list {
+	struct str key;
+	bool all; /* counters and memory too */
+};
+struct policy_clear {
+	struct str key;
+	bool all; /* with key "": memory too */
+};
+struct policy_row {
+	int kind;        /* enum policy_kind */
+	struct str name; /* of the counter or of who remembers; "" */
+	struct str key;
+	uint64_t count;
+	uint64_t delay_ms; /* of the next failure */
+	bool blocked;
+	struct str value;     /* remembered */
+	uint64_t left_seconds; /* until nothing of it is left */
+};
+struct policy_listed {
+	uint64_t count; /* rows, or what was forgotten */
+	bool cut;       /* there were more rows */
+};
+
+extern const struct ipc_type policy_list, policy_clear, policy_row,
+    policy_listed;
 extern const struct ipc_type policy_count, policy_counted, policy_peek,
     policy_failure, policy_penalty, policy_ask, policy_remember, policy_recall,
     policy_look, policy_recalled;
