@@ -75,7 +75,7 @@ static const char *take(struct question *q, int option, bool *has_sender)
 {
 	const char *why;
 
-	if (option != 't' && has_line_end(optarg))
+	if (optarg != NULL && has_line_end(optarg))
 		return "a line end would be another command";
 	switch (option) {
 	case 'c':
@@ -96,6 +96,8 @@ static const char *take(struct question *q, int option, bool *has_sender)
 	case 'r':
 		if (q->count == RECIPIENTS_MAX)
 			return "too many recipients";
+		if (address_of(optarg).len == 0)
+			return "a recipient is empty";
 		q->recipients[q->count++] = optarg;
 		return NULL;
 	case 's':

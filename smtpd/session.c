@@ -232,8 +232,8 @@ static void say_drain(struct session *s)
 
 	if (daemon_kicked()) {
 		log_info("ended by the operator: %s[%s]", s->name, s->address);
-		hang_up(s, "4.3.2", "%s Disconnected by the administrator",
-		    host);
+		hang_up(
+		    s, "4.3.2", "%s Disconnected by the administrator", host);
 	} else {
 		hang_up(s, "4.3.2", "%s Service shutting down", host);
 	}
@@ -325,6 +325,7 @@ static bool too_many(const struct session *s, const struct conn *conn)
 {
 	unsigned limit = (unsigned)s->conf->smtpd_client_connection_count_limit;
 	unsigned count = daemon_client_count(&conn->peer);
+	char by[400];
 
 	if (limit == 0 || count <= limit || is_exempt(s, conn)) {
 		passes(s, &rule_connection_count, "dunno",
@@ -333,9 +334,10 @@ static bool too_many(const struct session *s, const struct conn *conn)
 		    limit, limit == 0 ? ", any number" : "");
 		return false;
 	}
+	describe_rule(&rule_connection_count, by, sizeof(by));
 	log_warning("Connection concurrency limit exceeded: %u from %s[%s] for "
-		    "service %s",
-	    count, s->name, s->address, daemon_service());
+		    "service %s;%s",
+	    count, s->name, s->address, daemon_service(), by);
 	return true;
 }
 
@@ -358,6 +360,7 @@ static bool too_often(struct session *s, const struct conn *conn)
 {
 	static int64_t rest_until;
 	const void *answer;
+	char by[400];
 	struct policy_count count = {
 	    .name = STR("smtpd_client_connection_rate_limit"),
 	    .key = str_from(s->address),
@@ -387,10 +390,11 @@ static bool too_often(struct session *s, const struct conn *conn)
 	    (unsigned long long)count.window);
 	if (counted->within)
 		return false;
+	describe_rule(&rule_connection_rate, by, sizeof(by));
 	log_warning("Connection rate limit exceeded: %llu from %s[%s] for "
-		    "service %s",
+		    "service %s;%s",
 	    (unsigned long long)counted->count, s->name, s->address,
-	    daemon_service());
+	    daemon_service(), by);
 	return true;
 }
 
@@ -518,6 +522,9 @@ static void tell_client(struct session *s)
 
 static void begin(struct session *s, const struct conn *conn)
 {
+	const struct rule *by;
+	char text[REPLY_MAX];
+
 	learn_client(s, conn);
 	tell_client(s);
 	trace_event(TRACE_CONNECT, &s->id, NULL,
@@ -527,9 +534,15 @@ static void begin(struct session *s, const struct conn *conn)
 	log_info("connect from %s[%s]", s->name, s->address);
 	daemon_count("sessions", 1);
 	daemon_session("", s->address, false);
-	if (too_many(s, conn) || too_often(s, conn)) {
-		hang_up(s, "4.7.0", "%s Error: too many connections from %s",
+	by = too_many(s, conn)   ? &rule_connection_count
+	    : too_often(s, conn) ? &rule_connection_rate
+				 : NULL;
+	if (by != NULL) {
+		snprintf(text, sizeof(text),
+		    "%s Error: too many connections from %s",
 		    s->server->house->myhostname, s->address);
+		tell_rejection(s, by, STR_EMPTY, 421, "4.7.0", text);
+		hang_up(s, "4.7.0", "%s", text);
 		return;
 	}
 	if (wrap(s) && !conn->greeted)
