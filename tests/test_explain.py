@@ -213,8 +213,7 @@ def figures(house):
     """Every counter of the services that decide, or are asked."""
     return {(s["name"], name): value
             for s in house.json("status")["services"]
-            if s["command"] in ("screen", "smtpd", "lookup", "policyd",
-                                "cleanup", "qmgr", "local", "smtp")
+            if s["command"] in ("screen", "smtpd", "lookup", "policyd")
             for name, value in s.get("counters", {}).items()}
 
 
