@@ -5,8 +5,8 @@
  * removed. Between the two may lie our end: then it is asked for once more
  * under the same queue id, and cleanup, or the mailbox, folds it.
  *
- * What is not as postdrop makes it is moved to corrupt/, with the reason, and
- * never deleted.
+ * What is not as postdrop makes it, and what is refused for good, is moved to
+ * corrupt/, with the reason, and never deleted; a sender that it names is told.
  */
 #include "pickup/drop.h"
 
@@ -23,6 +23,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "pickup/inject.h"
+#include "pickup/notice.h"
 
 #define AT_ONCE    8     /* files under way */
 #define SCAN_MOST  10000 /* names of one look */
@@ -176,6 +177,9 @@ static void injected(void *arg, const struct outcome *o)
 	} else if (o->code >= 500) {
 		snprintf(reason, sizeof(reason), "%u %s %.*s", o->code, o->dsn,
 		    STR_FMT(o->text));
+		if (notice_leave(dir_fd, slot->name.text, o) < 0)
+			log_warning("drop/%s: its sender cannot be told: %s",
+			    slot->name.text, strerror(errno));
 		set_aside(slot->name.text, reason);
 	}
 	/* else it stays for the next look */

@@ -54,7 +54,6 @@ POINTS = [
     ("screen", "sendmsg", 3),   # a client on its way to smtpd
     ("pickup", "recvmsg", 4),   # a submission, or what cleanup says of it
     ("pickup", "sendmsg", 4),
-    ("pickup", "unlinkat", 1),  # queued, and still in the drop folder
 ]
 
 

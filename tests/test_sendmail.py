@@ -754,6 +754,57 @@ def test_what_is_no_submission_is_set_aside():
         delivered(h, "good")
 
 
+def test_the_sender_of_what_is_refused_is_told():
+    """Who left it there has gone: by mail, once, and not of a notification."""
+    with House(domain="told.test", users=2) as h:
+        h.stop()
+        loops = b"Received: by x.test; Sat, 21 Nov 2026 00:00:00 +0000\r\n" * 99
+        head = loops + b"From: a@x.test\r\nSubject: too often\r\n"
+        small = head + b"\r\nthe body\r\n"
+        large = head + b"\r\n" + b"y" * 76 + b"\r\nno more of it\r\n" * 9000
+        told, names = h.user(1), iter("1M80GJG1QW0XRVC84QA3E%s" % c
+                                      for c in "0123456789")
+        refused = [
+            put(h, submission(told, "bob@else.test", small), next(names)),
+            put(h, submission(told, "eve@else.test", large), next(names)),
+            put(h, submission("", "bob@else.test", small), next(names)),
+            put(h, submission("a@x.test\\nBcc: b@y.test", "bob@else.test",
+                              small), next(names))]
+        h.start()
+        wait_until(lambda: set(refused) <= set(
+            os.listdir(drop_of(h, "corrupt"))))
+        wait_until(lambda: len(mailbox(h, 1)) == 2 and not left(h))
+        h.wait_empty_queue()
+        reports = {p["Final-Recipient"]: m for m in map(parse, mailbox(h, 1))
+                   for p in list(m.iter_parts())[1].get_payload()[1:]}
+        assert set(reports) == {"rfc822; bob@else.test",
+                                "rfc822; eve@else.test"}
+        for m in reports.values():
+            assert not m.defects and m["Return-Path"] in (None, "<>")
+            assert m["From"].addresses[0].username == "MAILER-DAEMON"
+            assert m["To"] == told and m["Auto-Submitted"] == "auto-replied"
+            assert m.get_content_type() == "multipart/report"
+            words, status, back = m.iter_parts()
+            top, about = status.get_payload()
+            assert top["Reporting-MTA"] == "dns; mail.told.test"
+            assert (about["Action"], about["Status"]) == ("failed", "5.4.6")
+            assert "5.4.6" in words.get_content()
+            assert "Subject: too often" in str(back)
+        small, large = (reports["rfc822; %s@else.test" % n]
+                        for n in ("bob", "eve"))
+        assert list(small.iter_parts())[2].get_content_type() == \
+            "message/rfc822" and "the body" in str(small)
+        assert list(large.iter_parts())[2].get_content_type() == \
+            "text/rfc822-headers" and "no more of it" not in str(large)
+        # Our end between the word and the file's end: it is not said twice.
+        h.stop()
+        os.rename(drop_of(h, "corrupt", refused[0]), drop_of(h, refused[0]))
+        h.start()
+        wait_until(lambda: left(h) == [])
+        h.wait_empty_queue()
+        assert len(mailbox(h, 1)) == 2
+
+
 def test_a_crash_between_the_queue_and_the_folder():
     """The file is there again although its message went out: one mail."""
     with House(domain="again.test", users=1) as h:

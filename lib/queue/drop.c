@@ -155,6 +155,31 @@ static int next_message(
 	return got == type ? 0 : bad(why, "a line stands out of order");
 }
 
+/* cleanup ends a peer that says what it may not: a file that does so would
+ * come to nobody's eyes and be tried for ever. */
+static bool is_clean(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 127)
+			return false;
+	return true;
+}
+
+/* RFC 3461 section 4.1. */
+static bool is_notify(struct str s)
+{
+	while (s.len > 0) {
+		struct str word = str_cut(&s, ',');
+
+		if (!str_case_eq(word, STR("NEVER")) &&
+		    !str_case_eq(word, STR("SUCCESS")) &&
+		    !str_case_eq(word, STR("FAILURE")) &&
+		    !str_case_eq(word, STR("DELAY")))
+			return false;
+	}
+	return true;
+}
+
 int drop_head(
     struct drop_reader *r, const struct drop_submission **s, const char **why)
 {
@@ -169,6 +194,9 @@ int drop_head(
 	if (next_message(r, &drop_submission, why) < 0)
 		return -1;
 	*s = &r->msg.submission;
+	if (!is_clean((*s)->sender) || !is_clean((*s)->envid) ||
+	    !is_clean((*s)->ret))
+		return bad(why, "control octets in the envelope");
 	r->recipients = (*s)->recipients;
 	r->size = r->left = (*s)->size;
 	return 0;
@@ -183,6 +211,10 @@ int drop_recipient(struct drop_reader *r, const struct cleanup_recipient **to,
 		return -1;
 	r->recipients--;
 	*to = &r->msg.recipient;
+	if (!is_clean((*to)->address) || !is_clean((*to)->original))
+		return bad(why, "control octets in the envelope");
+	if (!is_notify((*to)->notify))
+		return bad(why, "a word of notify that is none");
 	return 1;
 }
 

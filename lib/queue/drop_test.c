@@ -68,6 +68,14 @@ static const struct {
 } rows[] = {
     {STR_INIT(HEAD TO "A: b\n\n.end\tsize=7\n"),
 	"<a@x> 7: <b@x> <c@x>NEVER |A: b\n\n.|"},
+    {STR_INIT("posthouse-drop\t1\n"
+	      "submission\tid=06G5K3Z9Q4ABCDEFGHJKMN\tsender=a\\nb\tenvid="
+	      "\tret=\tbody=7BIT\tsmtputf8=0\trecipients=2\tsize=7\n" TO),
+	"error: control octets in the envelope"},
+    {STR_INIT(HEAD "recipient\taddress=b\\r@x\toriginal=\tnotify=\n"),
+	"error: control octets in the envelope"},
+    {STR_INIT(HEAD "recipient\taddress=b@x\toriginal=\tnotify=LATER\n"),
+	"error: a word of notify that is none"},
     {STR_INIT(""), "error: the file ends early"},
     {STR_INIT("posthouse-drop\t1"), "error: the file ends early"},
     {STR_INIT("posthouse-drop\t2\n"),
@@ -121,7 +129,7 @@ static void what_is_written_is_read(void **state)
 	struct buf file = buf_new(1u << 20), out = buf_new(1u << 20);
 	struct buf want = buf_new(1u << 20);
 	struct drop_submission s = {.id = STR("06G5K3Z9Q4ABCDEFGHJKMN"),
-	    .sender = STR("tab\t@x"),
+	    .sender = STR("back\\slash@x"),
 	    .envid = STR_EMPTY,
 	    .ret = STR_EMPTY,
 	    .body = STR("8BITMIME"),
@@ -130,7 +138,7 @@ static void what_is_written_is_read(void **state)
 
 	(void)state;
 	memset(octets, '\n', sizeof(octets));
-	buf_printf(&want, "<tab\t@x> %zu:", sizeof(octets));
+	buf_printf(&want, "<back\\slash@x> %zu:", sizeof(octets));
 	assert_int_equal(drop_put_head(&file, &s), 0);
 	for (unsigned i = 0; i < s.recipients; i++) {
 		char name[32];
