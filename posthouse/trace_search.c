@@ -78,7 +78,8 @@ static struct trace_record *copy_of(const struct trace_record *r)
 	const struct trace_fields *from = &r->says;
 	size_t len = from->who.len + from->where.len + from->code.len +
 	    from->why.len;
-	struct trace_record *copy = mem_alloc(sizeof(*copy));
+	struct trace_record *copy = mem_alloc(
+	    sizeof(*copy) - sizeof(copy->text) + len + 1);
 
 	memcpy(copy, r, offsetof(struct trace_record, text));
 	memcpy(copy->text, r->text, len);
@@ -86,8 +87,7 @@ static struct trace_record *copy_of(const struct trace_record *r)
 	copy->says.where.p = copy->says.who.p + from->who.len;
 	copy->says.code.p = copy->says.where.p + from->where.len;
 	copy->says.why.p = copy->says.code.p + from->code.len;
-	return mem_resize(
-	    copy, 1, sizeof(*copy) - sizeof(copy->text) + len + 1);
+	return copy;
 }
 
 static void keep(struct trace_search *s, size_t file, uint32_t cell,
