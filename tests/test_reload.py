@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from faults import HAVE_STRACE, NO_STRACE, Sabotage
 from house import House, POSTHOUSE, free_port, wait_until
 from load import Load
 
@@ -233,6 +234,32 @@ def test_one_that_breaks_in_its_probation_rolls_all_back(house, tmp_path):
     wait_until(lambda: pids(house)["policyd/unix"])
     with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
         s.sendmail("a@x.test", [house.user(0)], "Subject: x\r\n\r\nx\r\n")
+
+
+@pytest.mark.skipif(not HAVE_STRACE, reason=NO_STRACE)
+@pytest.mark.parametrize("calls", [
+    "memfd_create:error=ENFILE", "clone,clone3,fork,vfork:error=EAGAIN",
+    "socketpair:error=EMFILE"])
+def test_a_master_that_gets_nothing_keeps_what_it_has(house, calls):
+    """No memory file, no process or no socket for a new generation."""
+    house.set("mail_name", "Better")
+    before = pids(house)
+    with Sabotage([house.master_pid()], calls) as s:
+        done = house.posthouse("reload", check=False)
+        assert done.returncode == 1 and done.stderr
+        assert house.json("status")["generation"] == 1
+        assert b"Better" not in greeting(house.smtp)
+        assert pids(house)["auth/unix"] >= before["auth/unix"]
+    assert s.text and any("(INJECTED" in x for x in s.text)
+    # What may only run alone had to leave, and comes back by itself.
+    wait_until(lambda: all(
+        s["state"] in ("running", "waiting")
+        for s in house.json("status")["services"]), 40)
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
+        s.sendmail("a@x.test", [house.user(0)], "Subject: x\r\n\r\nx\r\n")
+    house.wait_empty_queue()
+    house.posthouse("reload")
+    assert b"Better" in greeting(house.smtp)
 
 
 def test_one_that_failed_before_is_no_reason(house, tmp_path):
