@@ -21,9 +21,12 @@ bool auth_offered(const struct session *s)
 static void log_failure(
     struct session *s, const char *mechanism, struct str why, struct str login)
 {
+	char user[256];
+
+	log_name(user, sizeof(user), login);
 	log_warning("%s[%s]: SASL %s authentication failed: %.*s, "
-		    "sasl_username=%.*s",
-	    s->name, s->address, mechanism, STR_FMT(why), STR_FMT(login));
+		    "sasl_username=%s",
+	    s->name, s->address, mechanism, STR_FMT(why), user);
 	daemon_count("logins_failed", 1);
 }
 
