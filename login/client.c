@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "mail/encode.h"
+#include "net/proxy_protocol.h"
 #include "net/tls.h"
 
 #include "login/broker.h"
@@ -343,7 +344,8 @@ static unsigned push(struct client *c)
 		c->gone = true;
 	else if (c->state == CLIENT_STARTTLS)
 		start_handshake(c);
-	return c->state == CLIENT_COMMAND || c->state == CLIENT_RESPONSE
+	return c->state == CLIENT_COMMAND || c->state == CLIENT_RESPONSE ||
+		c->state == CLIENT_PROXY
 	    ? LOOP_READ
 	    : 0;
 }
@@ -375,11 +377,19 @@ static void run(struct client *c)
 	loop_watch_set(c->watch, what);
 }
 
+static void take_proxy(struct client *c);
+static void no_proxy(struct client *c, const char *why);
+
 static void ready(unsigned what, void *arg)
 {
 	struct client *c = arg;
 	enum stream_result r = STREAM_OK;
 
+	if (c->state == CLIENT_PROXY) {
+		take_proxy(c);
+		run(c);
+		return;
+	}
 	if ((what & LOOP_READ) && c->state != CLIENT_HANDSHAKE)
 		r = stream_fill(c->stream);
 	if (r == STREAM_EOF)
@@ -399,6 +409,8 @@ static void fired(void *arg)
 	} else if (c->state == CLIENT_HANDOVER) {
 		session_abort(c);
 		unavailable(c, "no session in time");
+	} else if (c->state == CLIENT_PROXY) {
+		no_proxy(c, "it did not come in time");
 	} else if (c->state == CLIENT_HANDSHAKE || c->state == CLIENT_CLOSING) {
 		client_end(c, "disconnected", "login_timeout");
 	} else {
@@ -476,30 +488,29 @@ void client_session_no(struct client *c, bool temporary, struct str text)
 /* ---- coming and going ---- */
 
 /* Nobody is told why before TLS: it would not be understood. */
-static void turn_away(struct conn *conn, const char *why)
+static void turn_away(int fd, const struct netaddr *peer, const char *why)
 {
 	const char *text = clients.conf->login_protocol == LOGIN_IMAP
 	    ? "* BYE [UNAVAILABLE] Too many connections\r\n"
 	    : "-ERR [SYS/TEMP] Too many connections\r\n";
 	char rip[NETADDR_TEXT_MAX];
 
-	netaddr_text(&conn->peer, rip);
+	netaddr_text(peer, rip);
 	log_info("%s: refused: rip=%s: %s",
 	    clients.conf->login_protocol == LOGIN_IMAP ? "imap" : "pop3", rip,
 	    why);
 	if (!clients.conf->login_tls_wrappermode)
-		(void)send(
-		    conn->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(conn->fd);
+		(void)send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* The oldest that has not even asked for a login makes room. */
-static void drop_oldest(void)
+/* The oldest that has not even asked for a login makes room for another. */
+static void drop_oldest(const struct client *for_this)
 {
 	struct client *c = clients.first;
 
 	while (c != NULL &&
-	    (c->state == CLIENT_AUTH || c->state == CLIENT_HANDOVER))
+	    (c == for_this || c->state == CLIENT_AUTH ||
+		c->state == CLIENT_HANDOVER))
 		c = c->next;
 	if (c == NULL)
 		return;
@@ -531,35 +542,98 @@ static struct client *client_new(struct conn *conn)
 	return c;
 }
 
-void client_accept(struct conn *conn)
+/* Who it is stands fast: it is counted, and greeted. */
+static void admit(struct client *c)
 {
 	bool refused;
-	int on = 1;
 
-	if (clients.count + sessions_count() >=
-	    clients.conf->login_client_limit) {
-		turn_away(conn, "login_client_limit");
-		return;
-	}
-	struct address *address = address_enter(&conn->peer,
+	c->address = address_enter(&c->peer,
 	    clients.conf->login_client_connection_limit,
 	    str_from(clients.conf->login_client_limit_exceptions), &refused);
 	if (refused) {
-		turn_away(conn, "login_client_connection_limit");
+		turn_away(stream_fd(c->stream), &c->peer,
+		    "login_client_connection_limit");
+		c->gone = true;
 		return;
 	}
-	if (clients.count >= clients.conf->login_unauthenticated_limit)
-		drop_oldest();
-	/* Peers that vanish from an idle session are noticed some day. */
-	setsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	struct client *c = client_new(conn);
-	c->address = address;
+	if (clients.count > clients.conf->login_unauthenticated_limit)
+		drop_oldest(c);
 	c->state = CLIENT_COMMAND;
 	set_timer(c);
 	if (clients.conf->login_tls_wrappermode)
 		start_handshake(c);
 	else
 		c->protocol->greet(c);
+}
+
+/* ---- behind a load balancer ---- */
+
+static void no_proxy(struct client *c, const char *why)
+{
+	char peer[NETADDR_TEXT_MAX];
+
+	netaddr_text(&c->peer, peer);
+	log_warning(
+	    "PROXY header of [%s]:%u: %s", peer, netaddr_port(&c->peer), why);
+	daemon_count("without PROXY header", 1);
+	c->gone = true;
+}
+
+static void await_proxy(struct client *c)
+{
+	struct str bad;
+
+	if (netaddr_in_list(&c->peer,
+		str_from(daemon_house()->haproxy_trusted_networks),
+		&bad) != 1) {
+		no_proxy(c, "not in haproxy_trusted_networks");
+		return;
+	}
+	c->state = CLIENT_PROXY;
+	loop_timer_set(c->timer, clients.conf->login_upstream_proxy_timeout);
+}
+
+static void take_proxy(struct client *c)
+{
+	struct proxy_header h;
+	const char *why = "";
+
+	switch (proxy_take(stream_fd(c->stream), &c->peeked, &h, &why)) {
+	case PROXY_MORE:
+		return;
+	case PROXY_BAD:
+		no_proxy(c, why);
+		return;
+	case PROXY_GONE:
+		no_proxy(c, "the connection was closed before its end");
+		return;
+	case PROXY_OK:
+		break;
+	}
+	if (!h.local) {
+		c->peer = h.from;
+		c->own = h.to;
+	}
+	admit(c);
+}
+
+void client_accept(struct conn *conn)
+{
+	int on = 1;
+
+	if (clients.count + sessions_count() >=
+	    clients.conf->login_client_limit) {
+		turn_away(conn->fd, &conn->peer, "login_client_limit");
+		close(conn->fd);
+		return;
+	}
+	/* Peers that vanish from an idle session are noticed some day. */
+	setsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	struct client *c = client_new(conn);
+	if (clients.conf->login_upstream_proxy_protocol != 0)
+		await_proxy(c);
+	else
+		admit(c);
 	run(c);
 }
 

@@ -17,6 +17,7 @@
 #define TAG_MAX 128 /* octets of an IMAP tag; imap_words.c */
 
 enum client_state {
+	CLIENT_PROXY,    /* a load balancer is to say who it is */
 	CLIENT_STARTTLS, /* the answer to STARTTLS goes out, then TLS */
 	CLIENT_HANDSHAKE,
 	CLIENT_COMMAND,  /* reads commands */
@@ -66,9 +67,10 @@ struct client {
 	bool gone;        /* to be freed */
 	int64_t deadline; /* of the login */
 	unsigned commands, errors, failures;
-	struct id id; /* of the session */
-	struct netaddr peer, own;
-	struct address *address; /* counted; NULL: an exception */
+	struct id id;             /* of the session */
+	struct netaddr peer, own; /* where there is a PROXY header, its */
+	size_t peeked;            /* octets of that; net/proxy_protocol.h */
+	struct address *address;  /* counted; NULL: an exception */
 
 	/* IMAP's command, POP3's user */
 	char tag[TAG_MAX + 1];

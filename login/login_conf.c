@@ -2,6 +2,7 @@
 #include "login/login_conf.h"
 
 static const char *const protocols[] = {"imap", "pop3", NULL};
+static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
 
 #define P(kind, name, ...) CONF_##kind(struct login_conf, name, __VA_ARGS__)
@@ -50,6 +51,12 @@ const struct conf_param login_params[] = {
 	  "Octets of a line before the login."),
 	P(INT,  login_literal_length_limit, "4096", 64, 65536,
 	  "Octets of an IMAP literal before the login."),
+	P(CHOICE, login_upstream_proxy_protocol, "", proxies,
+	  "haproxy: each connection begins with a PROXY header, of version 1 "
+	  "or 2, that says who the client is; see haproxy_trusted_networks. "
+	  "Set for each service in master.cf."),
+	P(TIME, login_upstream_proxy_timeout, "5s", 1, 300,
+	  "How long the header of login_upstream_proxy_protocol may take."),
 	P(INT,  login_handover_limit, "64", 1, 10000,
 	  "Sessions of one service that are being started at the same time; "
 	  "further clients wait for their turn."),

@@ -23,8 +23,10 @@ struct login_conf {
 	int login_command_limit;
 	int login_error_limit;
 	int login_failure_limit;
-	int login_line_length_limit;    /* octets */
-	int login_literal_length_limit; /* octets */
+	int login_line_length_limit;          /* octets */
+	int login_literal_length_limit;       /* octets */
+	int login_upstream_proxy_protocol;    /* not 0: demanded */
+	int64_t login_upstream_proxy_timeout; /* ms */
 	int login_handover_limit;
 	int64_t login_noop_time; /* ms */
 };

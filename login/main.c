@@ -48,6 +48,8 @@ static int before_jail(void)
 	    "login_plaintext_networks", conf.login_plaintext_networks);
 	check_networks("login_client_limit_exceptions",
 	    conf.login_client_limit_exceptions);
+	check_networks("haproxy_trusted_networks",
+	    daemon_house()->haproxy_trusted_networks);
 	if (conf.login_tls_security_level != TLS_NONE &&
 	    conf.login_tls_chain_files[0] != '\0') {
 		tls = tls_server_open(

@@ -165,7 +165,7 @@ bool proxy_is_quiet(const struct proxy *p, uint64_t consumed)
 	    !stream_has_input(p->side[CLIENT]);
 }
 
-struct stream *proxy_take(struct proxy **p)
+struct stream *proxy_give_back(struct proxy **p)
 {
 	struct stream *client = (*p)->side[CLIENT];
 	struct stream *session = (*p)->side[SESSION];

@@ -25,6 +25,6 @@ void proxy_close(struct proxy **p);
 bool proxy_is_quiet(const struct proxy *p, uint64_t consumed);
 /* Ends the proxy with all that the session said put into the client's stream,
  * which is the caller's then. */
-struct stream *proxy_take(struct proxy **p);
+struct stream *proxy_give_back(struct proxy **p);
 
 #endif

@@ -302,7 +302,7 @@ static void park(struct session *s, const struct session_park *m)
 	}
 	if (wire_put(s->wire, &session_parked, &nothing) == 0)
 		wire_push(s->wire);
-	stream = s->proxy != NULL ? proxy_take(&s->proxy) : stream_new(fd);
+	stream = s->proxy != NULL ? proxy_give_back(&s->proxy) : stream_new(fd);
 	s->parked = parked_new(
 	    daemon_loop(), stream, m, sessions.noop_time, &calls, s);
 	parked_changed(s->parked, s->hinted);
