@@ -21,7 +21,6 @@ from house import BUILD, House, free_port, wait_until
 from nameserver import Dns
 
 IS_ROOT = os.getuid() == 0
-HOP = free_port()
 ZONES = {
     "grey.test": ["@ MX 10 mx", "mx A 127.0.0.2"],
     "slow.test": ["@ MX 10 mx", "mx A 127.0.0.3"],
@@ -74,9 +73,9 @@ class Hop:
     """Greylists grey.test, takes the rest; a gate holds the answer to the
     dot of slow.test back."""
 
-    def __init__(self, address):
-        self.gate = threading.Event()
-        self.controller = Controller(self, hostname=address, port=HOP,
+    def __init__(self, address, port):
+        self.gate, self.port = threading.Event(), port
+        self.controller = Controller(self, hostname=address, port=port,
                                      ready_timeout=10)
         self.controller.start()
 
@@ -97,20 +96,34 @@ class Hop:
         self.controller.stop()
 
 
+def listen(*addresses):
+    """Next hops on one port, which may be taken before it is ours."""
+    for _ in range(20):
+        port, hops = free_port(), []
+        try:
+            for address in addresses:
+                hops.append(Hop(address, port))
+            return hops
+        except OSError:
+            for hop in hops:
+                hop.stop()
+    raise RuntimeError("no port")
+
+
 @pytest.fixture(scope="module")
 def world():
-    hops = [Hop("127.0.0.2"), Hop("127.0.0.3")]
+    hops = listen("127.0.0.2", "127.0.0.3")
     try:
         with Dns(ZONES) as server, closing(Resolver(
                 server.port)) as resolver, House(users=2, settings=dict(
-                smtp_tcp_port=HOP, dns_servers=resolver.address,
+                smtp_tcp_port=hops[0].port, dns_servers=resolver.address,
                 smtp_dns_timeout="1s", smtp_dns_tries="1",
                 minimal_backoff_time="1h", maximal_backoff_time="2h",
                 initial_destination_concurrency="2",
                 default_destination_concurrency_limit="2",
                 qmgr_backlog_warn_time="1s",
                 qmgr_backlog_warn_count="2")) as h:
-            h.slow = hops[1]
+            h.slow, h.port = hops[1], hops[0].port
             yield h
     finally:
         for hop in hops:
@@ -155,7 +168,7 @@ def test_greylisted(house):
     r = bound(house, "a@grey.test", "backoff")
     assert GREY in r["cause"] and r["attempts"] == 1
     last = r["last"]
-    assert last["remote"] == "mx.grey.test[127.0.0.2]:%d" % HOP
+    assert last["remote"] == "mx.grey.test[127.0.0.2]:%d" % house.port
     assert last["phase"] == "RCPT TO" and GREY in last["reply"]
     assert r["next"] == r["until"] > last["time"] + 3500
     assert (r["parameter"], r["value"]) == ("maximal_backoff_time", "2h")
@@ -179,7 +192,7 @@ def test_connection_refused(house):
     r = bound(house, "a@refused.test", "backoff")
     assert "Connection refused" in r["cause"]
     assert r["last"]["phase"] == "connect"
-    assert r["last"]["remote"] == "mx.refused.test[127.0.0.9]:%d" % HOP
+    assert r["last"]["remote"] == "mx.refused.test[127.0.0.9]:%d" % house.port
 
 
 def test_a_dead_destination(house):
@@ -293,10 +306,10 @@ def test_lookup_and_bounce_away(house):
 
 
 def test_rate_delay():
-    hop = Hop("127.0.0.4")
+    (hop,) = listen("127.0.0.4")
     try:
         with House(users=1, settings=dict(
-                relayhost="[127.0.0.4]", smtp_tcp_port=HOP,
+                relayhost="[127.0.0.4]", smtp_tcp_port=hop.port,
                 default_destination_rate_delay="1h")) as h:
             for i in range(3):
                 send(h, "a%d@far.test" % i)
