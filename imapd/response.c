@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "daemon/transcript.h"
 
 #include "imapd/utf7.h"
 #include "imapd/write.h"
@@ -32,6 +33,7 @@ static void to_stream(struct session *s)
 	if (s->out.len == 0)
 		return;
 	s->octets_out += s->out.len;
+	transcript_server(&s->id, buf_str(&s->out));
 	if (stream_put(s->stream, buf_str(&s->out)) < 0)
 		give_up(s, "the client does not read");
 	buf_clear(&s->out);
@@ -64,6 +66,7 @@ void out_flush(struct session *s)
 void out_file(struct session *s, int fd, uint64_t offset, uint64_t len)
 {
 	to_stream(s);
+	transcript_skip(len);
 	while (len > 0 && !s->dead) {
 		uint64_t n = len < FILE_PIECE ? len : FILE_PIECE;
 

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/transcript.h"
 #include "ipc/session.h"
 
 #include "imapd/command.h"
@@ -287,9 +288,23 @@ static void take_literal(struct session *s)
 	input_refuse(&s->input);
 }
 
+/* A password has no place behind the login, but a client may be wrong. */
+static bool has_no_secret(struct str command)
+{
+	struct str verb;
+
+	str_word(&command, " ");
+	verb = str_word(&command, " \r\n");
+	return verb.len > 0 && !str_case_eq(verb, STR("LOGIN")) &&
+	    !str_case_eq(verb, STR("AUTHENTICATE"));
+}
+
 static void handle(struct session *s, enum input_event event)
 {
 	struct str text = buf_str(&s->input.text);
+
+	if (event != INPUT_MORE)
+		transcript_client(&s->id, text, has_no_secret(text));
 
 	switch (event) {
 	case INPUT_COMMAND:

@@ -274,6 +274,10 @@ static void handle(struct client *c, const struct master_ask *ask)
 	case MASTER_KICK:
 		sessions(c, ask->argument, ask->verb == MASTER_KICK);
 		return;
+	case MASTER_DEBUG:
+		why = who_watch(ask->argument);
+		answer(c, why == NULL, why == NULL ? "" : why);
+		return;
 	case MASTER_CONFIG:
 		running_config(c);
 		return;

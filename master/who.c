@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "daemon/who.h"
@@ -229,4 +230,56 @@ int who_answer(struct ipc *ipc, struct str filter, bool ends)
 		}
 	}
 	return a.count;
+}
+
+/* ---- the protocol of one user ---- */
+
+#define WATCH_SECONDS_MOST 86400
+
+static void watch(struct board *b, struct str user, struct str client,
+    int64_t until, int64_t now)
+{
+	struct watch *at = &b->watches[0];
+
+	for (size_t i = 0; i < WATCH_COUNT; i++) {
+		struct watch *w = &b->watches[i];
+
+		if (until == 0)
+			w->until = 0;
+		if (w->until <= now ||
+		    (str_case_eq(str_from(w->user), user) &&
+			str_case_eq(str_from(w->client), client)))
+			at = w;
+	}
+	if (until != 0) {
+		at->until = 0;
+		str_copy(at->user, sizeof(at->user), user);
+		str_copy(at->client, sizeof(at->client), client);
+		at->until = until;
+	}
+	b->watch_turn++;
+}
+
+const char *who_watch(struct str what)
+{
+	struct ask a = {.user = str_cut(&what, '\n')};
+	int64_t now = clock_seconds();
+	uint64_t seconds;
+
+	a.client = str_cut(&what, '\n');
+	if (str_to_u64(what, WATCH_SECONDS_MOST, &seconds) < 0)
+		return "a protocol is logged for at most a day";
+	if (check_filter(&a) < 0)
+		return "the client is an address or a network";
+	if (a.user.len >= WHO_USER_MAX || a.client.len >= WHO_CLIENT_MAX ||
+	    (seconds > 0 && a.user.len == 0 && a.client.len == 0))
+		return "this is no user and no client";
+	for (struct running *s = master.services; s != NULL; s = s->next)
+		if (protocol_of(s) != NULL)
+			watch(s->board, a.user, a.client,
+			    seconds > 0 ? now + (int64_t)seconds : 0, now);
+	log_info("operator: protocol of user=<%.*s> client=<%.*s> is logged "
+		 "for %d s",
+	    STR_FMT(a.user), STR_FMT(a.client), (int)seconds);
+	return NULL;
 }

@@ -13,4 +13,11 @@
  */
 int who_answer(struct ipc *ipc, struct str filter, bool ends);
 
+/*
+ * The protocol of a user's or a client's sessions goes to the log for a time.
+ * what: "user LF client LF seconds"; 0 seconds ends it for everybody. NULL, or
+ * why not.
+ */
+const char *who_watch(struct str what);
+
 #endif

@@ -348,6 +348,11 @@ static const struct command *find(struct str verb)
 	return NULL;
 }
 
+bool command_is_plain(struct str line)
+{
+	return find(str_word(&line, " ")) != NULL;
+}
+
 void command_run(struct session *s, struct str line)
 {
 	uint64_t numbers[2] = {0, 0};

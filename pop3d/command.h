@@ -6,6 +6,8 @@
 #include "pop3d/session.h"
 
 /* Runs one command line (without its line end). */
+/* Whether a line is a command of ours, which has no secret in it. */
+bool command_is_plain(struct str line);
 void command_run(struct session *s, struct str line);
 
 /*

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "daemon/daemon.h"
+#include "daemon/transcript.h"
 #include "ipc/trace.h"
 
 #include "pop3d/command.h"
@@ -51,6 +52,7 @@ void session_printf(struct session *s, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	transcript_server(&s->id, str_from(line));
 	if (!s->dead && stream_puts(s->stream, line) < 0)
 		die(s, "too much output");
 }
@@ -138,6 +140,7 @@ static void converse(struct session *s)
 
 	while (!s->quit && !s->dead && next_line(s, &line)) {
 		daemon_session_works(true);
+		transcript_client(&s->id, line, command_is_plain(line));
 		command_run(s, line);
 		daemon_session_works(false);
 		buf_clear(&s->joined);

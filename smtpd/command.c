@@ -243,6 +243,14 @@ static void run(struct session *s, const struct command *c, struct str args)
 		c->run(s, args);
 }
 
+bool command_is_plain(const struct session *s, struct str line)
+{
+	struct str verb = str_word(&line, " ");
+
+	return find(verb, s->server->role) != NULL &&
+	    !str_case_eq(verb, STR("AUTH"));
+}
+
 void command_run(struct session *s, struct str line)
 {
 	char copy[65536 + 1]; /* replies may wait for input: the view ends */

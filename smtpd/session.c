@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "daemon/transcript.h"
 #include "ipc/policy.h"
 #include "ipc/trace.h"
 #include "smtpd/command.h"
@@ -32,7 +33,13 @@ static void sleep_ms(int64_t ms)
 static void put_reply(
     struct session *s, int code, const char *dsn, const char *text)
 {
+	char shown[REPLY_MAX + 16];
+
 	s->last_code = code;
+	/* A challenge of AUTH is none of the log's. */
+	snprintf(shown, sizeof(shown), "%d %s\n", code,
+	    code == 334 ? "(cut)" : text);
+	transcript_server(&s->id, str_from(shown));
 	stream_printf(s->stream, "%d %s%s%.*s\r\n", code,
 	    dsn != NULL ? dsn : "", dsn != NULL ? " " : "", REPLY_MAX - 32,
 	    text);
@@ -491,6 +498,7 @@ static void converse(struct session *s)
 			return;
 		}
 		daemon_session_works(true);
+		transcript_client(&s->id, line, command_is_plain(s, line));
 		if (acceptable(s, line, bare))
 			command_run(s, line);
 		daemon_session_works(false);

@@ -16,6 +16,7 @@
 
 #include "core/histogram.h"
 
+#include "daemon/transcript.h"
 #include "daemon/who.h"
 
 #define BOARD_MAGIC    0x32444f42u /* "BOD2" */
@@ -60,6 +61,12 @@ struct board_times {
 	_Atomic uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
+/* Whose protocol is logged (transcript.h). */
+struct watch {
+	int64_t until; /* seconds since 1970; 0: nobody's */
+	char user[WHO_USER_MAX], client[WHO_CLIENT_MAX];
+};
+
 struct board {
 	uint32_t magic;
 	_Atomic int32_t idle;    /* slots that are BOARD_IDLE */
@@ -69,6 +76,9 @@ struct board {
 	struct board_times times[BOARD_TIMES];
 	struct board_slot slots[BOARD_SLOTS];
 	struct who_row who[BOARD_SLOTS]; /* by slot: whom it serves */
+	/* master: whose protocol is logged, and how often that changed. */
+	_Atomic uint32_t watch_turn;
+	struct watch watches[WATCH_COUNT];
 };
 
 /* A new one in a memfd; *fd is the caller's. NULL with errno. */

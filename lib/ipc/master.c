@@ -5,7 +5,7 @@
 
 const char *const master_verb_names[] = {"status", "stop", "start", "restart",
     "drain", "reload", "shutdown", "limit", "upgrade", "await", "figures",
-    "who", "kick", "config",
+    "who", "kick", "config", "debug",
     NULL};
 
 static const struct ipc_field ask[] = {

@@ -16,6 +16,8 @@
  * ("user LF client LF protocol", "" for any) takes; kick ends those, and end
  * says in its text how many they were. config is answered by one end that
  * carries the snapshot of main.cf that runs, as a descriptor.
+ * debug ("user LF client LF seconds") has the protocol of these sessions logged
+ * for so long; 0 seconds ends it for everybody.
  * limit sets how many processes a service may have until the next reload.
  * upgrade makes master check a program that is to go on in its place, with its
  * state, and become it; end says ok=1 just before that. What came of it is
@@ -41,7 +43,8 @@ enum master_verb {
 	MASTER_FIGURES,
 	MASTER_WHO,
 	MASTER_KICK,
-	MASTER_CONFIG
+	MASTER_CONFIG,
+	MASTER_DEBUG
 };
 extern const char *const master_verb_names[];
 
