@@ -162,7 +162,7 @@ def test_nothing_comes_of_a_test(house):
         """the one failure that was none of ours"""
         return house.log().count("authentication failed: user=") == before + 1
     wait_until(logged)
-    assert "authentication test: user=<%s>" % house.user(1) in house.log()
+    house.logged("authentication test: user=<%s>" % house.user(1))
 
 
 def test_a_blocked_address_is_told_beside_the_password(house):

@@ -90,10 +90,10 @@ def names(m):
 
 def test_a_submission_from_its_login_to_the_next_host(house):
     submit(house, "good@[127.0.0.1]", "sub@x.test")
-    m = message(house, "sub@x.test", lambda m: m["removed"])
-    for event in ("connect", "login", "envelope", "recipient", "queued",
-                  "scheduled", "attempt", "delivered", "removed"):
-        assert event in names(m), event
+    # All of it: each daemon's events travel on a way of their own.
+    m = message(house, "sub@x.test", lambda m: {
+        "connect", "login", "envelope", "recipient", "queued", "scheduled",
+        "attempt", "delivered", "removed"} <= set(names(m)))
     assert m["state"] == "delivered" and m["message_id"] == "<sub@x.test>"
     assert m["sender"] == house.user(0)
     delivered = m["events"][names(m).index("delivered")]
@@ -126,8 +126,9 @@ def test_what_greylisting_cost(house):
 
 def test_a_notification_and_its_cause(house):
     submit(house, "bad1@[127.0.0.1]", "bad@x.test")
-    m = message(house, "bad@x.test", lambda m: m["removed"])
-    assert m["state"] == "bounced" and len(m["dsn"]) == 22
+    m = message(house, "bad@x.test",
+                lambda m: m["removed"] and m["state"] == "bounced" and
+                len(m["dsn"]) == 22)
     assert "no such person" in m["recipients"][0]["why"]
 
     def both(key):
