@@ -477,9 +477,13 @@ def test_mail_that_waits_is_counted_by_its_reason(house):
     assert "2 network" in text and "the oldest came" in text, text
     top = house.posthouse("top", "--once")
     assert "DESTINATION" in top and "2 network" in top, top
-    # After a restart the reason comes from the queue file.
+    # After a restart the reason comes from the queue file. What the board
+    # says of three recipients the new process has said.
     house.posthouse("service", "restart", "qmgr")
-    wait_until(waiting, 60)
+    send(house, ["third@elsewhere.test"])
+    wait_until(lambda: value_of(
+        parse(scrape(house)), "posthouse_queue_recipients_deferred",
+        reason="network") == 3, 60)
     house.posthouse("queue", "delete", "ALL")
     wait_until(lambda: value_of(parse(scrape(house)),
                                 "posthouse_queue_messages") == 0, 60)
