@@ -104,7 +104,8 @@ def test_an_option_within_a_line_and_one_in_a_comment(etc):
     row = "127.0.0.1:9 inet n - y - - smtpd"
     write(etc, "master.cf", text(etc, "master.cf") + row + (
         " -o smtpd_timeout=20s -o smtpd_recipient_limit=200\n"
-        "    # -o smtpd_timeout=1s\n# behind\n"))
+        "    # -o smtpd_timeout=1s\n"
+        "    -o line_length_limit=1024\n# behind\n"))
     before = text(etc, "master.cf")
     etc.posthouse("conf", "set", "127.0.0.1:9/inet", "smtpd_timeout=5s")
     assert text(etc, "master.cf") == before.replace("=20s", "=5s")
