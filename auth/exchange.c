@@ -73,6 +73,17 @@ static void log_outcome(const struct exchange *x, const char *outcome)
 	    x->reason != NULL ? x->reason : "", x->session.text);
 }
 
+static void trace_refusal(const struct exchange *x, struct str name)
+{
+	if (x->tests)
+		return;
+	trace_event(TRACE_REFUSED, &x->session, NULL,
+	    &(struct trace_fields){.who = name,
+		.where = str_from(x->service),
+		.code = x->temporary ? STR("4.7.0") : STR("5.7.8"),
+		.why = str_from(x->reason)});
+}
+
 static void say_no(struct exchange *x)
 {
 	struct auth_no m = {.request = x->request, .temporary = x->temporary};
@@ -87,6 +98,7 @@ static void say_no(struct exchange *x)
 		m.text = STR("Too many failed logins, try later");
 	else
 		m.text = STR("Authentication failed");
+	trace_refusal(x, m.login);
 	x->calls->no(x->client, x, &m);
 	exchange_free(x);
 }

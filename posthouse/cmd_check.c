@@ -105,6 +105,45 @@ static void check_directory(
 	check_owner(c, path, &st, user);
 }
 
+/* A daemon's parameter that is a size or a number; 0 where it is wrong. */
+static uint64_t parameter(struct check *c, const char *name)
+{
+	const struct conf_param *p = conf_find(name, NULL);
+	struct buf value = buf_new(1024);
+	uint64_t number = 0;
+	const char *why;
+
+	if (p == NULL ||
+	    conf_value(
+		c->config->conf, name, p->fallback, &value, &c->problems) < 0 ||
+	    conf_parse_size(buf_text(&value), &number, &why) < 0)
+		number = 0;
+	buf_free(&value);
+	return number;
+}
+
+/* What cleanup would refuse all mail for. */
+static void check_room(struct check *c, const char *spool)
+{
+	uint64_t floor = parameter(c, "queue_minfree");
+	uint64_t inodes = parameter(c, "queue_minfree_inodes");
+	struct statvfs fs;
+
+	if (statvfs(spool, &fs) < 0)
+		return;
+	uint64_t free_octets = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (free_octets < floor)
+		buf_printf(&c->problems,
+		    "%s: %llu GiB are free, less than queue_minfree: mail is "
+		    "refused with 452 4.3.1\n",
+		    spool, (unsigned long long)(free_octets >> 30));
+	if (fs.f_files > 0 && fs.f_favail < inodes)
+		buf_printf(&c->problems,
+		    "%s: %llu inodes are free, less than "
+		    "queue_minfree_inodes: mail is refused with 452 4.3.1\n",
+		    spool, (unsigned long long)fs.f_favail);
+}
+
 static void check_passwords(struct check *c)
 {
 	struct stat st;
@@ -130,6 +169,7 @@ static void check_spool(struct check *c)
 
 	/* postdrop passes through it, to drop/ (master/tree.c). */
 	check_directory(c, spool, 06, "queue");
+	check_room(c, spool);
 	for (size_t i = 0; i < ARRAY_LEN(names) && stat(spool, &st) == 0; i++) {
 		char *path;
 
