@@ -31,6 +31,38 @@ static struct lookup_conf conf = {
 };
 /* clang-format on */
 
+/* Every step fits its message. */
+static void told(void *arg, const struct explain_step *step)
+{
+	struct buf line = buf_new(IPC_LINE_MAX);
+
+	if (ipc_encode(&line, &explain_step, step) < 0)
+		abort();
+	++*(size_t *)arg;
+	buf_free(&line);
+}
+
+/* Who is told why hears the same answer. */
+static void check_why(struct directory *d, struct str address)
+{
+	struct lookup_resolved quiet = {0}, r = {0};
+	struct expansion e;
+	size_t steps = 0;
+	struct explain explain = {told, &steps, "lookup"};
+
+	directory_resolve(d, address, &quiet);
+	d->explain = &explain;
+	directory_resolve(d, address, &r);
+	if (r.status != quiet.status || r.code != quiet.code ||
+	    r.domain != quiet.domain || r.is_alias != quiet.is_alias)
+		abort();
+	if (r.status == RESOLVE_OK && steps == 0)
+		abort();
+	directory_expand(d, address, &e);
+	directory_owns(d, STR("u@a.test"), address);
+	d->explain = NULL;
+}
+
 static void check(struct directory *d, struct str address)
 {
 	struct lookup_resolved r = {0};
@@ -52,6 +84,7 @@ static void check(struct directory *d, struct str address)
 	if (directory_owns(d, STR("u@a.test"), STR("U+x@a.test")) != RESOLVE_OK)
 		abort();
 	directory_settings(d, address, &s);
+	check_why(d, address);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

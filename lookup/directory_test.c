@@ -423,6 +423,56 @@ static int close_tables(void **state)
 	return 0;
 }
 
+/* "about rule [key] result text" for each step. */
+static void told(void *arg, const struct explain_step *s)
+{
+	buf_printf(arg, "%.*s %.*s [%.*s] %.*s %.*s\n", STR_FMT(s->about),
+	    STR_FMT(s->rule), STR_FMT(s->key), STR_FMT(s->result),
+	    STR_FMT(s->text));
+}
+
+static void steps_are_told(void **state)
+{
+	struct lookup_conf other = conf;
+	struct directory d = directory_new(&other);
+	struct buf got = buf_new(65536);
+	struct explain explain = {told, &got, "lookup"};
+	struct lookup_resolved r = {0};
+	struct expansion e;
+
+	(void)state;
+	other.default_transport = "relay:";
+	other.alias_maps = "";
+	d.explain = &explain;
+	directory_resolve(&d, STR("x@elsewhere.test"), &r);
+	assert_string_equal(buf_text(&got),
+	    "x@elsewhere.test mail_domain_maps [elsewhere.test] none \n"
+	    "x@elsewhere.test mail_domain_maps [] remote elsewhere.test is "
+	    "none of our domains\n"
+	    "x@elsewhere.test default_transport [] route relay:\n"
+	    "x@elsewhere.test transport_maps [x@elsewhere.test] none \n"
+	    "x@elsewhere.test transport_maps [elsewhere.test] none \n"
+	    "x@elsewhere.test transport_maps [.test] none \n"
+	    "x@elsewhere.test transport_maps [*] none \n"
+	    "x@elsewhere.test virtual_alias_maps [x@elsewhere.test] none \n"
+	    "x@elsewhere.test virtual_alias_maps [@elsewhere.test] none \n");
+	buf_clear(&got);
+	directory_expand(&d, STR("a@alias.test"), &e);
+	assert_string_equal(buf_text(&got),
+	    "a@alias.test virtual_alias_maps [a@alias.test] found "
+	    "b@alias.test\n"
+	    "a@alias.test virtual_alias_maps [] expands b@alias.test\n"
+	    "b@alias.test virtual_alias_maps [b@alias.test] found "
+	    "a@alias.test\n"
+	    "b@alias.test virtual_alias_maps [] expands a@alias.test\n"
+	    "b@alias.test virtual_alias_maps [] dunno a@alias.test was met "
+	    "before and is not taken up again\n"
+	    "b@alias.test virtual_alias_maps [] reject the aliases of this "
+	    "address lead in a circle\n");
+	arena_free(&d.arena);
+	buf_free(&got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +483,7 @@ int main(void)
 	    cmocka_unit_test(aliases_expand),
 	    cmocka_unit_test(expansion_is_bounded),
 	    cmocka_unit_test(senders_are_owned),
+	    cmocka_unit_test(steps_are_told),
 	    cmocka_unit_test(only_named_tables_are_asked),
 	    cmocka_unit_test(lists_are_cut),
 	};

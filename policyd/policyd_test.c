@@ -232,6 +232,30 @@ static void memory_survives_in_a_file(void **state)
 	memory_free(&m);
 }
 
+/* Who only looks does not keep an entry from making room. */
+static void looking_changes_nothing(void **state)
+{
+	(void)state;
+	struct memory m = memory_new(2);
+	struct windows w = windows_new(2);
+	struct str value = STR_EMPTY;
+
+	keep(&m, "first", "1", 100, 0);
+	keep(&m, "second", "2", 100, 0);
+	assert_true(memory_look(&m, STR("screen"), STR("first"), 50, &value));
+	assert_true(str_eq(value, STR("1")));
+	assert_false(memory_look(&m, STR("screen"), STR("first"), 100, &value));
+	assert_false(memory_look(&m, STR("screen"), STR("other"), 1, &value));
+	assert_int_equal(m.by_key.count, 2);
+	keep(&m, "third", "3", 100, 0);
+	assert_string_equal(known(&m, "first", 1), "-");
+	assert_string_equal(known(&m, "second", 1), "2");
+	assert_int_equal(windows_get(&w, STR("nobody"), 8000, 0), 0);
+	assert_int_equal(w.by_key.count, 0);
+	memory_free(&m);
+	windows_free(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +265,7 @@ int main(void)
 	    cmocka_unit_test(penalties_grow_and_end),
 	    cmocka_unit_test(memory_ends_and_is_bounded),
 	    cmocka_unit_test(memory_survives_in_a_file),
+	    cmocka_unit_test(looking_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

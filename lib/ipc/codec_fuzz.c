@@ -48,8 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static const struct ipc_exchange *const exchanges[] = {&sample_exchange,
 	    &auth_exchange, &bounce_exchange, &cleanup_exchange,
 	    &deliver_exchange, &lookup_exchange, &master_exchange,
-	    &pass_exchange, &policy_exchange, &qmgr_exchange,
-	    &session_exchange};
+	    &pass_exchange, &policy_exchange, &qmgr_exchange, &session_exchange,
+	    &explain_exchange};
 	static _Alignas(16) char msg[IPC_STRUCT_MAX];
 	const struct ipc_exchange *exchange;
 	const struct ipc_type *type;

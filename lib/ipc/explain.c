@@ -5,7 +5,7 @@
 
 #include "ipc/limits.h"
 
-const char *const step_kind_names[] = {"lookup", "rule", "dns", "note", NULL};
+const char *const step_kind_names[] = {"lookup", "rule", "dns", NULL};
 
 static const struct ipc_field step[] = {
     IPC_U64(struct explain_step, request, 0, UINT64_MAX),

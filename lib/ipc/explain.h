@@ -23,8 +23,7 @@
 enum step_kind {
 	STEP_LOOKUP, /* a key in a table */
 	STEP_RULE,   /* a rule or a test was applied */
-	STEP_DNS,    /* a question to DNS */
-	STEP_NOTE    /* what an operator wants to know with it */
+	STEP_DNS     /* a question to DNS */
 };
 extern const char *const step_kind_names[];
 
@@ -38,7 +37,7 @@ struct explain_step {
 	struct str table;  /* LOOKUP: "hash:aliases"; DNS: "MX" */
 	struct str key;    /* LOOKUP, DNS: what was asked for */
 	/* LOOKUP, DNS: found, none, error; RULE: permit, reject, defer, dunno
-	 * (goes on), or what was chosen; NOTE: "" */
+	 * (goes on), or what was chosen */
 	struct str result;
 	struct str text; /* the value, or in words */
 };
