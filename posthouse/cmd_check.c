@@ -18,6 +18,7 @@
 #include "core/file.h"
 #include "daemon/config.h"
 #include "daemon/roles.h"
+#include "net/netaddr.h"
 #include "net/tls.h"
 #include "posthouse/check_certificate.h"
 #include "posthouse/posthouse.h"
@@ -274,6 +275,64 @@ static void check_store(struct check *c)
 		free((void *)(uintptr_t)policy.expiries);
 }
 
+/* ---- settings that contradict each other, or everybody's sense ----------- */
+
+static void value_of(struct check *c, const char *name, struct buf *value)
+{
+	const struct conf_param *row = conf_find(name, NULL);
+	struct buf ignored = buf_new(8192);
+
+	if (row != NULL)
+		conf_value(
+		    c->config->conf, name, row->fallback, value, &ignored);
+	buf_free(&ignored);
+}
+
+/* Far addresses of different networks: who trusts them all trusts all. */
+static void check_relay(struct check *c)
+{
+	static const char *const far[] = {
+	    "8.8.8.8", "193.0.6.139", "2001:4860:4860::8888"};
+	struct str trusted = str_from(c->config->house.mynetworks), bad;
+	struct buf origin = buf_new(8192);
+
+	conf_origin_text(c->config->conf, "mynetworks", &origin);
+	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
+		struct netaddr a;
+
+		if (netaddr_parse(str_from(far[i]), 0, &a) < 0 ||
+		    netaddr_in_list(&a, trusted, &bad) <= 0)
+			continue;
+		buf_printf(&c->problems,
+		    "%s: mynetworks trusts %s, and so much of the Internet: "
+		    "this is an open relay\n",
+		    buf_text(&origin), far[i]);
+		break;
+	}
+	buf_free(&origin);
+}
+
+static void check_tls_demanded(struct check *c)
+{
+	static const char *const names[][2] = {
+	    {"smtpd_tls_security_level", "smtpd_tls_chain_files"},
+	    {"login_tls_security_level", "login_tls_chain_files"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct buf level = buf_new(8192), files = buf_new(8192);
+
+		value_of(c, names[i][0], &level);
+		value_of(c, names[i][1], &files);
+		if (str_eq(buf_str(&level), STR("encrypt")) &&
+		    str_trim(buf_str(&files)).len == 0)
+			buf_printf(&c->problems,
+			    "%s = encrypt, but %s names no certificate\n",
+			    names[i][0], names[i][1]);
+		buf_free(&level);
+		buf_free(&files);
+	}
+}
+
 /* ---- the report ---------------------------------------------------------- */
 
 static void json_lines(struct json *j, const char *name, struct str lines)
@@ -332,6 +391,8 @@ int cmd_check(struct posthouse *p, int argc, char **argv)
 		check_directory(&c, h->mail_store_directory, 077, "vmail");
 		check_directory(&c, h->log_directory, 02, NULL);
 		check_certificates(&c);
+		check_relay(&c);
+		check_tls_demanded(&c);
 		check_store(&c);
 	}
 	status = report(p, &c);

@@ -164,3 +164,27 @@ def test_check_tells_all_at_once(etc):
                        (count - 1, "max_use = none"),
                        (count, "smtpd_timeout = 0")):
         assert "main.cf:%d: %s" % (line, word) in errors
+
+
+@pytest.mark.parametrize("setting,word", [
+    ("mynetworks=127.0.0.0/8 0.0.0.0/0", "open relay"),
+    ("mynetworks=127.0.0.0/8 [2000::]/3", "open relay"),
+    ("mynetworks=!10.0.0.0/8 0.0.0.0/1", "open relay"),
+])
+def test_check_finds_an_open_relay(etc, setting, word):
+    etc.posthouse("conf", "set", setting)
+    done = etc.posthouse("check", check=False)
+    assert done.returncode == 1 and word in done.stderr
+    line = text(etc).splitlines().index(setting.replace("=", " = ", 1)) + 1
+    assert "main.cf:%d: mynetworks trusts" % line in done.stderr
+    etc.posthouse("conf", "set", "mynetworks=127.0.0.0/8 10.0.0.0/8")
+    assert "relay" not in etc.posthouse("check", check=False).stderr
+
+
+def test_check_finds_tls_without_a_certificate(etc):
+    etc.posthouse("conf", "set", "smtpd_tls_security_level=encrypt")
+    assert "encrypt" not in etc.posthouse("check", check=False).stderr
+    etc.posthouse("conf", "set", "smtpd_tls_chain_files=")
+    done = etc.posthouse("check", check=False)
+    assert done.returncode == 1
+    assert "smtpd_tls_chain_files names no certificate" in done.stderr
