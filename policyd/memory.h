@@ -36,8 +36,8 @@ bool memory_look(const struct memory *m, struct str name, struct str key,
 bool memory_next(const struct memory *m, const struct memory_entry **at,
     struct str *key, struct str *value, int64_t *until);
 /* Forgets those that take() says true to; how many. */
-size_t memory_forget_if(struct memory *m,
-    bool (*take)(struct str key, void *arg), void *arg);
+size_t memory_forget_if(
+    struct memory *m, bool (*take)(struct str key, void *arg), void *arg);
 
 /*
  * The file, a line for each: "until TAB name SP key TAB value", and a last line
