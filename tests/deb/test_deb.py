@@ -311,6 +311,19 @@ def test_an_upgrade_under_load(root):
     run("posthouse", "domain", "add", NAME, check=False)
     for n in range(4):
         run("posthouse", "user", "add", debian.user(n), input="secret\nsecret\n")
+
+    def known():
+        """every new user; tables are looked at once a second"""
+        with smtplib.SMTP("127.0.0.1", 25, timeout=30) as s:
+            s.ehlo()
+            s.mail("a@x.test")
+            codes = {s.rcpt(debian.user(n))[0] for n in range(4)}
+        try:
+            return codes == {250} and [subjects(debian.user(n))
+                                       for n in range(4)]
+        except imaplib.IMAP4.error:
+            return False
+    wait_until(known, 60, 0.5)
     before = master_pid()
     program = os.stat("/proc/%d/exe" % before).st_ino
     with Load(debian) as load:
