@@ -61,6 +61,8 @@ static void check(struct import *im)
 	buf_free(&errors);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct str rest = str_of(data, len);
