@@ -362,7 +362,8 @@ static void report(
 		return;
 	}
 	snprintf(code, sizeof(code), "%u %s", m->code, m->dsn);
-	trace_event(TRACE_REFUSED, &session, NULL,
+	/* With its id, which qmgr told of already when it was proposed. */
+	trace_event(TRACE_REFUSED, &session, id,
 	    &(struct trace_fields){.where = STR("END-OF-MESSAGE"),
 		.code = str_from(code),
 		.why = str_from(m->text)});

@@ -231,7 +231,8 @@ static void print_recipient(
 			buf_add_char(out, ')');
 		}
 	}
-	if (r->state == STORY_FAILED || r->state == STORY_QUEUED) {
+	if (r->state == STORY_FAILED || r->state == STORY_QUEUED ||
+	    r->state == STORY_REFUSED) {
 		buf_add_text(out, ": ");
 		story_reason(e, out);
 	}

@@ -125,6 +125,21 @@ static void operate(struct story *s, size_t at)
 	}
 }
 
+/* A message that would have been cut through: whoever has it keeps it, nobody
+ * is told of the others but the client. */
+static void refuse(struct story *s, const struct trace_record *e)
+{
+	for (size_t i = 0; i < s->recipient_count; i++) {
+		struct story_recipient *r = &s->recipients[i];
+
+		if (r->state != STORY_DELIVERED)
+			r->state = STORY_REFUSED;
+		if (r->last == NULL)
+			r->last = e;
+	}
+	s->removed = true;
+}
+
 static void take(struct story *s, size_t at)
 {
 	const struct trace_record *e = s->events[at];
@@ -161,6 +176,9 @@ static void take(struct story *s, size_t at)
 	case TRACE_REMOVED:
 		s->removed = true;
 		break;
+	case TRACE_REFUSED:
+		refuse(s, e);
+		break;
 	default:
 		break;
 	}
@@ -183,14 +201,16 @@ static void open_waits(struct story *s)
 static void sum_up(struct story *s)
 {
 	static const enum story_state order[] = {STORY_HELD, STORY_TRYING,
-	    STORY_QUEUED, STORY_FAILED, STORY_DELIVERED, STORY_DELETED};
-	bool has[STORY_DELETED + 1] = {false};
+	    STORY_QUEUED, STORY_REFUSED, STORY_FAILED, STORY_DELIVERED,
+	    STORY_DELETED};
+	bool has[STORY_REFUSED + 1] = {false};
 	unsigned kinds = 0;
 
 	for (size_t i = 0; i < s->recipient_count; i++)
 		has[s->recipients[i].state] = true;
-	s->state = s->queued != NULL && !s->removed ? STORY_QUEUED
-						    : STORY_UNKNOWN;
+	s->state = s->queued == NULL && s->removed ? STORY_REFUSED
+	    : s->queued != NULL && !s->removed     ? STORY_QUEUED
+						   : STORY_UNKNOWN;
 	for (size_t i = ARRAY_LEN(order); i-- > 0;) {
 		if (!has[order[i]])
 			continue;
@@ -219,7 +239,7 @@ void story_free(struct story *s)
 const char *story_state_name(enum story_state state)
 {
 	static const char *const names[] = {"unknown", "queued", "in delivery",
-	    "held", "delivered", "bounced", "deleted"};
+	    "held", "delivered", "bounced", "deleted", "refused"};
 
 	return names[state];
 }

@@ -16,7 +16,8 @@ enum story_state {
 	STORY_HELD,
 	STORY_DELIVERED,
 	STORY_FAILED,
-	STORY_DELETED /* by the operator */
+	STORY_DELETED, /* by the operator */
+	STORY_REFUSED  /* the client was told so, and has it still */
 };
 
 struct story_recipient {
@@ -45,8 +46,8 @@ struct story {
 	const struct trace_record *queued; /* NULL: it never was */
 	struct str dsn;                    /* a notification's id, "" */
 	enum story_state state;            /* of the whole message */
-	bool partly; /* some recipients failed, some did not */
-	bool removed;
+	bool partly;  /* some recipients failed, some did not */
+	bool removed; /* it is not in the queue */
 };
 
 /* events (with room for `count`) are borrowed, and must be by time. */

@@ -148,7 +148,8 @@ def test_full_mailbox(house, posthouse):
             return "full" in str(e)
         return False
     wait_until(refused)
-    posthouse("trace", house.user(3), until=r"mailbox full")
+    posthouse("trace", house.user(3),
+              until=r"state: refused.*: refused at [^\n]*mailbox full")
     posthouse("route", house.user(3), until=r"at most 1024 octets +\(users:\d+\)")
 
 
