@@ -233,8 +233,8 @@ static int end(struct session *s, enum wait_result why)
 			session_bye(s, "UNAVAILABLE",
 			    "Disconnected by the administrator", "kicked");
 		else
-			session_bye(s, "UNAVAILABLE", "The server goes down",
-			    "drain");
+			session_bye(
+			    s, "UNAVAILABLE", "The server goes down", "drain");
 		break;
 	default:
 		s->dead = true;

@@ -235,9 +235,8 @@ static void sessions(struct client *c, struct str filter, bool ends)
 		log_info("operator: kick user=<%.*s> client=<%.*s>: %d "
 			 "sessions",
 		    STR_FMT(str_sub(filter, 0, str_find(filter, '\n'))),
-		    STR_FMT(str_sub(str_skip(filter,
-					str_find(filter, '\n') + 1),
-			0,
+		    STR_FMT(str_sub(
+			str_skip(filter, str_find(filter, '\n') + 1), 0,
 			str_find(str_skip(filter, str_find(filter, '\n') + 1),
 			    '\n'))),
 		    count);

@@ -26,7 +26,7 @@ enum channel_word {
 	CHANNEL_BUSY = 'B',  /* the last idle worker has a client now */
 	CHANNEL_FATAL = 'F', /* why it cannot start */
 	/* master to process */
-	CHANNEL_DRAIN = 'D', /* no new work; end when the old is done */
+	CHANNEL_DRAIN = 'D',  /* no new work; end when the old is done */
 	CHANNEL_LET_GO = 'L', /* others wait: release a parked peer */
 	CHANNEL_KICK = 'K'    /* user, LF, client: send them away */
 };

@@ -94,8 +94,7 @@ void daemon_session(const char *user, const char *client, bool tls)
 void daemon_session_works(bool works)
 {
 	if (self.board != NULL && self.slot >= 0)
-		self.board->who[self.slot].state = works ? WHO_WORKS
-							 : WHO_IDLE;
+		self.board->who[self.slot].state = works ? WHO_WORKS : WHO_IDLE;
 }
 
 bool daemon_kicked(void)

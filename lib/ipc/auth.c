@@ -125,5 +125,6 @@ const struct ipc_type auth_tested = {"auth_tested", tested};
 
 static const struct ipc_type *const types[] = {&auth_begin, &auth_challenge,
     &auth_respond, &auth_cancel, &auth_ok, &auth_no, &auth_leave, &auth_redeem,
-    &auth_redeemed, &auth_resume, &auth_resumed, &auth_test, &auth_tested, NULL};
+    &auth_redeemed, &auth_resume, &auth_resumed, &auth_test, &auth_tested,
+    NULL};
 const struct ipc_exchange auth_exchange = {"auth", 1, types};

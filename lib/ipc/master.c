@@ -5,8 +5,7 @@
 
 const char *const master_verb_names[] = {"status", "stop", "start", "restart",
     "drain", "reload", "shutdown", "limit", "upgrade", "await", "figures",
-    "who", "kick", "config", "debug",
-    NULL};
+    "who", "kick", "config", "debug", NULL};
 
 static const struct ipc_field ask[] = {
     IPC_CHOICE(struct master_ask, verb, master_verb_names),
@@ -96,7 +95,7 @@ static const struct ipc_field end[] = {
 };
 const struct ipc_type master_end = {"master_end", end};
 
-static const struct ipc_type *const types[] = {&master_ask, &master_service, &master_session,
-    &master_counter, &master_times, &master_certificate, &master_note,
-    &master_end, NULL};
+static const struct ipc_type *const types[] = {&master_ask, &master_service,
+    &master_session, &master_counter, &master_times, &master_certificate,
+    &master_note, &master_end, NULL};
 const struct ipc_exchange master_exchange = {"master", 1, types};

@@ -118,8 +118,8 @@ struct master_end {
 	struct str text;
 };
 
-extern const struct ipc_type master_ask, master_service, master_session, master_counter,
-    master_times, master_certificate, master_note, master_end;
+extern const struct ipc_type master_ask, master_service, master_session,
+    master_counter, master_times, master_certificate, master_note, master_end;
 extern const struct ipc_exchange master_exchange;
 
 #endif

@@ -109,7 +109,7 @@ struct policy_row {
 	uint64_t count;
 	uint64_t delay_ms; /* of the next failure */
 	bool blocked;
-	struct str value;     /* remembered */
+	struct str value;      /* remembered */
 	uint64_t left_seconds; /* until nothing of it is left */
 };
 struct policy_listed {
