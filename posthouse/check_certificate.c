@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #define SOON_DAYS 14
 
@@ -29,7 +32,33 @@ static void look(
 		    warnings, "%s: %s expires in %d days\n", path, name, days);
 }
 
-int check_certificate(const char *path, struct buf *problems,
+static void look_at_name(
+    X509 *x, const char *path, const char *host, struct buf *warnings)
+{
+	if (X509_check_host(x, host, 0, 0, NULL) != 1)
+		buf_printf(warnings,
+		    "%s: the certificate is not for %s: who connects to that "
+		    "name is warned\n",
+		    path, host);
+}
+
+/* Whoever reads the key can pass for this host. */
+static void look_at_key(FILE *f, const char *path, struct buf *problems)
+{
+	struct stat st;
+	char line[256];
+	bool key = false;
+
+	while (fgets(line, sizeof(line), f) != NULL)
+		key = key || strstr(line, "PRIVATE KEY-----") != NULL;
+	rewind(f);
+	if (key && fstat(fileno(f), &st) == 0 && (st.st_mode & 04) != 0)
+		buf_printf(problems,
+		    "%s: mode %04o lets everybody read the private key\n", path,
+		    st.st_mode & 07777u);
+}
+
+int check_certificate(const char *path, const char *host, struct buf *problems,
     struct buf *warnings, const char **why)
 {
 	FILE *f = fopen(path, "r");
@@ -40,8 +69,11 @@ int check_certificate(const char *path, struct buf *problems,
 		*why = strerror(errno);
 		return -1;
 	}
+	look_at_key(f, path, problems);
 	while ((x = PEM_read_X509(f, NULL, NULL, NULL)) != NULL) {
 		look(x, path, problems, warnings);
+		if (count == 0)
+			look_at_name(x, path, host, warnings);
 		X509_free(x);
 		count++;
 	}

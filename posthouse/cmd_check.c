@@ -106,18 +106,27 @@ static void check_directory(
 	check_owner(c, path, &st, user);
 }
 
-/* A daemon's parameter that is a size or a number; 0 where it is wrong. */
-static uint64_t parameter(struct check *c, const char *name)
+/* A parameter as it is in effect; "" where it is wrong, which others tell. */
+static void value_of(struct check *c, const char *name, struct buf *value)
 {
-	const struct conf_param *p = conf_find(name, NULL);
+	const struct conf_param *row = conf_find(name, NULL);
+	struct buf ignored = buf_new(8192);
+
+	if (row != NULL)
+		conf_value(
+		    c->config->conf, name, row->fallback, value, &ignored);
+	buf_free(&ignored);
+}
+
+/* One that is a size or a number; 0 where it is wrong. */
+static uint64_t size_of(struct check *c, const char *name)
+{
 	struct buf value = buf_new(1024);
 	uint64_t number = 0;
 	const char *why;
 
-	if (p == NULL ||
-	    conf_value(
-		c->config->conf, name, p->fallback, &value, &c->problems) < 0 ||
-	    conf_parse_size(buf_text(&value), &number, &why) < 0)
+	value_of(c, name, &value);
+	if (conf_parse_size(buf_text(&value), &number, &why) < 0)
 		number = 0;
 	buf_free(&value);
 	return number;
@@ -126,8 +135,8 @@ static uint64_t parameter(struct check *c, const char *name)
 /* What cleanup would refuse all mail for. */
 static void check_room(struct check *c, const char *spool)
 {
-	uint64_t floor = parameter(c, "queue_minfree");
-	uint64_t inodes = parameter(c, "queue_minfree_inodes");
+	uint64_t floor = size_of(c, "queue_minfree");
+	uint64_t inodes = size_of(c, "queue_minfree_inodes");
 	struct statvfs fs;
 
 	if (statvfs(spool, &fs) < 0)
@@ -223,8 +232,8 @@ static void check_chain(struct check *c, const char *name, const char *files)
 	while ((word = str_word(&rest, " \t,")).len > 0) {
 		char *path = str_dup(word);
 
-		if (check_certificate(path, &c->problems, &c->warnings, &why) <
-		    0)
+		if (check_certificate(path, c->config->house.myhostname,
+			&c->problems, &c->warnings, &why) < 0)
 			buf_printf(
 			    &c->problems, "%s: %s: %s\n", name, path, why);
 		free(path);
@@ -276,17 +285,6 @@ static void check_store(struct check *c)
 }
 
 /* ---- settings that contradict each other, or everybody's sense ----------- */
-
-static void value_of(struct check *c, const char *name, struct buf *value)
-{
-	const struct conf_param *row = conf_find(name, NULL);
-	struct buf ignored = buf_new(8192);
-
-	if (row != NULL)
-		conf_value(
-		    c->config->conf, name, row->fallback, value, &ignored);
-	buf_free(&ignored);
-}
 
 /* Far addresses of different networks: who trusts them all trusts all. */
 static void check_relay(struct check *c)

@@ -188,3 +188,19 @@ def test_check_finds_tls_without_a_certificate(etc):
     done = etc.posthouse("check", check=False)
     assert done.returncode == 1
     assert "smtpd_tls_chain_files names no certificate" in done.stderr
+
+
+def test_check_looks_at_the_certificate(etc):
+    chain = os.path.join(etc.etc, "chain.pem")
+    etc.posthouse("conf", "set", "smtpd_tls_chain_files=" + chain)
+    said = etc.posthouse("check", check=False).stderr
+    assert "certificate" not in said and "private key" not in said
+    os.chmod(chain, 0o644)
+    done = etc.posthouse("check", check=False)
+    assert done.returncode == 1
+    assert "chain.pem: mode 0644 lets everybody read the private key" in (
+        done.stderr)
+    os.chmod(chain, 0o600)
+    etc.posthouse("conf", "set", "myhostname=other.example.test")
+    assert "chain.pem: the certificate is not for other.example.test" in (
+        etc.posthouse("check", check=False).stderr)
