@@ -63,7 +63,9 @@ class Connection:
         self.sock = sock
         sock.settimeout(60)
         self.input = b""
-        self.fds = []
+        self.taken = 0  # octets
+        self.coming = []  # descriptors that belong to a later octet
+        self.fds = []  # that came with what was taken
         if exchange is not None:
             self.sock.sendall(b"posthouse-ipc\t%s\t%d\n" % (
                 exchange.encode(), version))
@@ -80,16 +82,24 @@ class Connection:
 
     def fill(self):
         data, fds, _, _ = socket.recv_fds(self.sock, 65536, 8)
-        self.fds += fds
         self.input += data
+        # What came in one call may be several lines: a descriptor belongs to
+        # the last of them.
+        self.coming += [(self.taken + len(self.input), fd) for fd in fds]
         return bool(data)
+
+    def take(self, length):
+        data, self.input = self.input[:length], self.input[length:]
+        self.taken += length
+        while self.coming and self.coming[0][0] <= self.taken:
+            self.fds.append(self.coming.pop(0)[1])
+        return data
 
     def line(self):
         while b"\n" not in self.input:
             if not self.fill():
                 return None
-        line, self.input = self.input.split(b"\n", 1)
-        return line
+        return self.take(self.input.index(b"\n") + 1)[:-1]
 
     def receive(self):
         """(name, fields); None at the end."""
@@ -99,13 +109,12 @@ class Connection:
     def receive_bytes(self, length):
         while len(self.input) < length:
             assert self.fill()
-        data, self.input = self.input[:length], self.input[length:]
-        return data
+        return self.take(length)
 
     def close(self):
-        for fd in self.fds:
+        for fd in self.fds + [fd for _, fd in self.coming]:
             os.close(fd)
-        self.fds = []
+        self.fds, self.coming = [], []
         self.sock.close()
 
 

@@ -155,7 +155,7 @@ def test_notifications_enter_when_mail_may_not():
             return {s for _, _, s in notifications(house, 1)} == set(doomed)
         wait_until(told, 60, 0.3)
         # Still full, but for what those who were told of had taken.
-        assert small.stream(["far@[127.0.0.1]"], 600000, 1)[1] == 452
+        assert small.stream(["far@[127.0.0.1]"], 3000000, 1)[1] == 452
         house.posthouse("queue", "release", "ALL")
         wait_until(small.settled, 60, 0.3)
         assert all(small.sink.got["far@[127.0.0.1]", m] == 1 for m in filler)

@@ -105,7 +105,7 @@ def test_delivers_and_logs(queue_file):
         assert b"\r\n\r\nhello\r\n.dot\r\n" in body
         wait_until(lambda: "status=sent" in h.daemon.log(), 5)
         assert re.search(q[1] + r": to=<bob@house.test>, relay=local, "
-                         r"delay=[0-9.]+, dsn=2.0.0, status=sent "
+                         r"delay=[0-9.]+, delays=[0-9./]+, dsn=2.0.0, status=sent "
                          r"\(delivered to mailbox\)", h.daemon.log())
 
 
