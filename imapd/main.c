@@ -75,7 +75,7 @@ static void serve(struct conn *conn)
 	if (admit(conn->fd, &by, &a) < 0)
 		return;
 	struct session *s = a.session;
-	s->draining = daemon_draining;
+	s->draining = daemon_hurried;
 	s->kicked = daemon_kicked;
 	s->works = daemon_session_works;
 	daemon_session(s->login, a.client, a.tls);

@@ -82,7 +82,7 @@ static bool early_line(struct session *s, struct str *line)
 static bool stops(void *arg)
 {
 	(void)arg;
-	return daemon_draining();
+	return daemon_hurried();
 }
 
 /* Why the session ends without QUIT. */
@@ -90,7 +90,7 @@ static void no_line(struct session *s, enum stream_result r)
 {
 	if (r == STREAM_EOF) {
 		die(s, "closed by the client");
-	} else if (r == STREAM_TIMEOUT && daemon_draining()) {
+	} else if (r == STREAM_TIMEOUT && daemon_hurried()) {
 		session_printf(s,
 		    daemon_kicked()
 			? "-ERR [SYS/TEMP] Disconnected by the "

@@ -213,7 +213,7 @@ unsigned session_extensions(const struct session *s)
 static bool draining(const struct session *s)
 {
 	return daemon_kicked() ||
-	    ((s->state & (CONNECTED | GREETED)) && daemon_draining());
+	    ((s->state & (CONNECTED | GREETED)) && daemon_hurried());
 }
 
 /* Asked while a wait goes on: the timeout may have become shorter. */

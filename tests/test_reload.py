@@ -9,7 +9,7 @@ import time
 import pytest
 
 from faults import HAVE_STRACE, NO_STRACE, Sabotage
-from house import House, POSTHOUSE, free_port, wait_until
+from house import House, POSTHOUSE, free_port, process, wait_until
 from load import Load
 
 RELOADS = 20
@@ -83,6 +83,34 @@ def test_nobody_notices_twenty_reloads(house):
         assert load.sessions.get(kind, 0) > 0, load.sessions
     assert house.json("status")["generation"] == RELOADS + 2
     house.wait_empty_queue()
+
+
+def greeted(house):
+    s = smtplib.SMTP("127.0.0.1", house.smtp, timeout=30)
+    assert s.ehlo()[0] == 250
+    return s
+
+
+@pytest.mark.skipif(not HAVE_STRACE, reason=NO_STRACE)
+def test_a_client_that_comes_as_its_process_leaves(house):
+    """screen passes it just before the process says that it takes no more:
+    it is served in peace."""
+    def parked():
+        return next(s["parked"] for s in house.json("status")["services"]
+                    if s["name"] == "smtpd")
+    for s in [greeted(house) for _ in range(2)]:
+        s.quit()
+    wait_until(lambda: parked() == 2)
+    pids = house.pids("smtpd")
+    with Sabotage(pids, "shutdown:delay_enter=4000000"):
+        # One of them leaves, and is held where it stops listening.
+        house.posthouse("service", "limit", "smtpd", "1")
+        wait_until(lambda: any(
+            all(process(pid)[0] == "t" for _ in range(20)) for pid in pids))
+        clients = [greeted(house) for _ in range(2)]
+        for s in clients:
+            s.sendmail("a@x.test", [house.user(0)], "Subject: x\r\n\r\nx")
+            s.quit()
 
 
 def test_a_login_in_progress_ends_where_it_began(house):

@@ -60,6 +60,11 @@ bool daemon_draining(void)
 	return self.draining;
 }
 
+bool daemon_hurried(void)
+{
+	return self.hurried;
+}
+
 void *daemon_kept(size_t size)
 {
 	struct stat st;
@@ -232,7 +237,7 @@ static void terminated(int signal_number)
 	int keep = errno;
 
 	(void)signal_number;
-	self.draining = 1;
+	self.draining = self.hurried = 1;
 	for (int i = 0; i < self.listener_count; i++) {
 		if (self.listeners[i] >= 0)
 			close(self.listeners[i]);

@@ -92,8 +92,11 @@ const char *daemon_service(void); /* "submission", "127.0.0.1:2525" */
  * conf_origin_text). Cut to size. */
 void daemon_origin(const char *name, char *out, size_t size);
 struct loop *daemon_loop(void); /* FRONT; a worker's dns_wait loop too */
+/* No new work. A worker may be told of it together with a client that is
+ * still its own: that one is served in peace. */
 bool daemon_draining(void);
-/* FRONT: the house is being stopped, so the drain should not take long. */
+/* The house, or this service, is being stopped, or the operator ends the
+ * session: the drain should not take long, and who is idle need not stay. */
 bool daemon_hurried(void);
 void daemon_done(void); /* FRONT: drained */
 /*
@@ -153,7 +156,7 @@ bool daemon_take_proxy(struct conn *conn, int64_t timeout_ms);
 void daemon_session(const char *user, const char *client, bool tls);
 /* Whether it works at a command or waits for its client. */
 void daemon_session_works(bool works);
-/* The operator ends this session (`posthouse kick`): daemon_draining says so
+/* The operator ends this session (`posthouse kick`): daemon_hurried says so
  * too. */
 bool daemon_kicked(void);
 

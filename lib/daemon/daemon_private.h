@@ -51,6 +51,7 @@ struct self {
 	int kept;  /* memory that outlives us; -1 */
 	struct loop *loop;
 	volatile sig_atomic_t draining;
+	volatile sig_atomic_t hurried; /* told by a signal: the time is short */
 };
 
 extern struct self self;

@@ -17,8 +17,7 @@ static struct {
 	struct loop_watch *listeners[LISTENERS_MAX];
 	struct loop_watch *channel;
 	struct loop_timer *pause, *log;
-	bool drained; /* drain was called; self.draining may come earlier */
-	bool hurried;
+	bool drained;   /* drain was called; self.draining may come earlier */
 	bool log_waits; /* its timer runs */
 	bool done;
 } front;
@@ -69,11 +68,6 @@ static void datagram(unsigned what, void *arg)
 	self.daemon->datagram(*(const int *)arg);
 }
 
-bool daemon_hurried(void)
-{
-	return front.hurried;
-}
-
 void daemon_done(void)
 {
 	front.done = true;
@@ -121,7 +115,7 @@ static void signalled(int signal_number, void *arg)
 {
 	(void)signal_number;
 	(void)arg;
-	front.hurried = true;
+	self.hurried = 1;
 	drain();
 	if (self.daemon->hurry != NULL && !front.done)
 		self.daemon->hurry();
