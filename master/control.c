@@ -170,7 +170,9 @@ static void reload(struct client *c)
 {
 	struct buf errors = buf_new(65536);
 
-	if (generation_load(&errors) < 0) {
+	if (master.stopping) {
+		answer(c, false, "the suite is being stopped");
+	} else if (generation_load(&errors) < 0) {
 		put_notes(c, buf_str(&errors));
 		answer(c, false,
 		    "the configuration has errors; nothing was "

@@ -257,8 +257,10 @@ int generation_load(struct buf *errors)
 	struct config *c;
 	int snapshot = -1;
 
-	if (change.phase != SETTLED) {
-		buf_add_text(errors, "a reload is still under way\n");
+	if (change.phase != SETTLED || master.stopping) {
+		buf_add_text(errors,
+		    master.stopping ? "the suite is being stopped\n"
+				    : "a reload is still under way\n");
 		return -1;
 	}
 	c = config_read(master.config->directory, errors);

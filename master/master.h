@@ -265,6 +265,10 @@ void figures_close(void);
 int upgrade_begin(const char *program, const char **why);
 /* 0 while it is being checked, 1 when it can be executed, -1 with why. */
 int upgrade_state(const char **why);
+/* There will be none: what checks the program is killed. */
+void upgrade_give_up(const char *why);
+/* Its process has not ended. */
+bool upgrade_is_checking(void);
 /* Takes the end of the check; false when pid is no matter of ours. */
 bool upgrade_reap(pid_t pid, int status);
 /* What the check said: lines for the operator. */

@@ -40,7 +40,7 @@ static void begin_step(void)
 	int64_t bound = master.conf.shutdown_timeout >> (step + 1);
 
 	for (struct running *s = master.services; s != NULL; s = s->next) {
-		if (!s->removed && step_of(s) != step)
+		if (!s->removed && step_of(s) > step)
 			continue;
 		s->wanted = WANT_STOPPED;
 		service_close(s);
@@ -52,9 +52,9 @@ static void begin_step(void)
 static bool step_is_over(void)
 {
 	for (struct running *s = master.services; s != NULL; s = s->next)
-		if (step_of(s) == step && !service_is_gone(s))
+		if (step_of(s) <= step && !service_is_gone(s))
 			return false;
-	return true;
+	return step != THE_LOG || !upgrade_is_checking();
 }
 
 void stop_begin(void)
@@ -63,6 +63,7 @@ void stop_begin(void)
 		return;
 	master.stopping = true;
 	notify_stopping();
+	upgrade_give_up("the suite is being stopped");
 	sockets_close_retired();
 	log_info("terminating: letting everybody finish");
 	step = CLIENTS;

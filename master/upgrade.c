@@ -203,7 +203,7 @@ static void execute(const char *option, int state)
 static void over(const char *why)
 {
 	upgrade.why = why;
-	if (why != NULL)
+	if (why != NULL && !master.stopping)
 		log_error("upgrade to %s: %s; going on as before",
 		    upgrade.program, why);
 	loop_timer_stop(upgrade.timer);
@@ -319,12 +319,30 @@ bool upgrade_reap(pid_t pid, int status)
 	if (pid != upgrade.pid || pid <= 0)
 		return false;
 	hear();
-	upgrade.understood = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	over(upgrade.understood ? NULL
+	upgrade.understood = upgrade.why == NULL && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0;
+	over(upgrade.understood       ? NULL
+		: upgrade.why != NULL ? upgrade.why
 		: WIFSIGNALED(status)
 		? "the new program was ended by a signal"
 		: "the new program cannot go on with what there is");
 	return true;
+}
+
+void upgrade_give_up(const char *why)
+{
+	if (upgrade.program == NULL || upgrade.why != NULL)
+		return;
+	upgrade.understood = false;
+	upgrade.why = why;
+	if (upgrade.pid > 0)
+		kill(upgrade.pid, SIGKILL);
+	control_look();
+}
+
+bool upgrade_is_checking(void)
+{
+	return upgrade.pid > 0;
 }
 
 int upgrade_state(const char **why)

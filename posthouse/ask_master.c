@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "posthouse/ask_master.h"
 
+#include <poll.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 
 #define WAIT_MS (15 * 60 * 1000)
 
@@ -33,6 +37,27 @@ static int answered(const char *command, const struct master_end *end)
 	return posthouse_fail(command, "%.*s", STR_FMT(end->text));
 }
 
+/* Master's process; -1: the kernel cannot tell, or it is in a container. */
+static int process_of(struct ipc *c)
+{
+	pid_t pid = ipc_peer_pid(c);
+
+	return pid > 0 ? pidfd_open(pid, 0) : -1;
+}
+
+/* The connection ends a moment before the process does, and also where another
+ * program goes on in the process. */
+static bool has_ended(struct ipc *c, int process, int64_t deadline)
+{
+	struct pollfd end = {process, POLLIN, 0};
+	const struct ipc_type *type;
+	const void *msg;
+
+	if (ipc_wait(c, &type, &msg, deadline) == IPC_TIMEOUT)
+		return false;
+	return process < 0 || poll(&end, 1, deadline_left(deadline)) == 1;
+}
+
 int ask_master(struct posthouse *p, const char *command, int verb,
     const char *service, const struct ask_calls *calls, bool *gone)
 {
@@ -51,10 +76,11 @@ int ask_master_with(struct posthouse *p, const char *command, int verb,
 	const struct ipc_type *type = NULL;
 	enum ipc_result r;
 	const void *msg;
-	int status = 1;
+	int status = 1, process;
 
 	if (c == NULL)
 		return 1;
+	process = gone != NULL ? process_of(c) : -1;
 	if (calls == NULL)
 		calls = &none;
 	r = ipc_put(c, &master_ask, &ask) < 0 ? IPC_BROKEN
@@ -72,7 +98,8 @@ int ask_master_with(struct posthouse *p, const char *command, int verb,
 		    r == IPC_BROKEN ? ": " : "",
 		    r == IPC_BROKEN ? ipc_why(c) : "");
 	if (gone != NULL && r == IPC_OK)
-		*gone = ipc_wait(c, &type, &msg, deadline) != IPC_TIMEOUT;
+		*gone = has_ended(c, process, deadline);
+	file_close(&process);
 	ipc_close(&c);
 	return status;
 }

@@ -121,6 +121,17 @@ def wait_until(what, seconds=20, every=0.05):
         time.sleep(every)
 
 
+def process(pid):
+    """(state, when it began in ticks since the boot); (None, None) when there
+    is none."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None, None
+    return fields[0], int(fields[19])
+
+
 def with_lines(report):
     """A sanitizer in a jail cannot read the program: the places that it names
     by their offset, said by function and line."""
@@ -232,14 +243,43 @@ class House:
         return [p for p in found
                 if p in names and (program is None or names[p] == program)]
 
+    def identities(self):
+        """The processes of this instance, so that nobody who gets the number
+        of one later is taken for it: pid and beginning, in ticks."""
+        return {(pid, began) for pid in self.pids()
+                for began in [process(pid)[1]] if began is not None}
+
+    def wait_gone(self, identities, seconds=20):
+        """Until the last of these processes has ended; else says who has
+        not, and what the log has of it."""
+        end = time.monotonic() + seconds
+        while True:
+            left = [pid for pid, began in identities
+                    if process(pid)[1] == began and process(pid)[0] != "Z"]
+            if not left:
+                return
+            if time.monotonic() >= end:
+                raise AssertionError("still alive:\n" + "\n".join(
+                    self.describe(pid) for pid in left))
+            time.sleep(0.05)
+
+    def describe(self, pid):
+        """Of a process: its program, its state, and its lines of the log."""
+        done = subprocess.run(
+            ["ps", "-o", "pid,ppid,pgid,stat,etimes,wchan:24,args", "-p",
+             str(pid)], capture_output=True, text=True)
+        lines = [line for line in self.log().splitlines()
+                 if re.search(r"\b%d\b" % pid, line)]
+        return done.stdout + "\n".join(lines[-20:])
+
     def close(self):
-        pids = self.pids()
+        pids = self.identities()
         try:
             self.stop(check=False)
         except subprocess.TimeoutExpired:
             pass
-        for pid in pids:
-            if self.is_ours(pid):
+        for pid, began in pids:
+            if process(pid)[1] == began and self.is_ours(pid):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from house import House, POSTHOUSE, free_port_base, wait_until
+from house import House, POSTHOUSE, free_port_base, process, wait_until
 
 
 @pytest.fixture
@@ -38,25 +38,14 @@ def send(house, subject="x"):
                    "Subject: %s\r\n\r\nx\r\n" % subject)
 
 
-def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_gone(pids, seconds=20):
-    wait_until(lambda: not any(alive(p) for p in pids), seconds)
-
-
 def test_status_tells_what_runs(house):
     send(house)
     all = services(house)
     for name in ("qmgr/unix", "lookup/unix", "auth/unix", "log/unix-dgram"):
         assert all[name]["state"] == "running", name
         assert all[name]["processes"] == 1
-        assert len(all[name]["pids"]) == 1 and alive(all[name]["pids"][0])
+        assert len(all[name]["pids"]) == 1 and process(
+            all[name]["pids"][0])[1]
     mx = all[smtp_name(house) + "/inet"]
     assert mx["command"] == "screen" and mx["served"] == 1
     wait_until(lambda: service(house, "smtpd/pass")["served"] == 1)
@@ -77,7 +66,7 @@ def test_one_service_stops_and_starts_alone(house):
     now = services(house)
     assert now["lookup/unix"]["state"] == "stopped"
     assert now["lookup/unix"]["pids"] == []
-    assert not alive(before["lookup/unix"]["pids"][0])
+    assert not process(before["lookup/unix"]["pids"][0])[1]
     assert now["qmgr/unix"]["pids"] == before["qmgr/unix"]["pids"]
     # A dead neighbour has a stated effect: a temporary error.
     with smtplib.SMTP("127.0.0.1", house.smtp, timeout=30) as s:
@@ -218,11 +207,11 @@ def test_a_generation_that_cannot_start_is_rolled_back(house):
 
 
 def test_stop_leaves_nothing_behind(house):
-    pids = house.pids()
-    assert len(pids) > 8
     send(house)
+    processes = house.identities()
+    assert len(processes) > 8
     house.stop()
-    wait_gone(pids)
+    house.wait_gone(processes, 0)
     assert house.posthouse("status", check=False).returncode == 1
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", house.smtp), timeout=5)
@@ -232,10 +221,10 @@ def test_master_killed_and_started_anew(house):
     """The children drain by themselves; a new master takes over."""
     for i in range(3):
         send(house, "before %d" % i)
-        pids = house.pids()
+        processes = house.identities()
         os.kill(house.master_pid(), signal.SIGKILL)
         house.start()
-        wait_gone(pids)
+        house.wait_gone(processes)
         assert services(house)["qmgr/unix"]["state"] == "running"
         send(house, "after %d" % i)
     house.wait_empty_queue()

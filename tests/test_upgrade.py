@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import smtplib
+import socket
+import subprocess
 import time
 
 import pytest
 
-from house import House, POSTHOUSE, wait_until
+from house import House, POSTHOUSE, free_port, wait_until
 from load import Load
 
 BIN = os.path.dirname(POSTHOUSE)
@@ -105,9 +107,9 @@ def test_nobody_notices_upgrades(house):
                  "pop3", "idle", "stays_logged_in", "stays_submitting"):
         assert load.sessions.get(kind, 0) > 0, load.sessions
     house.wait_empty_queue()
-    pids = house.pids()
+    processes = house.identities()
     house.stop()
-    wait_until(lambda: not [p for p in pids if exe(p)])
+    house.wait_gone(processes, 0)
 
 
 def test_what_the_operator_did_stays(house):
@@ -128,10 +130,10 @@ def test_what_the_operator_did_stays(house):
     house.posthouse("reload")
     send(house)
     # And a master that is killed later is followed by another.
-    pids = house.pids()
+    processes = house.identities()
     os.kill(house.master_pid(), signal.SIGKILL)
     house.start()
-    wait_until(lambda: not [p for p in pids if exe(p)])
+    house.wait_gone(processes)
     send(house)
 
 
@@ -169,6 +171,38 @@ def test_a_master_that_cannot_take_over(house, how, said):
     install(house, "master")
     house.posthouse("upgrade")
     send(house)
+
+
+def test_a_stop_in_the_midst_of_an_upgrade(house, tmp_path):
+    """The program that is being checked does not go on any more, a reload
+    brings nothing new, and all have ended when the command says so."""
+    go = str(tmp_path / "go")
+    script(house, "master", "while [ ! -e %s ]; do sleep 0.05; done\n"
+           "exec %s/master \"$@\"\n" % (go, BIN))
+    busy = smtplib.SMTP("127.0.0.1", house.smtp, timeout=30)
+    busy.ehlo()
+    assert busy.mail("a@x.test")[0] == 250  # a stop waits for it
+    command = [POSTHOUSE, "-c", house.etc]
+    upgrade = subprocess.Popen(command + ["upgrade"], text=True,
+                               stderr=subprocess.PIPE)
+    wait_until(lambda: len(house.pids("master")) == 2)
+    processes = house.identities()
+    stop = subprocess.Popen(command + ["stop"])
+    house.logged("terminating")
+    open(go, "w").close()
+    assert upgrade.wait(30) == 1
+    assert "is being stopped" in upgrade.stderr.read()
+    port = free_port()
+    with open(os.path.join(house.etc, "master.cf"), "a") as f:
+        f.write("127.0.0.1:%d inet n - y - 5 smtpd\n" % port)
+    done = house.posthouse("reload", check=False)
+    assert done.returncode == 1 and "is being stopped" in done.stderr
+    assert stop.poll() is None
+    busy.close()
+    assert stop.wait(60) == 0
+    house.wait_gone(processes, 0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
 
 
 def test_a_broken_configuration_is_found_before(house):

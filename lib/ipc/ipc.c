@@ -244,6 +244,16 @@ unsigned ipc_peer_uid(const struct ipc *c)
 	return peer.uid;
 }
 
+int ipc_peer_pid(const struct ipc *c)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return 0;
+	return peer.pid;
+}
+
 static enum ipc_result break_off(struct ipc *c, const char *why)
 {
 	c->broken = true;

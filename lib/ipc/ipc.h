@@ -127,6 +127,9 @@ const char *ipc_why(const struct ipc *c); /* about the last IPC_BROKEN */
 bool ipc_was_reset(const struct ipc *c);
 /* The peer's uid by SO_PEERCRED, or (uid_t)-1. */
 unsigned ipc_peer_uid(const struct ipc *c);
+/* Likewise the process that connected, or that listens; 0: none that is known
+ * here. */
+int ipc_peer_pid(const struct ipc *c);
 
 /* ---- sending: buffered until flush (or push) ---- */
 int ipc_put(struct ipc *c, const struct ipc_type *type, const void *msg);
