@@ -16,6 +16,7 @@ class Load:
     def __init__(self, house, stayers=True):
         self.house = house
         self.failures = []
+        self.failed_at = set()  # as the log writes it
         self.sessions = {}
         self.stop = threading.Event()
         self.lock = threading.Lock()
@@ -43,9 +44,14 @@ class Load:
                 self.failures.append("a client hangs")
         if self.failures:  # what the house says about it
             print("\n".join(self.failures))
-            print("\n".join([line for line in self.house.log().splitlines()
+            lines = self.house.log().splitlines()
+            print("---- all that was logged in these seconds ----")
+            print("\n".join([line for line in lines
+                             if line[:15] in self.failed_at][-300:]))
+            print("---- warnings ----")
+            print("\n".join([line for line in lines
                              if re.search("warning|error|fatal|unavailable|"
-                                          "rejec|refused", line)][-100:]))
+                                          "rejec|refused|421", line)][-100:]))
 
     def run(self, kind):
         while not self.stop.is_set():
@@ -55,9 +61,12 @@ class Load:
                     name = kind.__name__
                     self.sessions[name] = self.sessions.get(name, 0) + 1
             except Exception as e:  # whatever it is, it is a failed session
+                why = "" if e.__context__ is None else " (%r)" % e.__context__
                 with self.lock:
-                    self.failures.append("%s: %s: %s" % (
-                        kind.__name__, type(e).__name__, e))
+                    self.failed_at.add(time.strftime("%b %d %H:%M:%S"))
+                    self.failures.append("%s %s: %s: %s%s" % (
+                        time.strftime("%H:%M:%S"), kind.__name__,
+                        type(e).__name__, e, why))
                 time.sleep(0.1)
 
     # ---- one session after the other ----
