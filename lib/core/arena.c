@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 
+#define BLOCK_FIRST  1024 /* doubled from block to block up to */
 #define BLOCK_OCTETS 16384
 #define ALIGN        16
 
@@ -25,6 +26,15 @@ static struct arena_block *block_new(size_t size)
 	return b;
 }
 
+/* Many arenas hold little, and some programs keep many of them. */
+static size_t next_size(const struct arena_block *newest)
+{
+	if (newest == NULL)
+		return BLOCK_FIRST;
+	return newest->size >= BLOCK_OCTETS / 2 ? BLOCK_OCTETS
+						: newest->size * 2;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
 	struct arena_block *b = a->blocks;
@@ -33,7 +43,9 @@ void *arena_alloc(struct arena *a, size_t size)
 		return NULL;
 	size_t aligned = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	if (b == NULL || aligned > b->size - b->used) {
-		b = block_new(aligned > BLOCK_OCTETS ? aligned : BLOCK_OCTETS);
+		size_t next = next_size(b);
+
+		b = block_new(aligned > next ? aligned : next);
 		b->older = a->blocks;
 		a->blocks = b;
 	}
@@ -62,7 +74,7 @@ void arena_clear(struct arena *a)
 	while (b != NULL) {
 		struct arena_block *older = b->older;
 
-		if (keep == NULL && b->size == BLOCK_OCTETS)
+		if (keep == NULL && b->size <= BLOCK_OCTETS)
 			keep = b;
 		else
 			free(b);
