@@ -62,10 +62,12 @@ static bool fails(long result, int error)
 	return result == -1 && errno == error;
 }
 
+#ifndef __SANITIZE_ADDRESS__
 static void *map_anonymous(int protection)
 {
 	return mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
+#endif
 
 /* ---- a role with nothing but the base -------------------------------------- */
 
