@@ -232,7 +232,7 @@ enum map_result directory_user(struct directory *d, const struct who *w,
 static enum map_result name_alias(struct directory *d, const struct who *w,
     struct str *targets, enum alias_match *match)
 {
-	enum domain_class class;
+	enum domain_class class = CLASS_MAILBOX;
 	struct str relay;
 	enum map_result result = MAP_NONE;
 

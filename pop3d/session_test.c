@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <ftw.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -35,14 +36,20 @@ static int setup(void **state)
 	return 0;
 }
 
+static int remove_one(
+    const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
 static int teardown(void **state)
 {
-	char command[100];
-
 	(void)state;
 	store_close(&store);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command) == 0 ? 0 : -1;
+	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static struct box *opened(void)

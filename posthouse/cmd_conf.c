@@ -261,7 +261,7 @@ static int change_one(struct change *c, const char *assignment)
 	struct str value = str_from(assignment);
 	struct str name = str_trim(str_cut(&value, '='));
 	struct buf old = buf_new(VALUE_MAX);
-	bool was, has_equals = strchr(assignment, '=') != NULL;
+	bool was = false, has_equals = strchr(assignment, '=') != NULL;
 	char *text = str_dup(str_trim(value));
 	int result = 0;
 

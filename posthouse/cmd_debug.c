@@ -32,7 +32,7 @@ int cmd_debug(struct posthouse *p, int argc, char **argv)
 	len = snprintf(what, sizeof(what), "%s\n%s\n%lld",
 	    off || is_client(argv[1]) ? "" : argv[1],
 	    !off && is_client(argv[1]) ? argv[1] : "",
-	    off ? 0ll : (long long)ms / 1000);
+	    off ? 0LL : (long long)ms / 1000);
 	if (len < 0 || (size_t)len >= sizeof(what))
 		return posthouse_usage("debug");
 	status = ask_master_with(

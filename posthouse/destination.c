@@ -221,8 +221,8 @@ static struct str place_of(const struct explanation *x, size_t from, size_t at)
 
 static const char *class_words(int class)
 {
-	static const char *const words[] = {[CLASS_MAILBOX] = "a domain of "
-							      "mailboxes here",
+	static const char *const words[] = {
+	    [CLASS_MAILBOX] = "a domain of mailboxes here",
 	    [CLASS_ALIAS] = "a domain of aliases here",
 	    [CLASS_RELAY] = "a domain that is relayed for others",
 	    [CLASS_LOCAL] = "a domain of this host's users",

@@ -178,6 +178,7 @@ static void smtp_server(struct import *im, struct import_place *at,
 		return;
 	}
 	at->is_submission = is_submission;
+	/* cppcheck-suppress autoVariables ; taken back at the end */
 	at->options = &given;
 	if (is_submission) {
 		import_say(im, at, IMPORT_TRANSLATED, what,
@@ -200,6 +201,7 @@ static void smtp_server(struct import *im, struct import_place *at,
 		add_service(
 		    im, name, "inet       ", STR("1"), "screen", &given);
 	}
+	at->options = NULL;
 	buf_free(&given);
 }
 

@@ -838,7 +838,7 @@ static bool find_row(struct str name, struct import_name *out)
 		*out = (struct import_name){"",
 		    import_groups[at - GROUPS - 1].verdict, IMPORT_AS_IT_IS,
 		    NULL, NULL, import_groups[at - GROUPS - 1].note};
-	else if (at > 0)
+	else if (at > 0 && at <= ARRAY_LEN(import_names))
 		*out = import_names[at - 1];
 	return at > 0;
 }

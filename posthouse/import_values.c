@@ -159,7 +159,8 @@ static void tls_level(struct import *im, const struct import_place *at,
 		    "submission always demands TLS");
 	else if (value[0] == '\0')
 		translated(im, at, what, name, "none", "");
-	else if (strncmp(value, "dane", 4) == 0 && strcmp(value, "dane-only"))
+	else if (strncmp(value, "dane", 4) == 0 &&
+	    strcmp(value, "dane-only") != 0)
 		translated(im, at, what, name, "may",
 		    "DANE is not checked: without it TLS is as good as "
 		    "offered");

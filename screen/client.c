@@ -489,7 +489,8 @@ static void remember(const struct client *c)
 		known.dnsbl_until = now + dnsbl_result(t->dnsbl)->ttl;
 	if (is_vouched_for(t) && known.greet_until < known.dnsbl_until)
 		known.greet_until = known.dnsbl_until;
-	if (memcmp(&known, &t->known, sizeof(known)) != 0)
+	if (known.greet_until != t->known.greet_until ||
+	    known.dnsbl_until != t->known.dnsbl_until)
 		known_remember(c, known.greet_until, known.dnsbl_until);
 }
 

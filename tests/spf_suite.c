@@ -35,9 +35,8 @@ static struct str from_hex(struct str s)
 	char *out = arena_alloc(&memory, s.len / 2 + 1);
 
 	for (size_t i = 0; i + 1 < s.len; i += 2) {
-		unsigned octet = 0;
-		sscanf(s.p + i, "%2x", &octet);
-		out[i / 2] = (char)octet;
+		char digits[3] = {s.p[i], s.p[i + 1], '\0'};
+		out[i / 2] = (char)strtoul(digits, NULL, 16);
 	}
 	return str_of(out, s.len / 2);
 }

@@ -113,8 +113,8 @@ int dkim_sign(const struct dkim_signing *s, const struct header_fields *fields,
 	    form_name(s->header_form), form_name(s->body_form),
 	    STR_FMT(s->domain), STR_FMT(s->selector), (long long)s->now);
 	if (s->lifetime > 0)
-		buf_printf(
-		    &field, " x=%lld;", (long long)(s->now + s->lifetime));
+		buf_printf(&field, " x=%lld;",
+		    (long long)s->now + (long long)s->lifetime);
 	if (s->identity.len > 0)
 		buf_printf(&field, "\r\n\ti=%.*s;", STR_FMT(s->identity));
 	buf_add_text(&field, "\r\n\th=");

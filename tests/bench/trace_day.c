@@ -47,7 +47,7 @@ static struct {
 } day = {.random = 88172645463325252u};
 
 static struct logd_conf conf = {
-    .trace_events = true, .trace_lifetime = 14 * 86400000ll};
+    .trace_events = true, .trace_lifetime = 14 * 86400000LL};
 
 static uint64_t rnd(uint64_t most)
 {
@@ -141,7 +141,7 @@ static bool advance(struct mail *m)
 	snprintf(to, sizeof(to), "person%u@%s.example",
 	    (unsigned)(n * 40503 % 100000), m->remote ? "far" : "here");
 	snprintf(id, sizeof(id), "<%016llx.%u@mail.example>",
-	    (unsigned long long)(n * 11400714819323198485u), (unsigned)n);
+	    (unsigned long long)n * 11400714819323198485ULL, (unsigned)n);
 	snprintf(host, sizeof(host), "mx%u.far.example[192.0.2.%u]:25",
 	    (unsigned)(n % 5), (unsigned)(n % 200));
 	switch (m->stage++) {
