@@ -148,6 +148,13 @@ class Trial:
         return mark + "\n" + "\n".join(
             x for x in self.house.log().splitlines() if qid in x)
 
+    def unexpected(self):
+        """What the next host has that nobody sent, or more than once."""
+        return "\n".join(
+            "the next host has %r %d times" % (what, n)
+            for what, n in self.world.sink.got.items()
+            if n > 1 or what[1] not in self.accepted)
+
     def check(self):
         """All that was accepted has come, whole and once, or was told."""
         for _ in range(60):
@@ -170,7 +177,8 @@ class Trial:
             for a in (self.world.GONE, self.world.full):
                 assert a not in to or (a, mark) in told, (a, mark)
             assert self.world.FAR not in to or \
-                self.world.sink.got[self.world.FAR, mark], self.story(mark)
+                self.world.sink.got[self.world.FAR, mark], "%s\n%s" % (
+                    self.story(mark), self.unexpected())
         for box in boxes:
             for mark, body in box.items():
                 assert not mark.startswith("f-") or body == want, mark
