@@ -108,6 +108,7 @@ static struct queue_envelope envelope_of(
 	struct queue_envelope e = {.id = *queue_writer_id(m->writer),
 	    .arrived_us = clock_us(),
 	    .sender = f->sender,
+	    .forward_sender = STR_EMPTY,
 	    .envid = f->envid,
 	    .ret = f->ret,
 	    .body = f->body,

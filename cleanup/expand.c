@@ -59,7 +59,8 @@ static void add(struct expansion *x, const struct queue_recipient *given,
 	struct message *m = x->m;
 	struct queue_recipient r = {.address = arena_copy(&m->arena, address),
 	    .original = given->original,
-	    .notify = given->notify};
+	    .notify = given->notify,
+	    .forwarded = e->forwarded};
 	char space[KEY_MAX];
 	struct buf key = buf_new(sizeof(space) - 1);
 

@@ -194,6 +194,7 @@ static bool take_recipient(struct session *s, const struct cleanup_recipient *r)
 	given.address = complete(s, r->address);
 	given.original = arena_copy(&m->arena, r->original);
 	given.notify = (uint8_t)notify;
+	given.forwarded = false;
 	if (given.address.p == NULL || given.original.p == NULL ||
 	    m->given_count == QUEUE_RECIPIENTS_MAX) {
 		message_refuse(m, 452, "4.5.3", "Too many recipients");

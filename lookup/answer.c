@@ -38,6 +38,25 @@ static void add_mailbox(struct directory *d, struct lookup_expanded *one)
 	one->quota_messages = r.quota_messages;
 }
 
+/*
+ * Whether an alias sends the mail to another host: the address is not the one
+ * that was asked about, and its domain is none of ours. -1: that cannot be
+ * known now.
+ */
+static int is_forwarded(
+    struct directory *d, struct str asked, struct str address)
+{
+	enum domain_class class;
+	struct str relay;
+	struct who w;
+
+	if (str_case_eq(asked, address) || directory_who(d, address, &w) < 0)
+		return 0;
+	if (directory_domain(d, w.domain, &class, &relay) == MAP_ERROR)
+		return -1;
+	return class == CLASS_REMOTE;
+}
+
 static int answer_expand(
     struct directory *d, struct wire *w, const struct lookup_expand *q)
 {
@@ -60,6 +79,13 @@ static int answer_expand(
 			    STR_FMT(q->address));
 			continue;
 		}
+		int forwarded = is_forwarded(d, q->address, one.address);
+		if (forwarded < 0) {
+			end.status = RESOLVE_TEMPORARY;
+			end.text = STR("the directory is away");
+			break;
+		}
+		one.forwarded = forwarded > 0;
 		if (q->mailboxes)
 			add_mailbox(d, &one);
 		if (wire_put(w, &lookup_expanded, &one) < 0)

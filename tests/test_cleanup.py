@@ -61,7 +61,7 @@ class Neighbours:
                 c.send("expanded", request=f["request"], address=address,
                        account=address if here else "",
                        nexthop="b.test" if here else "",
-                       quota_storage=0, quota_messages=0)
+                       quota_storage=0, quota_messages=0, forwarded=False)
             c.send("expand_end", request=f["request"], status=status,
                    count=len(to), text=text)
 

@@ -49,6 +49,7 @@ static const struct ipc_field expanded[] = {
     IPC_TEXT(struct lookup_expanded, nexthop, 0, IPC_ADDRESS_MAX),
     IPC_U64(struct lookup_expanded, quota_storage, 0, INT64_MAX),
     IPC_U64(struct lookup_expanded, quota_messages, 0, INT64_MAX),
+    IPC_BOOL(struct lookup_expanded, forwarded),
     IPC_END,
 };
 const struct ipc_type lookup_expanded = {"expanded", expanded};

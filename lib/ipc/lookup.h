@@ -70,6 +70,8 @@ struct lookup_expanded {
 	struct str account; /* "": it is none, or that was not asked */
 	struct str nexthop;
 	uint64_t quota_storage, quota_messages; /* 0: no limit */
+	bool forwarded; /* an alias led here, to a domain that is none of ours
+	                 */
 };
 struct lookup_expand_end {
 	uint64_t request;

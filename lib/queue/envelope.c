@@ -10,9 +10,10 @@ enum tag {
 	TAG_VERSION = 'V', TAG_ID = 'I', TAG_SESSION = 's', TAG_SENDER = 'S',
 	TAG_ENVID = 'E', TAG_RET = 'T', TAG_BODY = 'B', TAG_SMTPUTF8 = 'U',
 	TAG_ORIGIN = 'o', TAG_CLIENT = 'c', TAG_LOGIN = 'l',
-	TAG_MESSAGE_ID = 'm',
+	TAG_MESSAGE_ID = 'm', TAG_FORWARD_SENDER = 'f',
 	/* A recipient; what follows belongs to it. */
-	TAG_RECIPIENT = 'R', TAG_ORIGINAL = 'O', TAG_NOTIFY = 'N'
+	TAG_RECIPIENT = 'R', TAG_ORIGINAL = 'O', TAG_NOTIFY = 'N',
+	TAG_FORWARDED = 'a'
 };
 /* clang-format on */
 
@@ -50,6 +51,8 @@ static void add_recipient(struct buf *out, const struct queue_recipient *r)
 	add_some(out, TAG_ORIGINAL, r->original);
 	if (r->notify != 0)
 		add_octet(out, TAG_NOTIFY, r->notify);
+	if (r->forwarded)
+		add_octet(out, TAG_FORWARDED, 1);
 }
 
 int queue_envelope_encode(const struct queue_envelope *e, struct buf *out)
@@ -58,6 +61,7 @@ int queue_envelope_encode(const struct queue_envelope *e, struct buf *out)
 	add(out, TAG_ID, id_str(&e->id));
 	add_some(out, TAG_SESSION, id_str(&e->session));
 	add(out, TAG_SENDER, e->sender);
+	add_some(out, TAG_FORWARD_SENDER, e->forward_sender);
 	add_some(out, TAG_ENVID, e->envid);
 	add_some(out, TAG_RET, e->ret);
 	add_some(out, TAG_BODY, e->body);
@@ -99,7 +103,7 @@ static uint8_t octet(struct str value)
 	return value.len == 1 ? (uint8_t)value.p[0] : 0;
 }
 
-/* The recipient that TAG_ORIGINAL and TAG_NOTIFY belong to, or NULL. */
+/* The recipient that TAG_ORIGINAL and the like belong to, or NULL. */
 static struct queue_recipient *latest(const struct queue_envelope *e)
 {
 	return e->recipient_count == 0 ? NULL
@@ -115,6 +119,9 @@ static int take_text(struct queue_envelope *e, enum tag tag, struct str value)
 	switch (tag) {
 	case TAG_SENDER:
 		to = &e->sender;
+		break;
+	case TAG_FORWARD_SENDER:
+		to = &e->forward_sender;
 		break;
 	case TAG_ENVID:
 		to = &e->envid;
@@ -169,18 +176,20 @@ static int take(struct queue_envelope *e, size_t most, enum tag tag,
 			return -1;
 		}
 		e->recipients[e->recipient_count++] = (struct queue_recipient){
-		    value, STR_EMPTY, 0};
+		    value, STR_EMPTY, 0, false};
 		return 0;
 	}
-	if (tag == TAG_ORIGINAL || tag == TAG_NOTIFY) {
+	if (tag == TAG_ORIGINAL || tag == TAG_NOTIFY || tag == TAG_FORWARDED) {
 		struct queue_recipient *r = latest(e);
 
 		if (r == NULL)
 			return -1;
 		if (tag == TAG_ORIGINAL)
 			r->original = value;
-		else
+		else if (tag == TAG_NOTIFY)
 			r->notify = octet(value);
+		else
+			r->forwarded = octet(value) != 0;
 		return 0;
 	}
 	*why = "envelope of a later version";
@@ -195,6 +204,7 @@ int queue_envelope_decode(struct str in, size_t recipient_count,
 	int more;
 
 	*out = (struct queue_envelope){.sender = STR_EMPTY,
+	    .forward_sender = STR_EMPTY,
 	    .envid = STR_EMPTY,
 	    .ret = STR_EMPTY,
 	    .body = STR_EMPTY,

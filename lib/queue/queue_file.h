@@ -69,13 +69,18 @@ struct queue_recipient {
 	struct str address;
 	struct str original; /* ORCPT as "rfc822;addr", or "" */
 	uint8_t notify;
+	/* An alias sent it to a domain that is none of ours. */
+	bool forwarded;
 };
 
 struct queue_envelope {
 	struct id id;
 	struct id session;
-	uint64_t arrived_us;   /* since 1970 */
-	struct str sender;     /* empty: null reverse-path */
+	uint64_t arrived_us; /* since 1970 */
+	struct str sender;   /* empty: null reverse-path */
+	/* The reverse-path towards those that are forwarded (SRS), "" when it
+	 * is the sender; notifications go to the sender all the same. */
+	struct str forward_sender;
 	struct str envid, ret; /* RFC 3461 */
 	struct str body;       /* "7BIT", "8BITMIME" */
 	bool smtputf8;

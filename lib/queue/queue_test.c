@@ -56,13 +56,14 @@ static int remove_spool(void **state)
 
 static struct queue_recipient one[] = {
     {STR_INIT("bob@example.org"), STR_INIT("rfc822;Bob@example.org"),
-	QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY},
+	QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY, true},
 };
 
 static struct queue_envelope plain(void)
 {
 	return (struct queue_envelope){.session = id_new(),
 	    .sender = STR_INIT("alice@example.net"),
+	    .forward_sender = STR_INIT("SRS0=x=y=example.net=alice@fwd.test"),
 	    .envid = STR_INIT("QQ314159"),
 	    .ret = STR_INIT("HDRS"),
 	    .body = STR_INIT("8BITMIME"),
@@ -137,6 +138,7 @@ static void reads_back(void **state)
 		assert_memory_equal(text, header.p, header.len);
 		check_text(back.sender, e.sender);
 		check_text(back.envid, e.envid);
+		check_text(back.forward_sender, e.forward_sender);
 		check_text(back.ret, e.ret);
 		check_text(back.body, e.body);
 		check_text(back.origin, e.origin);
@@ -152,6 +154,7 @@ static void reads_back(void **state)
 		check_text(back.recipients[0].address, one[0].address);
 		check_text(back.recipients[0].original, one[0].original);
 		assert_int_equal(back.recipients[0].notify, one[0].notify);
+		assert_true(back.recipients[0].forwarded);
 		arena_free(&arena);
 		remove_queued(&e.id);
 		close(fd);
@@ -172,8 +175,8 @@ static void holds_many_recipients(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT; i++) {
 		snprintf(names[i], sizeof(names[i]), "user%zu@example.org", i);
-		to[i] = (struct queue_recipient){
-		    str_from(names[i]), STR_EMPTY, (uint8_t)(i & 15)};
+		to[i] = (struct queue_recipient){str_from(names[i]), STR_EMPTY,
+		    (uint8_t)(i & 15), i % 3 == 0};
 	}
 	e.recipients = to;
 	e.recipient_count = COUNT;
