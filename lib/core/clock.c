@@ -5,13 +5,19 @@
 #include <time.h>
 
 static int64_t stepped; /* microseconds */
+static int64_t skipped; /* milliseconds */
 
 int64_t clock_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 + skipped;
+}
+
+void clock_skip(int64_t ms)
+{
+	skipped += ms;
 }
 
 uint64_t clock_us(void)

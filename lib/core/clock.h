@@ -17,6 +17,8 @@ int64_t clock_seconds(void); /* wall clock, seconds since 1970 */
 /* For tests: moves the wall clock of this process (and of what it forks) by
  * so many seconds; adds up. */
 void clock_step(int64_t seconds);
+/* The same with the monotonic clock, which deadlines are made of. */
+void clock_skip(int64_t ms);
 
 /* The deadline that lies ms from now; a negative ms means never. */
 int64_t deadline_in(int64_t ms);

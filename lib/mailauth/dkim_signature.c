@@ -39,13 +39,6 @@ void header_fields_free(struct header_fields *f)
 
 /* ---- parsing ---- */
 
-static bool is_below(struct str name, struct str domain)
-{
-	return str_case_eq(name, domain) ||
-	    (name.len > domain.len && str_case_ends(name, domain) &&
-		name.p[name.len - domain.len - 1] == '.');
-}
-
 /* Without c= DKIM is simple; with ARC it is relaxed, as its sealers have it and
  * the public suite expects. */
 static int read_forms(const struct tags *tags, enum signature_kind kind,
@@ -152,7 +145,7 @@ static const char *read_dkim(
 		return "the key is not in DNS";
 	if (out->identity.len > 0 &&
 	    (at == out->identity.len ||
-		!is_below(str_skip(out->identity, at + 1), out->domain)))
+		!dns_name_below(str_skip(out->identity, at + 1), out->domain)))
 		return "i= is not of the domain";
 	if (!tags_list_has(out->names, STR("From")))
 		return "From is not signed";

@@ -147,6 +147,8 @@ static enum found organization(struct questions *q,
 
 /* ---- alignment ---- */
 
+/* The organisation of an identifier is a part of it, so what is not below the
+ * author's is not asked about: its DNS belongs to whoever signed. */
 static enum found aligned(struct questions *q, const struct dmarc_request *r,
     struct str identifier, bool strict, struct dmarc_verdict *v, bool *out)
 {
@@ -157,8 +159,9 @@ static enum found aligned(struct questions *q, const struct dmarc_request *r,
 		return FOUND;
 	enum found found = organization(
 	    q, r, r->author, &v->organization, &v->problem);
-	if (found == FOUND)
-		found = organization(q, r, identifier, &other, &v->problem);
+	if (found != FOUND || !dns_name_below(identifier, v->organization))
+		return found;
+	found = organization(q, r, identifier, &other, &v->problem);
 	if (found == FOUND)
 		*out = str_case_eq(v->organization, other);
 	return found;
@@ -180,6 +183,31 @@ static enum found align(struct questions *q, const struct dmarc_request *r,
 			worst = found;
 	}
 	return worst;
+}
+
+/* What the identifiers that could not be checked leave open: FOUND_TEMPORARY
+ * when one of them would have spoken for the author. */
+static enum found align_unknown(struct questions *q,
+    const struct dmarc_request *r, const struct dmarc_record *record,
+    struct dmarc_verdict *v)
+{
+	bool would = false;
+	enum found worst = aligned(
+	    q, r, r->spf_unknown, record->strict_spf, v, &would);
+
+	for (size_t i = 0; i < r->dkim_unknown_count; i++) {
+		bool one = false;
+		enum found found = aligned(
+		    q, r, r->dkim_unknown[i], record->strict_dkim, v, &one);
+		would = would || one;
+		if (found == FOUND_PENDING ||
+		    (found == FOUND_TEMPORARY && worst == FOUND))
+			worst = found;
+	}
+	if (!would)
+		return worst;
+	v->problem = "SPF or DKIM could not be checked";
+	return FOUND_TEMPORARY;
 }
 
 /* ---- the policy ---- */
@@ -274,14 +302,11 @@ static enum dmarc_result judge(struct questions *q,
 		return DMARC_PENDING;
 	if (v->spf_aligned || v->dkim_aligned)
 		return DMARC_PASS;
-	if (found == FOUND_PENDING)
-		return DMARC_PENDING;
-	if (found == FOUND_TEMPORARY)
-		return DMARC_TEMPERROR;
-	if (!r->uncertain)
-		return DMARC_FAIL;
-	v->problem = "SPF or DKIM could not be checked";
-	return DMARC_TEMPERROR;
+	if (found == FOUND)
+		found = align_unknown(q, r, &step->record, v);
+	return found == FOUND_PENDING ? DMARC_PENDING
+	    : found == FOUND          ? DMARC_FAIL
+				      : DMARC_TEMPERROR;
 }
 
 static struct str kept(struct arena *arena, struct str s)

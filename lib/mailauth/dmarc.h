@@ -47,7 +47,12 @@ struct dmarc_request {
 	struct str spf_domain;          /* of MAIL FROM, when SPF passed; "" */
 	const struct str *dkim_domains; /* of the signatures that passed */
 	size_t dkim_count;
-	bool uncertain; /* SPF or DKIM ended with a temporary error */
+	/* Those whose SPF and DKIM ended with a temporary error: only one that
+	 * would be aligned leaves the result open. Else a stranger whose own
+	 * DNS is silent could spare himself every refusal. */
+	struct str spf_unknown;
+	const struct str *dkim_unknown;
+	size_t dkim_unknown_count;
 	const struct public_suffixes *suffixes; /* NULL: the tree walk */
 };
 

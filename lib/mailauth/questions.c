@@ -67,6 +67,11 @@ void questions_clear(struct questions *q, int64_t deadline)
 	arena_clear(&q->arena);
 }
 
+void questions_deadline(struct questions *q, int64_t deadline)
+{
+	q->deadline = deadline;
+}
+
 void questions_free(struct questions **q)
 {
 	struct questions *set = *q;
@@ -113,9 +118,13 @@ static struct dns_reply keep(struct questions *q, const struct dns_reply *reply)
 	return copy;
 }
 
+/* Names that cannot be asked for are not asked, so an answer that is bad is the
+ * server's fault, and may be better the next time. */
 static void take(struct question *one, const struct dns_reply *reply)
 {
 	one->reply = keep(one->set, reply);
+	if (one->reply.status == DNS_BAD)
+		one->reply.status = DNS_TEMPORARY;
 	one->answered = true;
 	one->set->answers++;
 }

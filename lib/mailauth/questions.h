@@ -27,6 +27,8 @@ void questions_free(struct questions **q);
 /* Forgets everything; the budget of the next verdict ends at deadline
  * (clock_ms). What is still under way is no longer waited for. */
 void questions_clear(struct questions *q, int64_t deadline);
+/* Another end of the budget; what came too late may then be asked again. */
+void questions_deadline(struct questions *q, int64_t deadline);
 
 /*
  * The answer, or NULL while it is on its way. A name that cannot be asked for

@@ -114,14 +114,6 @@ static enum match count_void(struct evaluation *e, struct str name)
 	return NO_MATCH;
 }
 
-static bool below(struct str name, struct str domain)
-{
-	if (str_case_eq(name, domain))
-		return true;
-	return name.len > domain.len && str_case_ends(name, domain) &&
-	    name.p[name.len - domain.len - 1] == '.';
-}
-
 /* The names of the client whose addresses lead back to it. */
 static enum match validated_names(struct evaluation *e,
     struct str names[SPF_NAMES_MOST], size_t *count, bool *is_void)
@@ -168,7 +160,7 @@ static enum match set_validated(struct evaluation *e, struct str domain)
 	for (size_t i = count; i-- > 0;)
 		e->macros.validated = names[i];
 	for (size_t i = count; i-- > 0;)
-		if (below(names[i], domain))
+		if (dns_name_below(names[i], domain))
 			e->macros.validated = names[i];
 	for (size_t i = count; i-- > 0;)
 		if (str_case_eq(names[i], domain))
@@ -262,7 +254,7 @@ static enum match match_ptr(struct evaluation *e, struct str domain)
 	if (is_void)
 		return count_void(e, domain);
 	for (size_t i = 0; i < count; i++)
-		if (below(names[i], domain))
+		if (dns_name_below(names[i], domain))
 			return MATCH;
 	return NO_MATCH;
 }

@@ -12,6 +12,10 @@ struct verdict {
 	struct loop *loop;
 	struct verdict_policy policy;
 	struct questions *questions;
+	/* DMARC's are apart: nothing that a stranger's records and signatures
+	 * make us ask takes the room or the time of the author's policy. */
+	struct questions *policies;
+	int64_t left_ms; /* of the budget; time that is not waited is free */
 	struct arena arena;
 	struct spf_request helo, mail;
 	struct spf_verdict spf_helo, spf_mail;
@@ -34,6 +38,7 @@ struct verdict *verdict_new(
 	v->loop = loop;
 	v->policy = *policy;
 	v->questions = questions_new(dns);
+	v->policies = questions_new(dns);
 	v->arena = arena_new(MEMORY_MOST);
 	return v;
 }
@@ -59,6 +64,7 @@ void verdict_free(struct verdict **verdict)
 	*verdict = NULL;
 	forget_message(v);
 	questions_free(&v->questions);
+	questions_free(&v->policies);
 	arena_free(&v->arena);
 	free(v);
 }
@@ -66,6 +72,11 @@ void verdict_free(struct verdict **verdict)
 struct questions *verdict_questions(struct verdict *v)
 {
 	return v->questions;
+}
+
+struct questions *verdict_policy_questions(struct verdict *v)
+{
+	return v->policies;
 }
 
 static struct str kept(struct verdict *v, struct str s)
@@ -98,7 +109,9 @@ void verdict_begin(
 {
 	forget_message(v);
 	arena_clear(&v->arena);
-	questions_clear(v->questions, deadline_in(v->policy.budget_ms));
+	questions_clear(v->questions, DEADLINE_NEVER);
+	questions_clear(v->policies, DEADLINE_NEVER);
+	v->left_ms = v->policy.budget_ms;
 	v->helo = (struct spf_request){.client = *client,
 	    .helo = kept(v, helo),
 	    .sender = STR_EMPTY,
@@ -116,16 +129,35 @@ void verdict_sender(struct verdict *v, struct str sender)
 	try_mail(v);
 }
 
-static void wait(struct verdict *v, bool done(struct verdict *v))
+/* Waits, but leaves some of the budget for those behind. */
+static void wait(struct verdict *v, struct questions *q,
+    bool done(struct verdict *v), int64_t reserve_ms)
 {
-	while (!done(v))
-		if (!questions_wait(v->questions, v->loop))
-			return; /* nothing is open: cannot be */
+	int64_t began = clock_ms();
+	int64_t most = v->left_ms > reserve_ms ? v->left_ms - reserve_ms : 0;
+
+	if (done(v))
+		return;
+	questions_deadline(q, deadline_in(most));
+	while (!done(v) && questions_wait(q, v->loop))
+		;
+	questions_deadline(q, DEADLINE_NEVER);
+	v->left_ms -= clock_ms() - began;
+}
+
+static void wait_spf(struct verdict *v, bool done(struct verdict *v))
+{
+	wait(v, v->questions, done, v->policy.budget_ms / 2);
+}
+
+static void wait_keys(struct verdict *v, bool done(struct verdict *v))
+{
+	wait(v, v->questions, done, v->policy.budget_ms / 4);
 }
 
 const struct spf_verdict *verdict_spf_helo(struct verdict *v)
 {
-	wait(v, try_helo);
+	wait_spf(v, try_helo);
 	return &v->spf_helo;
 }
 
@@ -133,7 +165,7 @@ const struct spf_verdict *verdict_spf_sender(struct verdict *v)
 {
 	if (v->mail.sender.len == 0)
 		return NULL;
-	wait(v, try_mail);
+	wait_spf(v, try_mail);
 	return &v->spf_mail;
 }
 
@@ -148,7 +180,7 @@ static void ask_policies(struct verdict *v)
 		struct dmarc_request r = {.author = v->authors.list[i],
 		    .spf_domain = STR_EMPTY,
 		    .suffixes = v->policy.suffixes};
-		dmarc_check(v->questions, &r, &v->arena, &unused);
+		dmarc_check(v->policies, &r, &v->arena, &unused);
 	}
 }
 
@@ -184,26 +216,24 @@ static bool try_arc(struct verdict *v)
 
 /* ---- DMARC ---- */
 
-/* The domain that SPF vouches for; whether that is not known. */
-static struct str spf_domain(const struct verdict *v, bool *uncertain)
+/* The domain whose SPF ended so; "": it did not. */
+static struct str spf_domain(const struct verdict *v, enum spf_result result)
 {
 	const struct spf_verdict *s = v->mail.sender.len > 0 ? &v->spf_mail
 							     : &v->spf_helo;
 
-	*uncertain = *uncertain || s->result == SPF_TEMPERROR;
-	return s->result == SPF_PASS ? s->domain : STR_EMPTY;
+	return s->result == result ? s->domain : STR_EMPTY;
 }
 
 static size_t dkim_domains(
-    const struct verdict *v, struct str *list, bool *uncertain)
+    const struct verdict *v, enum dkim_result result, struct str *list)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < dkim_verifier_count(v->dkim); i++) {
 		const struct dkim_verdict *d = dkim_verifier_verdict(
 		    v->dkim, i);
-		*uncertain = *uncertain || d->result == DKIM_TEMPERROR;
-		if (d->result == DKIM_PASS)
+		if (d->result == result)
 			list[count++] = d->domain;
 	}
 	return count;
@@ -226,20 +256,24 @@ static bool worse(const struct dmarc_verdict *a, const struct dmarc_verdict *b)
 
 static bool try_dmarc(struct verdict *v)
 {
-	struct str *domains = mem_array(
-	    dkim_verifier_count(v->dkim) + 1, sizeof(*domains));
-	struct dmarc_request r = {
-	    .dkim_domains = domains, .suffixes = v->policy.suffixes};
+	size_t most = dkim_verifier_count(v->dkim) + 1;
+	struct str *good = mem_array(most, sizeof(*good));
+	struct str *unknown = mem_array(most, sizeof(*unknown));
+	struct dmarc_request r = {.dkim_domains = good,
+	    .dkim_unknown = unknown,
+	    .suffixes = v->policy.suffixes};
 	struct dmarc_verdict worst = {.result = DMARC_NONE, .problem = ""};
 	bool done = true;
 
-	r.spf_domain = spf_domain(v, &r.uncertain);
-	r.dkim_count = dkim_domains(v, domains, &r.uncertain);
+	r.spf_domain = spf_domain(v, SPF_PASS);
+	r.spf_unknown = spf_domain(v, SPF_TEMPERROR);
+	r.dkim_count = dkim_domains(v, DKIM_PASS, good);
+	r.dkim_unknown_count = dkim_domains(v, DKIM_TEMPERROR, unknown);
 	v->author = STR_EMPTY;
 	for (size_t i = 0; i < v->authors.count; i++) {
 		struct dmarc_verdict one;
 		r.author = v->authors.list[i];
-		if (dmarc_check(v->questions, &r, &v->arena, &one) ==
+		if (dmarc_check(v->policies, &r, &v->arena, &one) ==
 		    DMARC_PENDING) {
 			done = false;
 		} else if (v->author.len == 0 || worse(&one, &worst)) {
@@ -248,18 +282,19 @@ static bool try_dmarc(struct verdict *v)
 		}
 	}
 	v->dmarc = worst;
-	free(domains);
+	free(good);
+	free(unknown);
 	return done;
 }
 
 void verdict_end(struct verdict *v)
 {
 	body_hash_end(&v->bodies);
-	wait(v, try_helo);
-	wait(v, try_mail);
-	wait(v, try_dkim);
-	wait(v, try_arc);
-	wait(v, try_dmarc);
+	wait_spf(v, try_helo);
+	wait_spf(v, try_mail);
+	wait_keys(v, try_dkim);
+	wait_keys(v, try_arc);
+	wait(v, v->policies, try_dmarc, 0);
 }
 
 size_t verdict_dkim_count(const struct verdict *v)

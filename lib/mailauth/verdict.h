@@ -5,13 +5,15 @@
  * in one object.
  *
  *	verdict_begin     a client said HELO; its questions begin
- *	verdict_sender    MAIL; verdict_spf waits for the answer, if anybody asks
+ *	verdict_sender    MAIL; verdict_spf_sender waits for the answer, if anybody asks
  *	verdict_header    the header is whole: keys and policies are asked for
  *	verdict_body      the body, piece by piece
  *	verdict_end       waits for what is still open
  *
- * Nothing waits before verdict_spf or verdict_end. What DNS does not answer
- * within the budget is a temporary error, never a refusal.
+ * Nothing waits before verdict_spf_... or verdict_end, and only what is waited
+ * counts for the budget, so that a slow client has no say in it. SPF takes at
+ * most half of it, the keys of signatures leave a quarter to DMARC. What DNS
+ * does not answer within it is a temporary error, never a refusal.
  */
 #ifndef MAILAUTH_VERDICT_H
 #define MAILAUTH_VERDICT_H
@@ -26,7 +28,7 @@ struct verdict_policy {
 	const char *receiver; /* our name, for SPF's macros */
 	struct dkim_policy dkim;
 	const struct public_suffixes *suffixes; /* NULL: RFC 9989's walk */
-	int64_t budget_ms;                      /* of DNS, for a message */
+	int64_t budget_ms; /* that a message may wait for DNS, in all */
 };
 
 struct verdict;
@@ -35,8 +37,10 @@ struct verdict;
 struct verdict *verdict_new(
     struct dns *dns, struct loop *loop, const struct verdict_policy *policy);
 void verdict_free(struct verdict **v);
-/* The questions, for a test that answers them. */
+/* The questions of SPF, DKIM and ARC, and those of DMARC, for a test that
+ * answers them. */
 struct questions *verdict_questions(struct verdict *v);
+struct questions *verdict_policy_questions(struct verdict *v);
 
 /* A message begins; helo is copied. The budget begins too. */
 void verdict_begin(

@@ -59,23 +59,39 @@ struct message {
 	const char *client, *helo, *sender, *header;
 };
 
-static struct verdict *run(const struct message *m)
+/* A name server that swallows: time goes by. */
+static void answer_nothing(struct questions *q)
 {
-	static const struct verdict_policy policy = {
-	    .receiver = "here.example.org",
+	(void)q;
+	clock_skip(5000);
+}
+
+/* pause_ms: what the client takes between its commands. */
+static struct verdict *run_with(const struct message *m,
+    void (*answers)(struct questions *q), int64_t pause_ms)
+{
+	struct verdict_policy policy = {.receiver = "here.example.org",
 	    .dkim = {.signatures_most = 5, .bits_least = 1024},
 	    .budget_ms = 20000};
 	struct verdict *v = verdict_new(NULL, NULL, &policy);
 	struct netaddr client;
 
 	netaddr_parse(str_from(m->client), 0, &client);
-	questions_answer_by(verdict_questions(v), answer);
+	questions_answer_by(verdict_questions(v), answers);
+	questions_answer_by(verdict_policy_questions(v), answer);
 	verdict_begin(v, &client, str_from(m->helo));
 	verdict_sender(v, str_from(m->sender));
+	clock_skip(pause_ms);
 	verdict_header(v, str_from(m->header));
 	verdict_body(v, STR("text\r\n"));
+	clock_skip(pause_ms);
 	verdict_end(v);
 	return v;
+}
+
+static struct verdict *run(const struct message *m)
+{
+	return run_with(m, answer, 0);
 }
 
 static void results_have(
@@ -148,6 +164,36 @@ static void test_temporary(void **state)
 	verdict_free(&v);
 }
 
+/* A forger whose own DNS is silent, in SPF and in a signature, does not get
+ * round the policy of the domain that he forges. */
+static void test_silence_of_others(void **state)
+{
+	static const struct message m = {"192.0.2.1", "silent.example",
+	    "a@silent.example",
+	    "DKIM-Signature: v=1; a=rsa-sha256; d=silent.example; s=s; h=From;"
+	    " bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n"
+	    "From: a@example.com\r\n"};
+	struct verdict *v = run_with(&m, answer_nothing, 0);
+
+	(void)state;
+	assert_int_equal(verdict_spf_sender(v)->result, SPF_TEMPERROR);
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	assert_int_equal(verdict_dmarc(v)->asked, DMARC_REJECT);
+	verdict_free(&v);
+}
+
+/* What the client takes is not taken off the budget. */
+static void test_slow_client(void **state)
+{
+	static const struct message m = {
+	    "192.0.2.1", "evil.test", "a@evil.test", "From: a@example.com\r\n"};
+	struct verdict *v = run_with(&m, answer, 30000);
+
+	(void)state;
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	verdict_free(&v);
+}
+
 static void test_no_sender(void **state)
 {
 	static const struct message m = {"192.0.2.1", "mx.example.com", "",
@@ -213,6 +259,8 @@ int main(void)
 	    cmocka_unit_test(test_aligned),
 	    cmocka_unit_test(test_several_authors),
 	    cmocka_unit_test(test_temporary),
+	    cmocka_unit_test(test_silence_of_others),
+	    cmocka_unit_test(test_slow_client),
 	    cmocka_unit_test(test_no_sender),
 	    cmocka_unit_test(test_doubtful_authors),
 	    cmocka_unit_test(test_text_is_quoted),

@@ -67,6 +67,13 @@ bool dns_name_askable(struct str text)
 	return name_of(text, printable_octet);
 }
 
+bool dns_name_below(struct str name, struct str domain)
+{
+	return str_case_eq(name, domain) ||
+	    (name.len > domain.len && str_case_ends(name, domain) &&
+		name.p[name.len - domain.len - 1] == '.');
+}
+
 static int read_u16(struct reader *r, uint16_t *out)
 {
 	if (r->len - r->at < 2)

@@ -20,6 +20,8 @@ bool dns_name_valid(struct str text);
  * macros of SPF make them (RFC 7208 section 7) and no host has them.
  */
 bool dns_name_askable(struct str text);
+/* Whether name is domain or below it; both without a final dot. */
+bool dns_name_below(struct str name, struct str domain);
 
 /*
  * Reads the answer to a question for name and type. CNAMEs are followed
