@@ -11,7 +11,7 @@
 #include "mail/date.h"
 
 /* Room for Received and what else is added. */
-#define HEADER_EXTRA 8192
+#define HEADER_EXTRA (8192 + CLEANUP_RESULTS_MAX + CLEANUP_RECEIVED_SPF_MAX)
 
 /* Now, in the zone of this host. */
 static void date_now(int64_t seconds, char out[DATE_TEXT_MAX])
@@ -47,6 +47,14 @@ static void check_header(
 		message_refuse(m, 550, "5.6.0", "%s", why);
 }
 
+/* Whether who sent the message could have written Authentication-Results in
+ * our name: what this house writes or forwards, and what its own hosts pass
+ * on, keeps them. */
+static bool may_be_forged(const struct cleanup *c, const struct message *m)
+{
+	return c->entrance != ENTRANCE_INTERNAL && !m->verdict.inside;
+}
+
 static void build_header(struct cleanup *c, struct message *m,
     const struct header_facts *facts, const struct queue_envelope *e,
     struct buf *out)
@@ -63,7 +71,12 @@ static void build_header(struct cleanup *c, struct message *m,
 	    .add_missing = is_submission(c) ||
 		(c->entrance == ENTRANCE_MX &&
 		    c->conf->always_add_missing_headers),
-	    .drop_bcc = is_submission(c)};
+	    .drop_bcc = is_submission(c),
+	    .results = m->verdict.results,
+	    .received_spf = m->verdict.received_spf,
+	    .forged_results = may_be_forged(c, m)
+		? str_from(c->house->authserv_id)
+		: STR_EMPTY};
 
 	date_now((int64_t)(e->arrived_us / 1000000), date);
 	header_complete(&completion, buf_str(&m->content.header), facts, out);
@@ -113,6 +126,7 @@ static struct queue_envelope envelope_of(
 	    .ret = f->ret,
 	    .body = f->body,
 	    .smtputf8 = f->smtputf8,
+	    .junk = m->verdict.junk,
 	    .origin = str_from(mail_origin_names[f->origin]),
 	    .client = STR_EMPTY,
 	    .login = f->login,

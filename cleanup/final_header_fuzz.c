@@ -69,7 +69,9 @@ static void check_completion(struct str header)
 	    .date = "d",
 	    .name_login = true,
 	    .add_missing = true,
-	    .drop_bcc = true};
+	    .drop_bcc = true,
+	    .results = STR("h; none"),
+	    .forged_results = STR("h")};
 	struct buf out = buf_new(16 * MOST);
 	struct header_facts facts, after;
 
@@ -87,6 +89,10 @@ static void check_completion(struct str header)
 	struct header_field f;
 	if (header_find(buf_str(&out), STR("Bcc"), &f) ||
 	    header_find(buf_str(&out), STR("Return-Path"), &f))
+		abort();
+	/* Of ours there is the one that is ours. */
+	if (!header_find(buf_str(&out), STR("Authentication-Results"), &f) ||
+	    f.whole.p != out.p)
 		abort();
 	buf_free(&out);
 }

@@ -3,6 +3,7 @@
 
 #include "mail/author.h"
 #include "mail/encode.h"
+#include "mailauth/results.h"
 
 /* ---- what a header says ---- */
 
@@ -46,6 +47,23 @@ const char *header_check_author(const struct header_facts *facts)
 {
 	return author_check(
 	    facts->from, facts->from_value, facts->sender, facts->sender_value);
+}
+
+bool header_is_folded(struct str value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+
+		if (c == '\r') {
+			if (i + 2 >= value.len || value.p[i + 1] != '\n' ||
+			    (value.p[i + 2] != ' ' && value.p[i + 2] != '\t'))
+				return false;
+			i += 2;
+		} else if ((c < ' ' && c != '\t') || c == 127) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* ---- the final header ---- */
@@ -147,7 +165,21 @@ static bool stays(
 		return false;
 	if (c->drop_bcc && (named(f, "Bcc") || named(f, "Resent-Bcc")))
 		return false;
+	if (c->forged_results.len > 0 && named(f, "Authentication-Results") &&
+	    results_are_of(f->value, c->forged_results))
+		return false;
 	return true;
+}
+
+/* Values that are not empty, as fields. */
+static void put_findings(struct buf *out, const struct header_completion *c)
+{
+	if (c->results.len > 0)
+		buf_printf(out, "Authentication-Results: %.*s\r\n",
+		    STR_FMT(c->results));
+	if (c->received_spf.len > 0)
+		buf_printf(
+		    out, "Received-SPF: %.*s\r\n", STR_FMT(c->received_spf));
 }
 
 void header_complete(const struct header_completion *c, struct str header,
@@ -156,6 +188,7 @@ void header_complete(const struct header_completion *c, struct str header,
 	struct header_field f;
 	int got;
 
+	put_findings(out, c);
 	put_received(out, c);
 	/* On top, where the other Resent fields of this block stand. */
 	if (c->add_missing && facts->resent && !facts->resent_date)

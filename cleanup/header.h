@@ -29,6 +29,10 @@ void header_look(struct str header, struct header_facts *out);
  */
 const char *header_check_author(const struct header_facts *facts);
 
+/* Whether text can be the value of a field: each line end in it is CRLF with a
+ * blank behind, and there are no other control octets. */
+bool header_is_folded(struct str value);
+
 /* ---- the final header ---- */
 
 struct header_completion {
@@ -40,10 +44,15 @@ struct header_completion {
 	bool name_login;  /* smtpd_sasl_authenticated_header */
 	bool add_missing; /* Date, Message-ID */
 	bool drop_bcc;
+	/* Values of Authentication-Results and Received-SPF; "": none. */
+	struct str results, received_spf;
+	/* Authentication-Results of this name are forged; "": all stay. */
+	struct str forged_results;
 };
 
-/* Appends Received (RFC 5321 section 4.4), the fields that stay, those that
- * were missing, and the empty line. */
+/* Appends what was found about the message (RFC 8601 section 4, on top of the
+ * Received of this hop), Received (RFC 5321 section 4.4), the fields that
+ * stay, those that were missing, and the empty line. */
 void header_complete(const struct header_completion *c, struct str header,
     const struct header_facts *facts, struct buf *out);
 

@@ -248,6 +248,49 @@ static void completes_what_the_house_sends(void **state)
 	    "\tSat, 21 Nov 2026 19:22:18 +0000\r\nFrom: a@b\r\n\r\n");
 }
 
+static void puts_findings_on_top(void **state)
+{
+	struct cleanup_message m = {.origin = ORIGIN_BOUNCE};
+	struct header_completion c = completion(&m);
+
+	(void)state;
+	c.results = STR("mx.example.org;\r\n\tspf=pass smtp.helo=a");
+	c.received_spf = STR("pass");
+	c.forged_results = STR("mx.example.org");
+	complete(&c,
+	    "Authentication-Results: (a) MX.example.org (b); dmarc=pass\r\n"
+	    "From: a@b\r\n"
+	    "authentication-results:\r\n \"mx.example.org\" 1;\r\n none\r\n"
+	    "Authentication-Results: mx.example.net; spf=pass\r\n"
+	    "ARC-Authentication-Results: i=1; mx.example.org; spf=pass\r\n",
+	    "Authentication-Results: mx.example.org;\r\n"
+	    "\tspf=pass smtp.helo=a\r\n"
+	    "Received-SPF: pass\r\n"
+	    "Received: by mail.example.org (Posthouse) id ID;\r\n"
+	    "\tSat, 21 Nov 2026 19:22:18 +0000\r\n"
+	    "From: a@b\r\n"
+	    "Authentication-Results: mx.example.net; spf=pass\r\n"
+	    "ARC-Authentication-Results: i=1; mx.example.org; spf=pass\r\n"
+	    "\r\n");
+	c.results = c.received_spf = c.forged_results = STR_EMPTY;
+	complete(&c, "Authentication-Results: mx.example.org; spf=pass\r\n",
+	    "Received: by mail.example.org (Posthouse) id ID;\r\n"
+	    "\tSat, 21 Nov 2026 19:22:18 +0000\r\n"
+	    "Authentication-Results: mx.example.org; spf=pass\r\n\r\n");
+}
+
+static void knows_what_breaks_out_of_a_field(void **state)
+{
+	static const char *const bad[] = {"a\r\nb", "a\r\n", "a\r\n\r\n b",
+	    "a\nb", "a\rb", "a\r\n\rb", "\x01", "\x7f"};
+
+	(void)state;
+	assert_true(header_is_folded(STR("")));
+	assert_true(header_is_folded(STR("a;\r\n\tb=c\r\n d")));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(header_is_folded(str_from(bad[i])));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +301,8 @@ int main(void)
 	    cmocka_unit_test(completes_mail_from_other_hosts),
 	    cmocka_unit_test(completes_submissions),
 	    cmocka_unit_test(completes_what_the_house_sends),
+	    cmocka_unit_test(puts_findings_on_top),
+	    cmocka_unit_test(knows_what_breaks_out_of_a_field),
 	};
 
 	return cmocka_run_group_tests_name("header", tests, NULL, NULL);

@@ -53,6 +53,7 @@ struct message {
 	/* Which mailboxes they are: as many as may cut through, or NULL; of an
 	 * address that is none the account is "". */
 	struct local_box *mailboxes;
+	struct cleanup_verdict verdict; /* all empty: nothing was checked */
 	struct splitter content;
 	struct queue_writer *writer; /* NULL when it could not be made */
 	uint64_t size;               /* octets of content so far */

@@ -118,6 +118,7 @@ static void clear_message(struct message *m)
 	m->content.in_body = false;
 	m->given = m->recipients = NULL;
 	m->mailboxes = NULL;
+	m->verdict = (struct cleanup_verdict){.junk = false};
 	m->given_count = m->given_room = 0;
 	m->recipient_count = m->recipient_room = 0;
 	m->size = 0;
@@ -256,6 +257,29 @@ static bool take_content(struct session *s, uint64_t length)
 		add_content(s, p, len);
 		length -= len;
 	}
+	return true;
+}
+
+/* false: not from here, or not as it may be. */
+static bool take_verdict(struct session *s, const struct cleanup_verdict *v)
+{
+	struct message *m = &s->m;
+
+	if ((s->c->entrance != ENTRANCE_MX &&
+		s->c->entrance != ENTRANCE_SUBMIT) ||
+	    !header_is_folded(v->results) ||
+	    !header_is_folded(v->received_spf) || !is_clean(v->arc)) {
+		log_warning("a verdict that is malformed, or of no injector "
+			    "that may give one");
+		return false;
+	}
+	m->verdict = *v;
+	m->verdict.results = arena_copy(&m->arena, v->results);
+	m->verdict.received_spf = arena_copy(&m->arena, v->received_spf);
+	m->verdict.arc = arena_copy(&m->arena, v->arc);
+	if (m->verdict.results.p == NULL || m->verdict.received_spf.p == NULL ||
+	    m->verdict.arc.p == NULL)
+		message_refuse(m, 452, "4.3.1", "Insufficient system storage");
 	return true;
 }
 
@@ -424,6 +448,9 @@ static bool gather(struct session *s)
 		} else if (type == &cleanup_content) {
 			if (!take_content(s,
 				((const struct cleanup_content *)msg)->length))
+				return false;
+		} else if (type == &cleanup_verdict) {
+			if (!take_verdict(s, msg))
 				return false;
 		} else {
 			log_warning(

@@ -73,10 +73,17 @@ static void compose(const struct request *r, const struct deliver_to *to,
 		    body, r->fd, r->file.body.offset, r->file.body.length);
 }
 
+struct str request_mailbox(const struct request *r)
+{
+	return r->head.junk ? STR("Junk") : STR("INBOX");
+}
+
 static enum store_result store(
     struct request *r, const struct deliver_to *to, struct box *b)
 {
-	struct deliver_item item = {.mailbox = STR("INBOX")};
+	struct deliver_item item = {.mailbox = request_mailbox(r),
+	    .create = r->head.junk,
+	    .use = r->head.junk ? USE_JUNK : USE_NONE};
 	char id[ID_LEN + IPC_ORCPT_MAX + IPC_ADDRESS_MAX + 3];
 	struct store_body *body;
 	enum store_result result;
@@ -111,6 +118,8 @@ struct dsn deliver_one(struct request *r, const struct deliver_to *to,
 	if (b != NULL)
 		result = store(r, to, b);
 	dsn = deliver_result_of(result, b, conf);
+	if (result == STORE_OK && r->head.junk)
+		dsn = dsn_make(DSN_DELIVERED, "2.1.5", "delivered to Junk");
 	/* In doubt the state is read anew. */
 	if (b != NULL && result != STORE_OK && result != STORE_DUPLICATE &&
 	    result != STORE_OVER_QUOTA && result != STORE_BUSY)

@@ -61,7 +61,8 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 	double delay = now > since ? (double)(now - since) / 1000 : 0;
 	char where[TRACE_WHERE_MAX + 1];
 
-	snprintf(where, sizeof(where), "%.*s INBOX", STR_FMT(to->account));
+	snprintf(where, sizeof(where), "%.*s %.*s", STR_FMT(to->account),
+	    STR_FMT(request_mailbox(&request)));
 	if (dsn->action == DSN_DELIVERED)
 		trace_event(TRACE_STORED, &request.session, &request.queue_id,
 		    &(struct trace_fields){.who = to->address,

@@ -37,6 +37,9 @@ void request_free(struct request *r);
 /* Reads the header, and the body when it is small. -1 and r->why. */
 int request_read(struct request *r);
 
+/* The mailbox that the message is for. */
+struct str request_mailbox(const struct request *r);
+
 /* Delivers to one recipient and says how it went. */
 struct dsn deliver_one(struct request *r, const struct deliver_to *to,
     struct cache *boxes, const struct local_conf *conf);

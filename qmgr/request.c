@@ -129,6 +129,7 @@ static int put_all(struct request *rq, int *fd)
 	    .smtputf8 = e->smtputf8,
 	    .envid = e->envid,
 	    .ret = e->ret,
+	    .junk = e->junk,
 	    .direct = rq->direct};
 	struct deliver_end last = {rq->number, rq->left};
 

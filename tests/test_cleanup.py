@@ -154,7 +154,7 @@ class Cleanup:
         (c or self.c).send("message", **fields)
 
     def send(self, content, to=("bob@house.test",), piece=50000, c=None,
-             size=None, **changes):
+             size=None, verdict=None, **changes):
         c = c or self.c
         self.begin(c, **changes)
         for r in to:
@@ -166,6 +166,10 @@ class Cleanup:
             part = content[at:at + piece]
             c.send("content", length=len(part))
             c.send_bytes(part)
+        if verdict is not None:
+            c.send("verdict", **dict(dict(results="", received_spf="", arc="",
+                                          junk=False, inside=False),
+                                     **verdict))
         c.send("commit", size=len(content) if size is None else size)
         name, outcome = c.receive()
         assert name == "outcome"
@@ -220,6 +224,50 @@ def test_mail_from_another_host():
             q = h.file(h.send(b"A: b\r\n\r\n" + body, to=["a@b", "c@d"]))
             assert q.body == body
             assert b"\tfor <" not in q.header
+
+
+FORGED = (b"Authentication-Results: mail.house.test; dmarc=pass\r\n"
+          b"Authentication-Results: other.test; dmarc=pass\r\n")
+
+
+def test_a_verdict():
+    with Cleanup("cleanup") as h:
+        q = h.file(h.send(FORGED + MESSAGE, verdict=dict(
+            results="mail.house.test;\r\n\tspf=fail smtp.helo=x",
+            received_spf="fail", arc="none", junk=True)))
+        assert q.header.startswith(
+            b"Authentication-Results: mail.house.test;\r\n"
+            b"\tspf=fail smtp.helo=x\r\nReceived-SPF: fail\r\nReceived: ")
+        assert b"dmarc=pass" in q.header and q.header.count(b"house.test; ") == 0
+        assert q.texts["J"] == "\1"
+        # Nothing of it stays for the next message, and who is not checked
+        # may not speak in our name either.
+        q = h.file(h.send(FORGED + MESSAGE))
+        assert "J" not in q.texts and q.header.startswith(b"Received: ")
+        assert q.header.count(b"Authentication-Results") == 1
+        # Our own hosts may.
+        q = h.file(h.send(FORGED + MESSAGE, verdict=dict(inside=True)))
+        assert q.header.count(b"Authentication-Results") == 2
+        # What would break out of the field ends the connection.
+        for bad in ("a\r\nBcc: x", "a\r\n\r\n b", "a\rb", "\n"):
+            with pytest.raises((TypeError, OSError)):
+                h.send(MESSAGE, verdict=dict(results=bad))
+            h.c.close()
+            h.c = h.daemon.connect("cleanup")
+
+
+@pytest.mark.parametrize("service", ["cleanup-submit",
+                                     "cleanup-internal"])
+def test_forged_results_of_others(service):
+    with Cleanup(service) as h:
+        q = h.file(h.send(FORGED + MESSAGE))
+        left = 2 if service == "cleanup-internal" else 1
+        assert q.header.count(b"Authentication-Results") == left
+        if service == "cleanup-submit":
+            q = h.file(h.send(FORGED + MESSAGE,
+                              verdict=dict(results="mail.house.test; none")))
+            assert q.header.startswith(
+                b"Authentication-Results: mail.house.test; none\r\n")
 
 
 def test_header_in_pieces_and_without_end():

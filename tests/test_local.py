@@ -48,7 +48,7 @@ class Local:
         self.daemon.close()
         shutil.rmtree(self.store, ignore_errors=True)
 
-    def ask(self, queue_file, recipients, count=None):
+    def ask(self, queue_file, recipients, count=None, junk=False):
         """recipients: (address, account, quota octets, quota messages)."""
         path, qid = queue_file
         self.request += 1
@@ -58,7 +58,7 @@ class Local:
                     transport="local", nexthop="house.test",
                     size=os.path.getsize(path), arrived=1795288000,
                     body="7BIT", smtputf8=False, envid="", ret="",
-                    direct=False)
+                    junk=junk, direct=False)
         for i, (address, account, octets, messages) in enumerate(recipients):
             self.c.send("deliver_to", request=self.request, index=i,
                         address=address, original="rfc822;" + address,
@@ -68,8 +68,8 @@ class Local:
                     count=len(recipients) if count is None else count)
         os.close(fd)
 
-    def deliver(self, queue_file, recipients):
-        self.ask(queue_file, recipients)
+    def deliver(self, queue_file, recipients, junk=False):
+        self.ask(queue_file, recipients, junk=junk)
         out = {}
         for _ in recipients:
             name, f = self.c.receive()
@@ -80,9 +80,10 @@ class Local:
         self.c.send("deliver_ack", request=self.request)
         return [out[i] for i in range(len(recipients))]
 
-    def one(self, queue_file, address="bob@house.test", octets=0, messages=0):
-        return self.deliver(
-            queue_file, [(address, address, octets, messages)])[0]
+    def one(self, queue_file, address="bob@house.test", octets=0, messages=0,
+            junk=False):
+        return self.deliver(queue_file, [(address, address, octets, messages)],
+                            junk)[0]
 
     def bodies(self):
         """All octets behind the heads of all generations."""
@@ -120,6 +121,18 @@ def test_the_same_delivery_twice_is_stored_once(queue_file):
         assert h.bodies().count(b"Return-Path:") == 1
         assert h.one(queue_file())[0] == "delivered"
         assert h.bodies().count(b"Return-Path:") == 2
+
+
+def test_junk_is_stored_once_and_within_the_quota(queue_file):
+    with Local() as h:
+        q = queue_file()
+        for text in ("delivered to Junk", "delivered to mailbox before"):
+            assert h.one(q, junk=True) == ("delivered", "2.1.5", text)
+        # The same one, once more as no junk: it is there already.
+        assert h.one(q)[2] == "delivered to mailbox before"
+        assert h.bodies().count(b"hello") == 1
+        assert h.one(queue_file(), octets=10, junk=True)[:2] == (
+            "failed", "5.2.2")
 
 
 def test_recipients_of_one_request(queue_file):

@@ -14,6 +14,10 @@ const struct conf_param house_params[] = {
 	  "The domain of this site; $mydomain is used by other parameters."),
 	P(TEXT, myorigin, "$myhostname", 1, 255,
 	  "The domain that is added to addresses without one."),
+	P(TEXT, authserv_id, "$myhostname", 1, 255,
+	  "The name of this site in Authentication-Results (RFC 8601). All "
+	  "hosts of a site that trust each other's results share one; fields "
+	  "of this name in mail from outside are forged and are removed."),
 	P(TEXT, mail_name, "Posthouse", 1, 64,
 	  "The name of the software in greetings and Received lines."),
 	P(TEXT, syslog_name, "posthouse", 1, 64,

@@ -10,6 +10,7 @@ struct house_conf {
 	const char *myhostname;
 	const char *mydomain;
 	const char *myorigin;
+	const char *authserv_id;
 	const char *mail_name; /* "Posthouse" */
 	const char *syslog_name;
 	/* places */

@@ -43,6 +43,16 @@ static const struct ipc_field content[] = {
 };
 const struct ipc_type cleanup_content = {"content", content};
 
+static const struct ipc_field verdict[] = {
+    IPC_TEXT(struct cleanup_verdict, results, 0, CLEANUP_RESULTS_MAX),
+    IPC_TEXT(struct cleanup_verdict, received_spf, 0, CLEANUP_RECEIVED_SPF_MAX),
+    IPC_TEXT(struct cleanup_verdict, arc, 0, 4),
+    IPC_BOOL(struct cleanup_verdict, junk),
+    IPC_BOOL(struct cleanup_verdict, inside),
+    IPC_END,
+};
+const struct ipc_type cleanup_verdict = {"verdict", verdict};
+
 static const struct ipc_field commit[] = {
     IPC_U64(struct cleanup_commit, size, 0, INT64_MAX),
     IPC_END,
@@ -72,6 +82,6 @@ static const struct ipc_field room[] = {
 const struct ipc_type cleanup_room = {"room", room};
 
 static const struct ipc_type *const types[] = {&cleanup_message,
-    &cleanup_recipient, &cleanup_content, &cleanup_commit, &cleanup_outcome,
-    &cleanup_abort, &cleanup_room, NULL};
+    &cleanup_recipient, &cleanup_content, &cleanup_verdict, &cleanup_commit,
+    &cleanup_outcome, &cleanup_abort, &cleanup_room, NULL};
 const struct ipc_exchange cleanup_exchange = {"cleanup", 1, types};

@@ -4,7 +4,8 @@
  *
  * The injector sends `message`, a `recipient` for each, then any number of
  * `content` (each followed by `length` octets: header, empty line, body; CRLF
- * line ends, no dot stuffing), then `commit`. cleanup answers commit with one
+ * line ends, no dot stuffing), for a message that was checked a `verdict`, then
+ * `commit`. cleanup answers commit with one
  * `outcome`. It may also answer early, at any point, with an outcome that
  * refuses; it then swallows what comes until commit or abort without a second
  * answer to this commit. `abort` forgets the message and is not answered. The
@@ -65,6 +66,24 @@ struct cleanup_content {
 	uint64_t length; /* 1 to IPC_BYTES_MAX octets follow */
 };
 
+/*
+ * What was found of where the message comes from (lib/mailauth), behind the
+ * last content; from smtpd alone. Without it nothing was checked, and the
+ * message is from outside.
+ */
+struct cleanup_verdict {
+	struct str results;      /* value of Authentication-Results (RFC 8601),
+	                          * folded; "": no such field */
+	struct str received_spf; /* value of Received-SPF; "": no such field */
+	struct str arc; /* the chain as it came: "none", "pass", "fail"; "" not
+	                 * validated */
+	bool junk;      /* into the mailbox Junk, where it is delivered here */
+	bool inside;    /* the client is one of ours: Authentication-Results of
+	                 * this site stay in the header */
+};
+#define CLEANUP_RESULTS_MAX      16384 /* octets */
+#define CLEANUP_RECEIVED_SPF_MAX 4096
+
 struct cleanup_commit {
 	uint64_t size; /* octets of all content, checked */
 };
@@ -86,8 +105,8 @@ struct cleanup_room {
 };
 
 extern const struct ipc_type cleanup_message, cleanup_recipient,
-    cleanup_content, cleanup_commit, cleanup_outcome, cleanup_abort,
-    cleanup_room;
+    cleanup_content, cleanup_verdict, cleanup_commit, cleanup_outcome,
+    cleanup_abort, cleanup_room;
 extern const struct ipc_exchange cleanup_exchange;
 
 #endif

@@ -20,6 +20,7 @@ static const struct ipc_field deliver_fields[] = {
     IPC_BOOL(struct deliver, smtputf8),
     IPC_TEXT(struct deliver, envid, 0, 100),
     IPC_TEXT(struct deliver, ret, 0, 4),
+    IPC_BOOL(struct deliver, junk),
     IPC_BOOL(struct deliver, direct),
     IPC_END,
 };

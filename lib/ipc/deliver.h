@@ -35,6 +35,7 @@ struct deliver {
 	struct str body;      /* "7BIT" or "8BITMIME" */
 	bool smtputf8;
 	struct str envid, ret; /* DSN (RFC 3461) */
+	bool junk;             /* local: into the mailbox Junk */
 	bool direct; /* a client waits for the outcome: qmgr writes the log
 	              * lines, for it knows what becomes of a failure */
 };

@@ -8,7 +8,7 @@
 /* clang-format off */
 enum tag {
 	TAG_VERSION = 'V', TAG_ID = 'I', TAG_SESSION = 's', TAG_SENDER = 'S',
-	TAG_ENVID = 'E', TAG_RET = 'T', TAG_BODY = 'B', TAG_SMTPUTF8 = 'U',
+	TAG_ENVID = 'E', TAG_RET = 'T', TAG_BODY = 'B', TAG_SMTPUTF8 = 'U', TAG_JUNK = 'J',
 	TAG_ORIGIN = 'o', TAG_CLIENT = 'c', TAG_LOGIN = 'l',
 	TAG_MESSAGE_ID = 'm', TAG_FORWARD_SENDER = 'f',
 	/* A recipient; what follows belongs to it. */
@@ -67,6 +67,8 @@ int queue_envelope_encode(const struct queue_envelope *e, struct buf *out)
 	add_some(out, TAG_BODY, e->body);
 	if (e->smtputf8)
 		add_octet(out, TAG_SMTPUTF8, 1);
+	if (e->junk)
+		add_octet(out, TAG_JUNK, 1);
 	add_some(out, TAG_ORIGIN, e->origin);
 	add_some(out, TAG_CLIENT, e->client);
 	add_some(out, TAG_LOGIN, e->login);
@@ -150,6 +152,9 @@ static int take_text(struct queue_envelope *e, enum tag tag, struct str value)
 		return id_parse(value, &e->session) < 0 ? -1 : 1;
 	case TAG_SMTPUTF8:
 		e->smtputf8 = octet(value) != 0;
+		return 1;
+	case TAG_JUNK:
+		e->junk = octet(value) != 0;
 		return 1;
 	case TAG_VERSION:
 		return octet(value) == ENVELOPE_VERSION ? 1 : -1;

@@ -84,6 +84,7 @@ struct queue_envelope {
 	struct str envid, ret; /* RFC 3461 */
 	struct str body;       /* "7BIT", "8BITMIME" */
 	bool smtputf8;
+	bool junk; /* into the mailbox Junk, where it is delivered here */
 	struct str origin; /* mail_origin_names */
 	struct str client; /* "name[address]" for logs and DSNs */
 	struct str login;

@@ -68,6 +68,7 @@ static struct queue_envelope plain(void)
 	    .ret = STR_INIT("HDRS"),
 	    .body = STR_INIT("8BITMIME"),
 	    .smtputf8 = true,
+	    .junk = true,
 	    .origin = STR_INIT("mx"),
 	    .client = STR_INIT("mx.example.net[192.0.2.1]"),
 	    .login = STR_EMPTY,
@@ -148,6 +149,7 @@ static void reads_back(void **state)
 		check_text(id_str(&back.session), id_str(&e.session));
 		check_text(id_str(&back.id), id_str(&e.id));
 		assert_true(back.smtputf8);
+		assert_true(back.junk);
 		assert_int_equal(back.arrived_us, e.arrived_us);
 		assert_true(e.arrived_us > 0);
 		assert_int_equal(back.recipient_count, 1);

@@ -141,18 +141,36 @@ enum store_result box_append(struct box *b, struct str mailbox,
 
 /* ---- delivery ---- */
 
+/* The one mailbox of this use, whatever its owner has named it. */
+static enum store_result find_use(
+    struct box *b, enum special_use use, struct folder **out)
+{
+	for (size_t i = 0; use != USE_NONE && i < b->state.folder_count; i++) {
+		struct folder *f = b->state.folders[i];
+
+		if (f->info.use == (int)use && f->info.selectable) {
+			*out = f;
+			return STORE_OK;
+		}
+	}
+	return STORE_NO_MAILBOX;
+}
+
 /* Where an item goes: a mailbox that is there, one that this very frame
  * makes, or INBOX. */
 static enum store_result target(struct change *c,
     const struct deliver_item *item, struct folder *made, struct folder **out)
 {
 	struct box *b = c->b;
-	enum store_result r = find(b, item->mailbox, out);
+	enum store_result r = find_use(b, item->use, out);
+
+	if (r != STORE_OK)
+		r = find(b, item->mailbox, out);
 
 	if (r == STORE_OK)
 		return r;
 	if (item->create && r != STORE_BAD_NAME &&
-	    change_create(c, item->mailbox, USE_NONE, &made->info.id,
+	    change_create(c, item->mailbox, item->use, &made->info.id,
 		&made->info.uidvalidity) == STORE_OK) {
 		made->info.uidnext = 1;
 		*out = made;

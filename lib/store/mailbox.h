@@ -180,7 +180,8 @@ enum store_result box_append(struct box *b, struct str mailbox,
 /*
  * Delivery: one body filed into one or more mailboxes, exactly once for each
  * delivery id. A mailbox that does not exist is created when create is set,
- * else the item goes to INBOX.
+ * else the item goes to INBOX. With a use that is not USE_NONE the mailbox of
+ * this use is meant, whatever its name; one that is created has it.
  */
 struct deliver_item {
 	struct str mailbox;
@@ -188,6 +189,7 @@ struct deliver_item {
 	const struct str *keywords;
 	size_t keyword_count;
 	bool create;
+	enum special_use use;
 	uint32_t uid; /* out */
 };
 /* since: when the message entered the queue, in seconds since 1970; its id
