@@ -3,6 +3,10 @@
 
 #define P(kind, name, ...) CONF_##kind(struct cleanup_conf, name, __VA_ARGS__)
 
+/* As enum canonical and enum failure_action count. */
+static const char *const forms[] = {"simple", "relaxed", NULL};
+static const char *const actions[] = {"accept", "tempfail", NULL};
+
 /* clang-format off */
 const struct conf_param cleanup_params[] = {
 	P(INT,  hopcount_limit, "50", 1, 1000,
@@ -37,6 +41,41 @@ const struct conf_param cleanup_params[] = {
 	  "message is queued."),
 	P(INT,  cut_through_recipient_limit, "20", 1, 1000,
 	  "Recipients above which a message is always queued."),
+	P(TEXT, dkim_signing_table, "", 0, 4096,
+	  "Who signs mail of ours where it is not the author's domain: a "
+	  "table. Empty: mail is signed with the active keys of the domain "
+	  "in From, and with none where there are none."),
+	P(TEXT, dkim_sign_networks, "$mynetworks", 0, 65536,
+	  "Clients without a login whose mail is signed as that of users is: "
+	  "networks, blanks or commas between them. Empty: none."),
+	P(BOOL, dkim_sign_subdomains, "yes",
+	  "Sign mail of a domain without keys with those of the nearest "
+	  "domain above it that has some."),
+	P(TEXT, dkim_sign_headers, "Sender Resent-From Resent-Sender "
+	  "Resent-To Resent-Cc Resent-Date Resent-Message-ID List-Id "
+	  "List-Help List-Unsubscribe List-Unsubscribe-Post List-Subscribe "
+	  "List-Post List-Owner List-Archive Feedback-ID Auto-Submitted", 0,
+	  4096, "Header fields that are signed as often as they are there."),
+	P(TEXT, dkim_oversign_headers, "From Reply-To Subject Date To Cc "
+	  "Message-ID In-Reply-To References MIME-Version Content-Type "
+	  "Content-Transfer-Encoding", 4, 4096,
+	  "Header fields that are signed once more than they are there, so "
+	  "that nobody can add one. From is signed in any case."),
+	P(CHOICE, dkim_header_canonicalization, "relaxed", forms,
+	  "Which changes of the header a signature survives: relaxed, those "
+	  "of blanks, folding and case; simple, none."),
+	P(CHOICE, dkim_body_canonicalization, "relaxed", forms,
+	  "The same for the body: relaxed, those of blanks; simple, none. "
+	  "Empty lines at the end never count."),
+	P(TIME, dkim_signature_lifetime, "0", 0, 31536000,
+	  "How long a signature is valid; 0: without end."),
+	P(CHOICE, dkim_failure_action, "accept", actions,
+	  "What becomes of mail that should be signed when its key cannot be "
+	  "used: accept sends it unsigned, with an error in the log; tempfail "
+	  "answers 451 4.7.5."),
+	P(INT,  dkim_key_cache_limit, "500", 10, 100000,
+	  "Domains whose keys each process of cleanup keeps in memory, those "
+	  "without keys included."),
 	CONF_END
 };
 /* clang-format on */

@@ -16,7 +16,19 @@ struct cleanup_conf {
 	int64_t cleanup_ticket_reuse; /* ms */
 	int64_t cut_through_timeout;  /* ms */
 	int cut_through_recipient_limit;
+	const char *dkim_signing_table;
+	const char *dkim_sign_networks;
+	bool dkim_sign_subdomains;
+	const char *dkim_sign_headers;
+	const char *dkim_oversign_headers;
+	int dkim_header_canonicalization; /* enum canonical */
+	int dkim_body_canonicalization;   /* enum canonical */
+	int64_t dkim_signature_lifetime;  /* ms; 0: no end */
+	int dkim_failure_action;          /* enum failure_action */
+	int dkim_key_cache_limit;
 };
+
+enum failure_action { FAILURE_ACCEPT, FAILURE_TEMPFAIL };
 
 extern const struct conf_param cleanup_params[];
 

@@ -175,11 +175,13 @@ static void write_file(struct cleanup *c, struct message *m,
 	struct buf header = buf_new(m->content.header.len + HEADER_EXTRA);
 
 	build_header(c, m, facts, &e, &header);
+	if (!header.overflow)
+		sign_header(c, m, &header);
 	if (header.overflow)
 		message_refuse(m, 552, "5.3.4", "Message header too large");
-	else if (queue_finish(m->writer, buf_str(&header), &e) < 0)
+	if (m->code == 0 && queue_finish(m->writer, buf_str(&header), &e) < 0)
 		message_refuse_disk(m, "cannot write the queue file");
-	else if (cut_through(c, m, &e) == CUT_THROUGH_QUEUED)
+	if (m->code == 0 && cut_through(c, m, &e) == CUT_THROUGH_QUEUED)
 		publish(m, fd);
 	buf_free(&header);
 	*id = e.id;

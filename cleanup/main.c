@@ -4,7 +4,9 @@
  * pickup, bounce, local) at a time.
  *
  * session.c speaks with the injector; header.c splits header from body and
- * completes the header (pure); expand.c asks lookup for virtual aliases;
+ * completes the header (pure); sign.c signs what
+ * leaves in our name, with whose keys signers.c says, and keys.c reads them;
+ * expand.c asks lookup for virtual aliases;
  * proof.c asks auth whether a submission's login is true; space.c keeps the
  * floor of free space, pace.c the pace of those behind us; commit.c puts the
  * queue file together; cut_through.c asks whether the queue needs it at all;
@@ -49,14 +51,14 @@ static int before_jail(void)
 		log_error("queue_directory %s: %s", spool, strerror(errno));
 		return -1;
 	}
-	return 0;
+	cleanup.house = daemon_house();
+	return sign_open(&cleanup);
 }
 
 static int start(void)
 {
 	const char *service = daemon_service();
 
-	cleanup.house = daemon_house();
 	if (strcmp(service, "cleanup-submit") == 0)
 		cleanup.entrance = ENTRANCE_SUBMIT;
 	else if (strcmp(service, "cleanup-pickup") == 0)

@@ -6,6 +6,7 @@
 #include "cleanup/cleanup_conf.h"
 #include "cleanup/header.h"
 #include "cleanup/neighbour.h"
+#include "cleanup/sign.h"
 #include "core/arena.h"
 #include "core/dsn.h"
 #include "daemon/house_conf.h"
@@ -25,6 +26,8 @@ struct cleanup {
 		ENTRANCE_INTERNAL
 	} entrance;
 	struct neighbour lookup, auth;
+	struct keys *keys;
+	char *oversigned; /* dkim_oversign_headers, From among them */
 };
 
 /* A login that auth has confirmed for this connection. */
@@ -55,6 +58,7 @@ struct message {
 	struct local_box *mailboxes;
 	struct cleanup_verdict verdict; /* all empty: nothing was checked */
 	struct splitter content;
+	struct signing signing;
 	struct queue_writer *writer; /* NULL when it could not be made */
 	uint64_t size;               /* octets of content so far */
 	/* The first refusal; code 0: none. */

@@ -5,6 +5,7 @@
 
 #include "cleanup/message.h"
 #include "cleanup/offer.h"
+#include "cleanup/sign.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -112,6 +113,7 @@ static const char *check_begin(
 static void clear_message(struct message *m)
 {
 	queue_abort(&m->writer);
+	sign_clear(m);
 	arena_clear(&m->arena);
 	buf_clear(&m->content.header);
 	m->content.line = 0;
@@ -207,10 +209,18 @@ static bool take_recipient(struct session *s, const struct cleanup_recipient *r)
 
 /* ---- content ---- */
 
+/* The header is whole. */
+static void begin_body(struct cleanup *c, struct message *m)
+{
+	if (m->code == 0)
+		sign_begin(c, m);
+}
+
 static void add_body(struct message *m, const char *p, size_t len)
 {
 	if (m->code != 0 || len == 0)
 		return;
+	sign_body(m, str_of(p, len));
 	if (queue_add_body(m->writer, p, len) < 0)
 		message_refuse_disk(m, "cannot write the queue file");
 }
@@ -233,6 +243,8 @@ static void add_content(struct session *s, const char *p, size_t len)
 		if (m->content.header.overflow)
 			message_refuse(
 			    m, 552, "5.3.4", "Message header too large");
+		if (m->content.in_body)
+			begin_body(s->c, m);
 		add_body(m, rest.p, rest.len);
 	}
 	add_body(m, p + taken, len - taken);
@@ -381,6 +393,7 @@ static void report(
 			.where = m->from.sender,
 			.number = m->size});
 		trace_aliases(m, &session, id);
+		sign_trace(m, &session, id);
 		log_info("%s: message-id=%.*s", id->text,
 		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
 		daemon_count("accepted", 1);
@@ -414,6 +427,7 @@ static bool commit(struct session *s, uint64_t size)
 		if (m->content.header.overflow)
 			message_refuse(
 			    m, 552, "5.3.4", "Message header too large");
+		begin_body(s->c, m);
 		add_body(m, rest.p, rest.len);
 	}
 	if (m->given_count == 0)

@@ -151,10 +151,11 @@ static void check_places(const struct config *c, struct buf *errors)
 
 	if (strcmp(now->run_directory, new->run_directory) != 0 ||
 	    strcmp(now->queue_directory, new->queue_directory) != 0 ||
+	    strcmp(now->dkim_key_directory, new->dkim_key_directory) != 0 ||
 	    strcmp(now->mail_store_directory, new->mail_store_directory) != 0)
 		buf_printf(errors,
-		    "%s/main.cf: run_directory, queue_directory "
-		    "and mail_store_directory change only with stop and "
+		    "%s/main.cf: run_directory, queue_directory, "
+		    "dkim_key_directory and mail_store_directory change only with stop and "
 		    "start\n",
 		    c->directory);
 }

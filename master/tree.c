@@ -125,6 +125,13 @@ static void make_spool(const char *path)
 	file_close(&fd);
 }
 
+/* Keys are root's to write, and cleanup's alone to read. */
+static void make_keys(const char *path)
+{
+	make_parents(path);
+	make_and_close(AT_FDCWD, path, 0750, NULL, "cleanup");
+}
+
 /* Passwords are auth's alone. The configuration may be on a read-only disk:
  * what is right is not touched. */
 static void protect_passwords(void)
@@ -185,6 +192,7 @@ void tree_make(void)
 	    AT_FDCWD, h->mail_store_directory, 0700, "vmail", "vmail");
 	make_and_close(AT_FDCWD, h->log_directory, 0750, "logd", "logd");
 	make_spool(h->queue_directory);
+	make_keys(h->dkim_key_directory);
 	protect_passwords();
 	make_and_close(master.run_fd, "sockets", 0700, NULL, NULL);
 	make_and_close(master.run_fd, "public", 0755, NULL, NULL);

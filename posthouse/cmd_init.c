@@ -30,7 +30,7 @@
 #define FILE_MAX  (256u * 1024u * 1024u) /* octets of users, passwords */
 
 static const char *const directories[] = {
-    "etc", "spool", "store", "log", "run"};
+    "etc", "spool", "store", "dkim", "log", "run"};
 
 /* ---- arguments ---- */
 
@@ -248,6 +248,7 @@ static int give_all(const struct init *in, const struct house_conf *house)
 	    give(in, house, "etc/passwords.db", NULL, "auth", 0640) |
 	    give(in, house, "spool", NULL, "queue", 0751) |
 	    give(in, house, "store", "vmail", "vmail", 0700) |
+	    give(in, house, "dkim", NULL, "cleanup", 0750) |
 	    give(in, house, "log", "logd", "logd", 0755);
 }
 

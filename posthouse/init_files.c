@@ -128,6 +128,7 @@ void init_main_cf(const struct init *in, struct buf *out)
 	buf_add_text(out, "\n# Where everything lies.\n");
 	put(in, out, "queue_directory", "%s/spool", dir);
 	put(in, out, "mail_store_directory", "%s/store", dir);
+	put(in, out, "dkim_key_directory", "%s/dkim", dir);
 	put(in, out, "log_directory", "%s/log", dir);
 	put(in, out, "run_directory", "%s/run", dir);
 	put_daemon_directory(in, out);

@@ -349,6 +349,13 @@ void story_say(const struct trace_record *r, struct buf *out)
 		add(out, "the alias ", f->who, "");
 		add(out, " leads to ", f->where, "");
 		break;
+	case TRACE_SIGNED:
+		add(out, "signed (DKIM) by ", f->where, "");
+		add(out,
+		    f->where.len > 0 ? ", but " : "not signed (DKIM): ", f->why,
+		    "");
+		add(out, "; the author is at ", f->who, "");
+		break;
 	case TRACE_SCHEDULED:
 		add(out, "", f->who, " goes by ");
 		buf_add(out, f->where);

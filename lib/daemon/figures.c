@@ -68,6 +68,7 @@ const struct figure figures[] = {
 	    "purpose."),
 	TIMES(NULL, "policy", "An answer of policyd."),
 	TIMES(NULL, "dns", "An answer of DNS, or that there is none."),
+	TIMES(NULL, "sign", "Making the signatures of a message (DKIM)."),
 	TIMES(NULL, "delivery", "One recipient's attempt, at local or at the "
 	    "next host, from qmgr's request on."),
 	SLOW_TIMES("qmgr", "queue", "From a message's arrival until a recipient "
@@ -132,6 +133,13 @@ const struct figure figures[] = {
 	    "queue_minfree and queue_minfree_inodes are free."),
 	COUNT("cleanup", "slowed", "cleanup_slowed",
 	    "Messages that waited for in_flow_delay."),
+	COUNT("cleanup", "signed", "cleanup_messages_signed",
+	    "Messages of ours that were signed (DKIM)."),
+	COUNT("cleanup", "unsigned", "cleanup_messages_unsigned",
+	    "Messages of ours that were not: their domain has no active key."),
+	COUNT("cleanup", "signing_failed", "cleanup_signing_failed",
+	    "Messages that could not be signed with every key they should be "
+	    "signed with."),
 	GAUGE("cleanup", "unclaimed", "cleanup_messages_unclaimed",
 	    "Messages that were queued while qmgr was away."),
 	COUNT("cleanup", "cut_through", "cleanup_cut_through_delivered",

@@ -29,6 +29,9 @@ const struct conf_param house_params[] = {
 	  "The spool: new/, queue/, corrupt/ and drop/ stand below it."),
 	P(TEXT, mail_store_directory, POSTHOUSE_STATEDIR "/lib/posthouse", 1,
 	  4096, "The mailbox store."),
+	P(TEXT, dkim_key_directory, POSTHOUSE_STATEDIR "/lib/posthouse-dkim", 1,
+	  4096, "The private keys that mail is signed with, DOMAIN/SELECTOR; "
+	  "read by cleanup alone, written by posthouse dkim."),
 	P(TEXT, log_directory, POSTHOUSE_STATEDIR "/log/posthouse", 1, 4096,
 	  "Where logd writes the log and the trace files."),
 	P(TEXT, run_directory, POSTHOUSE_RUNDIR, 1, 4096,

@@ -18,6 +18,7 @@ struct house_conf {
 	                               * place of main.cf unless set */
 	const char *queue_directory;
 	const char *mail_store_directory;
+	const char *dkim_key_directory;
 	const char *log_directory;
 	const char *run_directory;
 	const char *daemon_directory;

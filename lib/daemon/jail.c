@@ -59,6 +59,9 @@ static void allow_folder(enum folder folder, enum folder_right right)
 	case FOLDER_STORE:
 		paths[0] = h->mail_store_directory;
 		break;
+	case FOLDER_KEYS:
+		paths[0] = h->dkim_key_directory;
+		break;
 	case FOLDER_LOG:
 		paths[0] = h->log_directory;
 		break;

@@ -22,7 +22,7 @@ const struct rights role_rights[] = {
 	{"lmtpd",      MAY_RESOLVE, {{0}}},
 	{"submission", MAY_RESOLVE, {{0}}},
 	{"cleanup",    MAY_READ | MAY_WRITE,
-	    {{FOLDER_SPOOL, FOLDER_WRITE}}},
+	    {{FOLDER_SPOOL, FOLDER_WRITE}, {FOLDER_KEYS, FOLDER_READ}}},
 	{"qmgr",       MAY_READ | MAY_WRITE,
 	    {{FOLDER_SPOOL, FOLDER_WRITE}}},
 	{"smtp",       MAY_RESOLVE | MAY_CONNECT, {{0}}},

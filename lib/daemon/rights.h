@@ -36,6 +36,7 @@ enum folder {
 	FOLDER_SPOOL,     /* queue_directory */
 	FOLDER_DROP,      /* queue_directory/drop */
 	FOLDER_STORE,     /* mail_store_directory */
+	FOLDER_KEYS,      /* dkim_key_directory */
 	FOLDER_LOG,       /* log_directory */
 	FOLDER_NOTIFY,    /* run_directory/notify */
 	FOLDER_LIBRARIES, /* /usr and /lib */

@@ -58,6 +58,9 @@ enum trace_kind {
 	/* smtp spoke to a host. where: the host; code, why: what came of it;
 	 * wait: how long connecting took */
 	TRACE_HOST,
+	/* mail of ours. who: the author's domain; where: "d=DOMAIN s=SELECTOR,
+	 * ..." of each signature; why: there is none */
+	TRACE_SIGNED,
 	TRACE_KINDS
 };
 

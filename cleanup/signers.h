@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+/* Whose keys sign a message: those of its author's domain, unless a table says
+ * otherwise. */
+#ifndef CLEANUP_SIGNERS_H
+#define CLEANUP_SIGNERS_H
+
+#include "cleanup/message.h"
+
+/* Opens dkim_signing_table, before the jail. -1 after a line in the log. */
+int signers_open(const struct cleanup *c);
+
+/* Fills m->signing: ours, list, author, why, broken. The header is there whole. */
+void signers_choose(struct cleanup *c, struct message *m);
+
+#endif
