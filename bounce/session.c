@@ -120,9 +120,11 @@ static void read_original(struct session *s, struct report *r)
 {
 	size_t limit = (size_t)s->conf->bounce_size_limit;
 	struct queue_file f;
+	struct id id;
 	const char *why = "no descriptor came with the request";
 
-	if (s->fd < 0 || queue_read(s->fd, &f, &why) < 0) {
+	if (s->fd < 0 || id_parse(s->what.queue_id, &id) < 0 ||
+	    queue_read_of(s->fd, &id, &f, &why) < 0) {
 		log_warning("%.*s: the message cannot be returned: %s",
 		    STR_FMT(s->what.queue_id), why);
 		return;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/checksum.h"
 #include "core/file.h"
 #include "core/memory.h"
 
@@ -92,6 +93,17 @@ static int read_extent(struct request *r, uint64_t offset, uint64_t len)
 	return 0;
 }
 
+/* What was read is what cleanup wrote; a large body is read for it. */
+static bool is_sound(struct request *r)
+{
+	const char *why;
+
+	if (!r->small)
+		return queue_verify(&r->file, &why) == 0;
+	return crc32c(0, r->header.p, r->header.len) == r->file.header.crc &&
+	    crc32c(0, r->content.p, r->file.body.length) == r->file.body.crc;
+}
+
 int request_read(struct request *r)
 {
 	const struct queue_extent *header = &r->file.header;
@@ -99,7 +111,8 @@ int request_read(struct request *r)
 	uint64_t gap;
 
 	r->why = "no queue file came with the request";
-	if (r->fd < 0 || queue_read(r->fd, &r->file, &r->why) < 0)
+	if (r->fd < 0 ||
+	    queue_read_of(r->fd, &r->queue_id, &r->file, &r->why) < 0)
 		return -1;
 	r->small = body->length <= SMALL_MAX;
 	r->why = "header too long";
@@ -120,5 +133,6 @@ int request_read(struct request *r)
 	}
 	r->header = str_of(
 	    r->content.p + (r->content.len - header->length), header->length);
-	return 0;
+	r->why = "the queue file is damaged";
+	return is_sound(r) ? 0 : -1;
 }

@@ -310,6 +310,11 @@ bool request_result(struct qmgr *q, struct requests *rs, struct request *rq,
 	if (r == NULL)
 		return false; /* said twice */
 	learn(rq, res);
+	/* The agent could not read the file: before the next attempt we look
+	 * ourselves whether it is whole. */
+	if (o.action == DSN_DEFERRED && o.remote.len == 0 &&
+	    str_eq(o.dsn, STR("4.3.0")))
+		m->verified = false;
 	if (rq->direct && (o.action == DSN_DELIVERED || !direct_keeps_words(m)))
 		direct_log(m, r, &o);
 	m->busy++; /* the message must not end before its request */

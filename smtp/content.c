@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtp/content.h"
 
+#include <errno.h>
+
+#include "core/checksum.h"
 #include "core/file.h"
 
 #define PIECE 16384
@@ -32,15 +35,17 @@ void dots_end(struct dots *d, struct buf *out)
 	*d = (struct dots){false, false};
 }
 
-int content_open(struct content *c, int fd, const char **why)
+int content_open(
+    struct content *c, int fd, const struct id *id, const char **why)
 {
 	*c = (struct content){.done = 0};
-	return queue_read(fd, &c->file, why);
+	return queue_read_of(fd, id, &c->file, why);
 }
 
 void content_rewind(struct content *c)
 {
 	c->done = 0;
+	c->crc = 0;
 	c->dots = (struct dots){false, false};
 }
 
@@ -59,6 +64,24 @@ static size_t locate(const struct content *c, uint64_t done, uint64_t *offset)
 	return left < PIECE ? (size_t)left : PIECE;
 }
 
+/* At the end of the header and of the body. */
+static int check(struct content *c, const char *piece, size_t len)
+{
+	uint64_t header = c->file.header.length;
+	uint32_t want = c->done > header ? c->file.body.crc
+					 : c->file.header.crc;
+
+	c->crc = crc32c(c->crc, piece, len);
+	if (c->done != header && c->done != header + c->file.body.length)
+		return 0;
+	if (c->crc == want) {
+		c->crc = 0;
+		return 0;
+	}
+	errno = EBADMSG;
+	return -1;
+}
+
 int content_next(struct content *c, struct buf *out)
 {
 	char piece[PIECE];
@@ -68,8 +91,10 @@ int content_next(struct content *c, struct buf *out)
 	if (len > 0) {
 		if (file_pread_full(c->file.fd, piece, len, offset) < 0)
 			return -1;
-		dots_add(&c->dots, piece, len, out);
 		c->done += len;
+		if (check(c, piece, len) < 0)
+			return -1;
+		dots_add(&c->dots, piece, len, out);
 	}
 	if (c->done < c->file.header.length + c->file.body.length)
 		return 1;

@@ -24,16 +24,19 @@ void dots_end(struct dots *d, struct buf *out);
 struct content {
 	struct queue_file file; /* fd: read-only, borrowed */
 	uint64_t done;          /* octets of header and body read */
+	uint32_t crc;           /* of the extent that is being read */
 	struct dots dots;
 };
 
-/* 0, or -1 and *why: not a queue file. */
-int content_open(struct content *c, int fd, const char **why);
+/* 0, or -1 and *why: not the queue file of this message. */
+int content_open(
+    struct content *c, int fd, const struct id *id, const char **why);
 /* From the beginning, for another server. */
 void content_rewind(struct content *c);
 /*
  * Appends the next piece, encoded, and behind the last one the final dot.
- * 1: there is more; 0: all is appended; -1 with errno.
+ * 1: there is more; 0: all is appended; -1 with errno: EBADMSG when a
+ * checksum is wrong, which is known before the final dot.
  */
 int content_next(struct content *c, struct buf *out);
 /* Whether octets above 127 stand in it: in the header, and anywhere. -1: it

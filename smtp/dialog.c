@@ -3,6 +3,7 @@
  * What is said: SMTP (RFC 5321) with PIPELINING (2920), SIZE (1870), 8BITMIME
  * (6152), SMTPUTF8 (6531), DSN (3461) and STARTTLS (3207), and LMTP (2033).
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -624,9 +625,15 @@ void dialog_more_content(struct session *s)
 		/* Never a final dot behind half a message. */
 		struct delivery *d = s->delivery;
 		struct job *j = s->job;
-		struct answer a = answer_make(
-		    DSN_DEFERRED, "4.3.0", "the queue file cannot be read");
+		bool damaged = errno == EBADMSG;
+		struct answer a = answer_make(DSN_DEFERRED, "4.3.0",
+		    "the queue file %s",
+		    damaged ? "is damaged" : "cannot be read");
 
+		if (damaged)
+			log_error("%s: the queue file is damaged: what was "
+				  "read is not what was written",
+			    j->queue_id.text);
 		session_end(s);
 		job_answer_all(j, &a);
 		deliver_done(d, j);

@@ -175,13 +175,18 @@ static bool complete(struct caller *c, const struct deliver_end *end)
 		file_close(&fd);
 		return false;
 	}
-	if (job_open(j, fd, &why) < 0) {
-		log_warning("%s: %s", j->queue_id.text, why);
-		return false;
-	}
 	c->incoming = NULL;
 	j->complete = true;
-	deliver_start(c->front->delivery, j);
+	if (job_open(j, fd, &why) == 0) {
+		deliver_start(c->front->delivery, j);
+		return true;
+	}
+	struct answer a = answer_make(
+	    DSN_DEFERRED, "4.3.0", "the queue file cannot be used: %s", why);
+
+	log_error("%s: %s", j->queue_id.text, a.text);
+	job_answer_all(j, &a);
+	deliver_done(c->front->delivery, j);
 	return true;
 }
 

@@ -49,7 +49,7 @@ int job_open(struct job *j, int fd, const char **why)
 {
 	j->fd = fd;
 	*why = "no descriptor";
-	return fd < 0 ? -1 : content_open(&j->content, fd, why);
+	return fd < 0 ? -1 : content_open(&j->content, fd, &j->queue_id, why);
 }
 
 int job_add(struct job *j, const struct deliver_to *to)

@@ -95,10 +95,12 @@ def steps(pids, act, calls="all"):
 
 class Sink:
     """A next hop that takes everything but mail for "gone"; it remembers
-    (recipient, subject), and how often."""
+    (recipient, subject), and how often, and of each message (subject, the
+    queue id that its Received field has)."""
 
     def __init__(self):
         self.got = collections.Counter()
+        self.seen = []
         self.lock = threading.Lock()
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = self.sock.getsockname()[1]
@@ -140,10 +142,11 @@ class Sink:
                 say("354 go on" if to else "554 5.5.1 nobody")
                 if not to:
                     continue
-                subject = self.content(f)
+                subject, qid = self.content(f)
                 if subject is None:
                     return
                 with self.lock:
+                    self.seen.append((subject, qid))
                     for address in to:
                         self.got[address, subject] += 1
                 to = []
@@ -157,14 +160,17 @@ class Sink:
                 say("250 ok")
 
     def content(self, f):
-        """The subject; None when the end does not come."""
-        subject = ""
+        """Subject and queue id; None when the end does not come."""
+        subject = qid = ""
         for line in f:
             if line == b".\r\n":
-                return subject
+                return subject, qid
+            found = re.search(rb"\bid ([0-9A-Z]{22})\b", line)
+            if found and not qid:
+                qid = found.group(1).decode()
             if line.startswith(b"Subject: ") and not subject:
                 subject = line[9:].strip().decode()
-        return None
+        return None, None
 
     def close(self):
         self.sock.close()

@@ -246,6 +246,68 @@ def test_smtp(place, way):
     place.all_is_well()
 
 
+def damage(path):
+    """One octet of the content, which stands behind the preamble."""
+    with open(path, "r+b") as f:
+        f.seek(4096 + 3)
+        f.write(b"\xf7")
+
+
+@pytest.mark.parametrize("name", ["smtp", "local"])
+def test_what_was_not_written_is_not_sent(place, name):
+    """A file that changes after the queue manager has taken it goes to
+    nobody; it is set aside."""
+    house = place.house
+    to = ["far@[127.0.0.1]"] if name == "smtp" else [house.user(0)]
+    house.posthouse("service", "stop", name)
+    code, mark = place.send(to)
+    assert code == 250
+    path, = house.queue_files()
+    wait_until(lambda: house.queue()["messages"])
+    damage(path)
+    aside = os.path.join(house.dir, "spool", "corrupt",
+                         os.path.basename(path))
+    house.posthouse("service", "start", name)
+    wait_until(lambda: os.path.exists(aside), 60)
+    reason = open(aside + ".reason").read()
+    assert "wrong checksum" in reason, reason
+    assert "(the queue file is damaged)" in house.log()
+    house.wait_empty_queue()
+    if name == "smtp":
+        assert not place.sink.got["far@[127.0.0.1]", mark]
+    else:
+        assert mark not in subjects(house, 0)
+    for suffix in ("", ".reason"):
+        os.unlink(aside + suffix)
+
+
+@pytest.mark.parametrize("name", ["smtp", "local"])
+def test_another_messages_file_is_not_sent(place, name):
+    house = place.house
+    to = ["far@[127.0.0.1]"] if name == "smtp" else [house.user(0)]
+    house.posthouse("service", "stop", name)
+    marks, paths = [], []
+    for _ in range(2):
+        code, mark = place.send(to)
+        assert code == 250
+        marks.append(mark)
+        paths += [p for p in house.queue_files() if p not in paths]
+    wait_until(lambda: len(house.queue()["messages"]) == 2)
+    os.rename(paths[0], paths[1])  # the second one's name, the first's file
+    house.posthouse("service", "start", name)
+    house.logged("it is another message's file")
+    aside = os.path.join(house.dir, "spool", "corrupt",
+                         os.path.basename(paths[1]))
+    wait_until(lambda: os.path.exists(aside), 60)
+    house.wait_empty_queue()
+    if name == "smtp":
+        assert not [m for m in marks if place.sink.got[to[0], m]]
+    else:
+        assert not set(marks) & set(subjects(house, 0))
+    for suffix in ("", ".reason"):
+        os.unlink(aside + suffix)
+
+
 @row("bounce")
 def test_bounce(place, way):
     """Who is to be told waits; others do not."""

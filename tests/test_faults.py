@@ -149,11 +149,15 @@ class Trial:
             x for x in self.house.log().splitlines() if qid in x)
 
     def unexpected(self):
-        """What the next host has that nobody sent, or more than once."""
-        return "\n".join(
+        """What the next host has that was not for it, or more than once."""
+        sink = self.world.sink
+        return "\n".join([
             "the next host has %r %d times" % (what, n)
-            for what, n in self.world.sink.got.items()
-            if n > 1 or what[1] not in self.accepted)
+            for what, n in sink.got.items()
+            if n > 1 or what[0] not in self.accepted.get(what[1], [])] + [
+                "it has %r of the message %s" % (subject, qid)
+                for subject, qid in sink.seen
+                if self.ids.get(qid, subject) != subject])
 
     def check(self):
         """All that was accepted has come, whole and once, or was told."""
@@ -179,6 +183,8 @@ class Trial:
             assert self.world.FAR not in to or \
                 self.world.sink.got[self.world.FAR, mark], "%s\n%s" % (
                     self.story(mark), self.unexpected())
+        assert not [x for x in self.world.sink.seen
+                    if self.ids.get(x[1], x[0]) != x[0]], self.unexpected()
         for box in boxes:
             for mark, body in box.items():
                 assert not mark.startswith("f-") or body == want, mark

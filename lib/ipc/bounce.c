@@ -17,7 +17,7 @@ static const struct ipc_field bounce_fields[] = {
     IPC_TEXT(struct bounce, envid, 0, 100),
     IPC_TEXT(struct bounce, ret, 0, 4),
     IPC_BOOL(struct bounce, smtputf8),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type bounce = {"bounce", bounce_fields};
 

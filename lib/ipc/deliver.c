@@ -42,7 +42,7 @@ const struct ipc_type deliver_to = {"deliver_to", to};
 static const struct ipc_field end[] = {
     IPC_U64(struct deliver_end, request, 1, UINT64_MAX),
     IPC_U64(struct deliver_end, count, 1, UINT32_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type deliver_end = {"deliver_end", end};
 

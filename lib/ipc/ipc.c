@@ -365,10 +365,9 @@ static ssize_t send_with_fd(int fd, const char *p, size_t len, int passed)
 
 /*
  * One sendmsg(2): up to the next line with a descriptor, or with that line at
- * its end. The receiver can then tell by the last octet of what arrived with
- * it which message a descriptor belongs to. What stands before such a line
- * goes along only when all of it is so short that it is sent as a whole or
- * not at all.
+ * its end: a descriptor belongs to the next message of a type that takes one.
+ * What stands before such a line goes along only when all of it is so short
+ * that it is sent as a whole or not at all.
  */
 static enum ipc_result send_some(struct ipc *c)
 {
@@ -486,11 +485,8 @@ static void keep_fds(struct ipc *c, struct msghdr *m, uint64_t at)
 	}
 }
 
-/*
- * One recvmsg(2). The kernel ends it behind the octets that a descriptor was
- * sent with, so the descriptor belongs to the message that the last octet
- * received is part of.
- */
+/* One recvmsg(2). The kernel ends it behind the octets that a descriptor was
+ * sent with, so two descriptors are never confused. */
 static enum ipc_result receive(
     struct ipc *c, char *p, size_t len, int flags, size_t *got)
 {
@@ -530,6 +526,8 @@ static enum ipc_result receive_in(struct ipc *c, int flags)
 	size_t got;
 
 	make_room(c);
+	if (c->in_fd_count == FDS_MAX && !ipc_has_input(c))
+		return break_off(c, "too many descriptors");
 	if (c->end == c->capacity || c->in_fd_count == FDS_MAX)
 		return IPC_OK; /* the caller must take what is there first */
 	r = receive(c, c->in + c->end, c->capacity - c->end, flags, &got);
@@ -601,20 +599,31 @@ static enum ipc_result greet(struct ipc *c)
 	return IPC_OK;
 }
 
-/* Of the descriptors received, the one that lies in [from, to) comes with the
- * message; what came earlier, and what is more than one, is closed. */
-static void match_fd(struct ipc *c, uint64_t from, uint64_t to)
+static bool takes_fd(const struct ipc_type *type)
+{
+	const struct ipc_field *f = type->fields;
+
+	while (f->name != NULL)
+		f++;
+	return f->kind == IPC_KIND_U64;
+}
+
+/*
+ * A message of a type that takes one gets the descriptor that came before the
+ * message's end, the last if there are more; the others are closed. Lines of
+ * other types may have travelled in front of it in the same piece, and when
+ * that arrived in two parts the descriptor came with the first.
+ */
+static void match_fd(struct ipc *c, const struct ipc_type *type)
 {
 	size_t gone = 0;
 
 	file_close(&c->message_fd);
-	for (; gone < c->in_fd_count && c->in_fds[gone].at < to; gone++) {
-		struct in_fd *f = &c->in_fds[gone];
-
-		if (f->at >= from && c->message_fd < 0)
-			c->message_fd = f->fd;
-		else
-			file_close(&f->fd);
+	if (c->in_fd_count == 0 || !takes_fd(type))
+		return;
+	for (; gone < c->in_fd_count && c->in_fds[gone].at < c->in_at; gone++) {
+		file_close(&c->message_fd);
+		c->message_fd = c->in_fds[gone].fd;
 	}
 	if (gone == 0)
 		return;
@@ -627,24 +636,22 @@ enum ipc_result ipc_next(
     struct ipc *c, const struct ipc_type **type, const void **msg)
 {
 	enum ipc_result r = c->broken ? IPC_BROKEN : IPC_OK;
-	uint64_t from;
 	char *line;
 	size_t len;
 
 	if (r == IPC_OK && !c->greeted)
 		r = greet(c);
-	from = c->in_at;
 	if (r == IPC_OK)
 		r = cut_line(c, &line, &len);
 	if (r == IPC_AGAIN && c->eof)
 		r = ended(c);
 	if (r != IPC_OK)
 		return r;
-	match_fd(c, from, c->in_at);
 	memset(c->msg, 0, c->msg_size);
 	*type = ipc_decode(c->exchange, line, len, c->msg, &c->why);
 	if (*type == NULL)
 		return break_off(c, c->why);
+	match_fd(c, *type);
 	*msg = c->msg;
 	return IPC_OK;
 }

@@ -64,11 +64,13 @@ struct ipc_field {
 	{#member, IPC_KIND_CHOICE, IPC_MEMBER(type, member, int), 0, 0,   \
 	    names}
 #define IPC_END {NULL, IPC_KIND_TEXT, 0, 0, 0, NULL}
+/* The same, of a message that a descriptor may come with. */
+#define IPC_END_FD {NULL, IPC_KIND_U64, 0, 0, 0, NULL}
 /* clang-format on */
 
 struct ipc_type {
 	const char *name;
-	const struct ipc_field *fields; /* ends with IPC_END */
+	const struct ipc_field *fields; /* ends with IPC_END, IPC_END_FD */
 };
 
 /* All messages that may travel on one kind of connection, both ways. */

@@ -33,15 +33,20 @@ static const struct ipc_field fields[] = {
     IPC_I64(struct sample, whole),
     IPC_BOOL(struct sample, flag),
     IPC_CHOICE(struct sample, choice, choices),
-    IPC_END,
+    IPC_END_FD,
 };
 static const struct ipc_type sample = {"sample", fields};
 static const struct ipc_field bulk_fields[] = {
     IPC_TEXT(struct sample, text, 1, IPC_LINE_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 static const struct ipc_type bulk = {"bulk", bulk_fields};
-static const struct ipc_type *const types[] = {&sample, &bulk, NULL};
+static const struct ipc_field plain_fields[] = {
+    IPC_TEXT(struct sample, text, 1, IPC_LINE_MAX),
+    IPC_END,
+};
+static const struct ipc_type plain = {"plain", plain_fields};
+static const struct ipc_type *const types[] = {&sample, &bulk, &plain, NULL};
 static const struct ipc_exchange exchange = {"test", 2, types};
 
 #define SOON deadline_in(20000)
@@ -460,6 +465,80 @@ static void descriptors_survive_bulk_and_long_lines(void **state)
 	assert_int_equal(first_octet(ipc_take_fd(p->server)), 'S');
 }
 
+static void put_plain(struct ipc *c, size_t len)
+{
+	static char text[2000];
+	struct sample m = {.text = {text, len}};
+
+	memset(text, 'p', sizeof(text));
+	assert_int_equal(ipc_put(c, &plain, &m), 0);
+}
+
+/* What travels in one piece may arrive in two: the reader's buffer ends
+ * anywhere. */
+static void a_descriptor_waits_for_its_message(void **state)
+{
+	struct pair *p = *state;
+	const struct ipc_type *type;
+	const void *msg;
+	char got[50];
+
+	for (size_t first = 1400; first < 1990; first += 7) {
+		put_plain(p->client, first);
+		assert_int_equal(ipc_flush(p->client, SOON), IPC_OK);
+		put_plain(p->client, 300);
+		put_plain(p->client, 200);
+		put_fd(p->client, "mine", 'M');
+		put_fd(p->client, "next", 'N');
+		assert_int_equal(ipc_flush(p->client, SOON), IPC_OK);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(
+			    ipc_wait(p->server, &type, &msg, SOON), IPC_OK);
+			assert_ptr_equal(type, &plain);
+			assert_int_equal(ipc_take_fd(p->server), -1);
+		}
+		assert_string_equal(next(p->server, got, sizeof(got)), "mine");
+		assert_int_equal(first_octet(ipc_take_fd(p->server)), 'M');
+		assert_string_equal(next(p->server, got, sizeof(got)), "next");
+		assert_int_equal(first_octet(ipc_take_fd(p->server)), 'N');
+	}
+}
+
+/* Nobody who waits is kept busy by descriptors without end. */
+static void descriptors_without_a_message_end_it(void **state)
+{
+	struct pair *p = *state;
+	const struct ipc_type *type;
+	const void *msg;
+	int before = count_fds();
+	int raw = ipc_fd(p->client);
+
+	assert_int_equal(ipc_flush(p->client, SOON), IPC_OK);
+	for (int i = 0; i < 40; i++) {
+		union {
+			char space[CMSG_SPACE(sizeof(int))];
+			struct cmsghdr align;
+		} control = {{0}};
+		char octet = 'x';
+		struct iovec iov = {&octet, 1};
+		struct msghdr m = {.msg_iov = &iov,
+		    .msg_iovlen = 1,
+		    .msg_control = control.space,
+		    .msg_controllen = sizeof(control.space)};
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &raw, sizeof(int));
+		assert_int_equal(sendmsg(raw, &m, 0), 1);
+	}
+	assert_int_equal(ipc_wait(p->server, &type, &msg, SOON), IPC_BROKEN);
+	assert_string_equal(ipc_why(p->server), "too many descriptors");
+	ipc_close(&p->server);
+	assert_int_equal(count_fds(), before - 1);
+}
+
 static void stray_descriptors_are_closed(void **state)
 {
 	struct pair *p = *state;
@@ -547,6 +626,10 @@ int main(void)
 		bulk_follows_its_message, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
 		descriptors_come_with_their_message, connect_pair, close_pair),
+	    cmocka_unit_test_setup_teardown(
+		a_descriptor_waits_for_its_message, connect_pair, close_pair),
+	    cmocka_unit_test_setup_teardown(
+		descriptors_without_a_message_end_it, connect_pair, close_pair),
 	    cmocka_unit_test_setup_teardown(
 		descriptors_survive_bulk_and_long_lines, connect_pair,
 		close_pair),

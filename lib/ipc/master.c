@@ -91,7 +91,7 @@ static const struct ipc_field end[] = {
     IPC_U64(struct master_end, started, 0, INT64_MAX),
     IPC_U64(struct master_end, generation, 0, UINT64_MAX),
     IPC_TEXT(struct master_end, text, 0, 2048),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type master_end = {"master_end", end};
 

@@ -24,7 +24,7 @@ static const struct ipc_field client[] = {
     IPC_U64(struct pass_client, own_port, 0, 65535),
     IPC_BOOL(struct pass_client, greeted),
     IPC_TEXT(struct pass_client, found, 0, IPC_NAME_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type pass_client = {"pass_client", client};
 

@@ -6,7 +6,7 @@
 
 static const struct ipc_field submit[] = {
     IPC_U64(struct pickup_submit, size, 0, INT64_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type pickup_submit = {"submit", submit};
 

@@ -27,7 +27,7 @@ const struct ipc_type qmgr_propose_to = {"propose_to", propose_to};
 static const struct ipc_field propose[] = {
     IPC_TEXT(struct qmgr_propose, queue_id, ID_LEN, ID_LEN),
     IPC_U64(struct qmgr_propose, count, 1, QMGR_PROPOSE_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type qmgr_propose = {"propose", propose};
 
@@ -43,7 +43,7 @@ const struct ipc_type qmgr_verdict = {"verdict", verdict};
 
 static const struct ipc_field offer[] = {
     IPC_TEXT(struct qmgr_offer, queue_id, ID_LEN, ID_LEN),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type qmgr_offer = {"offer", offer};
 

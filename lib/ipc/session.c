@@ -14,7 +14,7 @@ static const struct ipc_field start[] = {
     IPC_TEXT(struct session_start, client_address, 0, IPC_HOST_MAX),
     IPC_BOOL(struct session_start, tls),
     IPC_TEXT(struct session_start, input, 0, SESSION_INPUT_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type session_start = {"session", start};
 
@@ -51,7 +51,7 @@ static const struct ipc_field park[] = {
     IPC_U64(struct session_park, commands, 0, UINT32_MAX),
     IPC_U64(struct session_park, octets_in, 0, UINT64_MAX),
     IPC_U64(struct session_park, octets_out, 0, UINT64_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type session_park = {"park", park};
 
@@ -72,7 +72,7 @@ static const struct ipc_field resume[] = {
     IPC_U64(struct session_resume, octets_out, 0, UINT64_MAX),
     IPC_BOOL(struct session_resume, tls),
     IPC_TEXT(struct session_resume, input, 0, SESSION_INPUT_MAX),
-    IPC_END,
+    IPC_END_FD,
 };
 const struct ipc_type session_resume = {"resume", resume};
 

@@ -160,6 +160,10 @@ struct queue_file {
  * so it is with the next two as well.
  */
 int queue_read(int fd, struct queue_file *out, const char **why);
+/* The same for who was handed a descriptor and an id: the file of another
+ * message is damage. */
+int queue_read_of(
+    int fd, const struct id *id, struct queue_file *out, const char **why);
 /* The envelope, in the arena; checks its CRC. */
 int queue_read_envelope(const struct queue_file *f, struct arena *arena,
     struct queue_envelope *out, const char **why);

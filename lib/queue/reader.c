@@ -47,6 +47,16 @@ int queue_read(int fd, struct queue_file *out, const char **why)
 	return 0;
 }
 
+int queue_read_of(
+    int fd, const struct id *id, struct queue_file *out, const char **why)
+{
+	if (queue_read(fd, out, why) < 0)
+		return -1;
+	if (!str_eq(id_str(&out->id), id_str(id)))
+		return damaged(why, "it is another message's file");
+	return 0;
+}
+
 int queue_read_envelope(const struct queue_file *f, struct arena *arena,
     struct queue_envelope *out, const char **why)
 {
