@@ -388,6 +388,7 @@ int cmd_check(struct posthouse *p, int argc, char **argv)
 		check_postdrop(&c);
 		check_directory(&c, h->mail_store_directory, 077, "vmail");
 		check_directory(&c, h->log_directory, 02, NULL);
+		check_directory(&c, h->report_directory, 077, "reportd");
 		check_certificates(&c);
 		check_relay(&c);
 		check_tls_demanded(&c);

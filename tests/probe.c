@@ -204,7 +204,8 @@ static int before_jail(void)
 		const char *role, *folder;
 	} rows[] = {{"cleanup", h->queue_directory},
 	    {"qmgr", h->queue_directory}, {"local", h->mail_store_directory},
-	    {"logd", h->log_directory}};
+	    {"logd", h->log_directory},
+	    {"reportd", h->report_directory}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(rows[i].role, daemon_role()) == 0)

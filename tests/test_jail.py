@@ -14,8 +14,8 @@ from test_jail_inside import ROLES
 
 # Said here once more: the table of roles cannot vouch for itself.
 JAILED = {"screen", "smtpd", "smtp", "login", "policyd", "logd", "cleanup",
-          "qmgr", "bounce", "pickup", "exporter"}
-NETWORK = {"screen", "smtpd", "lmtpd", "submission", "smtp"}
+          "qmgr", "bounce", "pickup", "exporter", "reportd"}
+NETWORK = {"screen", "smtpd", "lmtpd", "submission", "smtp", "reportd"}
 # local, imapd and pop3d read and write the same boxes, and keeper keeps them.
 VMAIL = {"local", "imapd", "pop3d", "keeper"}
 
@@ -85,7 +85,7 @@ def test_who_talks_to_strangers_is_in_a_jail(house):
 
 
 def test_a_role_sees_only_the_sockets_it_may_call(house):
-    allowed = {"smtpd": {"cleanup", "lookup", "policyd"},
+    allowed = {"smtpd": {"cleanup", "lookup", "policyd", "reportd"},
                "submission": {"cleanup-submit", "lookup", "auth", "policyd"},
                "smtp": set(),
                "local": set(),
@@ -93,7 +93,8 @@ def test_a_role_sees_only_the_sockets_it_may_call(house):
                "imapd": {"auth", "lookup"},
                "pop3d": {"auth"},
                "keeper": set(),
-               "bounce": {"cleanup-internal"}}
+               "bounce": {"cleanup-internal"},
+               "reportd": {"cleanup-internal"}}
     for role, sockets in allowed.items():
         there = set(os.listdir(os.path.join(house.dir, "run", "jail", role)))
         assert there == sockets, role

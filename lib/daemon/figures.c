@@ -316,6 +316,29 @@ const struct figure figures[] = {
 	COUNT("logd", "bad", "log_records_bad",
 	    "Datagrams that were no records."),
 
+	/* ---- DMARC's reports ---- */
+	COUNT("reportd", "rows", "report_rows",
+	    "Messages counted for the report of a domain that asks for one."),
+	COUNT("reportd", "rows_unasked", "report_rows_unasked",
+	    "Messages of domains that publish a policy and ask for no "
+	    "report."),
+	COUNT("reportd", "rows_refused", "report_rows_refused",
+	    "Messages that are missing in a report: a limit was reached, or "
+	    "what smtpd said of them was malformed."),
+	COUNT("reportd", "rows_lost", "report_rows_lost",
+	    "Transactions that could not be written, with the messages in "
+	    "them."),
+	GAUGE("reportd", "rows_octets", "report_rows_bytes",
+	    "Octets of the rows that wait for their report."),
+	COUNT("reportd", "reports_sent", "reports_sent",
+	    "Aggregate reports that were queued, one for each address."),
+	COUNT("reportd", "reports_deferred", "reports_deferred",
+	    "Aggregate reports that could not be queued and are tried "
+	    "again."),
+	COUNT("reportd", "reports_dropped", "reports_dropped",
+	    "Aggregate reports that nobody was sent: no address that may have "
+	    "them, or too old."),
+
 	/* ---- the endpoint itself ---- */
 	COUNT("exporter", "requests", "exporter_requests",
 	    "Requests, those that were refused included."),

@@ -34,6 +34,8 @@ const struct conf_param house_params[] = {
 	  "read by cleanup alone, written by posthouse dkim."),
 	P(TEXT, log_directory, POSTHOUSE_STATEDIR "/log/posthouse", 1, 4096,
 	  "Where logd writes the log and the trace files."),
+	P(TEXT, report_directory, POSTHOUSE_STATEDIR "/lib/posthouse-reports",
+	  1, 4096, "What reportd counts for DMARC's aggregate reports."),
 	P(TEXT, run_directory, POSTHOUSE_RUNDIR, 1, 4096,
 	  "Sockets, jails and the process id of master."),
 	P(TEXT, daemon_directory, POSTHOUSE_LIBEXECDIR, 1, 4096,

@@ -20,6 +20,7 @@ struct house_conf {
 	const char *mail_store_directory;
 	const char *dkim_key_directory;
 	const char *log_directory;
+	const char *report_directory;
 	const char *run_directory;
 	const char *daemon_directory;
 	/* who: a role's user is role_user_prefix + role; with role_uid_base

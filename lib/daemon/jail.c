@@ -65,6 +65,9 @@ static void allow_folder(enum folder folder, enum folder_right right)
 	case FOLDER_LOG:
 		paths[0] = h->log_directory;
 		break;
+	case FOLDER_REPORTS:
+		paths[0] = h->report_directory;
+		break;
 	case FOLDER_NOTIFY:
 		snprintf(notify, sizeof(notify), "%s/notify", h->run_directory);
 		paths[0] = notify;

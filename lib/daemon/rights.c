@@ -40,6 +40,9 @@ const struct rights role_rights[] = {
 	{"pickup",     MAY_READ | MAY_WRITE,
 	    {{FOLDER_DROP, FOLDER_WRITE}}},
 	{"exporter",   0, {{0}}},
+	/* Berkeley DB knows paths only: its folder is gone to. */
+	{"reportd",    MAY_READ | MAY_WRITE | MAY_RESOLVE | MAY_REACH,
+	    {{FOLDER_REPORTS, FOLDER_WRITE}}},
 	{NULL,         0, {{0}}},
 };
 /* clang-format on */

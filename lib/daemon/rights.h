@@ -38,6 +38,7 @@ enum folder {
 	FOLDER_STORE,     /* mail_store_directory */
 	FOLDER_KEYS,      /* dkim_key_directory */
 	FOLDER_LOG,       /* log_directory */
+	FOLDER_REPORTS,   /* report_directory */
 	FOLDER_NOTIFY,    /* run_directory/notify */
 	FOLDER_LIBRARIES, /* /usr and /lib */
 	FOLDER_SYSTEM     /* /etc and /run, of the name service */

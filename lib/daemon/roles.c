@@ -18,9 +18,9 @@ const struct role roles[] = {
 	{"auth",        "auth",    NULL,    false, {"policyd", "lookup", NULL},
 	    false},
 	{"smtpd",       "smtpd",   NULL,    true,
-	    {"cleanup", "lookup", "policyd", NULL}, false},
+	    {"cleanup", "lookup", "policyd", "reportd", NULL}, false},
 	{"lmtpd",       "smtpd",   NULL,    true,
-	    {"cleanup", "lookup", "policyd", NULL}, false},
+	    {"cleanup", "lookup", "policyd", "reportd", NULL}, false},
 	{"submission",  "submission", NULL, true,
 	    {"cleanup-submit", "lookup", "auth", "policyd", NULL}, false},
 	{"cleanup",     "cleanup", "queue", true,
@@ -42,6 +42,8 @@ const struct role roles[] = {
 	    {"cleanup-pickup", "qmgr", NULL}, false},
 	{"postdrop",    "postdrop", NULL,   false, {NULL}, false},
 	{"exporter",    "exporter", NULL,   true,  {"figures", NULL}, true},
+	{"reportd",     "reportd", NULL,    true,
+	    {"cleanup-internal", NULL}, false},
 	{NULL,          NULL,      NULL,    false, {NULL}, false},
 };
 /* clang-format on */
@@ -55,11 +57,11 @@ const struct role *role_find(const char *name)
 }
 
 /* One owner of the queue, of what is being sent, of the log, of counters, of
- * the drop folder. */
+ * the drop folder, of the rows of reports. */
 bool role_is_sole(const struct role *r)
 {
 	static const char *const sole[] = {
-	    "qmgr", "smtp", "logd", "policyd", "keeper", "pickup"};
+	    "qmgr", "smtp", "logd", "policyd", "keeper", "pickup", "reportd"};
 
 	for (size_t i = 0; i < sizeof(sole) / sizeof(sole[0]); i++)
 		if (strcmp(sole[i], r->name) == 0)
