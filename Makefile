@@ -42,7 +42,7 @@ O          := $(if $(SAN),build-san,build)
 # What a distribution's build machine needs, by pkg-config name; Berkeley DB and
 # libunistring have none.
 PACKAGES   := openssl libcares libpcre2-8 libpsl libevent_core libgsasl libcrypt \
-              libidn2 libxxhash libseccomp libzstd
+              libidn2 libxxhash libseccomp libzstd expat libcjson libzip zlib
 ifeq ($(WITHOUT_BDB),)
 DB_LIBS    := -ldb
 endif
@@ -75,7 +75,7 @@ PKG_CFLAGS   = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 PKG_LIBS     = $(eval PKG_LIBS := $$(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
 LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
-LAYERS     := core mail conf net ipc mailauth queue store daemon
+LAYERS     := core mail conf net ipc mailauth report queue store daemon
 DAEMONS    := master logd lookup auth policyd screen smtpd cleanup qmgr smtp local \
               bounce login imapd pop3d keeper pickup exporter reportd
 COMMANDS   := posthouse sendmail postdrop
