@@ -65,7 +65,7 @@ static enum map_result find_any(struct directory *d, const char *parameter,
 {
 	struct str rest = str_from(maps), spec;
 
-	while ((spec = tables_cut_spec(&rest)).len > 0) {
+	while ((spec = map_cut_spec(&rest)).len > 0) {
 		const char *why = "";
 		enum map_result r = tables_find(
 		    d->tables, spec, key, out, &why);

@@ -406,7 +406,7 @@ static void lists_are_cut(void **state)
 	    "hash:a", "inline:{ x=y, {z = 1 2} }", "text:b", ""};
 
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
-		assert_true(str_eq(tables_cut_spec(&rest), str_from(want[i])));
+		assert_true(str_eq(map_cut_spec(&rest), str_from(want[i])));
 }
 
 static int open_tables(void **state)

@@ -40,7 +40,7 @@ static void allow_tables(const char *maps)
 	struct str rest = str_from(maps), spec;
 	char *text, *folder;
 
-	while ((spec = tables_cut_spec(&rest)).len > 0) {
+	while ((spec = map_cut_spec(&rest)).len > 0) {
 		text = str_dup(spec);
 		folder = map_folder(text, daemon_house()->config_directory);
 		if (folder != NULL)

@@ -108,35 +108,12 @@ enum map_result tables_find(struct tables *t, struct str spec, struct str key,
 	return result;
 }
 
-struct str tables_cut_spec(struct str *maps)
-{
-	size_t depth = 0, n = 0;
-
-	while (maps->len > 0 &&
-	    (maps->p[0] == ' ' || maps->p[0] == '\t' || maps->p[0] == ','))
-		*maps = str_skip(*maps, 1);
-	while (n < maps->len) {
-		char c = maps->p[n];
-
-		if (depth == 0 && (c == ' ' || c == '\t' || c == ','))
-			break;
-		if (c == '{')
-			depth++;
-		if (c == '}' && depth > 0)
-			depth--;
-		n++;
-	}
-	struct str spec = str_sub(*maps, 0, n);
-	*maps = str_skip(*maps, n);
-	return spec;
-}
-
 enum map_result tables_find_any(struct tables *t, const char *maps,
     struct str key, struct buf *out, const char **why)
 {
 	struct str rest = str_from(maps), spec;
 
-	while ((spec = tables_cut_spec(&rest)).len > 0) {
+	while ((spec = map_cut_spec(&rest)).len > 0) {
 		enum map_result r = tables_find(t, spec, key, out, why);
 
 		if (r != MAP_NONE)
@@ -166,7 +143,7 @@ bool tables_may_ask(
 {
 	struct str rest = str_from(allowed), other, path = spec;
 
-	while ((other = tables_cut_spec(&rest)).len > 0)
+	while ((other = map_cut_spec(&rest)).len > 0)
 		if (str_eq(other, spec))
 			return true;
 	if (str_starts(path, STR("proxy:")))

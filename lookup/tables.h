@@ -28,10 +28,6 @@ enum map_result tables_find(struct tables *t, struct str spec, struct str key,
 enum map_result tables_find_any(struct tables *t, const char *maps,
     struct str key, struct buf *out, const char **why);
 
-/* The next table of a list ("hash:a, inline:{x=y z=1}"): blanks and commas
- * part tables, but not within braces. Empty at the end. */
-struct str tables_cut_spec(struct str *maps);
-
 /*
  * Whether another daemon may ask for this table: a file of the configuration
  * directory, an inline or static table, or one of `allowed`.

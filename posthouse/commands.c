@@ -15,7 +15,7 @@ const struct command_row commands[] = {
 	{"status",  cmd_status,  "status [--security]",
 	 "what runs, and how busy it is"},
 	{"check",   cmd_check,   "check",
-	 "check configuration, tables, spool and permissions"},
+	 "what is wrong: configuration, tables, folders, ports, DNS, keys"},
 	{"conf",    cmd_conf,    "conf list|get NAME|explain NAME|"
 	 "set [SERVICE/TYPE] NAME=VALUE... [--reload]|"
 	 "unset [SERVICE/TYPE] NAME... [--reload]|"

@@ -114,15 +114,20 @@ static const struct map_kind *cut_kind(struct str spec, struct str *where)
 	return where->len > 0 ? find_kind(type) : NULL;
 }
 
-char *map_folder(const char *spec, const char *base)
+char *map_path(const char *spec, const char *base)
 {
 	struct str where;
 	const struct map_kind *kind = cut_kind(str_from(spec), &where);
-	char *path, *slash;
 
-	if (kind == NULL || !kind->is_file)
+	return kind != NULL && kind->is_file ? path_below(base, where) : NULL;
+}
+
+char *map_folder(const char *spec, const char *base)
+{
+	char *path = map_path(spec, base), *slash;
+
+	if (path == NULL)
 		return NULL;
-	path = path_below(base, where);
 	slash = strrchr(path, '/');
 	slash[slash == path] = '\0';
 	return path;
@@ -161,6 +166,57 @@ struct map *map_open(const char *spec, const char *base, const char **why)
 		map_close(&m);
 	}
 	return m;
+}
+
+int map_check(const char *spec, const char *base, struct buf *errors)
+{
+	struct str where;
+	const struct map_kind *kind = cut_kind(str_from(spec), &where);
+	const char *why;
+
+	if (kind != NULL && kind->check != NULL) {
+		char *path = path_below(base, where);
+		int result = kind->check(path, errors);
+
+		free(path);
+		return result;
+	}
+	struct map *m = map_open(spec, base, &why);
+
+	if (m == NULL) {
+		buf_printf(errors, "%s\n", why);
+		return -1;
+	}
+	map_close(&m);
+	return 0;
+}
+
+const char *map_type(size_t n)
+{
+	return n < ARRAY_LEN(kinds) ? kinds[n]->name : NULL;
+}
+
+struct str map_cut_spec(struct str *maps)
+{
+	size_t depth = 0, n = 0;
+
+	while (maps->len > 0 &&
+	    (maps->p[0] == ' ' || maps->p[0] == '\t' || maps->p[0] == ','))
+		*maps = str_skip(*maps, 1);
+	while (n < maps->len) {
+		char c = maps->p[n];
+
+		if (depth == 0 && (c == ' ' || c == '\t' || c == ','))
+			break;
+		if (c == '{')
+			depth++;
+		if (c == '}' && depth > 0)
+			depth--;
+		n++;
+	}
+	struct str spec = str_sub(*maps, 0, n);
+	*maps = str_skip(*maps, n);
+	return spec;
 }
 
 void map_close(struct map **m)

@@ -19,8 +19,20 @@ enum map_result { MAP_FOUND, MAP_NONE, MAP_ERROR };
 /* NULL and *why (valid until the next call): unknown type, no such file,
  * bad line. Relative names are below base. */
 struct map *map_open(const char *spec, const char *base, const char **why);
-/* The folder of the table's file, for the caller to free; NULL when it is no
- * file. An editor puts another file in its place, so the folder counts. */
+/*
+ * Everything that is wrong with a table, a line each ("FILE:LINE: what"), where
+ * map_open tells the first alone. Of hash: and btree: the text is read, and
+ * the compiled form opened. 0 when nothing is wrong, else -1.
+ */
+int map_check(const char *spec, const char *base, struct buf *errors);
+/* The types that there are: NULL behind the last. */
+const char *map_type(size_t n);
+/* The next table of a list ("hash:a, inline:{x=y z=1}"): blanks and commas
+ * part tables, but not within braces. Empty at the end. */
+struct str map_cut_spec(struct str *maps);
+/* The table's file, for the caller to free; NULL when it is no file. */
+char *map_path(const char *spec, const char *base);
+/* Its folder: an editor puts another file in its place, so that counts. */
 char *map_folder(const char *spec, const char *base);
 void map_close(struct map **m);
 /* Never looks again whether the file has changed: for a table that is opened

@@ -48,43 +48,60 @@ static bool take(
 	return false;
 }
 
-/* -1 with the first line that is wrong. */
-static int read_aliases(const char *path, struct walk *w, struct buf *why)
+/* -1 with an error line for each that is wrong; those are passed over. */
+static int read_aliases(const char *path, struct walk *w, struct buf *errors)
 {
 	struct buf text = buf_new(MAP_TEXT_MAX);
-	const char *wrong = NULL;
+	int result = 0;
 	struct lines l;
 	struct str name;
 
 	if (file_read(path, &text) < 0) {
-		buf_printf(why, "%s: %s", path, strerror(errno));
+		buf_printf(errors, "%s: %s\n", path, strerror(errno));
 		buf_free(&text);
 		return -1;
 	}
 	l = lines_start(buf_str(&text));
-	while (wrong == NULL && lines_next(&l)) {
+	while (lines_next(&l)) {
 		struct str targets = buf_str(&l.text);
+		const char *wrong = l.why != NULL ? l.why
+						  : cut_name(&targets, &name);
 
-		wrong = l.why != NULL ? l.why : cut_name(&targets, &name);
-		if (wrong != NULL)
-			buf_printf(why, "%s:%u: %s", path, l.first, wrong);
-		else if (!take(w, name, targets, l.first))
+		if (wrong != NULL) {
+			buf_printf(errors, "%s:%u: %s\n", path, l.first, wrong);
+			result = -1;
+		} else if (!take(w, name, targets, l.first)) {
 			break;
+		}
 	}
 	lines_end(&l);
 	buf_free(&text);
-	return wrong == NULL ? 0 : -1;
+	return result;
 }
 
 static void *load(const char *where, struct buf *why)
 {
 	struct walk w = {.table = NEW(struct table)};
+	struct buf errors = buf_new(65536);
 
-	if (read_aliases(where, &w, why) < 0) {
+	if (read_aliases(where, &w, &errors) < 0) {
+		struct str all = buf_str(&errors);
+
+		buf_add(why, str_cut(&all, '\n'));
 		map_text_unload(w.table);
-		return NULL;
+		w.table = NULL;
 	}
+	buf_free(&errors);
 	return w.table;
+}
+
+static int check(const char *where, struct buf *errors)
+{
+	struct walk w = {.table = NEW(struct table)};
+	int result = read_aliases(where, &w, errors);
+
+	map_text_unload(w.table);
+	return result;
 }
 
 static void unload(void *data)
@@ -105,4 +122,4 @@ static unsigned line_of(
 }
 
 const struct map_kind map_aliases = {
-    "aliases", true, load, map_text_find, unload, line_of};
+    "aliases", true, load, map_text_find, unload, check, line_of};

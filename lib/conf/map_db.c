@@ -340,7 +340,27 @@ static void hash_unload(void *data)
 	free(s);
 }
 
+/* A name.db alone, as Postfix leaves it, is a table too. */
+static int hash_check(const char *where, struct buf *errors)
+{
+	struct buf why = buf_new(1024);
+	bool compiled = has_db(where);
+	void *db = compiled ? db_open(where, &why) : NULL;
+	int result = compiled && access(where, F_OK) < 0
+	    ? 0
+	    : map_text_check(where, errors);
+
+	if (compiled && db == NULL) {
+		buf_printf(errors, "%s\n", buf_text(&why));
+		result = -1;
+	}
+	if (db != NULL)
+		db_close(db);
+	buf_free(&why);
+	return result;
+}
+
 const struct map_kind map_hash = {
-    "hash", true, hash_load, hash_find, hash_unload, map_text_line};
-const struct map_kind map_btree = {
-    "btree", true, hash_load, hash_find, hash_unload, map_text_line};
+    "hash", true, hash_load, hash_find, hash_unload, hash_check, map_text_line};
+const struct map_kind map_btree = {"btree", true, hash_load, hash_find,
+    hash_unload, hash_check, map_text_line};

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -146,6 +147,19 @@ static size_t pattern_end(struct str s, char delimiter)
 	return s.len;
 }
 
+/* Valid until the next call. */
+static const char *pattern_reason(int error, PCRE2_SIZE at)
+{
+	static char reason[256];
+	char words[160];
+
+	pcre2_get_error_message(error, (PCRE2_UCHAR *)words, sizeof(words));
+	snprintf(reason, sizeof(reason),
+	    "the pattern is not a regular expression (%s, at octet %zu)", words,
+	    (size_t)at);
+	return reason;
+}
+
 static const char *parse_pattern(struct str *text, struct rule *r)
 {
 	uint32_t options = PCRE2_CASELESS | PCRE2_DOTALL;
@@ -174,7 +188,7 @@ static const char *parse_pattern(struct str *text, struct rule *r)
 	r->code = pcre2_compile(
 	    (PCRE2_SPTR)pattern.p, pattern.len, options, &error, &at, NULL);
 	if (r->code == NULL)
-		return "the pattern is not a regular expression";
+		return pattern_reason(error, at);
 	pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->groups);
 	pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* slower without */
 	return NULL;
@@ -306,12 +320,13 @@ static void rules_unload(void *data)
 	free(rules);
 }
 
-/* Pairs if and endif. NULL, or what is wrong. */
-static const char *pair_up(struct rules *rules)
+/* Pairs if and endif. NULL, or what is wrong in *line. */
+static const char *pair_up(struct rules *rules, unsigned *line)
 {
 	size_t open[IF_DEPTH_MAX], depth = 0;
 
 	for (size_t i = 0; i < rules->count; i++) {
+		*line = rules->rule[i].line;
 		if (rules->rule[i].kind == RULE_IF) {
 			if (depth == IF_DEPTH_MAX)
 				return "too many ifs within each other";
@@ -322,7 +337,10 @@ static const char *pair_up(struct rules *rules)
 			rules->rule[open[--depth]].endif = i;
 		}
 	}
-	return depth == 0 ? NULL : "an if has no endif";
+	if (depth == 0)
+		return NULL;
+	*line = rules->rule[open[depth - 1]].line;
+	return "an if has no endif";
 }
 
 static const char *add_rule(struct rules *rules, struct str text, unsigned line,
@@ -340,24 +358,32 @@ static const char *add_rule(struct rules *rules, struct str text, unsigned line,
 	return NULL;
 }
 
-/* Rules from the text of a file; NULL with the reason in why. */
+/* Rules from the text of a file; NULL with a line for each that is wrong. */
 static struct rules *parse(struct str text, const char *name,
-    parse_condition *condition, struct buf *why)
+    parse_condition *condition, struct buf *errors)
 {
 	struct rules *rules = NEW(struct rules);
 	struct lines l = lines_start(text);
-	const char *reason = NULL;
+	const char *reason;
+	unsigned line;
+	bool wrong = false;
 
-	while (reason == NULL && lines_next(&l)) {
+	while (lines_next(&l)) {
 		reason = l.why;
 		if (reason == NULL)
 			reason = add_rule(
 			    rules, buf_str(&l.text), l.first, condition);
+		if (reason == NULL)
+			continue;
+		buf_printf(errors, "%s:%u: %s\n", name, l.first, reason);
+		wrong = true;
 	}
-	if (reason == NULL)
-		reason = pair_up(rules);
-	if (reason != NULL) {
-		buf_printf(why, "%s:%u: %s", name, l.first, reason);
+	/* A wrong line may be the if or the endif that is missed. */
+	if (!wrong && (reason = pair_up(rules, &line)) != NULL) {
+		buf_printf(errors, "%s:%u: %s\n", name, line, reason);
+		wrong = true;
+	}
+	if (wrong) {
 		rules_unload(rules);
 		rules = NULL;
 	}
@@ -365,18 +391,53 @@ static struct rules *parse(struct str text, const char *name,
 	return rules;
 }
 
-static struct rules *load(
-    const char *where, parse_condition *condition, struct buf *why)
+static struct rules *read_rules(
+    const char *where, parse_condition *condition, struct buf *errors)
 {
 	struct buf text = buf_new(FILE_SIZE_MAX);
 	struct rules *rules = NULL;
 
 	if (file_read(where, &text) < 0)
-		buf_printf(why, "%s: %s", where, strerror(errno));
+		buf_printf(errors, "%s: %s\n", where, strerror(errno));
 	else
-		rules = parse(buf_str(&text), where, condition, why);
+		rules = parse(buf_str(&text), where, condition, errors);
 	buf_free(&text);
 	return rules;
+}
+
+/* A daemon tells the first that is wrong. */
+static struct rules *load(
+    const char *where, parse_condition *condition, struct buf *why)
+{
+	struct buf errors = buf_new(65536);
+	struct rules *rules = read_rules(where, condition, &errors);
+	struct str all = buf_str(&errors);
+
+	if (rules == NULL)
+		buf_add(why, str_cut(&all, '\n'));
+	buf_free(&errors);
+	return rules;
+}
+
+static int check(
+    const char *where, parse_condition *condition, struct buf *errors)
+{
+	struct rules *rules = read_rules(where, condition, errors);
+
+	if (rules == NULL)
+		return -1;
+	rules_unload(rules);
+	return 0;
+}
+
+static int cidr_check(const char *where, struct buf *errors)
+{
+	return check(where, parse_network, errors);
+}
+
+static int pcre_check(const char *where, struct buf *errors)
+{
+	return check(where, parse_pattern, errors);
 }
 
 static void *cidr_load(const char *where, struct buf *why)
@@ -496,6 +557,6 @@ static unsigned pcre_line(
 }
 
 const struct map_kind map_cidr = {
-    "cidr", true, cidr_load, cidr_find, rules_unload, cidr_line};
+    "cidr", true, cidr_load, cidr_find, rules_unload, cidr_check, cidr_line};
 const struct map_kind map_pcre = {
-    "pcre", true, pcre_load, pcre_find, rules_unload, pcre_line};
+    "pcre", true, pcre_load, pcre_find, rules_unload, pcre_check, pcre_line};

@@ -22,6 +22,8 @@ struct map_kind {
 	enum map_result (*find)(
 	    void *data, struct str key, struct buf *out, struct buf *why);
 	void (*unload)(void *data);
+	/* As map_check does; NULL: what load says is all that can be wrong. */
+	int (*check)(const char *where, struct buf *errors);
 	/* The line of the entry that answers key, 0 for none; what it says is
 	 * appended to value. NULL: the table is no file. */
 	unsigned (*line)(
@@ -40,6 +42,8 @@ enum map_result map_text_find(
     void *table, struct str key, struct buf *out, struct buf *why);
 unsigned map_text_line(
     void *data, const char *where, struct str key, struct buf *value);
+
+int map_text_check(const char *path, struct buf *errors);
 
 /* The key in lower case into space (MAP_KEY_MAX octets); len 0 and p NULL
  * when it is too long to be in any table. */

@@ -276,6 +276,80 @@ static void compiling_tells_what_is_wrong(void **state)
 	buf_free(&errors);
 }
 
+static void expect_errors(const char *spec, const char *want)
+{
+	struct buf errors = buf_new(4096), seen = buf_new(4096);
+	struct str rest;
+
+	int result = map_check(spec, dir, &errors);
+	rest = buf_str(&errors);
+	while (rest.len > 0) {
+		struct str line = str_cut(&rest, '\n');
+
+		if (str_starts(line, str_from(dir)))
+			line = str_skip(line, strlen(dir) + 1);
+		buf_printf(&seen, "%.*s\n", STR_FMT(line));
+	}
+	assert_string_equal(buf_text(&seen), want);
+	assert_int_equal(result, want[0] == '\0' ? 0 : -1);
+	buf_free(&errors);
+	buf_free(&seen);
+}
+
+static void a_check_tells_all_that_is_wrong(void **state)
+{
+	(void)state;
+	put("t", " a 1\nb 2\n");
+	expect_errors("text:t",
+	    "t:1: begins with a blank, but there is no line before it to "
+	    "continue\n");
+	expect_errors("hash:t",
+	    "t:1: begins with a blank, but there is no line before it to "
+	    "continue\n");
+	put("t", "a: b\nc d\n\"e f: g\n");
+	expect_errors("aliases:t",
+	    "t:2: an alias is written name: address, address ...\n"
+	    "t:3: behind the name in quotes stands no colon\n");
+	put("p", "/a(/ x\n/b/ $3\nif /c/\n");
+	expect_errors("pcre:p",
+	    "p:1: the pattern is not a regular expression (missing closing "
+	    "parenthesis, at octet 2)\n"
+	    "p:2: the pattern has no group of this number\n");
+	put("p", "/b/ x\nif /c/\n/d/ y\n");
+	expect_errors("pcre:p", "p:2: an if has no endif\n");
+	put("p", "1.2.3.4/33 x\n1.2.3.0/24 y\n1.2.3.4/24 z\n");
+	expect_errors("cidr:p",
+	    "p:1: what follows the slash is not a number of bits\n"
+	    "p:3: there are bits set behind the network's\n");
+	expect_errors("cidr:none", "none: No such file or directory\n");
+	expect_errors("inline:{a}", "inline: \"a\" is not key=value\n");
+	put("p", "1.2.3.0/24 y\n");
+	expect_errors("cidr:p", "");
+	put("t", "a 1\n");
+	expect_errors("proxy:hash:t", "");
+	expect_errors("static:x", "");
+}
+
+#ifndef WITHOUT_BDB
+/* What Postfix compiled and left without its text; what is no database. */
+static void a_check_opens_the_compiled_form(void **state)
+{
+	(void)state;
+	struct buf errors = buf_new(4096);
+
+	put("t", "a 1\n");
+	assert_int_equal(map_compile("hash", path_of("t"), &errors), 0);
+	expect_errors("hash:t", "");
+	assert_int_equal(unlink(path_of("t")), 0);
+	expect_errors("hash:t", "");
+	put("t.db", "this is no database, and it is long enough");
+	assert_int_equal(map_check("hash:t", dir, &errors), -1);
+	assert_non_null(strstr(buf_text(&errors), "t.db: "));
+	assert_int_equal(unlink(path_of("t.db")), 0);
+	buf_free(&errors);
+}
+#endif
+
 struct rule_row {
 	const char *text, *key, *want;
 };
@@ -349,7 +423,9 @@ static void pcre_rules(void **state)
 		{"/(a)|(b)/ <$1$2>", "b", "<b>"},
 		{"/(a+)+$/ slow", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
 		    "error: rule 1: matching took too long or failed (-47)"},
-		{"/(/ x", "", "the pattern is not a regular expression"},
+		{"/(/ x", "",
+		    "the pattern is not a regular expression (missing closing "
+		    "parenthesis, at octet 1)"},
 		{"/a/q x", "", "a flag behind the pattern is none of i m s x A "
 		    "E U"},
 		{"/a x", "", "the pattern has no end"},
@@ -454,12 +530,14 @@ int main(void)
 	    cmocka_unit_test(the_newer_counts),
 	    cmocka_unit_test(a_bad_change_leaves_the_old),
 	    cmocka_unit_test(compiling_tells_what_is_wrong),
+	    cmocka_unit_test(a_check_tells_all_that_is_wrong),
 	    cmocka_unit_test(cidr_rules),
 	    cmocka_unit_test(pcre_rules),
 	    cmocka_unit_test(pcre_is_bounded),
 	    cmocka_unit_test(entries_have_places),
 #ifndef WITHOUT_BDB
 	    cmocka_unit_test(a_compiled_entry_has_the_place_of_its_text),
+	    cmocka_unit_test(a_check_opens_the_compiled_form),
 #endif
 	};
 

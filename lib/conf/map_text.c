@@ -115,6 +115,20 @@ unsigned map_text_line(
 	return s.line;
 }
 
+static int any_row(struct str key, struct str value, unsigned line, void *arg)
+{
+	(void)key;
+	(void)value;
+	(void)line;
+	(void)arg;
+	return 0;
+}
+
+int map_text_check(const char *path, struct buf *errors)
+{
+	return map_each(path, any_row, NULL, errors);
+}
+
 static void *text_load(const char *where, struct buf *why)
 {
 	return map_text_load(where, why);
@@ -142,10 +156,10 @@ enum map_result map_text_find(
 	return MAP_FOUND;
 }
 
-const struct map_kind map_text = {
-    "text", true, text_load, map_text_find, text_unload, map_text_line};
-const struct map_kind map_texthash = {
-    "texthash", true, text_load, map_text_find, text_unload, map_text_line};
+const struct map_kind map_text = {"text", true, text_load, map_text_find,
+    text_unload, map_text_check, map_text_line};
+const struct map_kind map_texthash = {"texthash", true, text_load,
+    map_text_find, text_unload, map_text_check, map_text_line};
 
 /* ---- inline:{ key=value, { key = value with blanks }, ... } ---- */
 
@@ -211,7 +225,7 @@ static void *inline_load(const char *where, struct buf *why)
 }
 
 const struct map_kind map_inline = {
-    "inline", false, inline_load, map_text_find, text_unload, NULL};
+    "inline", false, inline_load, map_text_find, text_unload, NULL, NULL};
 
 /* ---- static:value, static:{ value with blanks } ---- */
 
@@ -241,4 +255,4 @@ static void static_unload(void *data)
 }
 
 const struct map_kind map_static = {
-    "static", false, static_load, static_find, static_unload, NULL};
+    "static", false, static_load, static_find, static_unload, NULL, NULL};

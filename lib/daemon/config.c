@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "conf/registry.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "daemon/board.h"
@@ -114,8 +115,27 @@ static const char *find_addresses(
 
 /* ---- rows of master.cf --------------------------------------------------- */
 
+/* NULL when none is near. */
+static const char *nearest_role(const char *name)
+{
+	const char *best = NULL;
+	size_t least = 3;
+
+	for (const struct role *r = roles; r->name != NULL; r++) {
+		size_t far = conf_distance(str_from(name), str_from(r->name));
+
+		if (far < least) {
+			least = far;
+			best = r->name;
+		}
+	}
+	return best;
+}
+
+/* What is wrong lasts until the next call. */
 static const char *check_args(struct config_service *s)
 {
+	static char unknown[160];
 	const char *role = s->row->command;
 
 	for (char *const *a = s->row->args; a != NULL && *a != NULL; a++) {
@@ -129,7 +149,14 @@ static const char *check_args(struct config_service *s)
 			role = *a;
 	}
 	s->role = role_find(role);
-	return s->role != NULL ? NULL : "there is no such role";
+	if (s->role != NULL)
+		return NULL;
+	const char *nearest = nearest_role(role);
+
+	snprintf(unknown, sizeof(unknown), "there is no role %s%s%s%s", role,
+	    nearest != NULL ? "; did you mean " : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+	return unknown;
 }
 
 static const char *check_row(struct config *c, struct config_service *s)
@@ -245,8 +272,8 @@ static struct config *config_new(const char *directory, struct buf *errors)
 	return c;
 }
 
-/* The texts are there. */
-static struct config *check(struct config *c, struct buf *errors)
+/* The texts are there; what is wrong is in errors. */
+static void check(struct config *c, struct buf *errors)
 {
 	parse(c, errors);
 	if (c->conf != NULL)
@@ -255,12 +282,10 @@ static struct config *check(struct config *c, struct buf *errors)
 		check_services(c, errors);
 	if (c->conf != NULL)
 		buf_add(&c->warnings, conf_warnings(c->conf));
-	if (errors->len > 0)
-		config_free(&c);
-	return c;
 }
 
-struct config *config_read(const char *directory, struct buf *errors)
+/* NULL when a directory or the memory for it is not there. */
+static struct config *read_and_check(const char *directory, struct buf *errors)
 {
 	struct config *c = config_new(directory, errors);
 	struct buf rows = buf_new(MASTER_CF_MAX);
@@ -272,7 +297,26 @@ struct config *config_read(const char *directory, struct buf *errors)
 	c->master_text = str_dup(buf_str(&rows));
 	c->master_len = rows.len;
 	buf_free(&rows);
-	return check(c, errors);
+	check(c, errors);
+	return c;
+}
+
+struct config *config_read(const char *directory, struct buf *errors)
+{
+	struct config *c = read_and_check(directory, errors);
+
+	if (errors->len > 0)
+		config_free(&c);
+	return c;
+}
+
+struct config *config_look(const char *directory, struct buf *errors)
+{
+	struct config *c = read_and_check(directory, errors);
+
+	if (c != NULL && c->services == NULL)
+		config_free(&c);
+	return c;
 }
 
 struct config *config_from_texts(const char *directory, struct str main_cf,
@@ -286,7 +330,10 @@ struct config *config_from_texts(const char *directory, struct str main_cf,
 	c->text_len = main_cf.len;
 	c->master_text = str_dup(master_cf);
 	c->master_len = master_cf.len;
-	return check(c, errors);
+	check(c, errors);
+	if (errors->len > 0)
+		config_free(&c);
+	return c;
 }
 
 void config_free(struct config **c)

@@ -42,7 +42,13 @@ struct config {
  * each problem, with file and line.
  */
 struct config *config_read(const char *directory, struct buf *errors);
-/* The same with texts that were read before; directory is where relative names
+/*
+ * The same for one who wants to know what else is wrong: with defaults in
+ * place of wrong values, and services whose role or addresses may be missing
+ * (NULL, 0). NULL when one of the files cannot be read at all.
+ */
+struct config *config_look(const char *directory, struct buf *errors);
+/* As config_read, with texts that were read before; directory is where relative names
  * are looked for, and what errors name. */
 struct config *config_from_texts(const char *directory, struct str main_cf,
     struct str master_cf, struct buf *errors);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "net/tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
+#include <openssl/x509err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "core/str.h"
@@ -151,14 +155,29 @@ static int no_passphrase(char *to, int size, int writing, void *arg)
 	return -1; /* never ask a terminal */
 }
 
+static bool is_mismatch(void)
+{
+	unsigned long code = ERR_peek_error();
+
+	return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+	    ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH;
+}
+
+/* OpenSSL's own words for these ("PEM lib") help nobody. */
 static int load_chain(SSL_CTX *ctx, const char *file, const char **why)
 {
 	ERR_clear_error();
-	if (SSL_CTX_use_certificate_chain_file(ctx, file) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1)
-		return fail(why, file, openssl_reason());
-	return 0;
+	if (access(file, R_OK) < 0)
+		return fail(why, file, strerror(errno));
+	if (SSL_CTX_use_certificate_chain_file(ctx, file) != 1)
+		return fail(why, file, "no certificate in it that can be read");
+	if (SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_PEM) == 1 &&
+	    SSL_CTX_check_private_key(ctx) == 1)
+		return 0;
+	return fail(why, file,
+	    is_mismatch()
+		? "the private key is not that of the first certificate"
+		: "no private key in it that can be read without a password");
 }
 
 static int load_chains(SSL_CTX *ctx, struct str files, const char **why)
