@@ -119,114 +119,144 @@ static struct id id_at(uint64_t us)
 	return id;
 }
 
-/* One more event of a message; false: it was the last. */
-static bool advance(struct mail *m)
-{
+struct words {
 	char client[32], sender[80], to[80], id[80], host[80];
-	uint64_t n = m->number;
-	struct trace_fields none = {.number = 0};
+};
 
-	snprintf(client, sizeof(client), "198.%u.%u.%u",
+static struct words words_of(const struct mail *m)
+{
+	uint64_t n = m->number;
+	struct words w;
+
+	snprintf(w.client, sizeof(w.client), "198.%u.%u.%u",
 	    (unsigned)(n % 40503 % 199), (unsigned)(n % 199),
 	    (unsigned)(n % 40503 % 251));
-	snprintf(sender, sizeof(sender), "user%u@dom%u.example",
+	snprintf(w.sender, sizeof(w.sender), "user%u@dom%u.example",
 	    (unsigned)(n * 2654435761u % 200000),
 	    (unsigned)(n % 3 == 0 ? n % 7 : n % 19993));
 	if (m->needle) {
-		snprintf(sender, sizeof(sender), "needle%u@seek%u.example",
+		snprintf(w.sender, sizeof(w.sender), "needle%u@seek%u.example",
 		    (unsigned)n, (unsigned)n);
-		snprintf(
-		    client, sizeof(client), "203.0.113.%u", (unsigned)(n % 24));
+		snprintf(w.client, sizeof(w.client), "203.0.113.%u",
+		    (unsigned)(n % 24));
 	}
-	snprintf(to, sizeof(to), "person%u@%s.example",
+	snprintf(w.to, sizeof(w.to), "person%u@%s.example",
 	    (unsigned)(n * 40503 % 100000), m->remote ? "far" : "here");
-	snprintf(id, sizeof(id), "<%016llx.%u@mail.example>",
+	snprintf(w.id, sizeof(w.id), "<%016llx.%u@mail.example>",
 	    (unsigned long long)n * 11400714819323198485ULL, (unsigned)n);
-	snprintf(host, sizeof(host), "mx%u.far.example[192.0.2.%u]:25",
+	snprintf(w.host, sizeof(w.host), "mx%u.far.example[192.0.2.%u]:25",
 	    (unsigned)(n % 5), (unsigned)(n % 200));
+	return w;
+}
+
+static void connects(struct mail *m, const struct words *w)
+{
+	m->session = id_at(m->us);
+	if (m->needle)
+		printf("session %s\nsender %s\nmessage-id %s\nclient %s\n",
+		    m->session.text, w->sender, w->id, w->client);
+	emit(m, TRACE_SCREENED, "screen", false,
+	    (struct trace_fields){
+		.who = str_from(w->client), .why = STR("PASS OLD")});
+	emit(m, TRACE_CONNECT, "smtpd", false,
+	    (struct trace_fields){.who = str_from(w->client),
+		.where = STR("unknown"),
+		.why = STR("PASS OLD")});
+}
+
+static void is_queued(struct mail *m, const struct words *w)
+{
+	m->id = id_at(m->us);
+	if (m->needle)
+		printf("queue-id %s\n", m->id.text);
+	emit(m, TRACE_QUEUED, "cleanup", true,
+	    (struct trace_fields){.who = str_from(w->id),
+		.where = str_from(w->sender),
+		.number = 4096});
+}
+
+static void is_tried(struct mail *m, const struct words *w)
+{
+	if (m->remote)
+		emit(m, TRACE_ATTEMPT, "qmgr", true,
+		    (struct trace_fields){
+			.where = STR("smtp:far.example"), .number = 1});
+	else
+		emit(m, TRACE_STORED, "local", true,
+		    (struct trace_fields){.who = str_from(w->to),
+			.where = str_from(w->to),
+			.why = STR("delivered to mailbox")});
+}
+
+/* false: deferred. */
+static bool is_answered(struct mail *m, const struct words *w)
+{
+	m->us += m->remote ? rnd(2000000) : 5000;
+	if (m->remote && m->attempts++ == 0 && rnd(50) == 0) {
+		emit(m, TRACE_DEFERRED, "qmgr", true,
+		    (struct trace_fields){.who = str_from(w->to),
+			.where = str_from(w->host),
+			.code = STR("450 4.7.1"),
+			.why = STR("450 4.7.1 greylisted, please try again in "
+				   "five minutes"),
+			.number = m->us / 1000000 + 3600});
+		m->stage = 4;
+		if (day.late_count < LATE_MOST)
+			day.late[day.late_count++] = *m;
+		return false;
+	}
+	emit(m, TRACE_DELIVERED, "qmgr", true,
+	    (struct trace_fields){.who = str_from(w->to),
+		.where = m->remote ? str_from(w->host) : STR_EMPTY,
+		.code = m->remote ? STR("250 2.0.0") : STR("2.1.5"),
+		.why = m->remote ? STR("2.0.0 Ok: queued as 4F2A1B3C")
+				 : STR("delivered to mailbox"),
+		.wait_ms = 900});
+	return true;
+}
+
+/* One more event of a message; false: it was the last. */
+static bool advance(struct mail *m)
+{
+	struct words w = words_of(m);
+
 	switch (m->stage++) {
 	case 0:
-		m->session = id_at(m->us);
-		if (m->needle)
-			printf("session %s\nsender %s\nmessage-id %s\n"
-			       "client %s\n",
-			    m->session.text, sender, id, client);
-		emit(m, TRACE_SCREENED, "screen", false,
-		    (struct trace_fields){
-			.who = str_from(client), .why = STR("PASS OLD")});
-		emit(m, TRACE_CONNECT, "smtpd", false,
-		    (struct trace_fields){.who = str_from(client),
-			.where = STR("unknown"),
-			.why = STR("PASS OLD")});
-		break;
+		connects(m, &w);
+		return true;
 	case 1:
 		emit(m, TRACE_ENVELOPE, "smtpd", false,
-		    (struct trace_fields){.who = str_from(sender)});
-		break;
+		    (struct trace_fields){.who = str_from(w.sender)});
+		return true;
 	case 2:
 		emit(m, TRACE_RECIPIENT, "smtpd", false,
-		    (struct trace_fields){.who = str_from(to)});
-		break;
+		    (struct trace_fields){.who = str_from(w.to)});
+		return true;
 	case 3:
-		m->id = id_at(m->us);
-		if (m->needle)
-			printf("queue-id %s\n", m->id.text);
-		emit(m, TRACE_QUEUED, "cleanup", true,
-		    (struct trace_fields){.who = str_from(id),
-			.where = str_from(sender),
-			.number = 4096});
-		break;
+		is_queued(m, &w);
+		return true;
 	case 4:
 		emit(m, TRACE_SCHEDULED, "qmgr", true,
-		    (struct trace_fields){.who = str_from(to),
+		    (struct trace_fields){.who = str_from(w.to),
 			.where = m->remote ? STR("smtp:far.example")
 					   : STR("local:here.example")});
-		break;
+		return true;
 	case 5:
-		if (m->remote)
-			emit(m, TRACE_ATTEMPT, "qmgr", true,
-			    (struct trace_fields){
-				.where = STR("smtp:far.example"), .number = 1});
-		else
-			emit(m, TRACE_STORED, "local", true,
-			    (struct trace_fields){.who = str_from(to),
-				.where = str_from(to),
-				.why = STR("delivered to mailbox")});
-		break;
+		is_tried(m, &w);
+		return true;
 	case 6:
-		m->us += m->remote ? rnd(2000000) : 5000;
-		if (m->remote && m->attempts++ == 0 && rnd(50) == 0) {
-			emit(m, TRACE_DEFERRED, "qmgr", true,
-			    (struct trace_fields){.who = str_from(to),
-				.where = str_from(host),
-				.code = STR("450 4.7.1"),
-				.why = STR("450 4.7.1 greylisted, please try "
-					   "again in five minutes"),
-				.number = m->us / 1000000 + 3600});
-			m->stage = 4;
-			if (day.late_count < LATE_MOST)
-				day.late[day.late_count++] = *m;
-			return false;
-		}
-		emit(m, TRACE_DELIVERED, "qmgr", true,
-		    (struct trace_fields){.who = str_from(to),
-			.where = m->remote ? str_from(host) : STR_EMPTY,
-			.code = m->remote ? STR("250 2.0.0") : STR("2.1.5"),
-			.why = m->remote ? STR("2.0.0 Ok: queued as 4F2A1B3C")
-					 : STR("delivered to mailbox"),
-			.wait_ms = 900});
-		break;
+		return is_answered(m, &w);
 	case 7:
-		emit(m, TRACE_REMOVED, "qmgr", true, none);
-		break;
-	case 8:
+		emit(m, TRACE_REMOVED, "qmgr", true,
+		    (struct trace_fields){.number = 0});
+		return true;
+	default:
 		emit(m, TRACE_SESSION_END, "smtpd", false,
-		    (struct trace_fields){.who = str_from(client),
+		    (struct trace_fields){.who = str_from(w.client),
 			.where = STR("smtp"),
 			.why = STR("quit")});
 		return false;
 	}
-	return true;
 }
 
 static void begin(struct mail *m, uint64_t number, uint64_t us, bool needle)
