@@ -376,6 +376,12 @@ void story_say(const struct trace_record *r, struct buf *out)
 		buf_add(out, f->why);
 		add_took(out, ", after ", f->wait_ms);
 		break;
+	case TRACE_CHECKED:
+		add(out, "", f->who, " ");
+		buf_add(out, f->code);
+		add(out, " for ", f->where, "");
+		add(out, ": ", f->why, "");
+		break;
 	case TRACE_DELIVERED:
 		say_outcome(r, "delivered", out);
 		break;

@@ -9,7 +9,9 @@
  * auth.c about logins. envelope.c (arguments of MAIL and RCPT) and data.c
  * (the decoder of DATA) are pure. peer.c keeps the connections to the daemons
  * that are asked, question.c asks lookup, and rule.c names the rules by which
- * mail is refused. What posthouse explain says comes from here too: it plays a
+ * mail is refused. verification.c finds out where a message comes from while it
+ * arrives, disposition.c what is to become of it for that (pure), findings.c
+ * tells the log and the trace. What posthouse explain says comes from here too: it plays a
  * client (daemon/rehearsal.h), and every rule tells what it decided.
  */
 #include "core/log.h"
@@ -22,6 +24,7 @@
 #include "net/tls.h"
 #include "smtpd/session.h"
 #include "smtpd/smtpd_conf.h"
+#include "smtpd/verification.h"
 
 #define DNS_TIMEOUT_MS 2000
 #define DNS_TRIES      2
@@ -87,9 +90,13 @@ static int before_jail(void)
 	if (check_networks("mynetworks", server.house->mynetworks) < 0 ||
 	    check_networks("smtpd_client_event_limit_exceptions",
 		conf.smtpd_client_event_limit_exceptions) < 0 ||
-	    open_tls() < 0)
+	    check_networks("mail_authentication_exempt_networks",
+		conf.mail_authentication_exempt_networks) < 0 ||
+	    check_networks("dmarc_trusted_forwarders",
+		conf.dmarc_trusted_forwarders) < 0 ||
+	    open_tls() < 0 || verification_open(&server) < 0)
 		return -1;
-	if (!conf.smtpd_peername_lookup)
+	if (!conf.smtpd_peername_lookup && server.verification == NULL)
 		return 0;
 	server.dns = dns_open(daemon_loop(), server.house->dns_servers,
 	    DNS_TIMEOUT_MS, DNS_TRIES, &why);

@@ -8,6 +8,7 @@
 #include "ipc/trace.h"
 #include "smtpd/envelope.h"
 #include "smtpd/question.h"
+#include "smtpd/verification.h"
 
 /* The address with a domain: "Postmaster" alone is ours (RFC 5321 4.5.1). */
 static struct str complete(struct session *s, struct str address)
@@ -150,7 +151,7 @@ void cmd_rcpt(struct session *s, struct str args)
 		reply(s, 452, "4.5.3", "Error: envelope too large");
 		return;
 	}
-	if (refused(s, r.address))
+	if (refused(s, r.address) || verification_refuses(s, r.address))
 		return;
 	if (keep(s, r) < 0) {
 		reply(s, 452, "4.5.3", "Error: envelope too large");

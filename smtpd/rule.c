@@ -28,4 +28,14 @@ const struct rule rule_recipient = {"reject_unlisted_recipient", NULL};
 const struct rule rule_bare_newline = LIMIT(smtpd_forbid_bare_newline);
 const struct rule rule_nul = LIMIT(smtpd_forbid_nul);
 const struct rule rule_line_length = LIMIT(smtpd_line_length_limit);
+/* where it comes from */
+const struct rule rule_spf = LIMIT(spf_reject);
+const struct rule rule_spf_temperror = LIMIT(spf_temperror_defer);
+const struct rule rule_dmarc_reject = LIMIT(dmarc_reject_action);
+const struct rule rule_dmarc_quarantine = LIMIT(dmarc_quarantine_action);
+const struct rule rule_dmarc_author = LIMIT(dmarc_doubtful_author_action);
+const struct rule rule_dmarc_temperror = LIMIT(dmarc_temperror_defer);
+const struct rule rule_dmarc_forwarder = LIMIT(dmarc_trusted_forwarders);
+const struct rule rule_dmarc_list = LIMIT(dmarc_mailing_lists);
+const struct rule rule_arc_sealer = LIMIT(arc_trusted_sealers);
 const struct rule rule_cleanup = {"cleanup", NULL};

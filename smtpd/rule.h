@@ -15,5 +15,9 @@ extern const struct rule rule_connection_count, rule_connection_rate, rule_tls,
     rule_login, rule_size, rule_owner, rule_space, rule_recipient_count,
     rule_relay, rule_recipient, rule_bare_newline, rule_nul, rule_line_length,
     rule_cleanup;
+/* where it comes from */
+extern const struct rule rule_spf, rule_spf_temperror, rule_dmarc_reject,
+    rule_dmarc_quarantine, rule_dmarc_author, rule_dmarc_temperror,
+    rule_dmarc_forwarder, rule_dmarc_list, rule_arc_sealer;
 
 #endif

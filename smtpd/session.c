@@ -298,6 +298,13 @@ bool session_line(struct session *s, size_t most, struct str *line, bool *bare)
 	}
 }
 
+static void ask_name(struct session *s)
+{
+	s->name_status = dns_client_name(s->server->dns, &s->peer, s->name,
+	    deadline_in(s->conf->smtpd_peername_timeout));
+	s->name_asked = true;
+}
+
 static void learn_client(struct session *s, const struct conn *conn)
 {
 	const struct server *server = s->server;
@@ -306,6 +313,12 @@ static void learn_client(struct session *s, const struct conn *conn)
 
 	netaddr_text(&peer, s->address);
 	s->port = netaddr_port(&peer);
+	s->peer = peer;
+	/* A client without an address is on this host. */
+	s->exempt = peer.len == 0 ||
+	    netaddr_in_list(&peer,
+		str_from(s->conf->mail_authentication_exempt_networks),
+		&bad) == 1;
 	s->trusted = netaddr_in_list(
 			 &peer, str_from(server->house->mynetworks), &bad) == 1;
 	snprintf(s->name, sizeof(s->name), "unknown");
@@ -314,9 +327,9 @@ static void learn_client(struct session *s, const struct conn *conn)
 		    s->name, sizeof(s->name), "%s", server->rehearsal->name);
 	else if (netaddr_is_loopback(&peer))
 		snprintf(s->name, sizeof(s->name), "localhost");
-	else if (server->dns != NULL && peer.len > 0)
-		dns_client_name(server->dns, &peer, s->name,
-		    deadline_in(s->conf->smtpd_peername_timeout));
+	else if (s->conf->smtpd_peername_lookup && server->dns != NULL &&
+	    peer.len > 0)
+		ask_name(s);
 }
 
 static bool is_exempt(const struct session *s, const struct conn *conn)

@@ -15,6 +15,8 @@
 
 enum smtp_role { ROLE_MX, ROLE_SUBMISSION, ROLE_LMTP };
 
+struct verification;
+
 /* What the process has, for all its sessions. */
 struct server {
 	const struct smtpd_conf *conf;
@@ -27,6 +29,7 @@ struct server {
 	uint64_t room;
 	int64_t room_until;          /* deadline */
 	struct rehearsal *rehearsal; /* NULL: the clients are real */
+	struct verification *verification;
 };
 
 /*
@@ -72,6 +75,11 @@ struct session {
 	char address[NETADDR_TEXT_MAX];
 	uint16_t port;
 	bool trusted; /* in mynetworks */
+	struct netaddr peer;
+	/* Nobody who sends forgeries: mail_authentication_exempt_networks. */
+	bool exempt;
+	bool name_asked; /* DNS was asked for the name, which said: */
+	enum dns_status name_status;
 
 	bool esmtp; /* EHLO or LHLO was said */
 	char helo[256];

@@ -4,6 +4,9 @@
 static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
 static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const bare_policies[] = {"reject", "normalize", NULL};
+static const char *const spf_rejects[] = {"none", "fail", "softfail", NULL};
+static const char *const organizations[] = {"walk", "psl", NULL};
+static const char *const dmarc_actions[] = {"none", "junk", "reject", NULL};
 
 #define P(kind, name, ...) CONF_##kind(struct smtpd_conf, name, __VA_ARGS__)
 
@@ -77,6 +80,70 @@ const struct conf_param smtpd_params[] = {
 	  "Words that no SMTP client says; who does is disconnected."),
 	P(TEXT, smtpd_discard_ehlo_keywords, "", 0, 1024,
 	  "EHLO keywords that are not announced."),
+	P(BOOL, mail_authentication,      "yes",
+	  "Check SPF, DKIM, ARC and DMARC of mail that others bring, and write "
+	  "Authentication-Results (RFC 8601) in the name of authserv_id. "
+	  "Submissions are not checked."),
+	P(BOOL, lmtpd_mail_authentication, "no",
+	  "The same for mail that comes by LMTP, where as a rule the server "
+	  "before this one has done it, and SPF would be about that server."),
+	P(TEXT, mail_authentication_exempt_networks, "$mynetworks", 0, 65536,
+	  "Clients that are not checked: networks, blanks or commas between "
+	  "them. Authentication-Results of ours that they bring stay. Loopback "
+	  "is a network like any other."),
+	P(TIME, mail_authentication_timeout, "10s", 1,    60,
+	  "How long a message may wait for DNS, in all. What is not answered by "
+	  "then is a temporary error."),
+	P(BOOL, received_spf_header,      "no",
+	  "Write a Received-SPF field (RFC 7208 section 9.1) too."),
+	P(BOOL, smtpd_sasl_authentication_results, "no",
+	  "Write Authentication-Results with auth=pass and the account into "
+	  "submissions."),
+	P(CHOICE, spf_reject,             "none", spf_rejects,
+	  "Refuse a recipient with 550 5.7.23 when SPF of the sender, or of "
+	  "HELO for notifications, ends with fail, or with softfail too. Mail "
+	  "that was forwarded without SRS fails as well, so that DMARC, which "
+	  "knows DKIM, is the better judge."),
+	P(BOOL, spf_temperror_defer,      "no",
+	  "Put mail off with 451 4.7.24 while SPF cannot be checked for want "
+	  "of DNS."),
+	P(INT,  dkim_signature_count_limit, "10", 1,      100,
+	  "Signatures of one message that are verified; more are not looked "
+	  "at."),
+	P(INT,  dkim_minimum_key_bits,    "1024", 512,    16384,
+	  "RSA keys below do not count (RFC 8301 section 3.2)."),
+	P(BOOL, dkim_partial_bodies,      "no",
+	  "Let a signature with l= count although octets stand behind what it "
+	  "signs."),
+	P(CHOICE, dmarc_organizational_domain, "walk", organizations,
+	  "How the domain is found that an author's domain belongs to: by the "
+	  "tree walk of RFC 9989 section 4.10, or with psl by the list of "
+	  "public suffixes, as in RFC 7489."),
+	P(CHOICE, dmarc_reject_action,    "reject", dmarc_actions,
+	  "What becomes of mail that fails DMARC where the author's domain has "
+	  "p=reject: reject refuses it with 550 5.7.1, junk delivers it into "
+	  "the mailbox Junk, none does nothing."),
+	P(CHOICE, dmarc_quarantine_action, "junk", dmarc_actions,
+	  "The same for p=quarantine."),
+	P(CHOICE, dmarc_doubtful_author_action, "junk", dmarc_actions,
+	  "The same for mail without a From field that names one domain: no "
+	  "From, several, or one that cannot be read. The policies of all "
+	  "domains in it hold besides, the strictest first."),
+	P(BOOL, dmarc_temperror_defer,    "no",
+	  "Put mail off with 451 4.7.1 when DMARC cannot be checked for want "
+	  "of DNS; else it is accepted."),
+	P(TEXT, dmarc_trusted_forwarders, "",     0,     65536,
+	  "Clients whose mail is accepted although it fails DMARC, as they "
+	  "forward for users here: networks."),
+	P(TEXT, dmarc_mailing_lists,      "",     0,     65536,
+	  "Domains of mailing lists whose mail is accepted although it fails "
+	  "DMARC of its author: those for which SPF or DKIM pass. "
+	  "example.org, or .example.org for what is below it."),
+	P(TEXT, arc_trusted_sealers,      "",     0,     65536,
+	  "Domains whose ARC seals (RFC 8617) are believed: mail that fails "
+	  "DMARC is accepted when its chain is whole and, all seals from the "
+	  "newest one on being of these, one of them says that it passed "
+	  "DMARC there."),
 	CONF_END
 };
 /* clang-format on */

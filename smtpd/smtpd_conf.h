@@ -8,6 +8,13 @@
 /* smtpd_forbid_bare_newline */
 enum bare_policy { BARE_REJECT, BARE_NORMALIZE };
 
+/* spf_reject */
+enum spf_reject { SPF_REJECT_NONE, SPF_REJECT_FAIL, SPF_REJECT_SOFTFAIL };
+/* dmarc_organizational_domain */
+enum organizations { ORGANIZATIONS_WALK, ORGANIZATIONS_PSL };
+/* dmarc_reject_action and others, from mild to hard */
+enum dmarc_action { DMARC_DO_NOTHING, DMARC_DO_JUNK, DMARC_DO_REJECT };
+
 struct smtpd_conf {
 	/* TLS */
 	int smtpd_tls_security_level; /* enum tls_level */
@@ -38,6 +45,26 @@ struct smtpd_conf {
 	bool smtpd_forbid_nul;
 	const char *smtpd_forbidden_commands;
 	const char *smtpd_discard_ehlo_keywords;
+	/* where it comes from */
+	bool mail_authentication;
+	bool lmtpd_mail_authentication;
+	const char *mail_authentication_exempt_networks;
+	int64_t mail_authentication_timeout; /* ms */
+	bool received_spf_header;
+	bool smtpd_sasl_authentication_results;
+	int spf_reject; /* enum spf_reject */
+	bool spf_temperror_defer;
+	int dkim_signature_count_limit;
+	int dkim_minimum_key_bits;
+	bool dkim_partial_bodies;
+	int dmarc_organizational_domain; /* enum organizations */
+	/* enum dmarc_action */
+	int dmarc_reject_action, dmarc_quarantine_action,
+	    dmarc_doubtful_author_action;
+	bool dmarc_temperror_defer;
+	const char *dmarc_trusted_forwarders;
+	const char *dmarc_mailing_lists;
+	const char *arc_trusted_sealers;
 };
 
 extern const struct conf_param smtpd_params[];

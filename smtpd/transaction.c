@@ -13,6 +13,7 @@
 #include "smtpd/data.h"
 #include "smtpd/envelope.h"
 #include "smtpd/question.h"
+#include "smtpd/verification.h"
 
 #define TRIES      4     /* at a cleanup that is being replaced */
 #define CHUNK      65536 /* octets of content that travel together */
@@ -145,6 +146,8 @@ void cmd_mail(struct session *s, struct str args)
 	s->state = HAS_SENDER;
 	trace_event(TRACE_ENVELOPE, &s->id, NULL,
 	    &(struct trace_fields){.who = t->sender});
+	verification_begin(s);
+	verification_explain(s);
 	reply(s, 250, "2.1.0", "Ok");
 }
 
@@ -160,6 +163,9 @@ struct passage {
 	bool flushed;     /* something has left for cleanup */
 	bool repeatable;  /* on another connection */
 	int tries;
+	struct disposition disposition;
+	struct cleanup_verdict verdict;
+	bool verified, has_verdict;
 	/* the refusal, code 0: none */
 	int code;
 	const struct rule *rule; /* NULL: a neighbour is away */
@@ -362,6 +368,9 @@ static void take_input(struct passage *p)
 	p->size += p->chunk.len - before;
 	if (p->code == 0)
 		judge(p);
+	if (p->code == 0)
+		verification_content(
+		    s, str_of(p->chunk.p + before, p->chunk.len - before));
 	if (p->code != 0)
 		buf_clear(&p->chunk); /* swallowed from here on */
 	else if (p->chunk.len >= CHUNK && p->decoder.state != DATA_ENDED)
@@ -412,6 +421,32 @@ static void take_outcome(struct passage *p, const struct cleanup_outcome *o)
 	refuse(p, &rule_cleanup, (int)o->code, dsn, "%s", text);
 }
 
+/* What its verdict makes of the message. */
+static void verify(struct passage *p)
+{
+	const struct disposition *d = &p->disposition;
+
+	p->verified = true;
+	p->has_verdict = verification_end(p->s, &p->disposition, &p->verdict);
+	if (d->applied == APPLIED_REJECT)
+		refuse(p, d->rule, 550, "5.7.1", "%s", d->why);
+	else if (d->applied == APPLIED_DEFER)
+		refuse(p, d->rule, 451, "4.7.1", "%s", d->why);
+}
+
+/* What was found, behind the line that names the client. */
+static void log_findings(const struct passage *p)
+{
+	struct buf line = buf_new(4096);
+
+	if (p->verified)
+		verification_line(p->s, &p->disposition, &line);
+	if (line.len > 0)
+		log_info("%s: %.*s", p->code == 0 ? p->queue_id : "NOQUEUE",
+		    STR_FMT(buf_str(&line)));
+	buf_free(&line);
+}
+
 /*
  * The rest of the content and commit in one go, then the answer. When a
  * connection is lost behind commit the message may be queued or not; only
@@ -431,7 +466,9 @@ static void commit(struct passage *p)
 		struct ipc *ipc = put_chunk(p);
 		if (ipc == NULL)
 			return;
-		if (ipc_put(ipc, &cleanup_commit, &all) < 0) {
+		if ((p->has_verdict &&
+			ipc_put(ipc, &cleanup_verdict, &p->verdict) < 0) ||
+		    ipc_put(ipc, &cleanup_commit, &all) < 0) {
 			cleanup_away(p);
 			return;
 		}
@@ -504,6 +541,7 @@ void cmd_data(struct session *s, struct str args)
 	struct passage p = {.s = s,
 	    .decoder = data_decoder_new(),
 	    .chunk = buf_new(CHUNK_MOST)};
+	bool whole;
 
 	if (args.len > 0) {
 		reply(s, 501, "5.5.4", "Syntax: DATA");
@@ -515,17 +553,21 @@ void cmd_data(struct session *s, struct str args)
 		return;
 	}
 	stream_puts(s->stream, "354 End data with <CR><LF>.<CR><LF>\r\n");
-	if (take_content(&p) && p.code == 0)
+	whole = take_content(&p);
+	s->doing = "END-OF-MESSAGE";
+	if (whole && p.code == 0)
+		verify(&p);
+	if (whole && p.code == 0)
 		commit(&p);
 	else
 		abandon(&p);
-	s->doing = "END-OF-MESSAGE";
 	if (s->ending == OPEN) {
 		if (p.code == 0) {
 			log_accepted(&p);
 			daemon_count("accepted", 1);
 			s->junk = 0;
 		}
+		log_findings(&p);
 		answer(&p);
 	}
 	buf_free(&p.chunk);

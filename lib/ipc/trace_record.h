@@ -61,6 +61,10 @@ enum trace_kind {
 	/* mail of ours. who: the author's domain; where: "d=DOMAIN s=SELECTOR,
 	 * ..." of each signature; why: there is none */
 	TRACE_SIGNED,
+	/* what smtpd found of where it comes from. who: spf, dkim, arc, dmarc,
+	 * or policy, what was done for it; where: about whom; code: the
+	 * result; why: the reason */
+	TRACE_CHECKED,
 	TRACE_KINDS
 };
 

@@ -233,3 +233,8 @@ unsigned questions_count(const struct questions *q)
 {
 	return q->count;
 }
+
+unsigned questions_answered(const struct questions *q)
+{
+	return q->answers;
+}

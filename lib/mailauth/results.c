@@ -5,6 +5,12 @@
 
 #define FOLD "\r\n\t"
 
+/* What strangers chose is bounded: a line stays one that SMTP takes, and a
+ * message with many signatures a field that can be read. */
+#define VALUE_MOST   254  /* octets; a longer value is left out */
+#define COMMENT_MOST 100  /* octets; the rest is cut off */
+#define DKIM_MOST    8192 /* octets of DKIM's results, then no more of them */
+
 /* ---- writing ---- */
 
 /* What may stand without quotes (RFC 2045's token, and addresses). */
@@ -37,7 +43,7 @@ static void add_value(struct str value, struct buf *out)
 
 static void add_property(const char *name, struct str value, struct buf *out)
 {
-	if (value.len == 0)
+	if (value.len == 0 || value.len > VALUE_MOST)
 		return;
 	buf_printf(out, " %s=", name);
 	add_value(value, out);
@@ -48,6 +54,7 @@ static void add_comment(struct str text, struct buf *out)
 {
 	if (text.len == 0)
 		return;
+	text = str_sub(text, 0, COMMENT_MOST);
 	buf_add_text(out, " (");
 	for (size_t i = 0; i < text.len; i++)
 		if ((uint8_t)text.p[i] >= ' ' && text.p[i] != 0x7f)
@@ -156,7 +163,10 @@ void results_write(
 		add_spf(verdict_spf_helo(v), "smtp.helo", c->helo, out);
 		if (sender != NULL)
 			add_spf(sender, "smtp.mailfrom", c->sender, out);
-		for (size_t i = 0; i < verdict_dkim_count(v); i++)
+		size_t from = out->len;
+		for (size_t i = 0;
+		     i < verdict_dkim_count(v) && out->len - from < DKIM_MOST;
+		     i++)
 			add_dkim(verdict_dkim(v, i), out);
 		if (verdict_dkim_count(v) == 0)
 			begin("dkim", "none", out);
@@ -178,13 +188,13 @@ void results_write_spf(const struct spf_verdict *spf,
 	buf_add_text(out, FOLD "receiver=");
 	add_value(c->server, out);
 	buf_printf(out, "; client-ip=%s; helo=", address);
-	add_value(c->helo, out);
+	add_value(str_sub(c->helo, 0, VALUE_MOST), out);
 	buf_add_text(out, ";" FOLD "envelope-from=");
-	add_value(c->sender, out);
+	add_value(str_sub(c->sender, 0, VALUE_MOST), out);
 	buf_printf(out, "; identity=%s", spf->of_helo ? "helo" : "mailfrom");
 	if (spf->term.len > 0 && spf->problem.len == 0) {
 		buf_add_text(out, "; mechanism=");
-		add_value(spf->term, out);
+		add_value(str_sub(spf->term, 0, VALUE_MOST), out);
 	}
 }
 
@@ -232,4 +242,65 @@ bool results_are_of(struct str value, struct str server)
 	bool same = str_case_eq(buf_str(&claimed), server);
 	buf_free(&claimed);
 	return same;
+}
+
+/* The quoted string that s begins with; what would mean something without the
+ * quotes becomes "_", for a stranger may have chosen it. */
+static struct str unquote(struct str s, struct buf *out)
+{
+	size_t i;
+
+	for (i = 1; i < s.len && s.p[i] != '"'; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.len)
+			i++;
+		buf_add_char(out, is_plain(s.p[i]) ? s.p[i] : '_');
+	}
+	return str_skip(s, i < s.len ? i + 1 : s.len);
+}
+
+/* Without comments; each run of blanks is one, none stands beside "=". */
+static void simplify(struct str s, struct buf *out)
+{
+	bool blank = false;
+
+	while ((s = skip_comments(s)).len > 0) {
+		blank = out->len > 0 && s.p[0] != '=' &&
+		    out->p[out->len - 1] != '=' && blank;
+		if (blank)
+			buf_add_char(out, ' ');
+		if (s.p[0] == '"') {
+			s = unquote(s, out);
+		} else {
+			buf_add_char(out, s.p[0]);
+			s = str_skip(s, 1);
+		}
+		blank = s.len > 0 && strchr(" \t\r\n(", s.p[0]) != NULL;
+	}
+}
+
+/* One result, without its comments. */
+static bool is_pass_of(struct str one, struct str author)
+{
+	struct str word = str_word(&one, " ");
+
+	if (!str_case_eq(word, STR("dmarc=pass")))
+		return false;
+	while ((word = str_word(&one, " ")).len > 0)
+		if (str_case_starts(word, STR("header.from=")))
+			return str_case_eq(
+			    str_skip(word, sizeof("header.from=") - 1), author);
+	return false;
+}
+
+bool results_passed_dmarc(struct str value, struct str author)
+{
+	struct buf plain = buf_new(65536);
+	bool passed = false;
+
+	simplify(value, &plain);
+	struct str rest = buf_str(&plain);
+	while (!passed && !plain.overflow && author.len > 0 && rest.len > 0)
+		passed = is_pass_of(str_cut(&rest, ';'), author);
+	buf_free(&plain);
+	return passed;
 }

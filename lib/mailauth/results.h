@@ -29,5 +29,8 @@ void results_write_spf(const struct spf_verdict *spf,
 /* Whether an Authentication-Results field claims to be of this server: such a
  * field of a message from outside is forged, and is removed (section 5). */
 bool results_are_of(struct str value, struct str server);
+/* Whether ARC-Authentication-Results (or Authentication-Results) say that mail
+ * of this author's domain passed DMARC: dmarc=pass header.from=author. */
+bool results_passed_dmarc(struct str value, struct str author);
 
 #endif

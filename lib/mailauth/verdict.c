@@ -198,6 +198,21 @@ void verdict_header(struct verdict *v, struct str header)
 	ask_policies(v);
 }
 
+void verdict_go_on(struct verdict *v)
+{
+	unsigned spf = questions_answered(v->questions);
+	unsigned policies = questions_answered(v->policies);
+
+	if (v->loop != NULL)
+		loop_turn(v->loop, 0);
+	if (questions_answered(v->questions) != spf) {
+		try_helo(v);
+		try_mail(v);
+	}
+	if (questions_answered(v->policies) != policies)
+		ask_policies(v);
+}
+
 void verdict_body(struct verdict *v, struct str octets)
 {
 	body_hash_add(&v->bodies, octets);

@@ -52,6 +52,10 @@ void verdict_sender(struct verdict *v, struct str sender);
 const struct spf_verdict *verdict_spf_helo(struct verdict *v);
 const struct spf_verdict *verdict_spf_sender(struct verdict *v);
 
+/* Takes the answers that have come and asks what follows from them, without
+ * waiting; for who is busy with the client meanwhile. */
+void verdict_go_on(struct verdict *v);
+
 /* The whole header, which must stay until verdict_end. */
 void verdict_header(struct verdict *v, struct str header);
 void verdict_body(struct verdict *v, struct str octets);

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/verification.h"
+
+#include "core/log.h"
+#include "mailauth/public_suffixes.h"
+#include "smtpd/findings.h"
+
+static bool wanted(const struct server *server)
+{
+	switch (server->role) {
+	case ROLE_MX:
+		return server->conf->mail_authentication;
+	case ROLE_LMTP:
+		return server->conf->lmtpd_mail_authentication;
+	case ROLE_SUBMISSION:
+		break;
+	}
+	return false;
+}
+
+int verification_open(struct server *server)
+{
+	static struct verification verification;
+	struct verification *n = &verification;
+
+	if (!wanted(server))
+		return 0;
+	n->content = splitter_new((size_t)server->house->header_size_limit);
+	n->results = buf_new(CLEANUP_RESULTS_MAX);
+	n->received_spf = buf_new(CLEANUP_RECEIVED_SPF_MAX);
+	if (server->conf->dmarc_organizational_domain == ORGANIZATIONS_PSL) {
+		n->suffixes = public_suffixes_open();
+		if (n->suffixes == NULL) {
+			log_error("dmarc_organizational_domain: there is no "
+				  "list of public suffixes");
+			return -1;
+		}
+	}
+	server->verification = n;
+	return 0;
+}
+
+static struct verdict *make_verdict(const struct server *server)
+{
+	const struct smtpd_conf *conf = server->conf;
+	struct verdict_policy policy = {.receiver = server->house->myhostname,
+	    .dkim = {.signatures_most = (unsigned)
+					    conf->dkim_signature_count_limit,
+		.bits_least = (unsigned)conf->dkim_minimum_key_bits,
+		.partial_bodies = conf->dkim_partial_bodies},
+	    .suffixes = server->verification->suffixes,
+	    .budget_ms = conf->mail_authentication_timeout};
+
+	return verdict_new(server->dns, daemon_loop(), &policy);
+}
+
+static bool checks(const struct session *s)
+{
+	return s->server->verification != NULL && !s->exempt;
+}
+
+/* ---- on the way ---- */
+
+void verification_begin(struct session *s)
+{
+	struct verification *n = s->server->verification;
+
+	if (n == NULL)
+		return;
+	n->checks = checks(s);
+	n->refused = false;
+	if (!n->checks)
+		return;
+	if (n->verdict == NULL)
+		n->verdict = make_verdict(s->server);
+	buf_clear(&n->content.header);
+	n->content.line = 0;
+	n->content.in_body = false;
+	verdict_begin(n->verdict, &s->peer, str_from(s->helo));
+	verdict_sender(n->verdict, s->t.sender);
+}
+
+static const struct spf_verdict *spf_of(struct verdict *v)
+{
+	const struct spf_verdict *sender = verdict_spf_sender(v);
+
+	return sender != NULL ? sender : verdict_spf_helo(v);
+}
+
+/* RFC 7208 section 8.4, RFC 7372 section 3.2. */
+static void refuse_for_spf(struct session *s, const struct spf_verdict *spf,
+    int code, struct str recipient)
+{
+	struct str words = spf->explanation;
+
+	if (code == 451)
+		reject(s, &rule_spf_temperror, recipient, 451, "4.7.24",
+		    "SPF of %.*s cannot be checked now: %.*s",
+		    STR_FMT(str_sub(spf->domain, 0, 80)),
+		    STR_FMT(str_sub(spf->problem, 0, 80)));
+	else
+		reject(s, &rule_spf, recipient, 550, "5.7.23",
+		    "%.*s says that %s may not send mail in its name (SPF "
+		    "%s)%s%.*s",
+		    STR_FMT(str_sub(spf->domain, 0, 80)), s->address,
+		    spf_result_name(spf->result),
+		    words.len > 0 ? "; it explains: " : "",
+		    STR_FMT(str_sub(words, 0, 200)));
+}
+
+bool verification_refuses(struct session *s, struct str recipient)
+{
+	struct verification *n = s->server->verification;
+	const struct smtpd_conf *conf = s->conf;
+	int code;
+
+	if (n == NULL || !n->checks)
+		return false;
+	if (conf->spf_reject == SPF_REJECT_NONE && !conf->spf_temperror_defer) {
+		verdict_go_on(n->verdict);
+		return false;
+	}
+	const struct spf_verdict *spf = spf_of(n->verdict);
+	code = disposition_of_spf(spf, conf);
+	if (code == 0)
+		return false;
+	if (!n->refused)
+		findings_trace_spf(&s->id, spf);
+	n->refused = true;
+	refuse_for_spf(s, spf, code, recipient);
+	return true;
+}
+
+/* What of content belongs to the body, and the header when it is whole. */
+static struct str to_body(struct verification *n, struct str octets)
+{
+	struct str rest = STR_EMPTY;
+	size_t taken;
+
+	if (n->content.in_body)
+		return octets;
+	taken = splitter_feed(&n->content, octets.p, octets.len, &rest);
+	if (!n->content.in_body)
+		return STR_EMPTY;
+	verdict_header(n->verdict, buf_str(&n->content.header));
+	if (rest.len > 0)
+		verdict_body(n->verdict, rest);
+	return str_skip(octets, taken);
+}
+
+void verification_content(struct session *s, struct str octets)
+{
+	struct verification *n = s->server->verification;
+
+	if (n == NULL || !n->checks || octets.len == 0)
+		return;
+	octets = to_body(n, octets);
+	/* Beyond header_size_limit cleanup refuses it. */
+	if (n->content.header.overflow)
+		n->checks = false;
+	else if (octets.len > 0)
+		verdict_body(n->verdict, octets);
+	if (n->checks)
+		verdict_go_on(n->verdict);
+}
+
+/* ---- the end ---- */
+
+static void finish(struct verification *n)
+{
+	struct str rest = STR_EMPTY;
+
+	if (!n->content.in_body) {
+		splitter_end(&n->content, &rest);
+		verdict_header(n->verdict, buf_str(&n->content.header));
+		verdict_body(n->verdict, rest);
+	}
+	verdict_end(n->verdict);
+}
+
+static struct results_context context(const struct session *s)
+{
+	struct results_context c = {
+	    .server = str_from(s->server->house->authserv_id),
+	    .client_name = str_from(s->name),
+	    .name_status = s->name_status,
+	    .helo = str_from(s->helo),
+	    .sender = s->t.sender,
+	    .user = str_from(s->login)};
+
+	if (s->name_asked)
+		c.client = s->peer;
+	return c;
+}
+
+/* The fields of a message that was checked. */
+static void write_fields(struct session *s, struct cleanup_verdict *out)
+{
+	struct verification *n = s->server->verification;
+	struct results_context c = context(s);
+
+	buf_clear(&n->results);
+	results_write(n->verdict, &c, &n->results);
+	out->results = buf_str(&n->results);
+	if (!s->conf->received_spf_header)
+		return;
+	c.client = s->peer;
+	buf_clear(&n->received_spf);
+	results_write_spf(spf_of(n->verdict), &c, &n->received_spf);
+	out->received_spf = buf_str(&n->received_spf);
+}
+
+/* auth=pass for who has logged in, when a parameter wants it. */
+static bool write_login(struct session *s, struct cleanup_verdict *out)
+{
+	static char text[1024];
+	struct buf results = buf_new(sizeof(text) - 1);
+	struct results_context c = context(s);
+	bool written;
+
+	if (s->login[0] == '\0' || !s->conf->smtpd_sasl_authentication_results)
+		return false;
+	results_write(NULL, &c, &results);
+	written = !results.overflow &&
+	    str_copy(text, sizeof(text), buf_str(&results)) == 0;
+	buf_free(&results);
+	out->results = str_from(text);
+	return written;
+}
+
+bool verification_end(
+    struct session *s, struct disposition *out, struct cleanup_verdict *verdict)
+{
+	struct verification *n = s->server->verification;
+
+	*out = (struct disposition){.why = ""};
+	*verdict = (struct cleanup_verdict){.results = STR_EMPTY,
+	    .received_spf = STR_EMPTY,
+	    .arc = STR_EMPTY,
+	    .inside = s->exempt && s->server->role != ROLE_SUBMISSION};
+	if (s->server->role == ROLE_SUBMISSION)
+		return write_login(s, verdict);
+	if (n == NULL || !n->checks)
+		return verdict->inside;
+	finish(n);
+	disposition_of(n->verdict, s->conf, &s->peer, out);
+	findings_trace(&s->id, n->verdict, out);
+	findings_count(n->verdict, out);
+	write_fields(s, verdict);
+	verdict->arc = str_from(arc_result_name(verdict_arc(n->verdict)));
+	verdict->junk = out->applied == APPLIED_JUNK;
+	return true;
+}
+
+void verification_line(
+    const struct session *s, const struct disposition *d, struct buf *out)
+{
+	struct verification *n = s->server->verification;
+
+	if (n != NULL && n->checks)
+		findings_line(n->verdict, d, out);
+}
+
+/* ---- posthouse explain ---- */
+
+static void explain_spf(struct session *s, const struct spf_verdict *spf)
+{
+	int code = disposition_of_spf(spf, s->conf);
+	struct str by = spf->problem.len > 0 ? spf->problem : spf->term;
+
+	passes(s, code == 451 ? &rule_spf_temperror : &rule_spf,
+	    code == 550       ? "reject"
+		: code == 451 ? "defer"
+			      : "dunno",
+	    "SPF of %s %.*s: %s%s%.*s", spf->of_helo ? "HELO" : "the sender,",
+	    STR_FMT(spf->domain), spf_result_name(spf->result),
+	    by.len > 0 ? ", by " : "", STR_FMT(by));
+}
+
+/* As if From named the sender's domain, and nothing was signed. */
+static void explain_dmarc(struct session *s, struct verdict *v)
+{
+	const struct dmarc_verdict *d = verdict_dmarc(v);
+	struct disposition done;
+
+	disposition_of(v, s->conf, &s->peer, &done);
+	if (d->policy_domain.len == 0) {
+		passes(s, &rule_dmarc_reject, "dunno", "DMARC of %.*s: %s%s%s",
+		    STR_FMT(verdict_author(v)), dmarc_result_name(d->result),
+		    d->problem[0] != '\0' ? ", " : "", d->problem);
+		return;
+	}
+	passes(s, done.rule != NULL ? done.rule : &rule_dmarc_reject, "dunno",
+	    "DMARC of %.*s: p=%s%s, record of %.*s; if From is of this domain, "
+	    "SPF alone gives %s, and without a signature of it the message "
+	    "would be: %s",
+	    STR_FMT(verdict_author(v)), dmarc_policy_name(d->published),
+	    d->testing ? " t=y" : "", STR_FMT(d->policy_domain),
+	    dmarc_result_name(d->result),
+	    done.applied == APPLIED_REJECT     ? "refused with 550 5.7.1"
+		: done.applied == APPLIED_JUNK ? "put into Junk"
+					       : "accepted");
+}
+
+void verification_explain(struct session *s)
+{
+	static const struct rule whole = {
+	    "mail_authentication", "mail_authentication"};
+	static const struct rule exempt = {
+	    "mail_authentication_exempt_networks",
+	    "mail_authentication_exempt_networks"};
+	struct verification *n = s->server->verification;
+	struct buf from = buf_new(IPC_ADDRESS_MAX + 32);
+
+	if (s->server->rehearsal == NULL || s->server->role == ROLE_SUBMISSION)
+		return;
+	if (n == NULL || !n->checks) {
+		passes(s, n == NULL ? &whole : &exempt, "permit",
+		    "SPF, DKIM and DMARC are not looked at%s",
+		    n == NULL ? "" : ": the client is exempt");
+		return;
+	}
+	explain_spf(s, spf_of(n->verdict));
+	if (s->t.sender.len > 0) {
+		buf_printf(&from, "From: <%.*s>\r\n", STR_FMT(s->t.sender));
+		verdict_header(n->verdict, buf_str(&from));
+		verdict_end(n->verdict);
+		explain_dmarc(s, n->verdict);
+	}
+	passes(s, &whole, "dunno",
+	    "DKIM, ARC and DMARC of From are decided when the content is "
+	    "there");
+	buf_free(&from);
+}
