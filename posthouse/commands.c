@@ -48,6 +48,12 @@ const struct command_row commands[] = {
 	 "the domains that are ours"},
 	{"alias",   cmd_alias,   "alias list|add|delete ...",
 	 "addresses that lead to others"},
+	{"dkim",    cmd_dkim,    "dkim list [DOMAIN] | "
+	 "new DOMAIN [--selector S] [--type rsa|ed25519|both] [--bits N] "
+	 "[--file PEM] | publish DOMAIN [SELECTOR] | test [DOMAIN [SELECTOR]] "
+	 "| activate DOMAIN [SELECTOR] [--force] | "
+	 "retire DOMAIN SELECTOR [--force] | remove DOMAIN SELECTOR",
+	 "the keys that mail is signed with: make, publish, change"},
 	{"store",   cmd_store,   "store stat|check|repair|rebuild|undelete|restore|"
 	 "backup|upkeep ...", "the mailboxes: look, mend, bring back, copy"},
 	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS|@DOMAIN|CLIENT "

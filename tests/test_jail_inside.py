@@ -150,6 +150,8 @@ def house():
     h.crashes_allowed = True  # refused calls are what it is about
     with h:
         add_probes(h)
+        h.posthouse("dkim", "new", "inside.test", "--selector", "k", "--type",
+                    "ed25519")
         # As from a shell after a login: master inherits a keyring.
         ctypes.CDLL(None).syscall(250, 1, b"login")
         h.start()
@@ -209,6 +211,8 @@ def forbidden_files(house, role):
     yield read(d + "/etc/main.cf"), seen and "CONFIG" in may
     yield read(d + "/etc/passwords"), role.name == "auth" or (
         "CONFIG" in may and not is_root)
+    yield read(d + "/dkim/inside.test/k.new"), seen and "KEYS" in may
+    yield create(d + "/dkim/inside.test/forged.active"), False
     yield read(d + "/run/master.pid"), False
     yield create(d + "/etc/main.cf"), False
     yield create(d + "/elsewhere"), False

@@ -32,6 +32,9 @@ const struct conf_param house_params[] = {
 	P(TEXT, dkim_key_directory, POSTHOUSE_STATEDIR "/lib/posthouse-dkim", 1,
 	  4096, "The private keys that mail is signed with, DOMAIN/SELECTOR; "
 	  "read by cleanup alone, written by posthouse dkim."),
+	P(TIME, dkim_retired_key_time, "30d", 0, 31536000,
+	  "How long a key that signs no more is kept, so that it can be "
+	  "activated again; posthouse dkim then removes it."),
 	P(TEXT, log_directory, POSTHOUSE_STATEDIR "/log/posthouse", 1, 4096,
 	  "Where logd writes the log and the trace files."),
 	P(TEXT, report_directory, POSTHOUSE_STATEDIR "/lib/posthouse-reports",

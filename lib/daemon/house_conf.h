@@ -19,6 +19,7 @@ struct house_conf {
 	const char *queue_directory;
 	const char *mail_store_directory;
 	const char *dkim_key_directory;
+	int64_t dkim_retired_key_time; /* ms */
 	const char *log_directory;
 	const char *report_directory;
 	const char *run_directory;

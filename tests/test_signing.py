@@ -1,0 +1,492 @@
+"""Mail of ours leaves signed: what arrives at the next host (aiosmtpd) is
+verified by dkimpy with the records that `posthouse dkim` prints, in a zone of a
+real DNS server."""
+import json
+import os
+import re
+import smtplib
+import stat
+import subprocess
+import threading
+
+import pytest
+
+dkim = pytest.importorskip("dkim")
+pytest.importorskip("nacl")
+import dns.resolver  # noqa: E402
+from aiosmtpd.controller import Controller  # noqa: E402
+from aiosmtpd.smtp import SMTP as Server  # noqa: E402
+
+from house import House, free_port, wait_until  # noqa: E402
+from nameserver import Dns  # noqa: E402
+
+FAR = "there@next.test"
+
+
+class Hop:
+    """The next host: keeps what it is given."""
+
+    def __init__(self, eight=True):
+        self.messages = []
+        self.port = free_port()
+        hop = self
+
+        class Seven(Server):
+            async def push(self, status):
+                if b"8BITMIME" not in status.encode():
+                    await super().push(status)
+
+        class Next(Controller):
+            def factory(self):
+                return (Server if eight else Seven)(
+                    hop, decode_data=False, hostname="next.test")
+
+        self.controller = Next(self, hostname="127.0.0.2", port=self.port,
+                               ready_timeout=20)
+        self.controller.start()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith("refused"):
+            return "550 5.1.1 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 fine"
+
+    async def handle_DATA(self, server, session, envelope):
+        self.messages.append((envelope.mail_from, list(envelope.rcpt_tos),
+                              bytes(envelope.content)))
+        return "250 2.0.0 taken"
+
+    def close(self):
+        self.controller.stop()
+
+    def wait(self, text):
+        """The message that has the text."""
+        def there():
+            for message in list(self.messages):
+                if text.encode() in message[2]:
+                    return message[2]
+            return None
+        there.__doc__ = "a message with " + text
+        return wait_until(there, 30)
+
+
+class World:
+    def __init__(self, **settings):
+        self.zones = {"next.test": ["@ MX 10 a", "a A 127.0.0.2"],
+                      "sign.test": [], "other.test": [], "bare.test": []}
+        self.hop = self.dns = self.house = None
+        self.number = 0
+        self.lock = threading.Lock()
+        try:
+            self.hop = Hop(settings.pop("eight", True))
+            self.dns = Dns(self.zones)
+            settings = dict({"dns_servers": self.dns.address,
+                             "smtp_tcp_port": str(self.hop.port),
+                             "myhostname": "mail.sign.test",
+                             "minimal_backoff_time": "1s",
+                             "maximal_backoff_time": "2s"}, **settings)
+            self.house = House(domain="sign.test", users=3, start=False,
+                               settings=settings)
+            self.house.posthouse("domain", "add", "other.test")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            print(self.house.log()[-6000:])
+        self.close()
+
+    def close(self):
+        for part in (self.house, self.hop, self.dns):
+            if part is not None:
+                part.close()
+
+    # -- keys and DNS --
+
+    def publish(self, *domains):
+        """Puts what `dkim publish` prints into the zones."""
+        for domain in domains:
+            lines = self.house.posthouse("dkim", "publish", domain)
+            self.zones[domain] = [lines]
+        self.dns.process.terminate()
+        self.dns.process.wait(10)
+        self.dns.write(self.zones)
+        self.dns.start()
+
+    def key(self, domain, *options):
+        """New keys that sign; what `dkim activate` says of them."""
+        self.house.json("dkim", "new", domain, *options)
+        self.publish(domain)
+        return self.house.json("dkim", "activate", domain)
+
+    def text(self, name, timeout=5):
+        """For dkimpy: a TXT record of the test's server."""
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = ["127.0.0.1"], self.dns.port
+        resolver.timeout = resolver.lifetime = 10
+        try:
+            answer = resolver.resolve(name.decode(), "TXT")
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return None
+        return b"".join(list(answer)[0].strings)
+
+    # -- mail --
+
+    def send(self, sender="user0@sign.test", to=FAR, body="hello", port=None,
+             login=None, author=None, header="", envelope=None, options=()):
+        """Gives it to the house and waits for it at the next host."""
+        with self.lock:
+            self.number += 1
+            mark = "mark-%d." % self.number
+        text = "From: %s\r\nTo: %s\r\nSubject: %s\r\n%s\r\n%s\r\n" % (
+            author or sender, FAR, mark, header, body)
+        with smtplib.SMTP("127.0.0.1", port or self.house.smtp,
+                          timeout=60) as s:
+            if login:
+                s.starttls(context=self.house.tls())
+                s.login(login, self.house.password)
+            s.sendmail(sender if envelope is None else envelope, [to],
+                       text.encode("utf-8", "surrogateescape"), options)
+        return mark
+
+    def carry(self, **how):
+        return self.hop.wait(self.send(**how))
+
+    def signatures(self, message):
+        """{(domain, selector): whether dkimpy finds it good}"""
+        found = {}
+        d = dkim.DKIM(message)
+        count = len([h for h in d.headers
+                     if h[0].lower() == b"dkim-signature"])
+        for i in range(count):
+            tags = dkim.parse_tag_value(
+                [h[1] for h in d.headers
+                 if h[0].lower() == b"dkim-signature"][i])
+            try:
+                good = dkim.DKIM(message).verify(idx=i, dnsfunc=self.text)
+            except dkim.DKIMException as e:
+                good = str(e)
+            found[tags[b"d"].decode(), tags[b"s"].decode()] = good
+        return found
+
+
+@pytest.fixture(scope="module")
+def world():
+    with World() as w:
+        w.house.start()
+        w.key("sign.test", "--selector", "s1")
+        w.key("other.test", "--selector", "o1", "--type", "ed25519")
+        yield w
+
+
+BOTH = {("sign.test", "s1-rsa"): True, ("sign.test", "s1-ed25519"): True}
+
+
+def test_submissions_are_signed_with_all_keys(world):
+    got = world.carry(port=world.house.submission, login="user0@sign.test")
+    assert world.signatures(got) == BOTH
+    # What a signature covers cannot be added to, and it is on top.
+    assert got.startswith(b"DKIM-Signature:")
+    names = re.search(rb"\sh=([^;]*);", got).group(1).lower()
+    names = re.sub(rb"\s", b"", names).split(b":")
+    assert names.count(b"from") == 2 and names.count(b"reply-to") == 1
+    world.house.traced(world.house.user(0), "signed")
+    trace = world.house.posthouse("trace", world.house.user(0))
+    assert "signed (DKIM) by d=sign.test s=s1-ed25519, d=sign.test s=s1-rsa" \
+        in trace
+
+
+def test_clients_of_mynetworks_are_signed(world):
+    assert world.signatures(world.carry()) == BOTH
+
+
+def test_sendmail_is_signed(world):
+    subprocess.run([os.path.join(os.path.dirname(world.house.program()),
+                                 "sendmail"), "-C", world.house.etc, "-i",
+                    "-f", "user0@sign.test", FAR], check=True, timeout=60,
+                   input=b"From: user0@sign.test\nSubject: by hand\n\nhi\n")
+    assert world.signatures(world.hop.wait("by hand")) == BOTH
+
+
+def test_subdomains_and_display_names(world):
+    got = world.carry(author='"Us @other.test" <news@List.Sign.TEST>')
+    assert world.signatures(got) == BOTH
+
+
+def test_two_authors_two_domains(world):
+    got = world.carry(author="user0@sign.test, x@other.test",
+                      header="Sender: user0@sign.test\r\n")
+    assert world.signatures(got) == {**BOTH, ("other.test", "o1"): True}
+
+
+def test_strangers_are_not_signed(world):
+    before = counter(world.house, "unsigned")
+    mark = world.send(author="x@bare.test")
+    got = world.hop.wait(mark)
+    assert world.signatures(got) == {}
+    wait_until(lambda: counter(world.house, "unsigned") > before)
+    assert "not signed (DKIM): the author's domain has no active key" in \
+        wait_until(lambda: [t for t in [world.house.posthouse(
+            "trace", FAR)] if "not signed" in t])[0]
+
+
+def test_a_notification_is_signed(world):
+    """Its null sender has no domain; its From has this host's, below ours."""
+    mark = world.send(sender=FAR, to="refused@next.test",
+                      author="x@bare.test")
+
+    def there():
+        """the notification"""
+        return [m for m in list(world.hop.messages)
+                if m[0] in ("", "<>") and mark.encode() in m[2]]
+    got = wait_until(there)[0][2]
+    assert b"\nFrom: MAILER-DAEMON@" in got
+    assert world.signatures(got) == BOTH
+
+
+def test_everything_that_a_message_can_be(world):
+    """Blanks, empty bodies, dots, long and 8-bit lines."""
+    bodies = ["", "\r\n\r\n", "a \t b  \r\n\r\n\r\n", ".\r\n..x\r\n",
+              "grüße\r\n" * 5, "x" * 900, "\r\n".join(
+                  "line %d" % i for i in range(20000))]
+    for body in bodies:
+        assert world.signatures(world.carry(body=body)) == BOTH, body[:40]
+
+
+def counter(house, name):
+    return sum(s.get("counters", {}).get(name, 0)
+               for s in house.json("status")["services"])
+
+
+def test_one_key_for_all_that_was_hashed(world):
+    """Counted: each message once, whatever the number of its signatures."""
+    before = counter(world.house, "signed")
+    for _ in range(3):
+        world.carry()
+    wait_until(lambda: counter(world.house, "signed") == before + 3)
+
+
+def test_the_command(world):
+    """new -> publish -> test -> activate -> retire -> remove"""
+    house = world.house
+
+    def said(*args):
+        done = house.posthouse("dkim", *args, check=False)
+        return done.returncode, done.stdout + done.stderr
+    code, text = said("new", "bare.test", "--type", "rsa", "--selector", "k",
+                      "--bits", "4096")
+    assert code == 0 and "Nothing is signed with it yet" in text
+    record = re.match(r"k\._domainkey\.bare\.test\. IN TXT \(\n((?:\t\"[^\"]*"
+                      r"\"(?:\n| \)\n))+)", text)
+    assert record and all(len(part) <= 255 for part in re.findall(
+        r'"([^"]*)"', record.group(1)))
+    assert said("list", "bare.test")[1].split()[:3] == [
+        "bare.test", "k", "new"]
+    code, text = said("test", "bare.test")
+    assert code == 1 and "not published: there is no such name" in text
+    code, text = said("activate", "bare.test")
+    assert code == 1 and "bare.test/k is not activated: not published" in text
+    assert house.json("dkim", "list", "bare.test")[0]["state"] == "new"
+    assert said("new", "bare.test", "--selector", "k", "--type", "rsa")[0] == 1
+    # Another key under its name, one that is only tested, and several.
+    other = house.json("dkim", "publish", "sign.test", "s1-rsa")[0]["record"]
+    mine = house.json("dkim", "publish", "bare.test")[0]["record"]
+    quoted = " ".join('"%s"' % mine[i:i + 200]
+                      for i in range(0, len(mine), 200))
+    for lines, word in (
+            ([other], "different"), (["v=DKIM1; p="], "malformed"),
+            (["v=DKIM1; k=rsa; p=%%%"], "malformed"),
+            ([other, "v=spf1 -all"], "several")):
+        world.zones["bare.test"] = ["k._domainkey TXT " + " ".join(
+            '"%s"' % line[i:i + 200] for i in range(0, len(line), 200))
+            for line in lines]
+        world.publish()
+        found = json.loads(house.posthouse(
+            "--json", "dkim", "test", "bare.test", check=False).stdout)
+        assert found[0]["dns"] == word, (lines, found)
+        assert said("activate", "bare.test")[0] == 1
+    world.zones["bare.test"] = ["k._domainkey TXT " + quoted.replace(
+        "v=DKIM1;", "v=DKIM1; t=y;")]
+    world.publish()
+    code, text = said("test", "bare.test")
+    assert code == 1 and "only testing" in text
+    world.publish("bare.test")
+    assert said("test", "bare.test")[0] == 0
+    assert "bare.test/k signs from now on" in said("activate", "bare.test")[1]
+    assert said("remove", "bare.test", "k")[0] == 1
+    code, text = said("retire", "bare.test", "k")
+    assert code == 1 and "the last key of its domain" in text
+    assert said("retire", "bare.test", "k", "--force")[0] == 0
+    assert house.json("dkim", "list", "bare.test")[0]["state"] == "retired"
+    assert "bare.test/k is removed" in said("remove", "bare.test", "k")[1]
+    assert house.json("dkim", "list", "bare.test") == []
+    assert not os.path.exists(os.path.join(house.dir, "dkim", "bare.test"))
+    for wrong in (["new"], ["new", "a.test", "--type", "dsa"], ["retire", "x"],
+                  ["new", "a.test", "--bits", "512"], []):
+        assert said(*wrong)[0] == 2, wrong
+    for wrong in (["new", "../etc"], ["new", "a.test", "--selector", "a/b"],
+                  ["new", "a.test", "--selector", "Big"],
+                  ["list", "no domain"]):
+        assert said(*wrong)[0] == 1, wrong
+
+
+def test_retired_keys_go_in_the_end(world):
+    house = world.house
+    house.posthouse("dkim", "new", "bare.test", "--selector", "old", "--type",
+                    "ed25519")
+    house.posthouse("dkim", "activate", "bare.test", "--force")
+    house.posthouse("dkim", "retire", "bare.test", "old", "--force")
+    path = os.path.join(house.dir, "dkim", "bare.test", "old.retired")
+    house.posthouse("dkim", "new", "bare.test", "--selector", "n1", "--type",
+                    "ed25519")
+    assert os.path.exists(path)
+    past = os.stat(path).st_mtime - 31 * 86400
+    os.utime(path, (past, past))
+    house.posthouse("dkim", "new", "bare.test", "--selector", "n2", "--type",
+                    "ed25519")
+    assert not os.path.exists(path)
+    for name in ("n1", "n2"):
+        house.posthouse("dkim", "remove", "bare.test", name)
+
+
+def test_a_key_from_elsewhere(world, tmp_path):
+    pem = tmp_path / "old.private"
+    subprocess.run(["openssl", "genrsa", "-traditional", "-out", str(pem),
+                    "1024"], check=True, capture_output=True)
+    house = world.house
+    made = house.json("dkim", "new", "bare.test", "--selector", "mail",
+                      "--file", str(pem))
+    assert made[0]["type"] == "rsa" and made[0]["bits"] == 1024
+    pem.write_text("nothing")
+    done = house.posthouse("dkim", "new", "bare.test", "--selector", "m2",
+                           "--file", str(pem), check=False)
+    assert done.returncode == 1 and "not a private key in PEM" in done.stderr
+    house.posthouse("dkim", "remove", "bare.test", "mail")
+
+
+def test_keys_are_for_cleanup_alone(world):
+    top = os.path.join(world.house.dir, "dkim")
+    for path, _, names in os.walk(top):
+        st = os.stat(path)
+        assert stat.S_IMODE(st.st_mode) == 0o750, path
+        for name in names:
+            st = os.stat(os.path.join(path, name))
+            assert stat.S_IMODE(st.st_mode) == 0o640, name
+            if os.getuid() == 0:
+                assert st.st_uid == 0 and st.st_gid != 0
+
+
+def test_rotation_under_traffic(world):
+    """Every message is signed by a key that is published, while one takes
+    over from the other."""
+    house, stop, sent, wrong = world.house, threading.Event(), [], []
+    world.key("other.test", "--selector", "o2", "--type", "ed25519")
+
+    def traffic():
+        while not stop.is_set():
+            try:
+                sent.append(world.send(sender="user0@sign.test",
+                                       author="x@other.test"))
+            except Exception as e:
+                wrong.append(e)
+                return
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        wait_until(lambda: len(sent) >= 5 or wrong)
+        house.posthouse("dkim", "retire", "other.test", "o1")
+        # Until a process that knew the old one has seen it.
+        wait_until(lambda: wrong or list(world.signatures(world.carry(
+            author="x@other.test"))) == [("other.test", "o2")])
+        seen = len(sent)
+        wait_until(lambda: len(sent) >= seen + 5 or wrong)
+    finally:
+        stop.set()
+        thread.join(60)
+    assert not wrong
+    found = set()
+    for mark in sent:
+        signed = world.signatures(world.hop.wait(mark))
+        assert signed and set(signed.values()) == {True}, mark
+        found |= set(signed)
+    assert found == {("other.test", "o1"), ("other.test", "o2")}
+
+
+def test_parameters():
+    """The table, other forms, an end, no networks."""
+    with World(dkim_header_canonicalization="simple",
+               dkim_body_canonicalization="simple",
+               dkim_signature_lifetime="7d", dkim_sign_subdomains="no",
+               dkim_oversign_headers="Subject",
+               dkim_signing_table="text:signers") as w:
+        with open(os.path.join(w.house.etc, "signers"), "w") as f:
+            f.write("boss@sign.test other.test/o1\n"
+                    "login:user1@sign.test none\n"
+                    "sender:list@sign.test other.test sign.test/s1-rsa\n"
+                    "sign.test sign.test/s1-ed25519\n"
+                    "lost.test nowhere.test\n")
+        w.house.start()
+        w.key("sign.test", "--selector", "s1")
+        w.key("other.test", "--selector", "o1", "--type", "ed25519")
+        submission = w.house.submission
+        for how, by in (
+                (dict(), {("sign.test", "s1-ed25519")}),
+                (dict(author="Boss@sign.test"), {("other.test", "o1")}),
+                (dict(port=submission, login="user1@sign.test",
+                      sender="user1@sign.test"), set()),
+                (dict(envelope="list@sign.test"),
+                 {("other.test", "o1"), ("sign.test", "s1-rsa")}),
+                (dict(author="a@below.sign.test"), set()),
+                (dict(author="a@other.test"), {("other.test", "o1")})):
+            got = w.carry(**how)
+            found = w.signatures(got)
+            assert set(found) == by, how
+            assert set(found.values()) <= {True}, (how, found)
+            if by:
+                head = got.split(b"\r\n\r\n")[0]
+                assert b"c=simple/simple" in head
+                names = re.sub(rb"\s", b"", re.search(
+                    rb"\sh=([^;]*);", head).group(1)).lower().split(b":")
+                assert names.count(b"from") == 2  # in any case
+                made, ends = (int(re.search(
+                    rb"\b" + tag + rb"=(\d+);", head).group(1))
+                    for tag in (b"t", b"x"))
+                assert ends - made == 7 * 86400
+        w.carry(author="a@lost.test")
+        w.house.logged("there is no active key nowhere.test")
+
+
+@pytest.mark.parametrize("action", ["accept", "tempfail"])
+def test_a_key_that_cannot_be_read(action):
+    with World(dkim_failure_action=action) as w:
+        w.house.start()
+        w.key("sign.test", "--selector", "s1", "--type", "ed25519")
+        path = os.path.join(w.house.dir, "dkim", "sign.test", "s1.active")
+        with open(path) as f:
+            good = f.read()
+        with open(path, "w") as f:
+            f.write("damaged\n")
+        if action == "accept":
+            assert w.signatures(w.carry()) == {}
+            assert counter(w.house, "signing_failed") > 0
+        else:
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                w.send()
+            assert refused.value.smtp_code == 451
+            assert b"4.7.5" in refused.value.smtp_error
+        w.house.logged("dkim_key_directory/sign.test/s1.active: not a "
+                       "private key in PEM")
+        with open(path, "w") as f:
+            f.write(good)
+
+        def healed():
+            """signed again, without a restart"""
+            try:
+                return w.signatures(w.carry()) == {("sign.test", "s1"): True}
+            except smtplib.SMTPDataError:
+                return False
+        wait_until(healed)
