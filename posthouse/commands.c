@@ -54,6 +54,9 @@ const struct command_row commands[] = {
 	 "| activate DOMAIN [SELECTOR] [--force] | "
 	 "retire DOMAIN SELECTOR [--force] | remove DOMAIN SELECTOR",
 	 "the keys that mail is signed with: make, publish, change"},
+	{"dns",     cmd_dns,     "dns [DOMAIN [--check|--zone]] "
+	 "[--address ADDRESS]...",
+	 "the records that a domain needs, and what of them is published"},
 	{"store",   cmd_store,   "store stat|check|repair|rebuild|undelete|restore|"
 	 "backup|upkeep ...", "the mailboxes: look, mend, bring back, copy"},
 	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS|@DOMAIN|CLIENT "

@@ -18,6 +18,7 @@ enum dns_type {
 	DNS_MX = 15,
 	DNS_TXT = 16,
 	DNS_AAAA = 28,
+	DNS_SRV = 33,
 	DNS_TLSA = 52
 };
 
@@ -32,10 +33,12 @@ enum dns_status {
 struct dns_record {
 	enum dns_type type;
 	uint32_t ttl;        /* seconds */
-	uint16_t preference; /* MX */
+	uint16_t preference; /* MX; SRV: priority */
+	uint16_t weight;     /* SRV */
+	uint16_t port;       /* SRV */
 	struct netaddr addr; /* A, AAAA; port 0 */
-	struct str name;     /* MX, NS, CNAME, PTR: without final dot; "" is
-	                        * the root */
+	struct str name;     /* MX, NS, CNAME, PTR, SRV: without final dot; ""
+	                      * is the root */
 	struct str text;     /* TXT: strings joined; TLSA: raw */
 };
 

@@ -239,6 +239,12 @@ static int read_rdata(struct reader whole, const struct raw *raw,
 		if (read_u16(&r, &out->preference) < 0)
 			return -1;
 		return read_host(&r, arena, &out->name);
+	case DNS_SRV:
+		if (read_u16(&r, &out->preference) < 0 ||
+		    read_u16(&r, &out->weight) < 0 ||
+		    read_u16(&r, &out->port) < 0)
+			return -1;
+		return read_host(&r, arena, &out->name);
 	case DNS_NS:
 	case DNS_CNAME:
 	case DNS_PTR:
