@@ -77,7 +77,7 @@ LIBS         = $(PKG_LIBS) $(DB_LIBS) -lunistring -lresolv -lpthread $(LDLIBS)
 
 LAYERS     := core mail conf net ipc mailauth report queue store daemon
 DAEMONS    := master logd lookup auth policyd screen smtpd cleanup qmgr smtp local \
-              bounce login imapd pop3d keeper pickup exporter reportd
+              bounce login imapd pop3d keeper pickup exporter reportd feedback
 COMMANDS   := posthouse sendmail postdrop
 
 LIB_SRC    := $(filter-out %_test.c %_fuzz.c,$(wildcard $(LAYERS:%=lib/%/*.c)))

@@ -31,6 +31,11 @@ const struct conf_param lookup_params[] = {
 	  "Who gets the mail for postmaster in those of our domains that have "
 	  "no such alias or mailbox; every domain has to take it (RFC 5321 "
 	  "section 4.5.1)."),
+	P(TEXT, report_recipients, "", MAPS,
+	  "Addresses of ours to which others send reports about mail in our "
+	  "name (DMARC, TLS, abuse); blanks or commas between them, and name@ "
+	  "for the name in each of our domains. They need no mailbox: "
+	  "feedback(8) takes the reports, posthouse report shows them."),
 	P(SIZE, default_quota_storage, "0", 0, INT64_MAX,
 	  "Octets that a mailbox without a quota of its own may hold; 0 is "
 	  "no limit."),

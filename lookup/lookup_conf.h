@@ -14,6 +14,7 @@ struct lookup_conf {
 	const char *local_recipient_maps;
 	const char *recipient_delimiter;
 	const char *postmaster_recipient;
+	const char *report_recipients;
 	uint64_t default_quota_storage; /* octets, 0: none */
 	int default_quota_messages;     /* 0: none */
 	/* virtual aliases */

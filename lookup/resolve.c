@@ -248,6 +248,30 @@ static enum map_result check_recipient(
 	}
 }
 
+/* An address that takes reports: the whole of it, or "name@". */
+static bool takes_reports(struct directory *d, const struct who *w)
+{
+	struct str list = str_from(d->conf->report_recipients), entry;
+
+	while ((entry = str_word(&list, ", \t\r\n")).len > 0)
+		if (str_case_eq(entry, w->address) ||
+		    str_case_eq(entry, w->plain) ||
+		    (str_ends(entry, STR("@")) &&
+			str_case_eq(str_sub(entry, 0, entry.len - 1), w->base)))
+			return true;
+	return false;
+}
+
+static void route_to_reports(
+    struct directory *d, const struct who *w, struct lookup_resolved *out)
+{
+	out->transport = STR("report");
+	out->nexthop = w->domain;
+	d->routed_by = "report_recipients";
+	directory_tell(d, "report_recipients", "route",
+	    "%.*s takes reports: transport report", STR_FMT(w->address));
+}
+
 /* Domain, recipient and route, without aliases. */
 static void resolve_plain(
     struct directory *d, const struct who *w, struct lookup_resolved *out)
@@ -264,6 +288,10 @@ static void resolve_plain(
 	    class == CLASS_REMOTE ? "%.*s is none of our domains"
 				  : "%.*s is ours",
 	    STR_FMT(w->domain));
+	if (class != CLASS_REMOTE && takes_reports(d, w)) {
+		route_to_reports(d, w, out);
+		return;
+	}
 	switch (check_recipient(d, w, out)) {
 	case MAP_FOUND:
 		break;

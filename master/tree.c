@@ -13,6 +13,7 @@
  *	store           vmail 0700
  *	log             logd 0750
  *	reports         reportd 0700
+ *	feedback        feedback 0700
  *
  * So a role is kept from a socket by the mode of its directory and, when
  * jailed, by its root. An ordinary user owns all of it.
@@ -190,11 +191,14 @@ void tree_make(void)
 	make_parents(h->mail_store_directory);
 	make_parents(h->log_directory);
 	make_parents(h->report_directory);
+	make_parents(h->feedback_directory);
 	make_and_close(
 	    AT_FDCWD, h->mail_store_directory, 0700, "vmail", "vmail");
 	make_and_close(AT_FDCWD, h->log_directory, 0750, "logd", "logd");
 	make_and_close(
 	    AT_FDCWD, h->report_directory, 0700, "reportd", "reportd");
+	make_and_close(
+	    AT_FDCWD, h->feedback_directory, 0700, "feedback", "feedback");
 	make_spool(h->queue_directory);
 	make_keys(h->dkim_key_directory);
 	protect_passwords();

@@ -77,6 +77,12 @@ static int ask_smtp(struct explanation *x, struct destination *d)
 	return 0;
 }
 
+/* Reports that others send, which feedback takes. */
+static bool is_report(const struct destination *d)
+{
+	return str_eq(d->resolved.transport, STR("report"));
+}
+
 static bool is_front(struct str transport)
 {
 	for (size_t i = 0; front_transports[i] != NULL; i++)
@@ -91,11 +97,13 @@ static int ask_agent(
 {
 	bool local = str_eq(d->resolved.transport, STR("local"));
 
+	if (is_report(d))
+		return 0; /* feedback takes every mail */
 	if ((!local && !is_front(d->resolved.transport)) ||
 	    d->resolved.nexthop.len == 0) {
 		fail(d, VERDICT_TEMPORARY, STR("4.3.5"),
 		    STR("mail transport unknown: transports are local, smtp, "
-			"relay and lmtp"));
+			"relay, lmtp and report"));
 		return 0;
 	}
 	if ((local ? ask_local(x, d, size) : ask_smtp(x, d)) < 0)
@@ -426,14 +434,15 @@ static void print_one(const struct explanation *x,
 	    d->verdict == VERDICT_REFUSED         ? "refused"
 		: d->verdict == VERDICT_TEMPORARY ? "not now"
 		: d->local                        ? "is delivered to a mailbox"
-						  : "goes to another host");
+		: is_report(d) ? "takes reports (posthouse report)"
+			       : "goes to another host");
 	if (d->verdict != VERDICT_OK)
 		print_failure(d->verdict, d->dsn, d->text);
 	print_domain(x, from, to, d->address, &d->resolved);
 	print_rules(x, from, to);
 	if (d->local)
 		print_quota(x, d, from, to);
-	else if (d->resolved.status == RESOLVE_OK)
+	else if (d->resolved.status == RESOLVE_OK && !is_report(d))
 		print_remote(x, d);
 }
 

@@ -131,6 +131,7 @@ void init_main_cf(const struct init *in, struct buf *out)
 	put(in, out, "dkim_key_directory", "%s/dkim", dir);
 	put(in, out, "log_directory", "%s/log", dir);
 	put(in, out, "report_directory", "%s/reports", dir);
+	put(in, out, "feedback_directory", "%s/feedback", dir);
 	put(in, out, "run_directory", "%s/run", dir);
 	put_daemon_directory(in, out);
 	buf_add_text(out,

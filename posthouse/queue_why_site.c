@@ -74,6 +74,13 @@ static bool is_local(const struct queue_hop *h)
 	return str_eq(h->transport, STR("local"));
 }
 
+static const char *agent_of(const struct queue_hop *h)
+{
+	if (str_eq(h->transport, STR("report")))
+		return "feedback";
+	return is_local(h) ? "local" : "smtp";
+}
+
 static void bound_by(const struct queue_hop *h, struct finding *f)
 {
 	struct buf *out = &f->words;
@@ -81,7 +88,7 @@ static void bound_by(const struct queue_hop *h, struct finding *f)
 	if (h->away.len > 0) {
 		f->name = "agent-away";
 		buf_printf(out, "the delivery agent %s cannot be reached: %.*s",
-		    is_local(h) ? "local" : "smtp", STR_FMT(h->away));
+		    agent_of(h), STR_FMT(h->away));
 	} else if (h->dead_until > 0) {
 		f->name = "dead";
 		f->parameter = STR("minimal_backoff_time");

@@ -20,9 +20,10 @@
 
 enum front_state { FRONT_DOWN, FRONT_COLLECTING, FRONT_READY };
 
-/* One connection to local: a process of its own. */
+/* One connection to a pool: a process of its own. */
 struct link {
 	struct qmgr *q;
+	struct pool *pool;
 	struct link *next; /* of the idle, or of the busy ones */
 	struct wire *wire;
 	struct request *request; /* NULL: idle */
@@ -37,13 +38,26 @@ struct away {
 	char why[80];
 };
 
+/* An agent that is a pool of workers. */
+struct pool {
+	const char *agent; /* its socket: "local" */
+	struct transport *transport;
+	struct link *idle, *busy;
+	size_t under_way;
+	struct away away;
+};
+
+enum { LOCAL, FEEDBACK, POOLS };
+
+static const struct {
+	const char *transport, *agent;
+} pool_names[POOLS] = {
+    [LOCAL] = {"local", "local"}, [FEEDBACK] = {"report", "feedback"}};
+
 struct agents {
 	struct requests requests;
 	struct loop_timer *timer, *collecting;
-	struct transport *local;
-	struct link *idle, *busy;
-	size_t under_way; /* at local */
-	struct away local_away;
+	struct pool pools[POOLS];
 	/* smtp */
 	struct transport *front[FRONT_TRANSPORTS];
 	struct wire *wire;
@@ -108,7 +122,7 @@ static void acknowledge(struct wire *w, uint64_t request)
 		wire_push_later(w);
 }
 
-/* ---- local: a pool ---- */
+/* ---- pools: local, feedback ---- */
 
 static void link_free(struct link *l)
 {
@@ -131,7 +145,7 @@ static void take_out(struct link **list, const struct link *l)
 		}
 }
 
-static void local_message(
+static void pool_message(
     struct wire *w, void *arg, const struct ipc_type *type, const void *msg)
 {
 	const struct deliver_result *res = msg;
@@ -149,23 +163,23 @@ static void local_message(
 	if (!request_result(q, &a->requests, l->request, res))
 		return;
 	l->request = NULL;
-	take_out(&a->busy, l);
-	push(&a->idle, l);
-	a->under_way--;
+	take_out(&l->pool->busy, l);
+	push(&l->pool->idle, l);
+	l->pool->under_way--;
 	flow_pump(q);
 }
 
 /* A connection with a request ends. */
 static void abandon(struct qmgr *q, struct link *l, const char *why)
 {
-	take_out(&q->agents->busy, l);
-	q->agents->under_way--;
+	take_out(&l->pool->busy, l);
+	l->pool->under_way--;
 	request_lost(q, &q->agents->requests, &l->request, why);
 	link_free(l);
 	flow_pump_later(q);
 }
 
-static void local_lost(struct wire *w, void *arg, const char *why)
+static void pool_lost(struct wire *w, void *arg, const char *why)
 {
 	struct link *l = arg;
 	struct qmgr *q = l->q;
@@ -173,20 +187,20 @@ static void local_lost(struct wire *w, void *arg, const char *why)
 	(void)w;
 	l->wire = NULL; /* freed by itself */
 	if (why[0] != '\0')
-		log_warning("local: %s", why);
+		log_warning("%s: %s", l->pool->agent, why);
 	if (l->request == NULL) {
-		take_out(&q->agents->idle, l);
+		take_out(&l->pool->idle, l);
 		link_free(l);
 	} else {
 		abandon(q, l, "the delivery agent was lost");
 	}
 }
 
-static struct link *local_connect(struct qmgr *q)
+static struct link *pool_connect(struct qmgr *q, struct pool *pool)
 {
 	static const struct wire_calls calls = {
-	    .message = local_message, .lost = local_lost};
-	struct away *away = &q->agents->local_away;
+	    .message = pool_message, .lost = pool_lost};
+	struct away *away = &pool->away;
 	const char *why;
 	struct ipc *c;
 	struct link *l;
@@ -194,54 +208,59 @@ static struct link *local_connect(struct qmgr *q)
 	if (!may_try(q, away))
 		return NULL;
 	c = ipc_connect(
-	    "local", &deliver_exchange, deadline_in(CONNECT_MS), &why);
+	    pool->agent, &deliver_exchange, deadline_in(CONNECT_MS), &why);
 	if (c == NULL) {
-		went_away(q, away, "local", why);
+		went_away(q, away, pool->agent, why);
 		return NULL;
 	}
 	*away = (struct away){0};
 	l = NEW(struct link);
 	l->q = q;
+	l->pool = pool;
 	l->wire = wire_new(q->loop, c, &calls, l);
 	return l;
 }
 
-static void dispatch_local(struct qmgr *q)
+static void dispatch_pool(struct qmgr *q, struct pool *pool)
 {
-	struct agents *a = q->agents;
 	struct work w;
 
-	flow_wake_at(q, schedule_wake(a->local, loop_now(q->loop)));
-	while (schedule_ready(a->local)) {
-		struct link *l = a->idle;
+	flow_wake_at(q, schedule_wake(pool->transport, loop_now(q->loop)));
+	while (schedule_ready(pool->transport)) {
+		struct link *l = pool->idle;
 
-		if (l == NULL && (l = local_connect(q)) == NULL)
+		if (l == NULL && (l = pool_connect(q, pool)) == NULL)
 			break;
-		if (l == a->idle)
-			a->idle = l->next;
-		schedule_take(a->local, &w);
-		l->request = request_send(q, &a->requests, l->wire, &w);
+		if (l == pool->idle)
+			pool->idle = l->next;
+		schedule_take(pool->transport, &w);
+		l->request = request_send(q, &q->agents->requests, l->wire, &w);
 		if (l->request == NULL) {
-			push(&a->idle, l);
+			push(&pool->idle, l);
 			continue;
 		}
-		push(&a->busy, l);
-		a->under_way++;
+		push(&pool->busy, l);
+		pool->under_way++;
 		wire_push(l->wire);
 	}
-	defer_all(q, a->local, &a->local_away);
+	defer_all(q, pool->transport, &pool->away);
 }
 
 size_t agents_local_waiting(const struct qmgr *q)
 {
-	return q->agents->local_away.since != 0
-	    ? SIZE_MAX
-	    : schedule_waiting(q->agents->local);
+	const struct pool *local = &q->agents->pools[LOCAL];
+
+	return local->away.since != 0 ? SIZE_MAX
+				      : schedule_waiting(local->transport);
 }
 
-size_t agents_local_under_way(const struct qmgr *q)
+size_t agents_pools_under_way(const struct qmgr *q)
 {
-	return q->agents->under_way;
+	size_t sum = 0;
+
+	for (size_t i = 0; i < POOLS; i++)
+		sum += q->agents->pools[i].under_way;
+	return sum;
 }
 
 /* ---- smtp: one front ---- */
@@ -443,11 +462,12 @@ static void end_overdue(struct qmgr *q)
 	size_t at = 0;
 	void *value;
 
-	for (l = a->busy; l != NULL; l = next) {
-		next = l->next;
-		if (l->request->deadline < now)
-			abandon(q, l, why);
-	}
+	for (size_t i = 0; i < POOLS; i++)
+		for (l = a->pools[i].busy; l != NULL; l = next) {
+			next = l->next;
+			if (l->request->deadline < now)
+				abandon(q, l, why);
+		}
 	while (table_next(&a->requests.table, &at, &key, &value)) {
 		struct request *rq = value;
 
@@ -501,7 +521,13 @@ void agents_open(struct qmgr *q)
 	requests_open(&a->requests);
 	a->timer = loop_timer_new(q->loop, check, q);
 	a->collecting = loop_timer_new(q->loop, collect_timed_out, q);
-	a->local = schedule_transport(q->schedule, STR("local"), &limits);
+	for (size_t i = 0; i < POOLS; i++) {
+		if (i == FEEDBACK) /* one process has the folder */
+			limits.window = limits.initial = limits.requests = 1;
+		a->pools[i].agent = pool_names[i].agent;
+		a->pools[i].transport = schedule_transport(
+		    q->schedule, str_from(pool_names[i].transport), &limits);
+	}
 	limits = limits_of(q, false);
 	for (size_t i = 0; i < FRONT_TRANSPORTS; i++)
 		a->front[i] = schedule_transport(
@@ -516,6 +542,17 @@ void agents_start(struct qmgr *q)
 	loop_timer_set(q->agents->timer, CHECK_MS);
 }
 
+static void close_links(struct pool *pool)
+{
+	while (pool->idle != NULL || pool->busy != NULL) {
+		struct link *l = pool->idle != NULL ? pool->idle : pool->busy;
+
+		take_out(&pool->idle, l);
+		take_out(&pool->busy, l);
+		link_free(l);
+	}
+}
+
 void agents_close(struct qmgr *q)
 {
 	struct agents *a = q->agents;
@@ -523,13 +560,8 @@ void agents_close(struct qmgr *q)
 	if (a == NULL)
 		return;
 	wire_close(&a->wire);
-	while (a->idle != NULL || a->busy != NULL) {
-		struct link *l = a->idle != NULL ? a->idle : a->busy;
-
-		take_out(&a->idle, l);
-		take_out(&a->busy, l);
-		link_free(l);
-	}
+	for (size_t i = 0; i < POOLS; i++)
+		close_links(&a->pools[i]);
 	loop_timer_free(&a->timer);
 	loop_timer_free(&a->collecting);
 	requests_close(&a->requests);
@@ -539,8 +571,9 @@ void agents_close(struct qmgr *q)
 
 struct transport *agents_transport(struct qmgr *q, struct str name)
 {
-	if (str_eq(name, STR("local")))
-		return q->agents->local;
+	for (size_t i = 0; i < POOLS; i++)
+		if (str_eq(name, str_from(pool_names[i].transport)))
+			return q->agents->pools[i].transport;
 	for (size_t i = 0; i < FRONT_TRANSPORTS; i++)
 		if (str_eq(name, str_from(front_transports[i])))
 			return q->agents->front[i];
@@ -549,19 +582,30 @@ struct transport *agents_transport(struct qmgr *q, struct str name)
 
 void agents_dispatch(struct qmgr *q)
 {
-	dispatch_local(q);
+	for (size_t i = 0; i < POOLS; i++)
+		dispatch_pool(q, &q->agents->pools[i]);
 	for (size_t i = 0; i < ARRAY_LEN(q->agents->front); i++)
 		dispatch_front(q, q->agents->front[i]);
 }
 
 /* ---- for the operator ---- */
 
+/* NULL: the destination is smtp's. */
+static const struct pool *pool_of(const struct agents *a, struct destination *d)
+{
+	for (size_t i = 0; i < POOLS; i++)
+		if (destination_of(d) == a->pools[i].transport)
+			return &a->pools[i];
+	return NULL;
+}
+
 struct agent_view agents_view(struct qmgr *q, struct destination *d)
 {
 	const struct agents *a = q->agents;
-	bool local = destination_of(d) == a->local;
-	const struct away *away = local ? &a->local_away : &a->front_away;
-	struct agent_view v = {.name = local ? "local" : "smtp",
+	const struct pool *pool = pool_of(a, d);
+	bool local = pool == &a->pools[LOCAL];
+	const struct away *away = pool != NULL ? &pool->away : &a->front_away;
+	struct agent_view v = {.name = pool != NULL ? pool->agent : "smtp",
 	    .ready = true,
 	    .away_since = away->since == 0 ? 0 : away->begun,
 	    .why = away->why,
@@ -570,7 +614,7 @@ struct agent_view agents_view(struct qmgr *q, struct destination *d)
 	    .limit_parameter = local ? "local_transport_limit"
 				     : "default_transport_limit"};
 
-	if (away->since == 0 && !local && a->state != FRONT_READY) {
+	if (away->since == 0 && pool == NULL && a->state != FRONT_READY) {
 		v.ready = false;
 		v.why = a->state == FRONT_DOWN
 		    ? "there is no connection to it"

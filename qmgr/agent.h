@@ -2,8 +2,9 @@
 /*
  * The delivery agents: hands them requests (lib/ipc/deliver.h) as the
  * schedule says, and takes their answers. local is a pool of workers, one
- * request at a time on each connection; smtp is one front with all requests
- * on one connection, which is asked first what it still knows.
+ * request at a time on each connection, and so is feedback, of one; smtp is
+ * one front with all requests on one connection, which is asked first what it
+ * still knows.
  */
 #ifndef QMGR_AGENT_H
 #define QMGR_AGENT_H
@@ -20,12 +21,13 @@ struct transport *agents_transport(struct qmgr *q, struct str name);
 void agents_dispatch(struct qmgr *q);
 /* Recipients that wait for local; as many as can be while it is away. */
 size_t agents_local_waiting(const struct qmgr *q);
-/* Requests under way at local; while draining their answers are awaited. */
-size_t agents_local_under_way(const struct qmgr *q);
+/* Requests under way at local and feedback; while draining their answers are
+ * awaited. */
+size_t agents_pools_under_way(const struct qmgr *q);
 
 /* What the operator is told of an agent. */
 struct agent_view {
-	const char *name;    /* "smtp", "local" */
+	const char *name;    /* "smtp", "local", "feedback" */
 	bool ready;          /* it takes requests */
 	uint64_t away_since; /* seconds since 1970, 0: it is there */
 	const char *why;     /* it is away, or not ready */

@@ -113,7 +113,7 @@ static void finish(void *arg)
 	void *m;
 
 	(void)arg;
-	if (agents_local_under_way(&qmgr) > 0 && clock_ms() < until) {
+	if (agents_pools_under_way(&qmgr) > 0 && clock_ms() < until) {
 		loop_timer_set(timer, 20);
 		return;
 	}

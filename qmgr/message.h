@@ -28,7 +28,7 @@ struct route {
 	uint64_t quota_storage, quota_messages;
 	struct destination *destination;
 	int64_t since;  /* it is in its phase; loop_now */
-	bool local;     /* into a mailbox of ours */
+	bool local;     /* it ends here: in a mailbox, as a report */
 	char account[]; /* NUL-terminated */
 };
 

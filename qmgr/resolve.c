@@ -208,7 +208,8 @@ static void delivered_by(
 	memcpy(route->account, a->account.p, a->account.len);
 	route->quota_storage = a->quota_storage;
 	route->quota_messages = a->quota_messages;
-	route->local = str_eq(a->transport, STR("local"));
+	route->local = str_eq(a->transport, STR("local")) ||
+	    str_eq(a->transport, STR("report"));
 	route->since = loop_now(q->loop);
 	route->destination = schedule_destination(t, a->nexthop);
 	free(r->route);

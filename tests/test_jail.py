@@ -14,7 +14,7 @@ from test_jail_inside import ROLES
 
 # Said here once more: the table of roles cannot vouch for itself.
 JAILED = {"screen", "smtpd", "smtp", "login", "policyd", "logd", "cleanup",
-          "qmgr", "bounce", "pickup", "exporter", "reportd"}
+          "qmgr", "bounce", "pickup", "exporter", "reportd", "feedback"}
 NETWORK = {"screen", "smtpd", "lmtpd", "submission", "smtp", "reportd"}
 # local, imapd and pop3d read and write the same boxes, and keeper keeps them.
 VMAIL = {"local", "imapd", "pop3d", "keeper"}

@@ -387,6 +387,23 @@ const struct figure figures[] = {
 	    "Aggregate reports that nobody was sent: no address that may have "
 	    "them, or too old."),
 
+	/* ---- reports that others send ---- */
+	COUNT_OF("feedback", "feedback_dmarc", "feedback_reports",
+	    "kind=\"dmarc\"", "Reports received, by kind."),
+	COUNT_OF("feedback", "feedback_tls", "feedback_reports",
+	    "kind=\"tls\"", NULL),
+	COUNT_OF("feedback", "feedback_arf", "feedback_reports",
+	    "kind=\"arf\"", NULL),
+	COUNT_OF("feedback", "feedback_unreadable", "feedback_reports",
+	    "kind=\"unreadable\"", NULL),
+	COUNT("feedback", "feedback_known", "feedback_reports_known",
+	    "Reports that had been received before."),
+	COUNT("feedback", "feedback_expired", "feedback_files_expired",
+	    "Files of received reports that were removed for their age."),
+	COUNT("feedback", "feedback_crowded", "feedback_files_crowded",
+	    "Files of received reports that were removed for room "
+	    "(feedback_storage_limit)."),
+
 	/* ---- the endpoint itself ---- */
 	COUNT("exporter", "requests", "exporter_requests",
 	    "Requests, those that were refused included."),

@@ -39,6 +39,8 @@ const struct conf_param house_params[] = {
 	  "Where logd writes the log and the trace files."),
 	P(TEXT, report_directory, POSTHOUSE_STATEDIR "/lib/posthouse-reports",
 	  1, 4096, "What reportd counts for DMARC's aggregate reports."),
+	P(TEXT, feedback_directory, POSTHOUSE_STATEDIR "/lib/posthouse-feedback",
+	  1, 4096, "The reports that others have sent us, one file for each."),
 	P(TEXT, run_directory, POSTHOUSE_RUNDIR, 1, 4096,
 	  "Sockets, jails and the process id of master."),
 	P(TEXT, daemon_directory, POSTHOUSE_LIBEXECDIR, 1, 4096,

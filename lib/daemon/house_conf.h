@@ -22,6 +22,7 @@ struct house_conf {
 	int64_t dkim_retired_key_time; /* ms */
 	const char *log_directory;
 	const char *report_directory;
+	const char *feedback_directory;
 	const char *run_directory;
 	const char *daemon_directory;
 	/* who: a role's user is role_user_prefix + role; with role_uid_base

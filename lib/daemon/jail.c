@@ -68,6 +68,9 @@ static void allow_folder(enum folder folder, enum folder_right right)
 	case FOLDER_REPORTS:
 		paths[0] = h->report_directory;
 		break;
+	case FOLDER_FEEDBACK:
+		paths[0] = h->feedback_directory;
+		break;
 	case FOLDER_NOTIFY:
 		snprintf(notify, sizeof(notify), "%s/notify", h->run_directory);
 		paths[0] = notify;

@@ -43,6 +43,9 @@ const struct rights role_rights[] = {
 	/* Berkeley DB knows paths only: its folder is gone to. */
 	{"reportd",    MAY_READ | MAY_WRITE | MAY_RESOLVE | MAY_REACH,
 	    {{FOLDER_REPORTS, FOLDER_WRITE}}},
+	/* Packed and written by strangers. */
+	{"feedback",   MAY_READ | MAY_WRITE,
+	    {{FOLDER_FEEDBACK, FOLDER_WRITE}}},
 	{NULL,         0, {{0}}},
 };
 /* clang-format on */

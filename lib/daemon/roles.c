@@ -26,7 +26,7 @@ const struct role roles[] = {
 	{"cleanup",     "cleanup", "queue", true,
 	    {"lookup", "auth", "qmgr", NULL}, false},
 	{"qmgr",        "qmgr",    "queue", true,
-	    {"lookup", "smtp", "local", "bounce", NULL}, false},
+	    {"lookup", "smtp", "local", "bounce", "feedback", NULL}, false},
 	{"smtp",        "smtp",    NULL,    true,  {NULL}, false},
 	{"local",       "vmail",   NULL,    false, {NULL}, false},
 	{"bounce",      "bounce",  NULL,    true,  {"cleanup-internal", NULL}, false},
@@ -44,6 +44,7 @@ const struct role roles[] = {
 	{"exporter",    "exporter", NULL,   true,  {"figures", NULL}, true},
 	{"reportd",     "reportd", NULL,    true,
 	    {"cleanup-internal", NULL}, false},
+	{"feedback",    "feedback", NULL,   true,  {NULL}, false},
 	{NULL,          NULL,      NULL,    false, {NULL}, false},
 };
 /* clang-format on */

@@ -121,8 +121,8 @@ void report_read(struct str message, const struct report_limits *limits,
 
 /*
  * The same report has the same key, whoever brought it how often: 32
- * hexadecimal digits of kind, reporter and report id (RFC 9990 3.5.4); of the
- * mail itself where there is no such id.
+ * hexadecimal digits of kind, reporter, domain and report id (RFC 9990 3.5.4);
+ * of the mail itself, by its Message-ID and body, where there is no such id.
  */
 #define REPORT_KEY_LEN 32
 void report_key(

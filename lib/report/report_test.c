@@ -427,7 +427,7 @@ static void refuses_bombs(void **state)
 	gzip(buf_str(&large), &packed);
 	assert_non_null(
 	    strstr(read_attached(f, "application/gzip", "r", buf_str(&packed)),
-		"times as large (report_expansion_limit)"));
+		"times as large (feedback_expansion_limit)"));
 	buf_clear(&twice);
 	gzip(buf_str(&packed), &twice);
 	assert_string_equal(
@@ -437,7 +437,7 @@ static void refuses_bombs(void **state)
 	zip(buf_str(&large), 1, &packed);
 	assert_non_null(
 	    strstr(read_attached(f, "application/zip", "r", buf_str(&packed)),
-		"times as large (report_expansion_limit)"));
+		"times as large (feedback_expansion_limit)"));
 	buf_clear(&twice);
 	zip(buf_str(&packed), 1, &twice);
 	assert_string_equal(
@@ -451,7 +451,7 @@ static void refuses_bombs(void **state)
 	assert_string_equal(
 	    read_attached(f, "application/gzip", "r", buf_str(&packed)),
 	    "unreadable: the archive becomes more than 8388608 octets "
-	    "(report_expanded_size_limit)");
+	    "(feedback_expanded_size_limit)");
 	buf_free(&large);
 	buf_free(&packed);
 	buf_free(&twice);
@@ -762,10 +762,14 @@ static void knows_the_same_again(void **state)
 	assert_string_not_equal(one, two);
 	/* without an id it is the mail that counts */
 	a.id = b.id = STR_EMPTY;
+	report_key(&a, STR("Received: x\r\n\r\nbody"), one);
 	b = a;
+	report_key(&b, STR("Received: y\r\n\r\nbody"), two);
+	assert_string_equal(one, two);
+	report_key(&b, STR("Received: x\r\n\r\nother"), two);
+	assert_string_not_equal(one, two);
 	b.mail_id = STR("n@r.example");
-	report_key(&a, STR("mail"), one);
-	report_key(&b, STR("mail"), two);
+	report_key(&b, STR("Received: x\r\n\r\nbody"), two);
 	assert_string_not_equal(one, two);
 }
 

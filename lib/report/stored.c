@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/checksum.h"
+#include "mail/header.h"
 #include "report/parts.h"
 
 enum form { TEXT, NUMBER, TEXTS, LIST, PART };
@@ -359,11 +360,14 @@ void report_key(
     const struct report *r, struct str message, char key[REPORT_KEY_LEN + 1])
 {
 	const char *kind = report_kind_names[r->kind];
-	struct str parts[] = {str_from(kind), r->reporter, r->domain, r->id};
+	struct str parts[] = {
+	    str_from(kind), r->reporter, r->domain, r->id, STR_EMPTY};
 	uint64_t a = 1, b = 2;
 
-	if (r->id.len == 0)
-		parts[3] = r->mail_id.len > 0 ? r->mail_id : message;
+	if (r->id.len == 0) {
+		parts[3] = r->mail_id;
+		parts[4] = str_skip(message, header_length(message));
+	}
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		/* each part's length too, so that they cannot run together */
 		a = hash64(a + parts[i].len, parts[i].p, parts[i].len);

@@ -29,12 +29,12 @@ static int allow(struct report_reader *r, size_t archive, size_t expanded)
 	if (expanded > r->limits->expanded)
 		return report_fail(r,
 		    "the archive becomes more than %zu octets "
-		    "(report_expanded_size_limit)",
+		    "(feedback_expanded_size_limit)",
 		    r->limits->expanded);
 	if (expanded > FREE_RATIO && expanded / r->limits->ratio > archive)
 		return report_fail(r,
 		    "the archive of %zu octets becomes more than %u times as "
-		    "large (report_expansion_limit)",
+		    "large (feedback_expansion_limit)",
 		    archive, r->limits->ratio);
 	return 0;
 }
