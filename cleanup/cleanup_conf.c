@@ -76,6 +76,10 @@ const struct conf_param cleanup_params[] = {
 	P(INT,  dkim_key_cache_limit, "500", 10, 100000,
 	  "Domains whose keys each process of cleanup keeps in memory, those "
 	  "without keys included."),
+	P(TEXT, arc_sealing_domain, "$mydomain", 0, 253,
+	  "Mail from outside that an alias sends on to another host is sealed "
+	  "(ARC) with a key of this domain, if it has an active one. Empty: "
+	  "none is."),
 	CONF_END
 };
 /* clang-format on */

@@ -26,6 +26,7 @@ struct cleanup_conf {
 	int64_t dkim_signature_lifetime;  /* ms; 0: no end */
 	int dkim_failure_action;          /* enum failure_action */
 	int dkim_key_cache_limit;
+	const char *arc_sealing_domain;
 };
 
 enum failure_action { FAILURE_ACCEPT, FAILURE_TEMPFAIL };

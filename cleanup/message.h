@@ -59,6 +59,7 @@ struct message {
 	struct cleanup_verdict verdict; /* all empty: nothing was checked */
 	struct splitter content;
 	struct signing signing;
+	struct sealing sealing;
 	struct queue_writer *writer; /* NULL when it could not be made */
 	uint64_t size;               /* octets of content so far */
 	/* The first refusal; code 0: none. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cleanup/message.h"
+#include "cleanup/seal.h"
 #include "cleanup/signers.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -45,6 +46,7 @@ void sign_clear(struct message *m)
 {
 	body_hashes_free(&m->signing.bodies);
 	m->signing = (struct signing){0};
+	m->sealing = (struct sealing){0};
 }
 
 void sign_begin(struct cleanup *c, struct message *m)
@@ -56,6 +58,8 @@ void sign_begin(struct cleanup *c, struct message *m)
 	s->begun = true;
 	keys_begin(c->keys);
 	signers_choose(c, m);
+	if (!s->ours)
+		seal_begin(c, m);
 	if (s->count > 0)
 		s->form = body_hash_want(&s->bodies,
 		    (enum canonical)c->conf->dkim_body_canonicalization,
@@ -128,8 +132,10 @@ void sign_header(struct cleanup *c, struct message *m, struct buf *header)
 	struct signing *s = &m->signing;
 	struct buf out = buf_new(header->most);
 
-	if (!s->ours)
+	if (!s->ours) {
+		seal_header(c, m, header);
 		return;
+	}
 	if (s->count > 0 && make_signatures(c, s, buf_str(header), &out) == 0) {
 		s->done = true;
 		buf_add(&out, buf_str(header));
@@ -154,8 +160,10 @@ void sign_trace(
 	const struct signing *s = &m->signing;
 	struct buf by = buf_new(TRACE_WHERE_MAX);
 
-	if (!s->ours)
+	if (!s->ours) {
+		seal_trace(m, session, id);
 		return;
+	}
 	for (size_t i = 0; i < s->count && s->done; i++)
 		buf_printf(&by, "%sd=%.*s s=%s", i > 0 ? ", " : "",
 		    STR_FMT(s->list[i].domain), s->list[i].key->selector);

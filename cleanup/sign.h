@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * DKIM signatures on what leaves in our name (RFC 6376 section 5). Who signs
+ * DKIM signatures on what leaves in our name (RFC 6376 section 5), and through
+ * seal.h ARC seals on what passes through. Who signs
  * is decided when the header is whole, so that the body is hashed while it
  * streams; the header is signed when nothing changes it any more.
  */
@@ -32,6 +33,15 @@ struct signing {
 	bool broken;       /* who should sign cannot */
 	struct body_hashes bodies;
 	int form; /* of bodies */
+};
+
+/* A seal; starts empty, all zeroes. */
+struct sealing {
+	struct str domain;
+	const struct signing_key *key; /* NULL: none is made */
+	int form;                      /* of signing.bodies */
+	unsigned instance;
+	bool done;
 };
 
 /* Opens tables and keys, before the jail. -1 after a line in the log. */

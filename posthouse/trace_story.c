@@ -356,6 +356,11 @@ void story_say(const struct trace_record *r, struct buf *out)
 		    "");
 		add(out, "; the author is at ", f->who, "");
 		break;
+	case TRACE_SEALED:
+		add(out, "sealed (ARC) by ", f->where, "");
+		buf_printf(out, ", set %llu", (unsigned long long)f->number);
+		add(out, "; the chain came with ", f->why, "");
+		break;
 	case TRACE_SCHEDULED:
 		add(out, "", f->who, " goes by ");
 		buf_add(out, f->where);

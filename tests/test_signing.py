@@ -490,3 +490,61 @@ def test_a_key_that_cannot_be_read(action):
             except smtplib.SMTPDataError:
                 return False
         wait_until(healed)
+
+
+def chain(world, message):
+    """What dkimpy says of a chain: cv, and why."""
+    cv, results, why = dkim.arc_verify(message, dnsfunc=world.text)
+    return cv, len(results), why
+
+
+def test_mail_sent_on_is_sealed():
+    """From outside, to an alias that leads to the next host; and again, as a
+    chain that came with a seal. A damaged chain gets a seal that says so."""
+    with World(mynetworks="192.0.2.1/32") as w:
+        house = w.house
+        house.posthouse("alias", "add", "out@sign.test", FAR)
+        house.start()
+
+        def through(content):
+            """Whatever arrives at the alias, as it leaves."""
+            seen = len(w.hop.messages)
+            with smtplib.SMTP("127.0.0.1", house.smtp, timeout=60) as s:
+                s.sendmail("x@bare.test", ["out@sign.test"], content)
+            wait_until(lambda: len(w.hop.messages) > seen)
+            return w.hop.messages[seen][2]
+
+        def counted(name):
+            return counter(house, name)
+        plain = (b"From: x@bare.test\r\nTo: out@sign.test\r\n"
+                 b"Subject: on\r\nDate: Sun, 22 Nov 2026 09:00:00 +0000\r\n"
+                 b"Message-ID: <1@bare.test>\r\n\r\ntext\r\n")
+        unsealed = through(plain)
+        assert b"ARC-Seal" not in unsealed  # there is no key yet
+        w.key("sign.test", "--selector", "s1")
+        first = wait_until(lambda: [m for m in [through(plain)]
+                                    if b"ARC-Seal" in m])[0]
+        assert chain(w, first) == (b"pass", 1, "success")
+        assert first.startswith(b"ARC-Seal: a=rsa-sha256;")
+        assert b"DKIM-Signature" not in first  # it is not ours
+        head = first.split(b"\r\n\r\n")[0]
+        results = re.search(rb"ARC-Authentication-Results: i=1; (.*?)\r\n\S",
+                            head, re.S).group(1)
+        assert b"spf=none" in results and b"arc=none" in results
+        second = through(first)
+        assert chain(w, second) == (b"pass", 2, "success")
+        assert re.search(rb"cv=pass[^\r\n]*;\s+i=2", second)
+        broken = through(second.replace(b"Subject: on", b"Subject: off"))
+        assert chain(w, broken)[0] != b"pass"
+        assert re.search(rb"cv=fail[^\r\n]*;\s+i=3", broken)
+        again = through(broken)  # who failed is not sealed any more
+        assert b"i=4" not in again.split(b"\r\n\r\n")[0]
+        house.traced(FAR, "sealed")
+        assert "sealed (ARC) by d=sign.test s=s1-rsa, set 2; the chain came " \
+            "with pass" in house.posthouse("trace", FAR)
+        wait_until(lambda: counted("sealed") >= 3)
+        # A mailbox of this house needs none.
+        with smtplib.SMTP("127.0.0.1", house.smtp, timeout=60) as s:
+            s.sendmail("x@bare.test", ["user0@sign.test"], plain)
+        house.traced(house.user(0), "stored")
+        assert "sealed" not in house.posthouse("trace", house.user(0))

@@ -185,6 +185,8 @@ const struct figure figures[] = {
 	    "Messages of ours that were signed (DKIM)."),
 	COUNT("cleanup", "unsigned", "cleanup_messages_unsigned",
 	    "Messages of ours that were not: their domain has no active key."),
+	COUNT("cleanup", "sealed", "cleanup_messages_sealed",
+	    "Messages that were sent on with a seal (ARC)."),
 	COUNT("cleanup", "signing_failed", "cleanup_signing_failed",
 	    "Messages that could not be signed with every key they should be "
 	    "signed with."),

@@ -248,7 +248,7 @@ const char *trace_kind_name(unsigned kind)
 	    "envelope", "recipient", "queued", "refused", "scheduled",
 	    "attempt", "delivered", "deferred", "failed", "bounced", "stored",
 	    "removed", "login", "session-end", "operator", "screened",
-	    "expanded", "waits", "host", "signed"};
+	    "expanded", "waits", "host", "signed", "checked", "sealed"};
 
 	return names[kind < TRACE_KINDS ? kind : 0];
 }

@@ -65,6 +65,9 @@ enum trace_kind {
 	 * or policy, what was done for it; where: about whom; code: the
 	 * result; why: the reason */
 	TRACE_CHECKED,
+	/* ARC. where: "d=DOMAIN s=SELECTOR"; why: the chain as it came; number:
+	 * of the seal in the chain */
+	TRACE_SEALED,
 	TRACE_KINDS
 };
 

@@ -350,7 +350,8 @@ static void signature_parts(const struct arc_sealing *s, unsigned instance,
 	buf_printf(behind,
 	    "; c=relaxed/relaxed;\r\n\td=%.*s;\r\n\th=", STR_FMT(s->domain));
 	dkim_add_names(s->names, behind);
-	buf_printf(behind, ";\r\n\ti=%u; s=%.*s; t=%lld", instance,
+	/* dkimpy finds i= behind a space alone. */
+	buf_printf(behind, ";\r\n i=%u; s=%.*s; t=%lld", instance,
 	    STR_FMT(s->selector), (long long)s->now);
 }
 
