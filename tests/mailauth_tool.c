@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Signs and verifies messages for the tests that compare with other
- * implementations and suites (tests/test_dkim.py, tests/test_arc.py). The message is standard input, with
- * CRLF; the rest are arguments:
+ * implementations and suites (tests/test_dkim.py, tests/test_arc.py,
+ * tests/test_counterparts.py). The message is standard input, with CRLF; the
+ * rest are arguments:
  *
  *	verify NOW ZONE                       a verdict a line
  *	sign NOW KEY DOMAIN SELECTOR FORM FIELDS OVERSIGNED
@@ -10,18 +11,32 @@
  *	arc NOW ZONE                          the chain's state, and why
  *	seal NOW KEY DOMAIN SELECTOR NAMES STATUS RESULTS
  *	                                      the set that goes on top
+ *	dmarc ZONE AUTHOR SPF DKIM            result, alignments, policy asked
  *	key ALGORITHM BITS                    a private key, then its record
+ *	batch                                 many of the above: for each a line
+ *	                                      of arguments and the octets of its
+ *	                                      message, separated by tabs, and
+ *	                                      the message; after each answer a
+ *	                                      line with a dot
  *
- * ZONE is a file of "name TAB text of a TXT record"; FORM "relaxed/simple".
+ * ZONE is a file of "name TAB text of a TXT record"; FORM "relaxed/simple"; SPF
+ * the domain that SPF vouches for, or "-"; DKIM those of signatures, with
+ * commas, or "-". Organisational domains are those of the public suffixes, as
+ * RFC 7489 has it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/memory.h"
 #include "mailauth/arc.h"
 #include "mailauth/dkim_sign.h"
 #include "mailauth/dkim_verify.h"
+#include "mailauth/dmarc.h"
+#include "mailauth/public_suffixes.h"
 
-#define MESSAGE_MOST (64u << 20)
+#define ARGUMENTS_MOST 10
+#define DOMAINS_MOST   8
+#define MESSAGE_MOST   (64u << 20)
 
 static int read_all(FILE *f, struct buf *out)
 {
@@ -246,25 +261,94 @@ static int make_key(const char *algorithm, const char *bits)
 	return 0;
 }
 
+static struct str given(const char *argument)
+{
+	return strcmp(argument, "-") == 0 ? STR_EMPTY : str_from(argument);
+}
+
+static int check_policy(char **argv)
+{
+	struct public_suffixes *suffixes = public_suffixes_open();
+	struct buf zone = buf_new(1u << 20);
+	struct questions *q = questions_new(NULL);
+	struct arena arena = arena_new(1u << 20);
+	struct str list = given(argv[3]), domains[DOMAINS_MOST], one;
+	struct dmarc_verdict v;
+	struct dmarc_request r = {.author = str_from(argv[1]),
+	    .spf_domain = given(argv[2]),
+	    .dkim_domains = domains,
+	    .suffixes = suffixes};
+
+	read_file(argv[0], &zone);
+	while (
+	    r.dkim_count < DOMAINS_MOST && (one = str_word(&list, ",")).len > 0)
+		domains[r.dkim_count++] = one;
+	while (dmarc_check(q, &r, &arena, &v) == DMARC_PENDING)
+		answer_open(q, buf_str(&zone));
+	printf("%s\t%d\t%d\t%s\t%.*s\n", dmarc_result_name(v.result),
+	    v.spf_aligned, v.dkim_aligned, dmarc_policy_name(v.asked),
+	    STR_FMT(v.policy_domain));
+	public_suffixes_close(&suffixes);
+	questions_free(&q);
+	arena_free(&arena);
+	buf_free(&zone);
+	return 0;
+}
+
+static int run(int argc, char **argv, struct str message)
+{
+	if (argc == 4 && strcmp(argv[1], "verify") == 0)
+		return verify(message, strtoll(argv[2], NULL, 10), argv[3]);
+	if (argc == 9 && strcmp(argv[1], "sign") == 0)
+		return sign(message, argv + 2);
+	if (argc == 4 && strcmp(argv[1], "arc") == 0)
+		return check_chain(
+		    message, strtoll(argv[2], NULL, 10), argv[3]);
+	if (argc == 9 && strcmp(argv[1], "seal") == 0)
+		return seal(message, argv + 2);
+	if (argc == 6 && strcmp(argv[1], "dmarc") == 0)
+		return check_policy(argv + 2);
+	return 2;
+}
+
+static int run_batch(void)
+{
+	char *line = NULL, *argv[ARGUMENTS_MOST];
+	size_t size = 0, octets = 0;
+	int result = 0;
+
+	while (result == 0 && getline(&line, &size, stdin) > 0) {
+		int argc = 1;
+		for (char *word = strtok(line, "\t\n");
+		     word != NULL && argc < ARGUMENTS_MOST;
+		     word = strtok(NULL, "\t\n"))
+			argv[argc++] = word;
+		octets = strtoul(argv[--argc], NULL, 10);
+		if (octets > MESSAGE_MOST)
+			return 2;
+		char *message = mem_array(octets + 1, 1);
+		if (fread(message, 1, octets, stdin) != octets)
+			return 2;
+		result = run(argc, argv, str_of(message, octets));
+		puts(".");
+		fflush(stdout);
+		free(message);
+	}
+	free(line);
+	return result;
+}
+
 int main(int argc, char **argv)
 {
 	struct buf message = buf_new(MESSAGE_MOST);
-	int result = 2;
 
 	if (argc == 4 && strcmp(argv[1], "key") == 0)
 		return make_key(argv[2], argv[3]);
+	if (argc == 2 && strcmp(argv[1], "batch") == 0)
+		return run_batch();
 	if (read_all(stdin, &message) < 0)
 		return 2;
-	if (argc == 4 && strcmp(argv[1], "verify") == 0)
-		result = verify(
-		    buf_str(&message), strtoll(argv[2], NULL, 10), argv[3]);
-	else if (argc == 9 && strcmp(argv[1], "sign") == 0)
-		result = sign(buf_str(&message), argv + 2);
-	else if (argc == 4 && strcmp(argv[1], "arc") == 0)
-		result = check_chain(
-		    buf_str(&message), strtoll(argv[2], NULL, 10), argv[3]);
-	else if (argc == 9 && strcmp(argv[1], "seal") == 0)
-		result = seal(buf_str(&message), argv + 2);
+	int result = run(argc, argv, buf_str(&message));
 	buf_free(&message);
 	return result;
 }
