@@ -11,7 +11,7 @@
  * that are asked, question.c asks lookup, and rule.c names the rules by which
  * mail is refused. verification.c finds out where a message comes from while it
  * arrives, disposition.c what is to become of it for that (pure), findings.c
- * tells the log and the trace. What posthouse explain says comes from here too: it plays a
+ * tells the log and the trace, report_row.c tells reportd. What posthouse explain says comes from here too: it plays a
  * client (daemon/rehearsal.h), and every rule tells what it decided.
  */
 #include "core/log.h"
@@ -20,6 +20,7 @@
 #include "ipc/cleanup.h"
 #include "ipc/lookup.h"
 #include "ipc/policy.h"
+#include "ipc/report.h"
 #include "net/dns.h"
 #include "net/tls.h"
 #include "smtpd/session.h"
@@ -36,6 +37,7 @@ static struct server server = {
     .lookup = {.socket = "lookup", .exchange = &lookup_exchange},
     .auth = {.socket = "auth", .exchange = &auth_exchange},
     .policy = {.socket = "policyd", .exchange = &policy_exchange},
+    .reportd = {.socket = "reportd", .exchange = &report_exchange},
 };
 
 static int open_tls(void)

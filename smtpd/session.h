@@ -24,7 +24,7 @@ struct server {
 	enum smtp_role role;
 	struct tls_server *tls; /* NULL: no TLS */
 	struct dns *dns;        /* NULL: no names of clients */
-	struct peer cleanup, lookup, auth, policy;
+	struct peer cleanup, lookup, auth, policy, reportd;
 	/* Room for so many octets, as cleanup said, holds for a moment. */
 	uint64_t room;
 	int64_t room_until;          /* deadline */

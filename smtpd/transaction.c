@@ -570,6 +570,9 @@ void cmd_data(struct session *s, struct str args)
 		log_findings(&p);
 		answer(&p);
 	}
+	if (p.verified &&
+	    (p.code == 0 || p.disposition.applied == APPLIED_REJECT))
+		verification_report(s, &p.disposition);
 	buf_free(&p.chunk);
 	transaction_reset(s);
 }

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "mailauth/public_suffixes.h"
 #include "smtpd/findings.h"
+#include "smtpd/report_row.h"
 
 static bool wanted(const struct server *server)
 {
@@ -259,6 +260,14 @@ void verification_line(
 
 	if (n != NULL && n->checks)
 		findings_line(n->verdict, d, out);
+}
+
+void verification_report(const struct session *s, const struct disposition *d)
+{
+	struct verification *n = s->server->verification;
+
+	if (n != NULL && n->checks)
+		report_row_send(s, n->verdict, d);
 }
 
 /* ---- posthouse explain ---- */

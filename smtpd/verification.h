@@ -48,6 +48,10 @@ bool verification_end(struct session *s, struct disposition *out,
 void verification_line(
     const struct session *s, const struct disposition *d, struct buf *out);
 
+/* The message was accepted, or refused for its disposition: whoever counts is
+ * told. */
+void verification_report(const struct session *s, const struct disposition *d);
+
 /* posthouse explain: what is known of it before there is content. */
 void verification_explain(struct session *s);
 

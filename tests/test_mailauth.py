@@ -47,6 +47,7 @@ ZONES = {
                   txt("_dmarc", "v=DMARC1; p=reject"), "@ A 127.0.0.1"],
     "strict.test": [txt("@", "v=spf1 -all"), KEY,
                     txt("_dmarc", "v=DMARC1; p=reject; sp=quarantine; "
+                        "rua=mailto:reports@strict.test; "
                         "np=reject"),
                     "news A 127.0.0.1", "@ A 127.0.0.1"],
     "soft.test": [txt("@", "v=spf1 ~all"), KEY,
@@ -312,3 +313,174 @@ def test_nothing_is_checked_when_off(dns):
         assert send(h, message("a@strict.test", "off", forged))[0] == 250
         assert find(h, "off")["Authentication-Results"] is None
         assert " spf=" not in h.log()
+
+
+def arc_sealed(text, domain, servers_results):
+    """The message as a list at this domain sends it on."""
+    sealed = dkim.arc_sign(
+        text, SELECTOR.encode(), domain.encode(), PEM,
+        servers_results.split(";")[0].encode(),
+        include_headers=[b"From", b"To", b"Subject"])
+    return b"".join(sealed) + text
+
+
+def arc_message(author, subject, says):
+    """says: the results that the sealer writes."""
+    value = "list.test; " + says
+    text = message(author, subject,
+                   "Authentication-Results: %s\r\n" % value)
+    return arc_sealed(text, "list.test", value)
+
+
+def test_a_trusted_sealer_spares(dns):
+    good = "dmarc=pass (p=reject) header.from=strict.test; spf=fail"
+    cases = [
+        ("sealed", good, 250),
+        ("other", good.replace("strict.test", "good.test"), 550),
+        ("failed", good.replace("dmarc=pass", "dmarc=fail"), 550),
+        ("quoted", 'spf=pass smtp.mailfrom="x; dmarc=pass '
+         'header.from=strict.test"', 550),
+        ("comment", "spf=pass (; dmarc=pass header.from=strict.test;)", 550),
+    ]
+    with House(users=1, settings=settings(
+            dns, arc_trusted_sealers="list.test")) as h:
+        for subject, says, wanted in cases:
+            code, words = send(h, arc_message("a@strict.test", subject, says))
+            assert code == wanted, (subject, words)
+        r = results(find(h, "sealed"))
+        assert "arc=pass (i=1) header.d=list.test" in r and "dmarc=fail" in r
+        # A chain that does not hold says nothing.
+        text = arc_message("a@strict.test", "torn", good)
+        assert send(h, text.replace(b"hello", b"jello"))[0] == 550
+        # The log says who was believed.
+        wait_until(lambda: "disposition=none rule=arc_trusted_sealers" in
+                   h.log())
+
+
+def test_a_sealer_whom_nobody_trusts(house):
+    text = arc_message("a@strict.test", "stranger",
+                       "dmarc=pass header.from=strict.test")
+    assert send(house, text)[0] == 550
+
+
+def test_a_trusted_forwarder_and_a_softfail(dns):
+    with House(users=1, settings=settings(
+            dns, dmarc_trusted_forwarders="127.0.0.8/32",
+            spf_reject="softfail", spf_temperror_defer="yes")) as h:
+        assert send(h, message("a@strict.test", "forwarded"), "x@plain.test",
+                    client="127.0.0.8")[0] == 250
+        assert "dmarc=fail" in results(find(h, "forwarded"))
+        assert send(h, message("a@strict.test", "direct"))[0] == 550
+        code, words = send(h, message(), "x@soft.test")
+        assert code == 550 and words.startswith("5.7.23 soft.test says"), words
+        code, words = send(h, message(), "x@bank.invalid")
+        assert code == 451 and words.startswith("4.7.24 SPF of bank.invalid")
+
+
+def test_large_headers_and_bodies(house):
+    # Its end is far from its beginning, in many pieces of input.
+    fields = "".join("X-%d: %s\r\n" % (i, "y" * 900) for i in range(200))
+    body = ("z" * 70 + "\r\n") * 20000
+    for subject, extra, text in (("long", "", body), ("wide", fields, "b\r\n"),
+                                 ("both", fields, body)):
+        assert send(house, message("a@strict.test", subject, extra, text,
+                                   signer="strict.test"))[0] == 250, subject
+        assert "dkim=pass" in results(find(house, subject)), subject
+        broken = message("a@strict.test", subject, extra, text,
+                         signer="strict.test")[:-4] + b"q\r\n"
+        assert send(house, broken)[0] == 550, subject
+
+
+def test_a_header_beyond_its_limit_is_refused(dns):
+    with House(users=1, settings=settings(
+            dns, header_size_limit="16384")) as h:
+        fields = "X: %s\r\n" % ("\r\n ".join(["y" * 70] * 300))
+        code, words = send(h, message("a@strict.test", "huge", fields))
+        assert (code, words) == (552, "5.3.4 Message header too large")
+        # The next one of the same process is judged as ever.
+        assert send(h, message("a@strict.test", "forged"))[0] == 550
+        assert send(h, message(subject="honest"))[0] == 250
+
+
+def test_two_messages_of_one_session(house):
+    """Nothing of one stays for the next, refused, given up or accepted."""
+    c = connect(house)
+    for sender, author, wanted in (
+            ("a@good.test", "a@strict.test", 550),
+            ("a@good.test", "a@good.test", 250),
+            ("a@plain.test", "a@good.test", 550),
+            ("a@good.test", "a@good.test", 250)):
+        assert c.mail(sender)[0] == 250
+        assert c.rcpt("user0@example.test")[0] == 250
+        assert c.data(message(author, "series"))[0] == wanted
+        assert c.mail("a@soft.test")[0] == 250
+        assert c.rset()[0] == 250
+    c.quit()
+
+
+def test_submissions_are_not_checked(dns):
+    with House(users=1, settings=settings(
+            dns, smtpd_sasl_authentication_results="yes")) as h:
+        c = smtplib.SMTP("127.0.0.1", h.submission, timeout=60)
+        c.starttls()
+        c.login("user0@example.test", h.password)
+        c.sendmail("user0@example.test", "user0@example.test", message(
+            "user0@example.test", "mine",
+            "Authentication-Results: mx.example.test; dmarc=pass\r\n"))
+        c.quit()
+        m = wait_until(lambda: find(h, "mine"))
+        assert re.sub(r"\s+", " ", "|".join(
+            m.get_all("Authentication-Results"))) == (
+                "mx.example.test; auth=pass smtp.auth=user0@example.test")
+
+
+def test_lmtp_is_checked_when_told(dns):
+    for told in ("no", "yes"):
+        with House(users=1, settings=settings(
+                dns, lmtpd_mail_authentication=told,
+                mail_authentication_exempt_networks="")) as h:
+            c = smtplib.LMTP("127.0.0.1", h.lmtp)
+            c.ehlo()
+            c.mail("a@good.test")
+            c.rcpt("user0@example.test")
+            code = c.data(message("a@strict.test", "lmtp"))[0]
+            c.close()
+            assert code == (550 if told == "yes" else 250)
+
+
+def test_trace_explain_and_figures_say_why(house):
+    sender = "why@soft.test"
+    assert send(house, message("a@strict.test", "w1"), sender)[0] == 550
+    assert send(house, message("a@soft.test", "w2"), sender)[0] == 250
+
+    def story():
+        done = house.posthouse("trace", sender, check=False)
+        return done.stdout if "delivered to Junk" in done.stdout else None
+    said = wait_until(story)
+    for line in ("spf softfail for soft.test: ~all",
+                 "dkim none: not signed",
+                 "dmarc fail for strict.test: p=reject of strict.test, SPF is "
+                 "not aligned, DKIM is not aligned",
+                 "policy reject: rule=dmarc_reject_action: ",
+                 "policy junk: rule=dmarc_quarantine_action: ",
+                 "user0@example.test stored in user0@example.test Junk"):
+        assert line in said, said
+    said = house.posthouse("explain", "--client", CLIENT, "--from",
+                           "a@strict.test", "--rcpt", "user0@example.test")
+    assert "SPF of the sender, strict.test: fail, by -all" in said
+    assert "the message would be: refused with 550 5.7.1" in said
+    assert "decided when the content is there" in said
+    said = house.posthouse("explain", "--client", "127.0.0.1", "--from",
+                           "a@strict.test", "--rcpt", "user0@example.test")
+    assert "mail_authentication_exempt_networks -> permit" in said
+    wait_until(lambda: re.search(r"smtpd_dmarc fail +[1-9]",
+                                 house.posthouse("stats")))
+
+
+def test_reports_are_told(house):
+    def counted():
+        return [r for r in house.json("report", "pending")
+                if r["domain"] == "strict.test"]
+    before = sum(r["messages"] for r in counted())
+    assert send(house, message("a@strict.test", "told"))[0] == 550
+    wait_until(lambda: sum(r["messages"] for r in counted()) == before + 1)

@@ -110,6 +110,9 @@ const struct figure figures[] = {
 	COUNT("smtpd", "logins", "smtpd_logins", "Logins that succeeded."),
 	COUNT("smtpd", "logins_failed", "smtpd_logins_failed",
 	    "Logins that failed."),
+	COUNT("smtpd", "report_rows_lost", "smtpd_report_rows_lost",
+	    "Messages that DMARC's reports will not count, as reportd did not "
+	    "take them."),
 	COUNT_OF("smtpd", "spf_none", "smtpd_spf",
 	    "result=\"none\"", "Messages that were checked, by the result of SPF."),
 	COUNT_OF("smtpd", "spf_neutral", "smtpd_spf",

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#include "smtpd/report_row.h"
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "ipc/report.h"
+#include "net/dns_answer.h"
+
+#define REST_MS 10000 /* after a reportd that is away */
+#define TRIES   2     /* a connection may have been closed long ago */
+
+/* ---- the row ---- */
+
+/* Those that passed stand first. */
+static void list_signatures(const struct verdict *v, struct buf *out)
+{
+	for (int passed = 1; passed >= 0; passed--) {
+		for (size_t i = 0; i < verdict_dkim_count(v); i++) {
+			const struct dkim_verdict *d = verdict_dkim(v, i);
+			size_t before = out->len;
+
+			if ((d->result == DKIM_PASS) != passed ||
+			    !dns_name_valid(d->domain) ||
+			    !dns_name_valid(d->selector))
+				continue;
+			buf_printf(out, "%s %.*s %.*s\n",
+			    dkim_result_name(d->result), STR_FMT(d->domain),
+			    STR_FMT(d->selector));
+			if (!out->overflow)
+				continue;
+			out->len = before; /* the rest is too much to tell */
+			out->overflow = false;
+			return;
+		}
+	}
+}
+
+static int spf_word(enum spf_result result)
+{
+	static const enum report_spf words[] = {[SPF_NONE] = REPORT_SPF_NONE,
+	    [SPF_NEUTRAL] = REPORT_SPF_NEUTRAL,
+	    [SPF_PASS] = REPORT_SPF_PASS,
+	    [SPF_FAIL] = REPORT_SPF_FAIL,
+	    [SPF_SOFTFAIL] = REPORT_SPF_SOFTFAIL,
+	    [SPF_TEMPERROR] = REPORT_SPF_TEMPERROR,
+	    [SPF_PERMERROR] = REPORT_SPF_PERMERROR};
+
+	return words[result];
+}
+
+static int disposition_word(
+    const struct dmarc_verdict *dmarc, const struct disposition *d)
+{
+	if (d->applied == APPLIED_REJECT)
+		return REPORT_REJECT;
+	if (d->applied == APPLIED_JUNK)
+		return REPORT_QUARANTINE;
+	return dmarc->result == DMARC_PASS &&
+		dmarc->published != DMARC_POLICY_NONE
+	    ? REPORT_PASS
+	    : REPORT_NO_ACTION;
+}
+
+static int reason_word(const struct disposition *d, struct str *comment)
+{
+	static const enum report_reason words[] = {
+	    [SPARED_NOT] = REPORT_AS_ASKED,
+	    [SPARED_TEST_MODE] = REPORT_TEST_MODE,
+	    [SPARED_FORWARDER] = REPORT_TRUSTED_FORWARDER,
+	    [SPARED_LIST] = REPORT_MAILING_LIST,
+	    [SPARED_SEALER] = REPORT_LOCAL_POLICY,
+	    [SPARED_PARAMETER] = REPORT_LOCAL_POLICY};
+
+	*comment = STR_EMPTY;
+	if (d->spared == SPARED_SEALER)
+		*comment = STR("arc=pass");
+	if (d->rule == &rule_dmarc_author) {
+		*comment = STR("From does not name one domain");
+		return REPORT_LOCAL_POLICY;
+	}
+	return words[d->spared];
+}
+
+static struct str domain_of(struct str address)
+{
+	size_t at = str_find_last(address, '@');
+
+	return at < address.len ? str_skip(address, at + 1) : STR_EMPTY;
+}
+
+static bool reports_wanted(const struct dmarc_verdict *dmarc)
+{
+	struct dmarc_record record;
+
+	return dmarc->policy_domain.len > 0 &&
+	    dmarc_record_parse(dmarc->record, &record) == 0 &&
+	    record.reports.len > 0;
+}
+
+/* ---- on its way ---- */
+
+/* -1: it did not go out at once. */
+static int push(struct peer *reportd, const struct report_row *row)
+{
+	for (int i = 0; i < TRIES; i++) {
+		if (peer_open(reportd, deadline_in(0)) == NULL)
+			return -1;
+		if (ipc_put(reportd->ipc, &report_row, row) < 0)
+			return -1; /* out of bounds: nothing was put */
+		if (ipc_push(reportd->ipc) == IPC_OK)
+			return 0;
+		peer_drop(reportd, "does not take rows");
+	}
+	return -1;
+}
+
+static void send_row(struct peer *reportd, const struct report_row *row)
+{
+	static int64_t rest_until;
+
+	if (clock_ms() >= rest_until) {
+		if (push(reportd, row) == 0)
+			return;
+		rest_until = deadline_in(REST_MS);
+	}
+	daemon_count("report_rows_lost", 1);
+}
+
+void report_row_send(
+    const struct session *s, struct verdict *v, const struct disposition *d)
+{
+	const struct dmarc_verdict *dmarc = verdict_dmarc(v);
+	const struct spf_verdict *sender = verdict_spf_sender(v);
+	const struct spf_verdict *spf = sender != NULL ? sender
+						       : verdict_spf_helo(v);
+	struct buf dkim;
+
+	if (s->peer.len == 0 || !reports_wanted(dmarc))
+		return;
+	dkim = buf_new(REPORT_DKIM_MAX);
+	list_signatures(v, &dkim);
+	struct report_row row = {.client_address = str_from(s->address),
+	    .author = verdict_author(v),
+	    .policy_domain = dmarc->policy_domain,
+	    .record = dmarc->record,
+	    .discovery = s->conf->dmarc_organizational_domain ==
+		    ORGANIZATIONS_PSL
+		? REPORT_PSL
+		: REPORT_TREEWALK,
+	    .envelope_from = domain_of(s->t.sender),
+	    .spf_domain = spf->domain,
+	    .spf = spf_word(spf->result),
+	    .dkim = buf_str(&dkim),
+	    .spf_aligned = dmarc->spf_aligned,
+	    .dkim_aligned = dmarc->dkim_aligned,
+	    .disposition = disposition_word(dmarc, d)};
+	row.reason = reason_word(d, &row.comment);
+	send_row(&s->server->reportd, &row);
+	buf_free(&dkim);
+}
