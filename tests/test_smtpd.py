@@ -212,6 +212,7 @@ class Smtpd:
             os.chmod(path, 0o777)
         values = dict(myhostname="mail.house.test", mydomain="house.test",
                       myorigin="house.test", mynetworks="10.0.0.0/8",
+                      mail_authentication="no",
                       run_directory=os.path.join(self.dir, "run"),
                       smtpd_tls_chain_files=chain, role_uid_base=60100,
                       dns_servers="127.0.0.1:9",
