@@ -106,9 +106,26 @@ static void forget_command(struct client *c)
 	c->literal_left = 0;
 }
 
+/* For posthouse who; told again when it has TLS. */
+static void list_client(struct client *c)
+{
+	bool imap = c->conf->login_protocol == LOGIN_IMAP;
+	char peer[NETADDR_TEXT_MAX];
+
+	if (c->row == NULL)
+		c->row = sessions_row(imap ? WHO_IMAP : WHO_POP3, WHO_LOGIN);
+	netaddr_text(&c->peer, peer);
+	if (c->row != NULL)
+		who_write(c->row, (uint32_t)getpid(), "", peer,
+		    stream_is_tls(c->stream),
+		    clock_seconds() - (clock_ms() - c->came) / 1000);
+}
+
 static void client_free(struct client *c)
 {
 	unlink_client(c);
+	if (c->row != NULL)
+		who_clear(c->row);
 	broker_cancel(c);
 	session_abort(c);
 	loop_watch_free(&c->watch);
@@ -186,6 +203,7 @@ static unsigned go_on_handshake(struct client *c)
 		return LOOP_WRITE;
 	case STREAM_OK:
 		c->state = CLIENT_COMMAND;
+		list_client(c);
 		if (clients.conf->login_tls_wrappermode)
 			c->protocol->greet(c);
 		return 0;
@@ -534,6 +552,7 @@ static struct client *client_new(struct conn *conn)
 	c->id = id_new();
 	c->peer = conn->peer;
 	c->own = conn->own;
+	c->came = clock_ms();
 	c->deadline = deadline_in(clients.conf->login_timeout);
 	c->before = clients.last;
 	*(clients.last != NULL ? &clients.last->next : &clients.first) = c;
@@ -559,6 +578,7 @@ static void admit(struct client *c)
 	if (clients.count > clients.conf->login_unauthenticated_limit)
 		drop_oldest(c);
 	c->state = CLIENT_COMMAND;
+	list_client(c);
 	set_timer(c);
 	if (clients.conf->login_tls_wrappermode)
 		start_handshake(c);
@@ -637,18 +657,44 @@ void client_accept(struct conn *conn)
 	run(c);
 }
 
+static void send_away(struct client *c, const char *text)
+{
+	if (c->state == CLIENT_COMMAND || c->state == CLIENT_RESPONSE)
+		c->protocol->bye(c, text);
+	client_close_after(c);
+	loop_timer_set(c->timer, LAST_WORDS_MS);
+	run(c);
+}
+
 void clients_drain(void)
 {
 	struct client *next;
 
 	for (struct client *c = clients.first; c != NULL; c = next) {
 		next = c->next;
-		if (c->state == CLIENT_AUTH || c->state == CLIENT_HANDOVER)
+		if (c->state != CLIENT_AUTH && c->state != CLIENT_HANDOVER)
+			send_away(c, "The server is going down");
+	}
+}
+
+void clients_kick(struct str user, struct str client, struct str protocol)
+{
+	char peer[NETADDR_TEXT_MAX];
+	struct client *next;
+
+	for (struct client *c = clients.first; c != NULL; c = next) {
+		next = c->next;
+		netaddr_text(&c->peer, peer);
+		if (c->state == CLIENT_CLOSING ||
+		    !who_is_meant(user, client, "", peer) ||
+		    (protocol.len > 0 &&
+			!str_case_eq(protocol, str_from(c->protocol->name))))
 			continue;
-		if (c->state == CLIENT_COMMAND || c->state == CLIENT_RESPONSE)
-			c->protocol->bye(c, "The server is going down");
-		client_close_after(c);
-		loop_timer_set(c->timer, LAST_WORDS_MS);
-		run(c);
+		log_event(c, "disconnected", STR_EMPTY, "kicked");
+		broker_cancel(c);
+		session_abort(c);
+		if (c->state == CLIENT_AUTH || c->state == CLIENT_HANDOVER)
+			c->state = CLIENT_COMMAND; /* it can be told */
+		send_away(c, "Disconnected by the administrator");
 	}
 }

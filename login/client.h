@@ -53,6 +53,7 @@ struct protocol {
 extern const struct protocol protocol_imap, protocol_pop3;
 
 struct address; /* limits.h */
+struct who_row; /* daemon/who.h */
 struct session;
 
 struct client {
@@ -65,12 +66,14 @@ struct client {
 	enum client_state state;
 	bool eof;         /* the client has said all that it will say */
 	bool gone;        /* to be freed */
+	int64_t came;     /* clock_ms */
 	int64_t deadline; /* of the login */
 	unsigned commands, errors, failures;
 	struct id id;             /* of the session */
 	struct netaddr peer, own; /* where there is a PROXY header, its */
 	size_t peeked;            /* octets of that; net/proxy_protocol.h */
 	struct address *address;  /* counted; NULL: an exception */
+	struct who_row *row;      /* says that it is there; NULL: no room */
 
 	/* IMAP's command, POP3's user */
 	char tag[TAG_MAX + 1];
@@ -94,6 +97,9 @@ void client_accept(struct conn *conn);
 void clients_drain(void);
 /* No client is left before its login. */
 bool clients_none(void);
+/* Sends away those whom posthouse kick means (who_is_meant); nobody of them is
+ * a user yet. */
+void clients_kick(struct str user, struct str client, struct str protocol);
 
 bool client_has_tls(void); /* STARTTLS can be offered */
 /* Whether this client may send a password now. */

@@ -97,6 +97,14 @@ static void hurry(void)
 	drain();
 }
 
+/* Parked sessions are of IMAP. */
+static void kick(struct str user, struct str client, struct str protocol)
+{
+	clients_kick(user, client, protocol);
+	if (protocol.len == 0 || str_case_eq(protocol, STR("imap")))
+		sessions_kick(user, client);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon login = {
@@ -109,7 +117,7 @@ int main(int argc, char **argv)
 	    .accepted = client_accept,
 	    .drain = drain,
 	    .hurry = hurry,
-	    .kick = sessions_kick,
+	    .kick = kick,
 	};
 
 	return daemon_main(&login, argc, argv);

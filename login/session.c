@@ -10,7 +10,6 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/memory.h"
-#include "daemon/who.h"
 #include "ipc/limits.h"
 #include "ipc/session.h"
 #include "ipc/trace.h"
@@ -146,13 +145,18 @@ static void changed(struct listener *l, uint64_t modseq)
 
 /* ---- the end of a session ---- */
 
+struct who_row *sessions_row(enum who_protocol protocol, enum who_state state)
+{
+	return who_take(sessions.list, (uint32_t)getpid(), protocol, state);
+}
+
 static void list_parked(struct session *s)
 {
 	struct session_resume m;
 	uint32_t pid = (uint32_t)getpid();
 
 	parked_resume(s->parked, &m);
-	s->row = who_take(sessions.list, pid);
+	s->row = sessions_row(WHO_IMAP, WHO_PARKED);
 	if (s->row != NULL)
 		who_write(s->row, pid, s->listener.account, s->peer, s->tls,
 		    (int64_t)m.began);
@@ -642,28 +646,14 @@ void sessions_open(
 	wakeups_open(notify_fd, filter, changed);
 }
 
-static bool is_meant(
-    const struct session *s, struct str user, struct str client)
-{
-	struct str account = str_from(s->listener.account);
-	struct netaddr a = {.len = 0};
-
-	if (user.len > 0 && str_find(user, '@') == user.len)
-		account = str_sub(account, 0, str_find(account, '@'));
-	if (user.len > 0 && !str_case_eq(user, account))
-		return false;
-	return client.len == 0 ||
-	    (netaddr_parse(str_from(s->peer), 0, &a) == 0 &&
-		netaddr_in_list(&a, client, NULL) > 0);
-}
-
 void sessions_kick(struct str user, struct str client)
 {
 	struct session *next;
 
 	for (struct session *s = sessions.all; s != NULL; s = next) {
 		next = s->next;
-		if (s->parked == NULL || !is_meant(s, user, client))
+		if (s->parked == NULL ||
+		    !who_is_meant(user, client, s->listener.account, s->peer))
 			continue;
 		wire_close(&s->wire);
 		parked_bye(s->parked,

@@ -12,6 +12,7 @@
 #ifndef LOGIN_SESSION_H
 #define LOGIN_SESSION_H
 
+#include "daemon/who.h"
 #include "login/client.h"
 
 struct session;
@@ -33,7 +34,10 @@ void session_begin(struct client *c, struct str ticket);
 void session_abort(struct client *c);
 /* Says goodbye to all that are held without a process. */
 void sessions_end_parked(void);
-/* And to those of a user, or from a client; "" for any (posthouse kick). */
+/* And to those whom posthouse kick means (who_is_meant). */
 void sessions_kick(struct str user, struct str client);
+/* A row in the list of posthouse who, which is the service's: of sessions that
+ * are parked, and of clients. NULL: the list is full. */
+struct who_row *sessions_row(enum who_protocol protocol, enum who_state state);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * posthouse who and kick. What a session's process says about itself stands
- * in its row of the board, what login says about the sessions that it holds
- * without a process in the memory that its service keeps. Both are only shown;
+ * in its row of the board, what login and screen say about the clients and
+ * sessions that they hold in the memory that their service keeps. Both are only shown;
  * a signal goes to nobody but members of our own processes' groups.
  */
 #include "master/who.h"
@@ -33,31 +33,10 @@ struct ask {
 
 /* ---- the filter ---- */
 
-static bool user_matches(struct str want, const char *user)
-{
-	struct str have = str_from(user);
-
-	if (want.len == 0)
-		return true;
-	if (str_find(want, '@') == want.len)
-		have = str_sub(have, 0, str_find(have, '@'));
-	return str_case_eq(have, want);
-}
-
-static bool client_matches(struct str want, const char *client)
-{
-	struct netaddr a = {.len = 0};
-
-	return want.len == 0 ||
-	    (netaddr_parse(str_from(client), 0, &a) == 0 &&
-		netaddr_in_list(&a, want, NULL) > 0);
-}
-
 static bool matches(
     const struct ask *a, const struct who *w, const char *protocol)
 {
-	return user_matches(a->user, w->user) &&
-	    client_matches(a->client, w->client) &&
+	return who_is_meant(a->user, a->client, w->user, w->client) &&
 	    (a->protocol.len == 0 ||
 		str_case_eq(a->protocol, str_from(protocol)));
 }
@@ -77,7 +56,8 @@ static int check_filter(struct ask *a)
 
 static void put(struct ask *a, const struct who *w, const char *protocol)
 {
-	static const char *const states[] = {"idle", "busy", "parked"};
+	static const char *const states[] = {
+	    "idle", "busy", "parked", "login", "screen"};
 	struct master_session m = {.service = str_from(a->service->name),
 	    .protocol = str_from(protocol),
 	    .user = str_from(w->user),
@@ -158,8 +138,11 @@ static bool is_alive(const struct running *s, uint32_t pid)
 	return false;
 }
 
+/* Those that login and screen hold. */
 static void held(struct ask *a)
 {
+	static const char *const names[WHO_PROTOCOLS] = {
+	    "imap", "pop3", "smtp"};
 	struct who_table *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
 	    MAP_SHARED, a->service->kept_fd, 0);
 	uint32_t end;
@@ -177,26 +160,25 @@ static void held(struct ask *a)
 			who_clear(&t->rows[i]);
 			continue;
 		}
-		w.state = WHO_PARKED;
-		if (!matches(a, &w, "imap"))
+		if (!matches(a, &w, names[w.protocol]))
 			continue;
 		if (a->ends)
 			a->count++;
 		else
-			put(a, &w, "imap");
+			put(a, &w, names[w.protocol]);
 	}
 	munmap(t, sizeof(*t));
 }
 
-/* Those that login holds it ends itself. */
-static void tell_login(const struct ask *a)
+/* Whom a front holds it sends away itself. */
+static void tell_front(const struct ask *a)
 {
 	char packet[1 + CHANNEL_TEXT_MAX];
-	int len = snprintf(packet, sizeof(packet), "%c%.*s\n%.*s", CHANNEL_KICK,
-	    STR_FMT(a->user), STR_FMT(a->client));
+	int len = snprintf(packet, sizeof(packet), "%c%.*s\n%.*s\n%.*s",
+	    CHANNEL_KICK, STR_FMT(a->user), STR_FMT(a->client),
+	    STR_FMT(a->protocol));
 
-	if (len < 0 || (size_t)len >= sizeof(packet) ||
-	    (a->protocol.len > 0 && !str_case_eq(a->protocol, STR("imap"))))
+	if (len < 0 || (size_t)len >= sizeof(packet))
 		return;
 	for (const struct process *p = a->service->processes; p != NULL;
 	     p = p->next)
@@ -205,6 +187,12 @@ static void tell_login(const struct ask *a)
 			MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			log_warning(
 			    "channel of %d: %s", (int)p->pid, strerror(errno));
+}
+
+static bool is_front(const struct running *s)
+{
+	return strcmp(s->role->name, "login") == 0 ||
+	    strcmp(s->role->name, "screen") == 0;
 }
 
 int who_answer(struct ipc *ipc, struct str filter, bool ends)
@@ -222,11 +210,10 @@ int who_answer(struct ipc *ipc, struct str filter, bool ends)
 
 		if (protocol != NULL) {
 			served(&a, protocol);
-		} else if (strcmp(a.service->role->name, "login") == 0 &&
-		    a.service->kept_fd >= 0) {
+		} else if (is_front(a.service) && a.service->kept_fd >= 0) {
 			held(&a);
 			if (ends)
-				tell_login(&a);
+				tell_front(&a);
 		}
 	}
 	return a.count;

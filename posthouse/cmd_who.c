@@ -14,7 +14,7 @@ struct who_out {
 	bool json;
 	struct buf text;
 	struct json j;
-	unsigned count, parked;
+	unsigned count, parked, login, screen;
 };
 
 static void put_age(struct buf *out, uint64_t since)
@@ -42,6 +42,8 @@ static void one(const struct master_session *m, void *arg)
 
 	w->count++;
 	w->parked += str_eq(m->state, STR("parked"));
+	w->login += str_eq(m->state, STR("login"));
+	w->screen += str_eq(m->state, STR("screen"));
 	if (w->json) {
 		json_object(&w->j, NULL);
 		json_text(&w->j, "protocol", m->protocol);
@@ -101,6 +103,23 @@ static int filter_of(
 	return len < 0 || (size_t)len >= size ? -1 : 0;
 }
 
+/* "7 sessions, 2 of them parked; 1 client before its login" */
+static void put_sum(struct who_out *w)
+{
+	unsigned sessions = w->count - w->login - w->screen;
+
+	buf_printf(
+	    &w->text, "%u session%s", sessions, sessions == 1 ? "" : "s");
+	if (w->parked > 0)
+		buf_printf(&w->text, ", %u of them parked", w->parked);
+	if (w->login > 0)
+		buf_printf(&w->text, "; %u client%s before %s login", w->login,
+		    w->login == 1 ? "" : "s", w->login == 1 ? "its" : "their");
+	if (w->screen > 0)
+		buf_printf(&w->text, "; %u held by screen", w->screen);
+	buf_add_char(&w->text, '\n');
+}
+
 int cmd_who(struct posthouse *p, int argc, char **argv)
 {
 	struct who_out w = {.json = p->json, .text = buf_new(OUT_MAX)};
@@ -123,8 +142,7 @@ int cmd_who(struct posthouse *p, int argc, char **argv)
 		json_end(&w.j);
 		buf_add_char(&w.text, '\n');
 	} else {
-		buf_printf(&w.text, "%u sessions, %u of them parked\n", w.count,
-		    w.parked);
+		put_sum(&w);
 	}
 	if (status == 0)
 		fputs(buf_text(&w.text), stdout);
@@ -150,6 +168,7 @@ int cmd_kick(struct posthouse *p, int argc, char **argv)
 	if (status == 0 && p->json)
 		printf("{\"ended\":%s}\n", count);
 	else if (status == 0)
-		printf("%s sessions are being ended\n", count);
+		printf("%s %s being ended\n", count,
+		    strcmp(count, "1") == 0 ? "session is" : "sessions are");
 	return status;
 }

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "daemon/rehearsal.h"
+#include "daemon/who.h"
 #include "ipc/trace.h"
 #include "net/proxy_protocol.h"
 #include "screen/access.h"
@@ -49,6 +50,7 @@ static struct {
 	int64_t drained_at;
 	struct rehearsal *rehearsal; /* NULL: clients are real */
 	bool rehearsed, handed_on;   /* it has ended, and how */
+	struct who_table *list;
 } clients;
 
 /* ---- words ---- */
@@ -158,6 +160,30 @@ static void unlink_client(struct client *c)
 	daemon_gauge("clients", (uint64_t)--clients.count);
 }
 
+/* Who is held here: posthouse who. */
+static void list_client(struct client *c)
+{
+	uint32_t pid = (uint32_t)getpid();
+	char peer[NETADDR_TEXT_MAX];
+
+	if (clients.rehearsal != NULL)
+		return;
+	if (c->row == NULL)
+		c->row = who_take(clients.list, pid, WHO_SMTP, WHO_SCREEN);
+	netaddr_text(&c->peer, peer);
+	if (c->row != NULL)
+		who_write(c->row, pid, "", peer, false,
+		    clock_seconds() - (clock_ms() - c->since) / 1000);
+}
+
+/* It goes, or smtpd lists it. */
+static void unlist(struct client *c)
+{
+	if (c->row != NULL)
+		who_clear(c->row);
+	c->row = NULL;
+}
+
 static void done_when_empty(void)
 {
 	if (daemon_draining() && clients.count == 0 && handover_waiting() == 0)
@@ -181,6 +207,7 @@ static void client_free(struct client *c)
 		unlink_client(c);
 	known_cancel(c);
 	tests_end(c);
+	unlist(c);
 	loop_watch_free(&c->watch);
 	loop_timer_free(&c->timer);
 	if (c->counted)
@@ -346,6 +373,7 @@ static void queue_client(struct client *c)
 void client_passed(struct client *c)
 {
 	c->state = CLIENT_SERVED;
+	unlist(c);
 	loop_timer_stop(c->timer);
 	trace(c, TRACE_SCREENED,
 	    c->found == NULL || c->found[0] == '\0' ? "passed" : c->found);
@@ -357,6 +385,7 @@ void client_returned(struct client *c)
 {
 	c->state = CLIENT_QUEUED;
 	c->seat = NULL;
+	list_client(c);
 	loop_timer_set(c->timer, clients.conf->postscreen_post_queue_timeout);
 }
 
@@ -684,6 +713,7 @@ static void meet(struct client *c)
 {
 	enum access access = access_of(&c->peer);
 
+	list_client(c);
 	c->trusted = access == ACCESS_PERMIT;
 	if (access == ACCESS_PERMIT)
 		greet(c);
@@ -869,6 +899,7 @@ bool clients_rehearse(struct rehearsal *r)
 void clients_open(const struct screen_conf *conf)
 {
 	clients.conf = conf;
+	clients.list = daemon_kept(sizeof(*clients.list));
 }
 
 /* Tests come to their end, and who was greeted may be about to speak: all are
@@ -896,4 +927,45 @@ void clients_drain(void)
 	clients.draining = loop_timer_new(daemon_loop(), drain_some, NULL);
 	clients.drained_at = deadline_in(DRAIN_MS);
 	drain_some(NULL);
+}
+
+static void send_away(struct client *c)
+{
+	if (c->state == CLIENT_REFUSED) {
+		refuse_hang_up(c->refusal);
+		return;
+	}
+	if (c->state == CLIENT_QUEUED) {
+		handover_cancel(c);
+		c->state = CLIENT_SERVED; /* in no list */
+	}
+	turn_away(c, NULL, "4.3.2", "Disconnected by the administrator");
+}
+
+static struct {
+	struct str user, client;
+} kicked;
+
+static void kick_one(struct client *c)
+{
+	char peer[NETADDR_TEXT_MAX];
+
+	netaddr_text(&c->peer, peer);
+	if (who_is_meant(kicked.user, kicked.client, "", peer))
+		send_away(c);
+}
+
+void clients_kick(struct str user, struct str client, struct str protocol)
+{
+	struct client *next;
+
+	if (protocol.len > 0 && !str_case_eq(protocol, STR("smtp")))
+		return;
+	kicked.user = user;
+	kicked.client = client;
+	for (struct client *c = clients.first; c != NULL; c = next) {
+		next = c->next;
+		kick_one(c);
+	}
+	handover_each(kick_one);
 }

@@ -12,6 +12,7 @@ struct refusal;
 struct rehearsal;
 struct seat;
 struct tests;
+struct who_row;
 
 /*
  *	(PROXY -->) ASKING --> TESTING --> GREETED --> QUEUED --> SERVED
@@ -43,6 +44,7 @@ struct client {
 	struct tests *tests;     /* TESTING */
 	struct refusal *refusal; /* REFUSED */
 	struct seat *seat;       /* SERVED */
+	struct who_row *row;     /* for posthouse who; NULL: not listed */
 	int64_t since;           /* clock_ms of its connection */
 	size_t peeked;           /* octets of a first line without an end */
 	const char *found;       /* a constant, for smtpd */
@@ -63,6 +65,8 @@ void clients_open(const struct screen_conf *conf);
 /* For struct daemon's accepted and drain. */
 void client_accept(struct conn *conn);
 void clients_drain(void);
+/* Whom the operator means is told 421. */
+void clients_kick(struct str user, struct str client, struct str protocol);
 
 /*
  * One client that is none, for posthouse explain: waits are not waited,

@@ -284,6 +284,18 @@ void handover_cancel(struct client *c)
 		c->seat->client = NULL;
 }
 
+void handover_each(void (*act)(struct client *c))
+{
+	struct queue *queues[] = {&handover.trusted, &handover.others};
+	struct client *next;
+
+	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
+		for (struct client *c = queues[i]->first; c != NULL; c = next) {
+			next = c->next;
+			act(c);
+		}
+}
+
 void handover_drain(void)
 {
 	while (handover.free != NULL)

@@ -15,6 +15,8 @@ void handover_open(void);
 void handover_begin(struct client *c);
 /* The client has been told something else, or is gone. */
 void handover_cancel(struct client *c);
+/* Calls act for each that waits; it may cancel that one. */
+void handover_each(void (*act)(struct client *c));
 /* Clients that wait. */
 int handover_waiting(void);
 /* Lets free seats go, so that their processes can end. */

@@ -95,6 +95,7 @@ int main(int argc, char **argv)
 	    .start = start,
 	    .accepted = client_accept,
 	    .drain = clients_drain,
+	    .kick = clients_kick,
 	    .explain = explain,
 	};
 

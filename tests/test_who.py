@@ -200,6 +200,107 @@ def test_a_message_under_way_is_not_taken_by_halves(house):
     box.logout()
 
 
+def greeted(port):
+    """A client that has heard the greeting and says nothing."""
+    s = socket.create_connection(("127.0.0.1", port), 30)
+    line = s.makefile("rb").readline()
+    assert line
+    return s
+
+
+def test_clients_before_their_login(house):
+    """Held by login, in plaintext and with TLS: listed, counted, kicked."""
+    plain, pop = greeted(house.imap), greeted(house.pop3)
+    secure = house.tls().wrap_socket(
+        socket.create_connection(("127.0.0.1", house.imaps), 30))
+    assert secure.recv(100)
+
+    def three():
+        """three clients before their login"""
+        return len(rows(house, state="login", user="")) == 3
+    wait_until(three)
+    found = rows(house, state="login")
+    assert sorted((r["protocol"], r["tls"]) for r in found) == [
+        ("imap", False), ("imap", True), ("pop3", False)]
+    assert {r["client"] for r in found} == {"127.0.0.1"}
+    assert "0 sessions; 3 clients before their login\n" in \
+        house.posthouse("who")
+    # They are nobody's yet; of POP3 there is one.
+    assert house.json("kick", house.user(0)) == {"ended": 0}
+    assert house.json("kick", "127.0.0.1", "--protocol", "pop3") == {
+        "ended": 1}
+    assert last_words(pop) == "-ERR Disconnected by the administrator\r\n"
+    wait_until(lambda: len(rows(house, state="login")) == 2)
+    # Who logs in is a session and no longer such a client.
+    plain.sendall(b"a LOGIN %s %s\r\n" % (house.user(0).encode(),
+                                         house.password.encode()))
+
+    def one_of_each():
+        """a session, and a client before its login"""
+        return "1 session; 1 client before its login\n" in \
+            house.posthouse("who")
+    wait_until(one_of_each)
+    assert house.posthouse("kick", "127.0.0.0/8") == \
+        "2 sessions are being ended\n"
+    assert "BYE Disconnected by the administrator" in last_words(secure)
+    assert "BYE" in last_words(plain)
+    wait_until(lambda: not who(house))
+
+
+def test_clients_that_screen_holds(house):
+    """Before their first command, and those that smtpd has no process for."""
+    silent = greeted(house.smtp)
+
+    def held():
+        """one client that screen holds"""
+        return rows(house, state="screen")
+    row, = wait_until(held)
+    assert row["protocol"] == "smtp" and row["client"] == "127.0.0.1"
+    assert row["user"] == "" and row["since"] > 1700000000
+    assert "0 sessions; 1 held by screen\n" in house.posthouse("who")
+    assert house.json("kick", "127.0.0.1", "--protocol", "imap") == {
+        "ended": 0}
+    assert house.posthouse("kick", "127.0.0.1") == \
+        "1 session is being ended\n"
+    assert last_words(silent).startswith("421 4.3.2 ")
+    wait_until(lambda: not who(house))
+    # With its first command it is smtpd's, and a session.
+    s = greeted(house.smtp)
+    s.sendall(b"EHLO x\r\n")
+
+    def a_session():
+        """one session of smtpd, and no other row"""
+        return [(r["protocol"], r["state"]) for r in who(house)] in (
+            [("smtp", "idle")], [("smtp", "busy")])
+    wait_until(a_session)
+    assert "1 session\n" in house.posthouse("who")
+    s.close()
+    wait_until(lambda: not who(house))
+
+
+def test_a_client_that_waits_for_smtpd_is_kicked():
+    with House(users=1) as h:
+        h.posthouse("service", "limit", "smtpd", "1")
+        first = greeted(h.smtp)
+        first.sendall(b"EHLO x\r\n")
+        wait_until(lambda: [r["state"] for r in who(h)] in (["idle"],
+                                                           ["busy"]))
+        second = greeted(h.smtp)
+        second.sendall(b"EHLO y\r\n")
+
+        def waits():
+            """screen holds the second one, which has spoken"""
+            screen, = [s for s in h.json("status")["services"]
+                       if s["command"] == "screen"]
+            # Nobody whose first command has not come.
+            return screen["counters"]["clients"] == 0 and \
+                rows(h, state="screen")
+        wait_until(waits)
+        assert h.json("kick", "127.0.0.1")["ended"] == 2
+        assert last_words(second).startswith("421 4.3.2 ")
+        assert "421 4.3.2 " in last_words(first)
+
+
 def test_a_login_that_was_killed_leaves_no_rows(house):
     box = imap(house, 2)
     box.select("INBOX")

@@ -28,7 +28,7 @@ enum channel_word {
 	/* master to process */
 	CHANNEL_DRAIN = 'D',  /* no new work; end when the old is done */
 	CHANNEL_LET_GO = 'L', /* others wait: release a parked peer */
-	CHANNEL_KICK = 'K'    /* user, LF, client: send them away */
+	CHANNEL_KICK = 'K' /* user, LF, client, LF, protocol: send them away */
 };
 
 #endif

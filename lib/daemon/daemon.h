@@ -76,9 +76,9 @@ struct daemon {
 	/* FRONT, behind drain: the time is short, who need not stay is sent
 	 * away. A reload does not ask for it, a stop does. */
 	void (*hurry)(void);
-	/* FRONT: the operator sends these clients away. user, client: "" for
-	 * any. */
-	void (*kick)(struct str user, struct str client);
+	/* FRONT: the operator sends these clients away (who_is_meant).
+	 * protocol: "" for any. */
+	void (*kick)(struct str user, struct str client, struct str protocol);
 };
 
 /* Never returns normally but through exit: main's only statement. */

@@ -100,10 +100,11 @@ static void heard(unsigned what, void *arg)
 	(void)what;
 	(void)arg;
 	if (word == CHANNEL_KICK && self.daemon->kick != NULL) {
-		struct str client = str_from(packet + 1);
-		struct str user = str_cut(&client, '\n');
+		struct str protocol = str_from(packet + 1);
+		struct str user = str_cut(&protocol, '\n');
+		struct str client = str_cut(&protocol, '\n');
 
-		self.daemon->kick(user, client);
+		self.daemon->kick(user, client, protocol);
 	}
 	if (word != CHANNEL_DRAIN)
 		return;

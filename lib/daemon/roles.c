@@ -70,10 +70,11 @@ bool role_is_sole(const struct role *r)
 	return false;
 }
 
-/* auth's tickets, login's list of sessions; pages that nobody touched cost nothing. */
+/* auth's tickets, the lists of whom login and screen hold; pages that nobody
+ * touched cost nothing. */
 unsigned long role_kept(const struct role *r)
 {
-	if (strcmp(r->name, "login") == 0)
+	if (strcmp(r->name, "login") == 0 || strcmp(r->name, "screen") == 0)
 		return sizeof(struct who_table);
 	return strcmp(r->name, "auth") == 0 ? 128ul << 20 : 0;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "net/netaddr.h"
+
 #define TRIES 100 /* of a reader, while a row is written */
 
 static void copy_text(char *to, size_t size, const char *from)
@@ -32,7 +34,8 @@ void who_clear(struct who_row *row)
 	row->kicked = 0;
 }
 
-struct who_row *who_take(struct who_table *t, uint32_t pid)
+struct who_row *who_take(struct who_table *t, uint32_t pid,
+    enum who_protocol protocol, enum who_state state)
 {
 	for (uint32_t tried = 0; tried < WHO_ROWS; tried++) {
 		uint32_t at = t->next++ % WHO_ROWS, nobody = 0;
@@ -45,6 +48,8 @@ struct who_row *who_take(struct who_table *t, uint32_t pid)
 			continue;
 		if (at >= t->end)
 			t->end = at + 1;
+		t->rows[at].state = state;
+		t->rows[at].protocol = protocol;
 		return &t->rows[at];
 	}
 	return NULL;
@@ -69,7 +74,9 @@ bool who_read(const struct who_row *row, struct who *out)
 		if (turn % 2 != 0)
 			continue;
 		*out = (struct who){.pid = row->pid,
-		    .state = state <= WHO_PARKED ? state : WHO_IDLE,
+		    .state = state < WHO_STATES ? state : WHO_IDLE,
+		    .protocol = row->protocol < WHO_PROTOCOLS ? row->protocol
+							      : WHO_IMAP,
 		    .since = row->since,
 		    .tls = row->tls != 0};
 		show_text(out->user, row->user, sizeof(out->user));
@@ -78,4 +85,19 @@ bool who_read(const struct who_row *row, struct who *out)
 			return out->pid != 0;
 	}
 	return false;
+}
+
+bool who_is_meant(struct str want_user, struct str want_client,
+    const char *user, const char *client)
+{
+	struct str have = str_from(user), bad;
+	struct netaddr a = {.len = 0};
+
+	if (want_user.len > 0 && str_find(want_user, '@') == want_user.len)
+		have = str_sub(have, 0, str_find(have, '@'));
+	if (want_user.len > 0 && !str_case_eq(want_user, have))
+		return false;
+	return want_client.len == 0 ||
+	    (netaddr_parse(str_from(client), 0, &a) == 0 &&
+		netaddr_in_list(&a, want_client, &bad) > 0);
 }

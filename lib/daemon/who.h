@@ -13,16 +13,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/str.h"
+
 #define WHO_USER_MAX   160 /* octets with the NUL; longer ones are cut */
 #define WHO_CLIENT_MAX 48
-/* Sessions without a process that one login service can list. */
+/* Clients and sessions without a process of their own that one service of
+ * login or screen can list. */
 #define WHO_ROWS 65536
 
 enum who_state {
 	WHO_IDLE,   /* waits for its client */
 	WHO_WORKS,  /* works at a command */
 	WHO_PARKED, /* silent: held without a process */
+	WHO_LOGIN,  /* has not logged in; held by login */
+	WHO_SCREEN, /* has not been let in; held by screen */
+	WHO_STATES
 };
+
+/* Of the rows in a who_table; those of a board are of their service's. */
+enum who_protocol { WHO_IMAP, WHO_POP3, WHO_SMTP, WHO_PROTOCOLS };
 
 struct who_row {
 	_Atomic uint32_t turn; /* odd while it is written */
@@ -30,11 +39,11 @@ struct who_row {
 	_Atomic uint32_t state;
 	_Atomic uint32_t kicked; /* master: the operator ends it */
 	int64_t since;           /* seconds since 1970 */
-	uint32_t tls;
+	uint32_t tls, protocol;
 	char user[WHO_USER_MAX], client[WHO_CLIENT_MAX];
 };
 
-/* In the memory that a login service keeps (daemon_kept). */
+/* In the memory that a service of login or screen keeps (daemon_kept). */
 struct who_table {
 	_Atomic uint32_t end; /* no row was ever taken from here on */
 	uint32_t next;        /* where a free one is looked for */
@@ -44,6 +53,7 @@ struct who_table {
 struct who {
 	uint32_t pid;
 	enum who_state state;
+	enum who_protocol protocol;
 	int64_t since;
 	bool tls;
 	char user[WHO_USER_MAX], client[WHO_CLIENT_MAX];
@@ -53,10 +63,18 @@ struct who {
 void who_write(struct who_row *row, uint32_t pid, const char *user,
     const char *client, bool tls, int64_t since);
 void who_clear(struct who_row *row);
-/* A free row for a process; NULL when there is none. */
-struct who_row *who_take(struct who_table *t, uint32_t pid);
+/* A free row for a process, which writes the rest; NULL when there is none. */
+struct who_row *who_take(struct who_table *t, uint32_t pid,
+    enum who_protocol protocol, enum who_state state);
 /* What a row says, fit for a terminal; false when nobody has it, or it is
  * being written for longer than makes sense. */
 bool who_read(const struct who_row *row, struct who *out);
+
+/*
+ * Whether an operator who names a user and a client ("" for any) means this
+ * one: a user without @ is a local part, a client an address or a network.
+ */
+bool who_is_meant(struct str want_user, struct str want_client,
+    const char *user, const char *client);
 
 #endif
