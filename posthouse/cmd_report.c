@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* posthouse report: the reports that domains ask for about mail in their name. */
+/* posthouse report: what others report about mail in our name (list, show,
+ * summary), and what we report to them (pending, send). */
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -11,6 +12,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct posthouse *p, int argc, char **argv);
 } verbs[] = {
+    {"list", report_list},
+    {"show", report_show},
+    {"summary", report_summary},
     {"pending", report_show_pending},
 };
 

@@ -62,8 +62,9 @@ const struct command_row commands[] = {
 	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS|@DOMAIN|CLIENT "
 	 "[--since T] [--until T] [--limit N] [--follow]",
 	 "the way of a message, hop by hop, and where it waited"},
-	{"report",  cmd_report,  "report pending [DOMAIN]",
-	 "what is counted for DMARC's reports"},
+	{"report",  cmd_report,  "report list|summary [--domain D] [--since T] "
+	 "[--kind dmarc|tls|arf|unreadable] | show KEY | pending [DOMAIN]",
+	 "what others report about our mail, and what we report to them"},
 	{"stats",   cmd_stats,   "stats [--interval SECONDS] | stats --list",
 	 "the figures of the house, and what they mean"},
 	{"route",   cmd_route,   "route [--steps] ADDRESS",

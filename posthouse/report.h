@@ -5,6 +5,9 @@
 
 #include "posthouse/posthouse.h"
 
+int report_list(struct posthouse *p, int argc, char **argv);
+int report_show(struct posthouse *p, int argc, char **argv);
+int report_summary(struct posthouse *p, int argc, char **argv);
 int report_show_pending(struct posthouse *p, int argc, char **argv);
 int report_send_now(struct posthouse *p, int argc, char **argv);
 

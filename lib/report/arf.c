@@ -127,7 +127,7 @@ static void take_original(
 		else if (str_case_eq(f.name, STR("From")))
 			a->from = author_of(r, f.value);
 		else if (str_case_eq(f.name, STR("Subject")))
-			a->subject = report_text(r->arena, f.value);
+			a->subject = report_header(r->arena, f.value);
 		else if (str_case_eq(f.name, STR("Date")))
 			a->date = report_text(r->arena, f.value);
 		else if (a->queue_id.len == 0 &&

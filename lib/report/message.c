@@ -188,18 +188,15 @@ static void take_author(
 static void take_mail(struct finder *f, struct report *out)
 {
 	struct report_reader *r = f->reader;
-	struct buf subject = buf_new(16 * REPORT_TEXT_MAX);
 	struct header_field field;
 
 	if (header_find(f->message, STR("From"), &field))
 		take_author(r, field.value, out);
 	if (header_find(f->message, STR("Subject"), &field))
-		header_decode(field.value, &subject);
-	out->mail_subject = report_text(r->arena, buf_str(&subject));
+		out->mail_subject = report_header(r->arena, field.value);
 	if (header_find(f->message, STR("Message-ID"), &field))
 		out->mail_id = report_text(
 		    r->arena, header_message_id(field.value));
-	buf_free(&subject);
 }
 
 void report_read(struct str message, const struct report_limits *limits,

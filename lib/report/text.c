@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "mail/encode.h"
+#include "mail/header.h"
 #include "report/parts.h"
 
 int report_fail(struct report_reader *r, const char *format, ...)
@@ -72,6 +73,17 @@ struct str report_text(struct arena *arena, struct str in)
 	}
 	out = arena_copy(arena, str_of(text, used));
 	return out.p == NULL ? STR_EMPTY : out;
+}
+
+struct str report_header(struct arena *arena, struct str value)
+{
+	struct buf text = buf_new(16 * REPORT_TEXT_MAX);
+	struct str out;
+
+	header_decode(value, &text);
+	out = report_text(arena, buf_str(&text));
+	buf_free(&text);
+	return out;
 }
 
 void *report_list_add(
