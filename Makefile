@@ -197,7 +197,7 @@ $(O)/tests/probe: $(O)/tests/probe.o $(LIB)
 	$(if $(V),,@echo "  LINK  probe";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # What compares lib/mailauth with others' implementations and suites.
-MAILAUTH_TOOLS := $(O)/tests/spf_suite $(O)/tests/mailauth_tool
+MAILAUTH_TOOLS := $(addprefix $(O)/tests/,spf_suite mailauth_tool dns_tool)
 $(MAILAUTH_TOOLS): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 	$(if $(V),,@echo "  LINK  $*";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

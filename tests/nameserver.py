@@ -9,9 +9,11 @@ from house import free_port
 
 
 class Dns:
-    """Zones are given as {"one.test": ["@ MX 10 mx", "mx A 127.0.0.1"]}."""
+    """Zones are given as {"one.test": ["@ MX 10 mx", "mx A 127.0.0.1"]};
+    those that `signed` names are signed with DNSSEC."""
 
-    def __init__(self, zones, port=None):
+    def __init__(self, zones, port=None, signed=()):
+        self.signed = signed
         self.dir = tempfile.mkdtemp(prefix="ph-dns-", dir="/tmp")
         self.port = port or free_port()
         self.process = None
@@ -32,9 +34,14 @@ class Dns:
                     "    zonefile-sync: -1\n    journal-content: none\n"
                     "zone:\n" % self.dir)
             for name in zones:
-                f.write("  - domain: %s\n    file: %s.zone\n" % (name, name))
+                f.write("  - domain: %s\n    file: %s.zone\n" % (
+                    name, name.strip(".") or "root"))
+                if name in self.signed:
+                    f.write("    dnssec-signing: on\n")
         for name, lines in zones.items():
-            with open(os.path.join(self.dir, name + ".zone"), "w") as f:
+            name = name.strip(".")
+            path = os.path.join(self.dir, (name or "root") + ".zone")
+            with open(path, "w") as f:
                 f.write("$ORIGIN %s.\n$TTL 60\n@ SOA ns hostmaster %d 60 60 "
                         "60 60\n@ NS ns\nns A 127.0.0.1\n" % (
                             name, int(time.time())))
@@ -72,6 +79,96 @@ class Dns:
             time.sleep(0.05)
         with open(os.path.join(self.dir, "knot.log")) as log:
             raise RuntimeError("knotd does not answer: " + log.read())
+
+    def anchors(self):
+        """The keys of the signed zones, as a resolver trusts them."""
+        import dns.message
+        import dns.query
+        lines = []
+        for name in self.signed:
+            answer = dns.query.tcp(dns.message.make_query(name, "DNSKEY"),
+                                   "127.0.0.1", port=self.port, timeout=10)
+            lines += [key.to_text() for key in answer.answer[0]
+                      if key.flags == 257]
+            lines[-1] = "%s. DNSKEY %s" % (name, lines[-1])
+        return lines
+
+    @property
+    def address(self):
+        return "127.0.0.1:%d" % self.port
+
+    def close(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Resolver:
+    """A validating resolver (Unbound) on loopback.
+
+    stubs: {"one.test": port of the name server that has it}; anchors: of
+    Dns.anchors.
+    """
+
+    def __init__(self, stubs, anchors=()):
+        self.dir = tempfile.mkdtemp(prefix="ph-unbound-", dir="/tmp")
+        self.port = free_port()
+        self.process = None
+        path = os.path.join(self.dir, "unbound.conf")
+        with open(path, "w") as f:
+            f.write("""server:
+    directory: "%(dir)s"
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    logfile: "%(dir)s/unbound.log"
+    interface: 127.0.0.1@%(port)d
+    do-ip6: no
+    do-daemonize: no
+    do-not-query-localhost: no
+    num-threads: 1
+    module-config: "validator iterator"
+    local-zone: "test." nodefault
+    local-zone: "localhost." always_nxdomain
+    domain-insecure: "."
+remote-control:
+    control-enable: no
+""" % {"dir": self.dir, "port": self.port})
+            f.write("server:\n")
+            for anchor in anchors:
+                f.write("    trust-anchor: \"%s\"\n" % anchor)
+            for name, port in stubs.items():
+                f.write("stub-zone:\n    name: \"%s\"\n"
+                        "    stub-addr: 127.0.0.1@%d\n" % (name, port))
+        self.start(path)
+
+    def start(self, path):
+        import dns.message
+        import dns.query
+        self.process = subprocess.Popen(
+            [shutil.which("unbound") or "/usr/sbin/unbound", "-d", "-c", path],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=open(os.path.join(self.dir, "stderr"), "w"))
+        for _ in range(200):
+            try:
+                dns.query.udp(dns.message.make_query("localhost", "A"),
+                              "127.0.0.1", port=self.port, timeout=0.2)
+                return
+            except Exception:
+                pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        with open(os.path.join(self.dir, "stderr")) as log:
+            raise RuntimeError("unbound does not answer: " + log.read())
 
     @property
     def address(self):

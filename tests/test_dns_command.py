@@ -312,6 +312,7 @@ def test_silence_is_no_fault(house):
     finally:
         house.set("dns_servers", before.split("=")[-1].strip())
     report = json.loads(done.stdout)
+    assert done.returncode == 75
     assert {r["state"] for r in report["records"]} == {
         "unknown"}
     assert not [r for r in report["records"] if r["published"]]

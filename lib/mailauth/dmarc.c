@@ -251,21 +251,16 @@ static enum found find_policy(struct questions *q,
 	return FOUND;
 }
 
-/* Section 3.2.13: a name without addresses and mail hosts does not exist. */
+/* Section 3.2.13: what NXDOMAIN says does not exist, whatever the type that was
+ * asked for (RFC 8020). In doubt it does, and sp= applies. */
 static enum found exists(struct questions *q, struct str domain, bool *out)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_AAAA, DNS_MX};
-	enum found result = FOUND;
+	const struct dns_reply *r = questions_ask(q, domain, DNS_A);
 
-	*out = false;
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		const struct dns_reply *r = questions_ask(q, domain, types[i]);
-		if (r == NULL)
-			result = FOUND_PENDING;
-		else if (r->status == DNS_OK || r->status == DNS_TEMPORARY)
-			*out = true; /* in doubt: the milder sp= */
-	}
-	return *out ? FOUND : result;
+	if (r == NULL)
+		return FOUND_PENDING;
+	*out = r->status != DNS_NO_NAME;
+	return FOUND;
 }
 
 static enum found choose_policy(struct questions *q,

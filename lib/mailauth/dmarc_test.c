@@ -10,6 +10,7 @@
 
 struct zone {
 	const char *name, *text; /* text NULL: the name has an address */
+	bool is_empty;           /* or only exists */
 };
 
 static void answer(struct questions *q, struct str name, enum dns_type type,
@@ -26,6 +27,10 @@ static void answer(struct questions *q, struct str name, enum dns_type type,
 		if (zone->text != NULL && strcmp(zone->text, "TIMEOUT") == 0) {
 			r.status = DNS_TEMPORARY;
 			r.why = "timeout";
+			break;
+		}
+		if (zone->text == NULL && zone->is_empty) {
+			r.status = DNS_NO_DATA;
 			break;
 		}
 		records[r.count++] = (struct dns_record){.type = type,
@@ -75,24 +80,25 @@ static unsigned check(const struct want *w, const struct zone *zone)
 
 /* clang-format off */
 static const struct zone zone[] = {
-	{"_dmarc.example.com", "v=DMARC1; p=reject; sp=quarantine; np=reject; pct=10; rua=mailto:r@example.com"},
-	{"news.example.com", NULL},
-	{"_dmarc.strict.example.org", "v=DMARC1;p=reject;adkim=s;aspf=s"},
-	{"_dmarc.example.org", "v=DMARC1; p=none"},
-	{"_dmarc.test.example", "v=DMARC1; p=reject; t=y"},
-	{"_dmarc.two.example", "v=DMARC1; p=reject"},
-	{"_dmarc.two.example", "v=DMARC1; p=none"},
-	{"_dmarc.late.example", "TIMEOUT"},
-	{"_dmarc.nothing.example", "v=DMARC1; p=bogus"},
-	{"_dmarc.reports.example", "v=DMARC1; p=bogus; rua=mailto:x@reports.example"},
-	{"_dmarc.lower.example", "v=dmarc1; p=reject"},
-	{"_dmarc.space.example", " v = DMARC1 ; p = reject ; "},
-	{"_dmarc.bank", "v=DMARC1; p=reject; sp=reject; np=reject; psd=y"},
-	{"_dmarc.own.bank", "v=DMARC1; p=quarantine"},
-	{"_dmarc.a.part.example.net", "v=DMARC1; p=none; psd=n"},
-	{"_dmarc.example.net", "v=DMARC1; p=reject"},
-	{"_dmarc.j.mail.deep.example", "v=DMARC1; p=quarantine"},
-	{NULL, NULL},
+	{"_dmarc.example.com", "v=DMARC1; p=reject; sp=quarantine; np=reject; pct=10; rua=mailto:r@example.com", false},
+	{"news.example.com", NULL, false},
+	{"empty.example.com", NULL, true},
+	{"_dmarc.strict.example.org", "v=DMARC1;p=reject;adkim=s;aspf=s", false},
+	{"_dmarc.example.org", "v=DMARC1; p=none", false},
+	{"_dmarc.test.example", "v=DMARC1; p=reject; t=y", false},
+	{"_dmarc.two.example", "v=DMARC1; p=reject", false},
+	{"_dmarc.two.example", "v=DMARC1; p=none", false},
+	{"_dmarc.late.example", "TIMEOUT", false},
+	{"_dmarc.nothing.example", "v=DMARC1; p=bogus", false},
+	{"_dmarc.reports.example", "v=DMARC1; p=bogus; rua=mailto:x@reports.example", false},
+	{"_dmarc.lower.example", "v=dmarc1; p=reject", false},
+	{"_dmarc.space.example", " v = DMARC1 ; p = reject ; ", false},
+	{"_dmarc.bank", "v=DMARC1; p=reject; sp=reject; np=reject; psd=y", false},
+	{"_dmarc.own.bank", "v=DMARC1; p=quarantine", false},
+	{"_dmarc.a.part.example.net", "v=DMARC1; p=none; psd=n", false},
+	{"_dmarc.example.net", "v=DMARC1; p=reject", false},
+	{"_dmarc.j.mail.deep.example", "v=DMARC1; p=quarantine", false},
+	{NULL, NULL, false},
 };
 
 static const struct want wants[] = {
@@ -111,6 +117,8 @@ static const struct want wants[] = {
 	{"strict.example.org", "", "", "mail.strict.example.org", "fail reject strict.example.org"},
 	{"example.com", "example.com", "", "example.com", "pass reject example.com"},
 	{"news.example.com", "", "", "", "fail quarantine example.com"},
+	/* NODATA is no NXDOMAIN */
+	{"empty.example.com", "", "", "", "fail quarantine example.com"},
 	{"no-such.example.com", "", "", "", "fail reject example.com"},
 	{"news.example.com", "", "other.example.com", "", "pass quarantine example.com"},
 	{"strict.example.org", "", "mail.strict.example.org", "", "fail reject strict.example.org"},

@@ -3,12 +3,14 @@
 
 #include <stdio.h>
 
-#define CHAIN_MAX    16 /* CNAMEs in a row */
-#define JUMPS_MAX    64 /* compression pointers in one name */
-#define HEADER_LEN   12
-#define CLASS_IN     1
-#define RCODE_OK     0
-#define RCODE_NXNAME 3
+#define CHAIN_MAX     16 /* CNAMEs in a row */
+#define JUMPS_MAX     64 /* compression pointers in one name */
+#define HEADER_LEN    12
+#define CLASS_IN      1
+#define AUTHORITATIVE 0x0400 /* AA */
+#define ASKS          0x0080 /* RA: a resolver */
+#define RCODE_OK      0
+#define RCODE_NXNAME  3
 
 /* A message and how far it has been read. */
 struct reader {
@@ -376,6 +378,11 @@ struct dns_reply dns_answer_parse(struct str message, struct str name,
 				return failure(DNS_TEMPORARY, "CNAME loop");
 	struct dns_reply reply = collect(
 	    r, raws, count, owner, type, ttl, arena);
+	/* Who neither has the zone nor asks for others knows of nothing, which
+	 * is not the same as that there is nothing. */
+	if (reply.status == DNS_NO_DATA &&
+	    (flags & (AUTHORITATIVE | ASKS)) == 0)
+		return failure(DNS_TEMPORARY, "the name server is lame");
 	reply.authentic = (flags & 0x20) != 0;
 	return reply;
 }
