@@ -121,7 +121,7 @@ static struct queue_envelope envelope_of(
 	struct queue_envelope e = {.id = *queue_writer_id(m->writer),
 	    .arrived_us = clock_us(),
 	    .sender = f->sender,
-	    .forward_sender = STR_EMPTY,
+	    .forward_sender = m->forward_sender,
 	    .envid = f->envid,
 	    .ret = f->ret,
 	    .body = f->body,
@@ -199,6 +199,8 @@ void commit_message(struct cleanup *c, struct message *m, struct id *id,
 	check_header(c, m, &facts);
 	if (m->code == 0)
 		expand_recipients(c, m);
+	if (m->code == 0)
+		forward_sender(c, m);
 	if (m->code == 0)
 		write_file(c, m, &facts, id, fd, message_id);
 	queue_abort(&m->writer);

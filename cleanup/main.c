@@ -6,7 +6,9 @@
  * session.c speaks with the injector; header.c splits header from body and
  * completes the header (pure); sign.c signs what leaves in our name, with
  * whose keys signers.c says, keys.c reads them, and seal.c seals what an alias
- * sends on; expand.c asks lookup for virtual aliases; proof.c asks auth whether a submission's login is true; space.c keeps the
+ * sends on; expand.c asks lookup for virtual aliases, forward.c for the sender
+ * of what they send on to other hosts; proof.c asks auth whether a
+ * submission's login is true; space.c keeps the
  * floor of free space, pace.c the pace of those behind us; commit.c puts the
  * queue file together; cut_through.c asks whether the queue needs it at all;
  * offer.c speaks with qmgr. neighbour.c keeps the connections to those who are

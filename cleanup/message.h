@@ -53,6 +53,7 @@ struct message {
 	/* What aliases made of them. */
 	struct queue_recipient *recipients;
 	size_t recipient_count, recipient_room;
+	struct str forward_sender; /* as queue_envelope has it */
 	/* Which mailboxes they are: as many as may cut through, or NULL; of an
 	 * address that is none the account is "". */
 	struct local_box *mailboxes;
@@ -84,6 +85,10 @@ bool message_add(struct message *m, struct queue_recipient **list,
  * the first of two equal ones keeps its ORCPT and NOTIFY.
  */
 void expand_recipients(struct cleanup *c, struct message *m);
+
+/* Fills m->forward_sender when there are recipients that are forwarded
+ * (lookup, `forward`). */
+void forward_sender(struct cleanup *c, struct message *m);
 
 /* Whether auth confirms the ticket for the login; else m is refused. */
 void proof_check(struct cleanup *c, struct proof *proof, struct message *m);

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "daemon/daemon.h"
 #include "ipc/trace.h"
+#include "mail/srs.h"
 
 /* All of a message but its content. */
 #define ARENA_MAX (64u << 20)
@@ -123,6 +124,7 @@ static void clear_message(struct message *m)
 	m->verdict = (struct cleanup_verdict){.junk = false};
 	m->given_count = m->given_room = 0;
 	m->recipient_count = m->recipient_room = 0;
+	m->forward_sender = STR_EMPTY;
 	m->size = 0;
 	m->code = 0;
 }
@@ -371,7 +373,8 @@ static void trace_aliases(
 			trace_event(TRACE_EXPANDED, session, id,
 			    &(struct trace_fields){.who = given,
 				.where = r->address,
-				.why = STR("alias")});
+				.why = srs_is(given) ? STR("srs")
+						     : STR("alias")});
 	}
 }
 

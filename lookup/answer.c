@@ -2,6 +2,7 @@
 #include "lookup/answer.h"
 
 #include "core/log.h"
+#include "lookup/rewriting.h"
 
 #define VALUE_MAX 16384 /* octets, as lookup_value has it */
 #define TEXT_MAX  500   /* octets, IPC_REPLY_MAX */
@@ -95,6 +96,15 @@ static int answer_expand(
 	return wire_put(w, &lookup_expand_end, &end);
 }
 
+static int answer_forward(
+    struct directory *d, struct wire *w, const struct lookup_forward *q)
+{
+	struct lookup_forwarded r = {.request = q->request};
+
+	r.status = rewriting_forward(d, q->sender, &r.sender);
+	return wire_put(w, &lookup_forwarded, &r);
+}
+
 static int answer_owns(
     struct directory *d, struct wire *w, const struct lookup_owns *q)
 {
@@ -114,7 +124,8 @@ static int answer_table(
 	const char *why;
 	int result;
 
-	if (!tables_may_ask(d->tables, q->table, d->conf->proxy_read_maps)) {
+	if (!tables_may_ask(d->tables, q->table, d->conf->proxy_read_maps,
+		d->conf->srs_secrets_file)) {
 		log_error("table %.*s was asked for, but it is neither below "
 			  "the configuration directory nor in proxy_read_maps",
 		    STR_FMT(q->table));
@@ -176,11 +187,14 @@ static int answer_explain(
 	const struct lookup_resolve resolve = {q->request, q->address};
 	const struct lookup_expand expand = {q->request, q->address, false};
 	const struct lookup_owns owns = {q->request, q->login, q->address};
+	const struct lookup_forward forward = {q->request, q->address};
 	int r = -1;
 
 	d->explain = &explain;
 	if (q->what == EXPLAIN_OWNS && q->login.len > 0)
 		r = answer_owns(d, w, &owns);
+	else if (q->what == EXPLAIN_FORWARD)
+		r = answer_forward(d, w, &forward);
 	else if (q->what == EXPLAIN_RESOLVE && q->address.len > 0)
 		r = answer_resolve(d, w, &resolve);
 	else if (q->what == EXPLAIN_EXPAND && q->address.len > 0)
@@ -196,6 +210,8 @@ int answer_question(struct directory *d, struct wire *w,
 		return answer_resolve(d, w, msg);
 	if (type == &lookup_expand)
 		return answer_expand(d, w, msg);
+	if (type == &lookup_forward)
+		return answer_forward(d, w, msg);
 	if (type == &lookup_owns)
 		return answer_owns(d, w, msg);
 	if (type == &lookup_explain)

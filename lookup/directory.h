@@ -4,7 +4,7 @@
  * sends nothing and knows no connection; main.c and answer.c do that.
  *
  * Addresses are compared in lower case, local parts too. The order for one
- * recipient: an alias of the whole address, an alias without +detail, the
+ * recipient: a rewritten sender (rewriting.h), an alias of the whole address, an alias without +detail, the
  * mailbox, the mailbox without +detail, the alias @domain, postmaster.
  */
 #ifndef LOOKUP_DIRECTORY_H
@@ -18,10 +18,13 @@
 
 #define DIRECTORY_ARENA_MAX (64u * 1024u * 1024u)
 
+struct rewriting;
+
 struct directory {
 	const struct lookup_conf *conf;
 	const char *myorigin; /* domain of addresses without one */
 	struct tables *tables;
+	struct rewriting *rewriting; /* rewriting.h; NULL: none */
 	struct arena arena;      /* of the answer; cleared by each question */
 	const char *routed_by;   /* the parameter that chose the route */
 	const char *aliased_by;  /* the one that had the last alias */

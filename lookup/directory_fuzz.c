@@ -27,6 +27,8 @@ static struct lookup_conf conf = {
 	.default_transport = "smtp",
 	.transport_maps = "",
 	.relayhost = "",
+	.srs_domain = "a.test",
+	.srs_exclude_domains = "",
 	.smtpd_sender_login_maps = "",
 };
 /* clang-format on */

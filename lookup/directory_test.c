@@ -4,10 +4,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "core/clock.h"
+#include "core/file.h"
 #include "lookup/directory.h"
+#include "lookup/rewriting.h"
 
 /* clang-format off */
 static struct lookup_conf conf = {
@@ -48,6 +53,11 @@ static struct lookup_conf conf = {
 	    "{ bad.test = error:5.7.1 not to them } slow.test=slow: "
 	    "ann+fax@example.org=fax: { later.test = error:4.7.1 later } }",
 	.relayhost = "",
+	.srs_domain = "example.org",
+	.srs_exclude_domains = "plain.test, .below.test",
+	.srs_maximum_age = 21 * 86400 * (int64_t)1000,
+	.srs_hash_length = 6,
+	.srs_hash_minimum = 6,
 	.smtpd_sender_login_maps = "inline:{ { shared@example.org = "
 	    "ann@example.org, Bob@example.org } @guest.test=ann@example.org }",
 	.smtpd_sender_login_null = true,
@@ -386,6 +396,8 @@ static void only_named_tables_are_asked(void **state)
 		{"text:../passwd", false},
 		{"hash:/etc/housex", false},
 		{"hash:passwords", false},
+		{"text:srs_secrets", false},
+		{"text:/etc/house/srs_secrets", false},
 		{"proxy:text:/etc/shadow", false},
 	};
 	/* clang-format on */
@@ -393,9 +405,92 @@ static void only_named_tables_are_asked(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (tables_may_ask(&t, str_from(rows[i].spec),
-			conf.proxy_read_maps) != rows[i].may)
+			conf.proxy_read_maps, "/x/srs_secrets") != rows[i].may)
 			fail_msg("%s", rows[i].spec);
 	tables_free(&t);
+}
+
+/* ---- senders of what aliases send on ---- */
+
+static char secrets[] = "/tmp/directory-test-XXXXXX";
+
+static void write_secrets(struct rewriting *r, const char *text)
+{
+	assert_int_equal(file_replace(secrets, str_from(text), 0600), 0);
+	r->next_look = 0;
+}
+
+static const char *forwarded(struct directory *d, const char *sender)
+{
+	static char text[512];
+	struct str out;
+	int status = rewriting_forward(d, str_from(sender), &out);
+
+	snprintf(text, sizeof(text), "%s %.*s", resolve_status_names[status],
+	    STR_FMT(out));
+	return text;
+}
+
+static void senders_are_rewritten_and_found_again(void **state)
+{
+	static const char *const stay[] = {"", "ann@example.org",
+	    "any@relay.test", "ann@here.test", "x@plain.test", "x@a.below.test",
+	    "no address"};
+	char made[512], want[512];
+	struct directory d = directory_new(&conf);
+	struct rewriting r = rewriting_new(secrets, "/");
+	struct expansion e;
+	int fd = mkstemp(secrets);
+
+	(void)state;
+	assert_true(fd >= 0);
+	file_close(&fd);
+	unlink(secrets);
+	free(r.path);
+	r.path = str_dup(str_from(secrets));
+	d.rewriting = &r;
+	assert_string_equal(forwarded(&d, "x@far.test"), "ok ");
+	write_secrets(&r, "# first signs\nsecret one\n\nshort\n");
+	for (size_t i = 0; i < ARRAY_LEN(stay); i++)
+		assert_string_equal(forwarded(&d, stay[i]), "ok ");
+	assert_string_equal(forwarded(&d, "x@odd.test"), "temporary ");
+	snprintf(made, sizeof(made), "%s", forwarded(&d, "X@below.test"));
+	assert_true(str_starts(str_from(made), STR("ok SRS0=")));
+	assert_true(str_ends(str_from(made), STR("=below.test=X@example.org")));
+
+	describe(&d, made + 3, want, sizeof(want));
+	assert_string_equal(want, "ok mailbox alias smtp:below.test  0 ");
+	directory_expand(&d, str_from(made + 3), &e);
+	assert_int_equal(e.status, RESOLVE_OK);
+	assert_int_equal(e.count, 1);
+	assert_true(str_eq(e.address[0], STR("X@below.test")));
+
+	/* Another secret signs, the old one is still believed, then gone. */
+	write_secrets(&r, "secret two, longer\nsecret one\n");
+	assert_string_not_equal(forwarded(&d, "X@below.test"), made);
+	describe(&d, made + 3, want, sizeof(want));
+	assert_string_equal(want, "ok mailbox alias smtp:below.test  0 ");
+	write_secrets(&r, "secret two, longer\n");
+	describe(&d, made + 3, want, sizeof(want));
+	assert_string_equal(want, "refused mailbox alias :  550 5.7.1");
+	directory_expand(&d, str_from(made + 3), &e);
+	assert_int_equal(e.status, RESOLVE_REFUSED);
+	write_secrets(&r, "secret one\n");
+	clock_step(22 * 86400);
+	describe(&d, made + 3, want, sizeof(want));
+	assert_string_equal(want, "refused mailbox alias :  550 5.1.6");
+	clock_step(-22 * 86400);
+
+	/* An address of another domain is none of ours. */
+	describe(&d, "SRS0=x=y=z=a@far.test", want, sizeof(want));
+	assert_string_equal(want, "ok remote smtp:far.test  0 ");
+	/* Nobody can say now: not for good. */
+	unlink(secrets);
+	r.next_look = 0;
+	describe(&d, made + 3, want, sizeof(want));
+	assert_string_equal(want, "temporary mailbox alias :  451 4.3.5");
+	rewriting_free(&r);
+	arena_free(&d.arena);
 }
 
 static void lists_are_cut(void **state)
@@ -485,6 +580,7 @@ int main(void)
 	    cmocka_unit_test(senders_are_owned),
 	    cmocka_unit_test(steps_are_told),
 	    cmocka_unit_test(only_named_tables_are_asked),
+	    cmocka_unit_test(senders_are_rewritten_and_found_again),
 	    cmocka_unit_test(lists_are_cut),
 	};
 

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/table.h"
 #include "lookup/directory.h"
+#include "lookup/rewriting.h"
 
 struct pending {
 	struct str address;
@@ -173,6 +174,21 @@ static bool take_postmaster(
 	return true;
 }
 
+/* A sender that was rewritten here: whom it stands for. */
+static void take_rewritten(struct work *k, const struct pending *p)
+{
+	struct rewriting_refusal why;
+	struct str original;
+	int status = rewriting_reverse(k->d, p->address, &original, &why);
+
+	if (status == RESOLVE_OK) {
+		push(k, original, p->depth + 1);
+		return;
+	}
+	k->out->status = status;
+	k->out->text = why.text;
+}
+
 static void take(struct work *k, const struct pending *p)
 {
 	enum alias_match match;
@@ -191,6 +207,10 @@ static void take(struct work *k, const struct pending *p)
 		return;
 	}
 	k->d->about = w.address;
+	if (rewriting_is_ours(k->d, &w)) {
+		take_rewritten(k, p);
+		return;
+	}
 	switch (directory_alias(k->d, &w, &targets, &match)) {
 	case MAP_FOUND:
 		take_targets(k, p, &w, match, k->d->aliased_by, targets);

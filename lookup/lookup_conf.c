@@ -63,6 +63,25 @@ const struct conf_param lookup_params[] = {
 	P(TEXT, relayhost, "", 0, 256,
 	  "The next hop of all mail for the rest of the world: a domain, "
 	  "whose MX records count, or [host]:port."),
+	P(TEXT, srs_domain, "$mydomain", 0, 255,
+	  "The domain of the senders that mail gets which an alias sends on "
+	  "to another host (SRS); its SPF record has to name this host, and "
+	  "its MX lead here. Empty leaves senders as they are."),
+	P(TEXT, srs_secrets_file, "srs_secrets", 1, 4096,
+	  "The file with the secrets of rewritten senders, one on each line: "
+	  "the first one signs, all are believed. A relative name is in "
+	  "config_directory."),
+	P(TEXT, srs_exclude_domains, "", 0, 65536,
+	  "Domains whose senders are not rewritten, besides our own; "
+	  ".example.org means all below it."),
+	P(TIME, srs_maximum_age, "21d", 86400, 86400000,
+	  "How long mail to a rewritten sender finds its way back, in whole "
+	  "days."),
+	P(INT,  srs_hash_length, "6", 4, 26,
+	  "Characters of the hash in a rewritten sender."),
+	P(INT,  srs_hash_minimum, "6", 4, 26,
+	  "Characters that the hash of a rewritten sender must have to be "
+	  "believed; no more than srs_hash_length counts."),
 	P(TEXT, smtpd_sender_login_maps, "", MAPS,
 	  "Tables from a sender address, or @domain, to the logins that may "
 	  "use it, besides those whose own address or alias it is."),

@@ -28,6 +28,13 @@ struct lookup_conf {
 	const char *default_transport;
 	const char *transport_maps;
 	const char *relayhost;
+	/* senders of what aliases send on */
+	const char *srs_domain;
+	const char *srs_secrets_file;
+	const char *srs_exclude_domains;
+	int64_t srs_maximum_age; /* ms */
+	int srs_hash_length;
+	int srs_hash_minimum;
 	/* who may */
 	const char *smtpd_sender_login_maps;
 	bool smtpd_sender_login_null;

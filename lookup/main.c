@@ -3,7 +3,8 @@
  * lookup, a front: answers who is who and where mail goes.
  *
  * answer.c takes the questions apart; resolve.c, expand.c and directory.c
- * decide, from tables alone; tables.c keeps the tables open. Every question
+ * decide, from tables alone; tables.c keeps the tables open. rewriting.c has the
+ * secrets of rewritten senders. Every question
  * is answered at once, so a connection has no state but its buffers.
  */
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "daemon/desk.h"
 #include "ipc/lookup.h"
 #include "lookup/answer.h"
+#include "lookup/rewriting.h"
 
 #define ALL_MAPS                                                               \
 	conf.mail_domain_maps, conf.virtual_mailbox_maps,                      \
@@ -21,6 +23,7 @@
 static struct lookup_conf conf;
 static struct tables tables;
 static struct directory directory;
+static struct rewriting rewriting;
 
 static int answer(
     struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
@@ -49,12 +52,25 @@ static void allow_tables(const char *maps)
 	}
 }
 
+/* The folder, so that a file that takes its place may be read as well. */
+static void allow_secrets(void)
+{
+	char *folder;
+
+	if (conf.srs_secrets_file[0] != '/')
+		return;
+	folder = str_dup(str_from(conf.srs_secrets_file));
+	folder[str_find_last(str_from(folder), '/')] = '\0';
+	daemon_allow(folder[0] == '\0' ? "/" : folder, false);
+}
+
 static int before_jail(void)
 {
 	const char *const maps[] = {ALL_MAPS, conf.proxy_read_maps};
 
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		allow_tables(maps[i]);
+	allow_secrets();
 	return 0;
 }
 
@@ -66,7 +82,10 @@ static int start(void)
 	const char *why;
 
 	tables = tables_new(daemon_house()->config_directory);
+	rewriting = rewriting_new(
+	    conf.srs_secrets_file, daemon_house()->config_directory);
 	directory = (struct directory){.conf = &conf,
+	    .rewriting = &rewriting,
 	    .myorigin = daemon_house()->myorigin,
 	    .tables = &tables,
 	    .arena = arena_new(DIRECTORY_ARENA_MAX),

@@ -6,6 +6,7 @@
 #include "core/dsn.h"
 #include "core/log.h"
 #include "lookup/directory.h"
+#include "lookup/rewriting.h"
 
 static void answer(struct lookup_resolved *out, const char *rule, int status,
     unsigned code, const char *dsn, const char *text)
@@ -398,6 +399,29 @@ void directory_resolve(
 	directory_resolve_within(d, address, out);
 }
 
+/*
+ * A sender that was rewritten here: mail for it goes to whom it stands for,
+ * wherever that is, so the domain is not "remote": our hash is the permission.
+ */
+static void resolve_rewritten(
+    struct directory *d, struct str address, struct lookup_resolved *out)
+{
+	struct rewriting_refusal why;
+	enum domain_class class;
+	struct str original, relay;
+	int status = rewriting_reverse(d, address, &original, &why);
+
+	if (status == RESOLVE_OK)
+		directory_resolve_within(d, original, out);
+	else
+		answer(out, "srs_domain", status, why.code, why.dsn, why.text);
+	if (directory_domain(
+		d, str_from(d->conf->srs_domain), &class, &relay) != MAP_FOUND)
+		class = CLASS_ALIAS; /* ours for this alone */
+	out->domain = (int)class;
+	out->is_alias = true;
+}
+
 void directory_resolve_within(
     struct directory *d, struct str address, struct lookup_resolved *out)
 {
@@ -413,6 +437,10 @@ void directory_resolve_within(
 		return;
 	}
 	d->about = w.address;
+	if (rewriting_is_ours(d, &w)) {
+		resolve_rewritten(d, address, out);
+		return;
+	}
 	resolve_plain(d, &w, out);
 	alias = directory_alias(d, &w, &targets, &match);
 	if (alias == MAP_ERROR) {

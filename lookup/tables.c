@@ -138,8 +138,17 @@ static bool is_below(struct str path, struct str directory)
 	    path.p[directory.len] == '/';
 }
 
-bool tables_may_ask(
-    const struct tables *t, struct str spec, const char *allowed)
+/* The file's own name, without its folder. */
+static struct str name_of(const char *path)
+{
+	struct str s = str_from(path);
+	size_t slash = str_find_last(s, '/');
+
+	return slash < s.len ? str_skip(s, slash + 1) : s;
+}
+
+bool tables_may_ask(const struct tables *t, struct str spec,
+    const char *allowed, const char *secrets)
 {
 	struct str rest = str_from(allowed), other, path = spec;
 
@@ -151,7 +160,8 @@ bool tables_may_ask(
 	struct str type = str_cut(&path, ':');
 	if (str_eq(type, STR("inline")) || str_eq(type, STR("static")))
 		return true;
-	/* auth alone answers for passwords. */
+	/* auth alone answers for passwords, and what signs stays here. */
 	return !has_dots(path) && is_below(path, str_from(t->base)) &&
-	    !str_ends(path, STR("passwords"));
+	    !str_ends(path, STR("passwords")) &&
+	    (name_of(secrets).len == 0 || !str_ends(path, name_of(secrets)));
 }

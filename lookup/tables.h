@@ -30,9 +30,10 @@ enum map_result tables_find_any(struct tables *t, const char *maps,
 
 /*
  * Whether another daemon may ask for this table: a file of the configuration
- * directory, an inline or static table, or one of `allowed`.
+ * directory, an inline or static table, or one of `allowed`; never the file
+ * `secrets`.
  */
-bool tables_may_ask(
-    const struct tables *t, struct str spec, const char *allowed);
+bool tables_may_ask(const struct tables *t, struct str spec,
+    const char *allowed, const char *secrets);
 
 #endif

@@ -24,6 +24,7 @@
 #include "posthouse/init.h"
 #include "posthouse/password.h"
 #include "posthouse/posthouse.h"
+#include "posthouse/secrets.h"
 #include "queue/queue_file.h"
 
 #define USERS_MAX 1000000
@@ -164,6 +165,10 @@ static int write_directory(const struct init *in, const char *hash)
 	buf_clear(&text);
 	init_passwords(in, hash, &text);
 	result |= write_file(in, "etc/passwords", &text, 0640);
+	buf_clear(&text);
+	secrets_compose(STR_EMPTY, &text);
+	result |= write_file(in, "etc/srs_secrets", &text, 0640);
+	mem_wipe(text.p, text.len);
 	buf_free(&text);
 	return result;
 }
@@ -246,6 +251,7 @@ static int give_all(const struct init *in, const struct house_conf *house)
 {
 	return give(in, house, "etc/passwords", NULL, "auth", 0640) |
 	    give(in, house, "etc/passwords.db", NULL, "auth", 0640) |
+	    give(in, house, "etc/srs_secrets", NULL, "lookup", 0640) |
 	    give(in, house, "spool", NULL, "queue", 0751) |
 	    give(in, house, "store", "vmail", "vmail", 0700) |
 	    give(in, house, "dkim", NULL, "cleanup", 0750) |

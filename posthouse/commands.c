@@ -59,6 +59,8 @@ const struct command_row commands[] = {
 	 "the records that a domain needs, and what of them is published"},
 	{"store",   cmd_store,   "store stat|check|repair|rebuild|undelete|restore|"
 	 "backup|upkeep ...", "the mailboxes: look, mend, bring back, copy"},
+	{"srs",     cmd_srs,     "srs forward|reverse ADDRESS | srs rotate",
+	 "senders of what aliases send on: rewritten, and back"},
 	{"trace",   cmd_trace,   "trace ID|MESSAGE-ID|ADDRESS|@DOMAIN|CLIENT "
 	 "[--since T] [--until T] [--limit N] [--follow]",
 	 "the way of a message, hop by hop, and where it waited"},

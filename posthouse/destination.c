@@ -174,6 +174,7 @@ int destinations_find(struct explanation *x, struct str address, uint64_t size,
 		    ? VERDICT_TEMPORARY
 		    : VERDICT_REFUSED;
 		out->dsn = end.status == RESOLVE_TEMPORARY ? STR("4.3.0")
+		    : out->resolved.dsn.len > 0            ? out->resolved.dsn
 							   : STR("5.4.6");
 		out->text = end.text;
 		return 0;

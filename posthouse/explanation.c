@@ -386,6 +386,20 @@ int explanation_resolve(
 	return 0;
 }
 
+int explanation_forward(
+    struct explanation *x, struct str sender, int *status, struct str *out)
+{
+	const struct ipc_type *type;
+	const struct lookup_forwarded *f = ask_lookup(
+	    x, EXPLAIN_FORWARD, sender, &type);
+
+	if (f == NULL || type != &lookup_forwarded)
+		return -1;
+	*status = f->status;
+	*out = keep(x, f->sender);
+	return 0;
+}
+
 int explanation_expand(struct explanation *x, struct str address,
     struct str **out, size_t *count, struct lookup_expand_end *end)
 {

@@ -65,6 +65,10 @@ int explanation_ask(struct explanation *x, const struct service *row,
 /* Asks lookup; the steps are appended. 0, or -1 after a message. */
 int explanation_resolve(
     struct explanation *x, struct str address, struct lookup_resolved *out);
+/* The sender that an alias's targets elsewhere would see: *out, "" when it
+ * stays what it is; *status is ok or temporary. */
+int explanation_forward(
+    struct explanation *x, struct str sender, int *status, struct str *out);
 /* out is an array in the arena. */
 int explanation_expand(struct explanation *x, struct str address,
     struct str **out, size_t *count, struct lookup_expand_end *end);

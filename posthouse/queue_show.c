@@ -35,6 +35,11 @@ static void print_envelope(
 	if (e->sender.len == 0)
 		fputs("<>", stdout);
 	queue_print(e->sender);
+	if (e->forward_sender.len > 0) {
+		fputs("\nsent as    ", stdout);
+		queue_print(e->forward_sender);
+		fputs("  to those who are forwarded", stdout);
+	}
 	printf("\nsize       %llu\norigin     %.*s",
 	    (unsigned long long)f->header.length + f->body.length,
 	    STR_FMT(e->origin));
@@ -59,6 +64,8 @@ static void print_envelope(
 			printf(", next %s", queue_when(s.next, text));
 		if (s.dsn[0] != '\0')
 			printf(", last %.11s", s.dsn);
+		if (e->recipients[i].forwarded)
+			fputs(", forwarded", stdout);
 		putchar('\n');
 	}
 	putchar('\n');
@@ -74,6 +81,7 @@ static void json_envelope(const struct queue_file *f,
 	json_text(&j, "id", id_str(&f->id));
 	json_u64(&j, "arrived", f->arrived_us / 1000000);
 	json_text(&j, "sender", e->sender);
+	json_text(&j, "forward_sender", e->forward_sender);
 	json_u64(&j, "size", f->header.length + f->body.length);
 	json_text(&j, "origin", e->origin);
 	json_text(&j, "client", e->client);
@@ -87,6 +95,7 @@ static void json_envelope(const struct queue_file *f,
 		json_object(&j, NULL);
 		json_text(&j, "address", e->recipients[i].address);
 		json_text(&j, "original", e->recipients[i].original);
+		json_bool(&j, "forwarded", e->recipients[i].forwarded);
 		json_text(&j, "state", str_from(state_name(&s)));
 		json_u64(&j, "attempts", s.attempts);
 		json_u64(&j, "next", s.next);

@@ -346,6 +346,11 @@ void story_say(const struct trace_record *r, struct buf *out)
 		add(out, ", Message-ID ", f->who, "");
 		break;
 	case TRACE_EXPANDED:
+		if (str_eq(f->why, STR("srs"))) {
+			add(out, "the rewritten sender ", f->who, "");
+			add(out, " stands for ", f->where, "");
+			break;
+		}
 		add(out, "the alias ", f->who, "");
 		add(out, " leads to ", f->where, "");
 		break;
@@ -374,6 +379,7 @@ void story_say(const struct trace_record *r, struct buf *out)
 		add(out, "attempt by ", f->where, "");
 		buf_printf(out, ", %llu recipient%s",
 		    (unsigned long long)f->number, f->number == 1 ? "" : "s");
+		add(out, ", sent as <", f->who, ">");
 		break;
 	case TRACE_HOST:
 		add(out, "", f->where, ": ");

@@ -35,6 +35,23 @@ void intern_drop(struct table *t, struct interned **s)
 	free(i);
 }
 
+/* ---- senders ---- */
+
+bool recipient_is_rewritten(const struct recipient *r)
+{
+	const struct queue_envelope *e = &r->message->active->envelope;
+
+	return e->forward_sender.len > 0 && r->route != NULL &&
+	    !r->route->local && e->recipients[recipient_index(r)].forwarded;
+}
+
+struct str recipient_sender(const struct recipient *r)
+{
+	const struct queue_envelope *e = &r->message->active->envelope;
+
+	return recipient_is_rewritten(r) ? e->forward_sender : e->sender;
+}
+
 /* ---- lines ---- */
 
 static void line_add(struct line *l, struct message *m)

@@ -147,6 +147,13 @@ static inline uint32_t recipient_index(const struct recipient *r)
 {
 	return (uint32_t)(r - r->message->recipients);
 }
+/*
+ * The sender that the next hop sees: recipients that an alias sent to another
+ * host have one of their own (SRS), unless it is to a mailbox here after all.
+ * The recipient is being delivered to; a view into the envelope.
+ */
+struct str recipient_sender(const struct recipient *r);
+bool recipient_is_rewritten(const struct recipient *r);
 /* Nothing is left to do for it. */
 static inline bool recipient_done(const struct recipient *r)
 {

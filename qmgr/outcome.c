@@ -381,7 +381,7 @@ void outcome_scheduled(struct qmgr *q, struct recipient *r)
 
 	r->phase = PHASE_QUEUED;
 	r->route->since = loop_now(q->loop);
-	if (!schedule_add(d, r->message, &r->item,
+	if (!schedule_add(d, r->message, recipient_is_rewritten(r), &r->item,
 		r->attempts > 0 || r->trouble > 1, loop_now(q->loop)))
 		suspended(q, r, d);
 	else

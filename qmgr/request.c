@@ -120,7 +120,7 @@ static int put_all(struct request *rq, int *fd)
 	struct deliver d = {.request = rq->number,
 	    .queue_id = id_str(&m->id),
 	    .session = id_str(&e->session),
-	    .sender = e->sender,
+	    .sender = recipient_sender(rq->recipients[0]),
 	    .transport = str_from(destination_transport(rq->destination)),
 	    .nexthop = str_from(destination_nexthop(rq->destination)),
 	    .size = m->size,
@@ -187,6 +187,14 @@ static void put_back(struct qmgr *q, struct request *rq, const char *why)
 
 #define WAIT_WORTH_TELLING 1000 /* ms */
 
+/* The sender of a request, where it is not the message's. */
+static struct str sent_as(const struct request *rq)
+{
+	return recipient_is_rewritten(rq->recipients[0])
+	    ? recipient_sender(rq->recipients[0])
+	    : STR_EMPTY;
+}
+
 /* Of local, "scheduled" and "stored" say as much. */
 static void trace_attempt(const struct request *rq, int64_t now)
 {
@@ -202,9 +210,21 @@ static void trace_attempt(const struct request *rq, int64_t now)
 	    destination_nexthop(rq->destination));
 	trace_event(TRACE_ATTEMPT, &rq->message->active->envelope.session,
 	    &rq->message->id,
-	    &(struct trace_fields){.where = str_from(where),
+	    &(struct trace_fields){.who = sent_as(rq),
+		.where = str_from(where),
 		.number = rq->left,
 		.wait_ms = waited > 0 ? (uint64_t)waited : 0});
+}
+
+/* smtp's lines have no sender, and that of "queue active" is the message's. */
+static void log_sent_as(const struct request *rq)
+{
+	struct str sender = sent_as(rq);
+
+	if (sender.len > 0)
+		log_info("%s: sent-as=<%.*s>, from=<%.*s>, nrcpt=%zu",
+		    rq->message->id.text, STR_FMT(sender),
+		    STR_FMT(interned_str(rq->message->sender)), rq->left);
 }
 
 struct request *request_send(struct qmgr *q, struct requests *rs,
@@ -226,6 +246,7 @@ struct request *request_send(struct qmgr *q, struct requests *rs,
 		why = "the delivery agent does not take the request";
 	file_close(&fd);
 	if (rq->left > 0 && why == NULL) {
+		log_sent_as(rq);
 		trace_attempt(rq, loop_now(q->loop));
 		return rq;
 	}

@@ -12,12 +12,14 @@
 struct job {
 	struct job *next;
 	void *owner;
+	unsigned group;
 	struct item *first, *last;
 	size_t count;
 };
 
 struct queue {
 	struct job *first, *last;
+	struct job *before; /* the last, where that is known; or NULL */
 };
 
 struct destination {
@@ -259,30 +261,49 @@ int64_t schedule_wake(struct transport *t, int64_t now)
 
 /* ---- adding and taking ---- */
 
-static void add_item(struct queue *q, void *owner, struct item *item)
+static bool is_for(const struct job *j, const void *owner, unsigned group)
 {
-	struct job *j = q->last;
+	return j != NULL && j->owner == owner && j->group == group;
+}
 
-	item->next = NULL;
-	if (j != NULL && j->owner == owner) {
-		j->last->next = item;
-		j->last = item;
-		j->count++;
-		return;
-	}
+/* The job that the item goes to: a message's two groups may come in turns, so
+ * the one before the last is looked at as well. */
+static struct job *job_for(struct queue *q, void *owner, unsigned group)
+{
+	struct job *j;
+
+	if (is_for(q->last, owner, group))
+		return q->last;
+	if (is_for(q->before, owner, group))
+		return q->before;
 	j = NEW(struct job);
 	j->owner = owner;
-	j->first = j->last = item;
-	j->count = 1;
+	j->group = group;
 	if (q->last == NULL)
 		q->first = j;
 	else
 		q->last->next = j;
+	q->before = q->last;
 	q->last = j;
+	return j;
 }
 
-bool schedule_add(struct destination *d, void *owner, struct item *item,
-    bool retry, int64_t now)
+static void add_item(
+    struct queue *q, void *owner, unsigned group, struct item *item)
+{
+	struct job *j = job_for(q, owner, group);
+
+	item->next = NULL;
+	if (j->last == NULL)
+		j->first = item;
+	else
+		j->last->next = item;
+	j->last = item;
+	j->count++;
+}
+
+bool schedule_add(struct destination *d, void *owner, unsigned group,
+    struct item *item, bool retry, int64_t now)
 {
 	if (destination_is_dead(d, now))
 		return false;
@@ -291,7 +312,7 @@ bool schedule_add(struct destination *d, void *owner, struct item *item,
 		d->window = 1;
 		d->failed = d->transport->limits.cohorts - 1.0;
 	}
-	add_item(retry ? &d->retries : &d->fresh, owner, item);
+	add_item(retry ? &d->retries : &d->fresh, owner, group, item);
 	d->transport->waiting++;
 	relist(d);
 	return true;
@@ -313,6 +334,7 @@ static void cut(struct queue *q, size_t most, struct work *out)
 	struct item *end = j->first;
 
 	out->owner = j->owner;
+	out->group = j->group;
 	out->items = j->first;
 	out->count = 1;
 	for (; out->count < most && end->next != NULL; out->count++)
@@ -325,6 +347,8 @@ static void cut(struct queue *q, size_t most, struct work *out)
 	q->first = j->next;
 	if (q->first == NULL)
 		q->last = NULL;
+	if (q->before == j)
+		q->before = NULL;
 	free(j);
 }
 
@@ -479,7 +503,7 @@ static size_t withdraw(struct queue *q,
 	struct job **at = &q->first, *j;
 	size_t count = 0;
 
-	q->last = NULL;
+	q->last = q->before = NULL;
 	while ((j = *at) != NULL) {
 		struct item **link = &j->first, *item;
 

@@ -4,7 +4,8 @@
  * or file, so that it can be tested with a clock of the test's own.
  *
  * A destination is a next hop of a transport. Its recipients stand in jobs,
- * a job being the recipients of one message that go the same way. Each
+ * a job being the recipients of one message that go the same way under the
+ * same sender (their group). Each
  * destination may have `window` requests under way; the window grows with
  * success and shrinks with failures of the whole hop, and a destination that
  * fails on and on is dead for a while: nothing waits for it, and the first
@@ -43,6 +44,7 @@ struct destination;
 struct work {
 	struct destination *destination;
 	void *owner;        /* the message */
+	unsigned group;     /* as schedule_add was told */
 	struct item *items; /* linked by next */
 	size_t count;
 };
@@ -68,11 +70,12 @@ struct transport *destination_of(struct destination *d);
 unsigned destination_window(const struct destination *d);
 
 /*
- * Adds a recipient. false: the destination is dead and the item was not
+ * Adds a recipient. Those of an owner that differ in their group never share a
+ * request. false: the destination is dead and the item was not
  * taken; destination_reason and destination_dead_until tell more.
  */
-bool schedule_add(struct destination *d, void *owner, struct item *item,
-    bool retry, int64_t now);
+bool schedule_add(struct destination *d, void *owner, unsigned group,
+    struct item *item, bool retry, int64_t now);
 
 /*
  * The next request of a transport. false: nothing to do, or no room. What is

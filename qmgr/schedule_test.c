@@ -35,7 +35,7 @@ static bool add(
     struct bed *b, const char *hop, const char *owner, bool retry, int64_t now)
 {
 	return schedule_add(schedule_destination(b->t, str_from(hop)),
-	    (void *)(uintptr_t)owner, &b->items[b->used++], retry, now);
+	    (void *)(uintptr_t)owner, 0, &b->items[b->used++], retry, now);
 }
 
 /* Takes all that can be taken; "a2 b1" are owners and counts. */
@@ -75,6 +75,75 @@ static void recipients_of_a_message_go_together(void **state)
 	add(&b, "one", "b", false, 0);
 	take_all(&b);
 	assert_string_equal(b.order, "a2 a2 a1 b1");
+	schedule_free(&b.s);
+}
+
+/* Each group by itself, whatever the order they come in; "a" to "d" are
+ * owners, a capital is group 1. */
+static void groups_of_a_message_go_apart(void **state)
+{
+	static const struct {
+		const char *added, *taken;
+	} rows[] = {
+	    {"aAaA", "a0:2 a1:2"},
+	    {"AAa", "a1:2 a0:1"},
+	    {"aAb", "a0:1 a1:1 b0:1"},
+	    {"aAbBa", "a0:1 a1:1 b0:1 b1:1 a0:1"},
+	    {"abA", "a0:1 b0:1 a1:1"},
+	};
+	static char names[] = "a\0b\0c\0d";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct schedule_limits wide = limits;
+		struct bed b = make(&limits);
+		char got[200] = "";
+		size_t at = 0;
+		struct work w;
+
+		wide.initial = 20;
+		b.t = schedule_transport(b.s, STR("wide"), &wide);
+		for (const char *c = rows[i].added; *c != '\0'; c++)
+			schedule_add(schedule_destination(b.t, STR("one")),
+			    names + 2 * (ascii_lower(*c) - 'a'),
+			    *c < 'a' ? 1 : 0, &b.items[b.used++], false, 0);
+		while (schedule_take(b.t, &w))
+			at += (size_t)snprintf(got + at, sizeof(got) - at,
+			    "%s%s%u:%zu", at == 0 ? "" : " ",
+			    (const char *)w.owner, w.group, w.count);
+		assert_string_equal(got, rows[i].taken);
+		schedule_free(&b.s);
+	}
+}
+
+static const struct item *only;
+
+static bool is_only(const struct item *item)
+{
+	return item == only;
+}
+
+/* What is taken out must not be remembered as the job before the last. */
+static void groups_survive_what_is_taken_out(void **state)
+{
+	struct bed b = make(&limits);
+	struct destination *d = schedule_destination(b.t, STR("one"));
+	struct work w;
+
+	(void)state;
+	schedule_add(d, "a", 0, &b.items[0], false, 0);
+	schedule_add(d, "a", 1, &b.items[1], false, 0);
+	assert_true(schedule_take(b.t, &w));
+	schedule_add(d, "a", 0, &b.items[2], false, 0);
+	only = &b.items[1];
+	assert_ptr_equal(schedule_withdraw(b.s, is_only), only);
+	schedule_add(d, "a", 1, &b.items[3], false, 0);
+	schedule_add(d, "a", 0, &b.items[4], false, 0);
+	assert_true(schedule_take(b.t, &w));
+	assert_int_equal(w.group * 10 + w.count, 2);
+	assert_true(schedule_take(b.t, &w));
+	assert_int_equal(w.group * 10 + w.count, 11);
+	assert_false(schedule_take(b.t, &w));
 	schedule_free(&b.s);
 }
 
@@ -343,6 +412,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(destinations_take_turns),
 	    cmocka_unit_test(recipients_of_a_message_go_together),
+	    cmocka_unit_test(groups_of_a_message_go_apart),
+	    cmocka_unit_test(groups_survive_what_is_taken_out),
 	    cmocka_unit_test(new_mail_goes_before_retries),
 	    cmocka_unit_test(the_window_bounds_and_grows),
 	    cmocka_unit_test(the_transport_bounds_all),

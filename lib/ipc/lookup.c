@@ -63,6 +63,21 @@ static const struct ipc_field expand_end[] = {
 };
 const struct ipc_type lookup_expand_end = {"expand_end", expand_end};
 
+static const struct ipc_field forward[] = {
+    IPC_U64(struct lookup_forward, request, 0, UINT64_MAX),
+    IPC_TEXT(struct lookup_forward, sender, 0, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type lookup_forward = {"forward", forward};
+
+static const struct ipc_field forwarded[] = {
+    IPC_U64(struct lookup_forwarded, request, 0, UINT64_MAX),
+    IPC_CHOICE(struct lookup_forwarded, status, resolve_status_names),
+    IPC_TEXT(struct lookup_forwarded, sender, 0, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type lookup_forwarded = {"forwarded", forwarded};
+
 static const struct ipc_field owns[] = {
     IPC_U64(struct lookup_owns, request, 0, UINT64_MAX),
     IPC_TEXT(struct lookup_owns, login, 1, IPC_ADDRESS_MAX),
@@ -78,7 +93,8 @@ static const struct ipc_field owned[] = {
 };
 const struct ipc_type lookup_owned = {"owned", owned};
 
-static const char *const what_names[] = {"resolve", "expand", "owns", NULL};
+static const char *const what_names[] = {
+    "resolve", "expand", "owns", "forward", NULL};
 
 static const struct ipc_field explain[] = {
     IPC_U64(struct lookup_explain, request, 0, UINT64_MAX),
@@ -107,6 +123,6 @@ const struct ipc_type lookup_value = {"value", value};
 
 static const struct ipc_type *const types[] = {&lookup_resolve,
     &lookup_resolved, &lookup_expand, &lookup_expanded, &lookup_expand_end,
-    &lookup_owns, &lookup_owned, &lookup_explain, &explain_step, &lookup_table,
-    &lookup_value, NULL};
+    &lookup_forward, &lookup_forwarded, &lookup_owns, &lookup_owned,
+    &lookup_explain, &explain_step, &lookup_table, &lookup_value, NULL};
 const struct ipc_exchange lookup_exchange = {"lookup", 1, types};

@@ -81,6 +81,17 @@ struct lookup_expand_end {
 	struct str text;
 };
 
+/* The sender that those shall see to whom an alias sends mail on: SRS. */
+struct lookup_forward {
+	uint64_t request;
+	struct str sender;
+};
+struct lookup_forwarded {
+	uint64_t request;
+	int status;        /* ok, temporary */
+	struct str sender; /* "": it stays what it is */
+};
+
 /* May this login send with that envelope sender? (smtpd_sender_login_maps) */
 struct lookup_owns {
 	uint64_t request;
@@ -97,11 +108,16 @@ struct lookup_owned {
  * look-up and each decision, with this request's number, then the answer as
  * without. Asked by smtpd when it explains, and by the operator's command.
  */
-enum explain_what { EXPLAIN_RESOLVE, EXPLAIN_EXPAND, EXPLAIN_OWNS };
+enum explain_what {
+	EXPLAIN_RESOLVE,
+	EXPLAIN_EXPAND,
+	EXPLAIN_OWNS,
+	EXPLAIN_FORWARD
+};
 struct lookup_explain {
 	uint64_t request;
 	int what;           /* enum explain_what */
-	struct str address; /* OWNS: may be "" */
+	struct str address; /* OWNS, FORWARD: may be "" */
 	struct str login;   /* OWNS */
 };
 
@@ -118,8 +134,8 @@ struct lookup_value {
 };
 
 extern const struct ipc_type lookup_resolve, lookup_resolved, lookup_expand,
-    lookup_expanded, lookup_expand_end, lookup_owns, lookup_owned,
-    lookup_explain, lookup_table, lookup_value;
+    lookup_expanded, lookup_expand_end, lookup_forward, lookup_forwarded,
+    lookup_owns, lookup_owned, lookup_explain, lookup_table, lookup_value;
 extern const struct ipc_exchange lookup_exchange;
 
 #endif

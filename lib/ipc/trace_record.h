@@ -26,8 +26,8 @@ enum trace_kind {
 	TRACE_REFUSED,
 	/* qmgr took it up. who: the recipient; where: transport:nexthop */
 	TRACE_SCHEDULED,
-	/* handed to an agent. where: transport:nexthop; number: recipients;
-	 * why: what it waited for, wait: how long */
+	/* handed to an agent. who: the sender that the next hop sees, where
+	 * it was rewritten; where: transport:nexthop; number: recipients; why: what it waited for, wait: how long */
 	TRACE_ATTEMPT,
 	/* who: the recipient; where: the host; code, why: its words; wait: how
 	 * long the attempt took */
@@ -50,7 +50,7 @@ enum trace_kind {
 	/* who: the client; why: what screen found; wait: how long it looked */
 	TRACE_SCREENED,
 	/* who: the recipient that was given; where: what it leads to; why:
-	 * alias, ... */
+	 * alias, srs (a sender that was rewritten here) */
 	TRACE_EXPANDED,
 	/* who: the recipient; where: transport:nexthop; why: what it waits
 	 * for; number: until when, 0 when that is not known */

@@ -5,7 +5,9 @@
 
 #include "mail/encode.h"
 
-#define LOCAL_MAX  64  /* octets; RFC 5321 4.5.3.1.1 */
+/* Octets. RFC 5321 4.5.3.1.1 says 64 for what everybody has to take, and asks
+ * for no limit: rewritten senders (SRS, VERP) are longer. */
+#define LOCAL_MAX  255
 #define DOMAIN_MAX 255 /* octets; RFC 5321 4.5.3.1.2 */
 #define LABEL_MAX  63
 

@@ -7,7 +7,7 @@
 #include "core/buf.h"
 
 struct address {
-	struct str local;  /* as written, quotes and all; at most 64 octets */
+	struct str local;  /* as written, quotes and all; at most 255 octets */
 	struct str domain; /* as written; at most 255 octets */
 };
 
