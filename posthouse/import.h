@@ -127,7 +127,8 @@ enum import_form {
 	IMPORT_ACCESS,
 	IMPORT_RESTRICTIONS,
 	IMPORT_CLASSES,
-	IMPORT_DAYS, /* a bare number counts days */
+	IMPORT_SENDERS, /* tables that rewrite addresses; postsrsd's is one */
+	IMPORT_DAYS,    /* a bare number counts days */
 	IMPORT_HOURS
 };
 

@@ -172,6 +172,8 @@ const struct import_name import_names[] = {
 	    NULL, "20000", NULL},
 	{"queue_minfree", IMPORT_SAME, IMPORT_AS_IT_IS,
 	    NULL, "0", NULL},
+	{"recipient_canonical_maps", IMPORT_UNSUPPORTED, IMPORT_SENDERS,
+	    NULL, "", NULL},
 	{"recipient_delimiter", IMPORT_SAME, IMPORT_AS_IT_IS,
 	    NULL, "", NULL},
 	{"relay_domains", IMPORT_TRANSLATED, IMPORT_DOMAINS,
@@ -181,6 +183,8 @@ const struct import_name import_names[] = {
 	{"relay_transport", IMPORT_SAME, IMPORT_TRANSPORT,
 	    NULL, "relay", NULL},
 	{"relayhost", IMPORT_SAME, IMPORT_AS_IT_IS,
+	    NULL, "", NULL},
+	{"sender_canonical_maps", IMPORT_UNSUPPORTED, IMPORT_SENDERS,
 	    NULL, "", NULL},
 	{"service_throttle_time", IMPORT_SAME, IMPORT_AS_IT_IS,
 	    NULL, "60s", NULL},
@@ -690,8 +694,8 @@ const struct import_group import_groups[] = {
 	    "and aliases for what arrives",
 	    "canonical_classes canonical_maps lmtp_generic_maps "
 	    "masquerade_classes masquerade_domains masquerade_exceptions "
-	    "recipient_canonical_classes recipient_canonical_maps "
-	    "sender_canonical_classes sender_canonical_maps smtp_generic_maps"},
+	    "recipient_canonical_classes sender_canonical_classes "
+	    "smtp_generic_maps"},
 	{IMPORT_UNSUPPORTED,
 	    "SASL is done by auth(8) from auth_password_maps: bring the password "
 	    "hashes into \"passwords\" (Dovecot's are understood); auth_mechanisms "

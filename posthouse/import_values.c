@@ -385,6 +385,37 @@ static bool is_class(struct import *im, struct str name)
 
 /* ---- one parameter ---- */
 
+/* postsrsd's tables for addresses: by its TCP ports, or as a socketmap. */
+static bool is_postsrsd(const char *maps)
+{
+	static const char *const signs[] = {
+	    ":10001", ":10002", "postsrsd", ":forward", ":reverse", "/srs"};
+
+	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+		if (strstr(maps, signs[i]) != NULL &&
+		    (strstr(maps, "tcp:") != NULL ||
+			strstr(maps, "socketmap:") != NULL))
+			return true;
+	return false;
+}
+
+static void senders(struct import *im, const struct import_place *at,
+    const char *what, const char *maps)
+{
+	if (maps[0] == '\0')
+		import_say(im, at, IMPORT_IGNORED, what, "", "it is empty");
+	else if (is_postsrsd(maps))
+		import_say(im, at, IMPORT_BUILT_IN, what, "",
+		    "senders of what aliases send on are rewritten by "
+		    "lookup(8): put postsrsd's secrets into srs_secrets, set "
+		    "srs_domain to its domain, and srs_hash_minimum to 4 for "
+		    "three weeks");
+	else
+		import_say(im, at, IMPORT_UNSUPPORTED, what, "",
+		    "addresses are not rewritten: give users the address they "
+		    "send with, and aliases for what arrives");
+}
+
 struct parameter {
 	const struct import_entry *e; /* with spots that fit value */
 	struct str value;             /* as written */
@@ -508,6 +539,9 @@ static void by_form(struct import *im, const struct import_place *at,
 		if (value.len == 0)
 			import_say(
 			    im, at, IMPORT_IGNORED, p->what, "", "it is empty");
+		return;
+	case IMPORT_SENDERS:
+		senders(im, at, p->what, p->expanded);
 		return;
 	case IMPORT_CLASSES:
 		import_say(im, at, IMPORT_UNSUPPORTED, p->what, "",

@@ -156,12 +156,12 @@ def test_expanded_says_which_mailbox(house):
     house.posthouse("alias", "add", "both@dir.test", "user1+x@dir.test",
                     "out@else.test", "nobody@dir.test")
     nothing = dict(account="", nexthop="", quota_storage="0",
-                   quota_messages="0")
+                   quota_messages="0", forwarded="0")
     soon(lambda: expand(house, "both@dir.test", True)[1], [
         dict(address="user1+x@dir.test", account="user1@dir.test",
              nexthop="dir.test", quota_storage=str(1 << 20),
-             quota_messages="9"),
-        dict(nothing, address="out@else.test"),
+             quota_messages="9", forwarded="0"),
+        dict(nothing, address="out@else.test", forwarded="1"),
         dict(nothing, address="nobody@dir.test")])
     house.posthouse("alias", "delete", "both@dir.test")
 

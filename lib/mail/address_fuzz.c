@@ -18,8 +18,8 @@ static void split(struct str in)
 		if (address_split(in, utf8, &a, &why) < 0)
 			continue;
 		if (a.local.len + 1 + a.domain.len != in.len ||
-		    a.local.len == 0 || a.local.len > 255 || a.domain.len == 0 ||
-		    a.domain.len > 255)
+		    a.local.len == 0 || a.local.len > 255 ||
+		    a.domain.len == 0 || a.domain.len > 255)
 			abort();
 	}
 }
