@@ -94,7 +94,8 @@ def test_a_role_sees_only_the_sockets_it_may_call(house):
                "pop3d": {"auth"},
                "keeper": set(),
                "bounce": {"cleanup-internal"},
-               "reportd": {"cleanup-internal"}}
+               "reportd": {"cleanup-internal"},
+               "feedback": set()}
     for role, sockets in allowed.items():
         there = set(os.listdir(os.path.join(house.dir, "run", "jail", role)))
         assert there == sockets, role
