@@ -12,6 +12,7 @@
 #define WAIT_MS 30000
 
 struct list_out {
+	struct policy_listed end;
 	bool json;
 	struct buf text;
 	struct json j;
@@ -55,57 +56,51 @@ static void put_row(struct list_out *o, const struct policy_row *r)
 	    &o->text, "over in %llu s\n", (unsigned long long)r->left_seconds);
 }
 
-/* Sends the question and takes the answers up to the last. */
-static int converse(struct posthouse *p, const struct ipc_type *type,
-    const void *question, struct list_out *o, struct policy_listed *end)
+static void take(const struct ipc_type *type, const void *answer, void *arg)
 {
-	int64_t deadline = deadline_in(WAIT_MS);
-	struct ipc *c = posthouse_connect(
-	    p, "penalty", "policyd", &policy_exchange);
-	const struct ipc_type *got = NULL;
-	enum ipc_result r;
-	const void *msg;
+	struct list_out *o = arg;
 
-	if (c == NULL)
-		return EX_UNAVAILABLE;
-	r = ipc_put(c, type, question) < 0 ? IPC_BROKEN
-					   : ipc_flush(c, deadline);
-	while (r == IPC_OK && got != &policy_listed) {
-		r = ipc_wait(c, &got, &msg, deadline);
-		if (r == IPC_OK && got == &policy_row)
-			put_row(o, msg);
-		else if (r == IPC_OK && got == &policy_listed)
-			*end = *(const struct policy_listed *)msg;
-	}
-	if (r != IPC_OK)
-		posthouse_fail("penalty",
-		    "policyd did not answer; only root and its own user are "
-		    "heard");
-	ipc_close(&c);
-	return r == IPC_OK ? 0 : EX_UNAVAILABLE;
+	if (type == &policy_row)
+		put_row(o, answer);
+	else if (type == &policy_listed)
+		o->end = *(const struct policy_listed *)answer;
+}
+
+static int ask(struct posthouse *p, const struct ipc_type *type,
+    const void *message, struct list_out *o)
+{
+	return posthouse_ask(p,
+	    &(struct posthouse_question){.command = "penalty",
+		.daemon = "policyd",
+		.exchange = &policy_exchange,
+		.type = type,
+		.last = &policy_listed,
+		.message = message,
+		.wait_ms = WAIT_MS,
+		.take = take,
+		.arg = o});
 }
 
 static int list(struct posthouse *p, const char *key, bool all)
 {
 	struct list_out o = {.json = p->json, .text = buf_new(OUT_MAX)};
 	struct policy_list question = {str_from(key), all};
-	struct policy_listed end = {0};
 	int status;
 
 	o.j = json_start(&o.text);
 	if (p->json)
 		json_array(&o.j, NULL);
-	status = converse(p, &policy_list, &question, &o, &end);
+	status = ask(p, &policy_list, &question, &o);
 	if (p->json) {
 		json_end(&o.j);
 		buf_add_char(&o.text, '\n');
-	} else if (end.count == 0) {
+	} else if (o.end.count == 0) {
 		buf_printf(&o.text, "no penalties%s%s\n",
 		    key[0] != '\0' ? " for " : "", key);
-	} else if (end.cut) {
+	} else if (o.end.cut) {
 		buf_printf(&o.text,
 		    "there is more; these %llu were used last\n",
-		    (unsigned long long)end.count);
+		    (unsigned long long)o.end.count);
 	}
 	if (status == 0)
 		fputs(buf_text(&o.text), stdout);
@@ -117,12 +112,12 @@ static int clear(struct posthouse *p, const char *key, bool all)
 {
 	bool every = strcmp(key, "ALL") == 0;
 	struct policy_clear question = {every ? STR_EMPTY : str_from(key), all};
-	struct policy_listed end = {0};
-	int status = converse(p, &policy_clear, &question, NULL, &end);
+	struct list_out o = {.json = p->json};
+	int status = ask(p, &policy_clear, &question, &o);
 
 	if (status == 0)
 		printf(p->json ? "{\"forgotten\":%llu}\n" : "%llu forgotten\n",
-		    (unsigned long long)end.count);
+		    (unsigned long long)o.end.count);
 	return status;
 }
 

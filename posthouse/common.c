@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -117,4 +118,30 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 		    p->config_directory);
 	free(dir);
 	return c;
+}
+
+int posthouse_ask(struct posthouse *p, const struct posthouse_question *q)
+{
+	int64_t deadline = deadline_in(q->wait_ms);
+	struct ipc *c = posthouse_connect(
+	    p, q->command, q->daemon, q->exchange);
+	const struct ipc_type *got = NULL;
+	enum ipc_result r;
+	const void *msg;
+
+	if (c == NULL)
+		return EX_UNAVAILABLE;
+	r = ipc_put(c, q->type, q->message) < 0 ? IPC_BROKEN
+						: ipc_flush(c, deadline);
+	while (r == IPC_OK && got != q->last) {
+		r = ipc_wait(c, &got, &msg, deadline);
+		if (r == IPC_OK)
+			q->take(got, msg, q->arg);
+	}
+	if (r != IPC_OK)
+		posthouse_fail(q->command,
+		    "%s did not answer; only root and its own user are heard",
+		    q->daemon);
+	ipc_close(&c);
+	return r == IPC_OK ? 0 : EX_UNAVAILABLE;
 }

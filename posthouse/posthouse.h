@@ -40,6 +40,7 @@ int posthouse_usage(const char *command);
 
 struct ipc;
 struct ipc_exchange;
+struct ipc_type;
 /*
  * Connects to a daemon's socket ("master", "qmgr", "lookup") below
  * run_directory/sockets. NULL after a message on stderr: not running (and how
@@ -47,6 +48,21 @@ struct ipc_exchange;
  */
 struct ipc *posthouse_connect(struct posthouse *p, const char *command,
     const char *socket, const struct ipc_exchange *exchange);
+
+/* A question to a daemon, and a list for the answer. */
+struct posthouse_question {
+	const char *command, *daemon;
+	const struct ipc_exchange *exchange;
+	const struct ipc_type *type, *last; /* of the question; of the end */
+	const void *message;
+	int64_t wait_ms;
+	/* For each answer, the last one too; valid only in the call. */
+	void (*take)(
+	    const struct ipc_type *type, const void *answer, void *arg);
+	void *arg;
+};
+/* 0, or EX_UNAVAILABLE after a message on stderr. */
+int posthouse_ask(struct posthouse *p, const struct posthouse_question *q);
 
 /* Path of a file of the configuration directory; the caller frees it. */
 char *posthouse_path(const struct posthouse *p, const char *name);

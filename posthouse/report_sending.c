@@ -102,34 +102,12 @@ static void put_sent(struct out *o, const struct report_sent *r)
 		buf_printf(&o->text, "not sent: %.*s\n", STR_FMT(r->text));
 }
 
-/* Sends the question and takes the answers up to the last. */
-static int converse(struct posthouse *p, const struct ipc_type *type,
-    const void *question, int64_t wait_ms, struct out *o)
+static void take(const struct ipc_type *type, const void *answer, void *arg)
 {
-	int64_t deadline = deadline_in(wait_ms);
-	struct ipc *c = posthouse_connect(
-	    p, "report", "reportd", &report_exchange);
-	const struct ipc_type *got = NULL;
-	enum ipc_result r;
-	const void *msg;
-
-	if (c == NULL)
-		return EX_UNAVAILABLE;
-	r = ipc_put(c, type, question) < 0 ? IPC_BROKEN
-					   : ipc_flush(c, deadline);
-	while (r == IPC_OK && got != &report_end) {
-		r = ipc_wait(c, &got, &msg, deadline);
-		if (r == IPC_OK && got == &report_period)
-			put_period(o, msg);
-		else if (r == IPC_OK && got == &report_sent)
-			put_sent(o, msg);
-	}
-	if (r != IPC_OK)
-		posthouse_fail("report",
-		    "reportd did not answer; only root and its own user are "
-		    "heard");
-	ipc_close(&c);
-	return r == IPC_OK ? 0 : EX_UNAVAILABLE;
+	if (type == &report_period)
+		put_period(arg, answer);
+	else if (type == &report_sent)
+		put_sent(arg, answer);
 }
 
 /* nothing: said when there was no answer but the end. */
@@ -142,7 +120,16 @@ static int ask(struct posthouse *p, const struct ipc_type *type,
 	o.j = json_start(&o.text);
 	if (p->json)
 		json_array(&o.j, NULL);
-	status = converse(p, type, question, wait_ms, &o);
+	status = posthouse_ask(p,
+	    &(struct posthouse_question){.command = "report",
+		.daemon = "reportd",
+		.exchange = &report_exchange,
+		.type = type,
+		.last = &report_end,
+		.message = question,
+		.wait_ms = wait_ms,
+		.take = take,
+		.arg = &o});
 	if (p->json) {
 		json_end(&o.j);
 		buf_add_char(&o.text, '\n');
