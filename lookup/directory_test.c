@@ -222,6 +222,35 @@ static void the_relayhost_takes_the_rest(void **state)
 	arena_free(&d.arena);
 }
 
+/* They need no mailbox; a domain that is not ours has none of them. */
+static void reports_have_their_own_way(void **state)
+{
+	static const struct {
+		const char *address, *want;
+	} cases[] = {
+	    {"dmarc@example.org", "ok mailbox report:example.org  0 "},
+	    {"DMARC+x@example.org", "ok mailbox report:example.org  0 "},
+	    {"tls@relay.test", "ok relay report:relay.test  0 "},
+	    {"tls@here.test", "ok local report:here.test  0 "},
+	    {"tls@remote.test", "ok remote smtp:remote.test  0 "},
+	    {"dmarc@here.test", "unknown local local:here.test  550 5.1.1"},
+	    /* a mailbox of that name gets nothing any more */
+	    {"ann@example.org", "ok mailbox report:example.org  0 "},
+	};
+	struct lookup_conf other = conf;
+	struct directory d = directory_new(&other);
+
+	(void)state;
+	other.report_recipients = "dmarc@Example.org, ann@example.org\n\ttls@";
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char got[400];
+
+		describe(&d, cases[i].address, got, sizeof(got));
+		assert_string_equal(got, cases[i].want);
+	}
+	arena_free(&d.arena);
+}
+
 /* ---- expand ---- */
 
 /* clang-format off */
@@ -575,6 +604,7 @@ int main(void)
 	    cmocka_unit_test(quotas_are_told),
 	    cmocka_unit_test(postmaster_leads_somewhere),
 	    cmocka_unit_test(the_relayhost_takes_the_rest),
+	    cmocka_unit_test(reports_have_their_own_way),
 	    cmocka_unit_test(aliases_expand),
 	    cmocka_unit_test(expansion_is_bounded),
 	    cmocka_unit_test(senders_are_owned),
