@@ -94,6 +94,11 @@ const struct conf_param smtpd_params[] = {
 	P(TIME, mail_authentication_timeout, "10s", 1,    60,
 	  "How long a message may wait for DNS, in all. What is not answered by "
 	  "then is a temporary error."),
+	P(SIZE, mail_authentication_cache_size, "512K", 0, 1073741824,
+	  "Octets of DNS answers (keys, policies) that each process keeps for "
+	  "the next messages; 0: none."),
+	P(TIME, mail_authentication_cache_time, "1h", 0,  86400,
+	  "How long an answer is kept at most; no longer than its TTL."),
 	P(BOOL, received_spf_header,      "no",
 	  "Write a Received-SPF field (RFC 7208 section 9.1) too."),
 	P(BOOL, smtpd_sasl_authentication_results, "no",

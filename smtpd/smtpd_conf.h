@@ -49,7 +49,9 @@ struct smtpd_conf {
 	bool mail_authentication;
 	bool lmtpd_mail_authentication;
 	const char *mail_authentication_exempt_networks;
-	int64_t mail_authentication_timeout; /* ms */
+	int64_t mail_authentication_timeout;     /* ms */
+	uint64_t mail_authentication_cache_size; /* octets */
+	int64_t mail_authentication_cache_time;  /* ms */
 	bool received_spf_header;
 	bool smtpd_sasl_authentication_results;
 	int spf_reject; /* enum spf_reject */

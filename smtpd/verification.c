@@ -52,6 +52,11 @@ static struct verdict *make_verdict(const struct server *server)
 	    .suffixes = server->verification->suffixes,
 	    .budget_ms = conf->mail_authentication_timeout};
 
+	if (conf->mail_authentication_cache_size > 0)
+		policy.cache = answer_cache_new(
+		    (size_t)conf->mail_authentication_cache_size,
+		    conf->mail_authentication_cache_time);
+
 	return verdict_new(server->dns, daemon_loop(), &policy);
 }
 

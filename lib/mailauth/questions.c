@@ -25,6 +25,7 @@ struct question {
 
 struct questions {
 	struct dns *dns;
+	struct answer_cache *cache; /* NULL: none */
 	struct arena arena;
 	struct table table;
 	struct question *first, **last;
@@ -51,6 +52,11 @@ struct questions *questions_new(struct dns *dns)
 	q->last = &q->first;
 	q->deadline = DEADLINE_NEVER;
 	return q;
+}
+
+void questions_cache(struct questions *q, struct answer_cache *cache)
+{
+	q->cache = cache;
 }
 
 void questions_clear(struct questions *q, int64_t deadline)
@@ -120,13 +126,23 @@ static struct dns_reply keep(struct questions *q, const struct dns_reply *reply)
 
 /* Names that cannot be asked for are not asked, so an answer that is bad is the
  * server's fault, and may be better the next time. */
-static void take(struct question *one, const struct dns_reply *reply)
+static void hold(struct question *one, const struct dns_reply *reply)
 {
 	one->reply = keep(one->set, reply);
 	if (one->reply.status == DNS_BAD)
 		one->reply.status = DNS_TEMPORARY;
 	one->answered = true;
 	one->set->answers++;
+}
+
+static void take(struct question *one, const struct dns_reply *reply)
+{
+	if (one->set->cache != NULL) {
+		char text[KEY_MAX];
+		answer_cache_put(
+		    one->set->cache, key_of(text, one->name, one->type), reply);
+	}
+	hold(one, reply);
 }
 
 static void answered(const struct dns_reply *reply, void *arg)
@@ -153,6 +169,13 @@ static const struct dns_reply *ask(
 	*q->last = one;
 	q->last = &one->next;
 	q->count++;
+	const struct dns_reply *known = q->cache != NULL
+	    ? answer_cache_get(q->cache, key)
+	    : NULL;
+	if (known != NULL) {
+		hold(one, known);
+		return &one->reply;
+	}
 	if (q->dns != NULL)
 		one->query = dns_ask(q->dns, name, type, answered, one);
 	return NULL;

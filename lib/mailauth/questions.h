@@ -15,6 +15,7 @@
 #ifndef MAILAUTH_QUESTIONS_H
 #define MAILAUTH_QUESTIONS_H
 
+#include "mailauth/answer_cache.h"
 #include "net/dns.h"
 
 #define QUESTIONS_MOST 512 /* of one set; more are answered "temporary" */
@@ -24,6 +25,8 @@ struct questions;
 /* dns: where to ask; NULL: questions_answer gives every answer. */
 struct questions *questions_new(struct dns *dns);
 void questions_free(struct questions **q);
+/* Answers come from there first, and go there; it is the caller's. */
+void questions_cache(struct questions *q, struct answer_cache *cache);
 /* Forgets everything; the budget of the next verdict ends at deadline
  * (clock_ms). What is still under way is no longer waited for. */
 void questions_clear(struct questions *q, int64_t deadline);

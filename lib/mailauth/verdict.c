@@ -39,6 +39,8 @@ struct verdict *verdict_new(
 	v->policy = *policy;
 	v->questions = questions_new(dns);
 	v->policies = questions_new(dns);
+	questions_cache(v->questions, policy->cache);
+	questions_cache(v->policies, policy->cache);
 	v->arena = arena_new(MEMORY_MOST);
 	return v;
 }

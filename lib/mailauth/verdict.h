@@ -29,6 +29,7 @@ struct verdict_policy {
 	struct dkim_policy dkim;
 	const struct public_suffixes *suffixes; /* NULL: RFC 9989's walk */
 	int64_t budget_ms; /* that a message may wait for DNS, in all */
+	struct answer_cache *cache; /* of the caller; NULL: none */
 };
 
 struct verdict;
