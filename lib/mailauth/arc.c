@@ -297,7 +297,12 @@ static enum arc_result check_newest_signature(
 	struct dkim_verdict verdict = {.why = ""};
 	uint64_t octets;
 	const uint8_t *digest = body_hash_digest(c->bodies, c->body, &octets);
+	uint64_t limit = c->signature.limit;
 
+	if (limit != BODY_WHOLE && limit > octets)
+		return fail(c, "more is signed than there is");
+	if (limit < octets && !c->policy.partial_bodies)
+		return fail(c, "only a part of the body is signed");
 	switch (dkim_check_signature(
 	    &c->signature, c->fields, digest, &c->policy, q, &verdict)) {
 	case DKIM_PENDING:

@@ -90,8 +90,8 @@ static const char *read_times(
 		return "malformed time";
 	if (out->made > now + CLOCK_DIFFERENCE)
 		return "signed in the future";
-	if (out->expires >= 0 && out->made >= 0 && out->expires < out->made)
-		return "expired before it was signed";
+	if (out->expires >= 0 && out->made >= 0 && out->expires <= out->made)
+		return "expires before it was signed";
 	if (out->expires >= 0 && out->expires < now)
 		return "expired";
 	return NULL;
@@ -213,12 +213,14 @@ void dkim_without_b(
 }
 
 /* The lowest field of the name that is not taken yet; NULL: none is left,
- * which is signed as nothing. */
-static const struct header_field *take_field(
-    const struct header_fields *fields, struct str name, bool *taken)
+ * which is signed as nothing. The signature itself is none of them (section
+ * 3.5, h=), so that it may say that there is no other. */
+static const struct header_field *take_field(const struct header_fields *fields,
+    struct str name, struct str itself, bool *taken)
 {
 	for (size_t i = fields->count; i-- > 0;)
-		if (!taken[i] && str_case_eq(fields->list[i].name, name)) {
+		if (!taken[i] && fields->list[i].whole.p != itself.p &&
+		    str_case_eq(fields->list[i].name, name)) {
 			taken[i] = true;
 			return &fields->list[i];
 		}
@@ -238,7 +240,8 @@ void dkim_header_digest(const struct header_fields *fields, struct str names,
 	bool works = context != NULL &&
 	    EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
 	while (works && tags_item(&names, &name)) {
-		const struct header_field *f = take_field(fields, name, taken);
+		const struct header_field *f = take_field(
+		    fields, name, signature_field, taken);
 		if (f == NULL)
 			continue;
 		buf_clear(&text);

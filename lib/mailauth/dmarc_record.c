@@ -13,12 +13,18 @@ static int read_policy(struct str value, enum dmarc_policy *out)
 	return -1;
 }
 
-/* Whether a list has an address that reports can go to. */
-static bool has_address(struct str uris)
+/* Whether a list has a URI: a scheme, a colon and something behind it (RFC 3986
+ * section 3); whether reports can go there is another question. */
+static bool has_uri(struct str uris)
 {
 	while (uris.len > 0) {
 		struct str uri = str_trim(str_cut(&uris, ','));
-		if (str_case_starts(uri, STR("mailto:")) && uri.len > 7)
+		size_t len = 0;
+		while (len < uri.len &&
+		    (ascii_alnum(uri.p[len]) || memchr("+-.", uri.p[len], 3)))
+			len++;
+		if (len > 0 && ascii_alpha(uri.p[0]) && len + 1 < uri.len &&
+		    uri.p[len] == ':')
 			return true;
 	}
 	return false;
@@ -90,7 +96,7 @@ int dmarc_record_parse(struct str text, struct dmarc_record *out)
 	out->has_policy = true;
 	out->policy = DMARC_POLICY_NONE;
 	out->has_subdomain_policy = out->has_absent_policy = false;
-	return has_address(out->reports) || out->psd != 'u' ? 0 : -1;
+	return has_uri(out->reports) || out->psd != 'u' ? 0 : -1;
 }
 
 const char *dmarc_policy_name(enum dmarc_policy policy)

@@ -181,6 +181,12 @@ static void test_records(void **state)
 	assert_false(d.strict_spf);
 	assert_true(str_eq(d.options, STR("1:d")));
 	assert_int_equal(d.psd, 'u');
+	assert_int_equal(
+	    dmarc_record_parse(STR("v=DMARC1; rua=https://x"), &d), 0);
+	assert_int_equal(d.policy, DMARC_POLICY_NONE);
+	assert_int_equal(dmarc_record_parse(STR("v=DMARC1; rua=x"), &d), -1);
+	assert_int_equal(
+	    dmarc_record_parse(STR("v=DMARC1; rua=mailto:"), &d), -1);
 	assert_int_equal(dmarc_record_parse(STR("p=reject; v=DMARC1"), &d), -1);
 	assert_int_equal(dmarc_record_parse(STR("v=DMARC1"), &d), -1);
 	assert_int_equal(dmarc_record_parse(STR(""), &d), -1);

@@ -13,20 +13,23 @@
 
 /* ---- writing ---- */
 
-/* What may stand without quotes (RFC 2045's token, and addresses). */
+/* What may stand without quotes: RFC 2045's token. */
 static bool is_plain(char c)
 {
 	return ascii_alnum(c) || (uint8_t)c >= 0x80 ||
-	    (c != '\0' && strchr("!#$%&'*+-/^_`{|}~.@", c) != NULL);
+	    (c != '\0' && strchr("!#$%&'*+-^_`{|}~.", c) != NULL);
 }
 
-/* A value, quoted where it must be; what no text may have is left out. */
-static void add_value(struct str value, struct buf *out)
+/* A value, quoted where it must be; what no text may have is left out.
+ * address: an "@" may stand in it, as Authentication-Results lets it (RFC 8601
+ * section 2.2) and Received-SPF does not. */
+static void add_text(struct str value, bool address, struct buf *out)
 {
 	bool plain = value.len > 0;
 
 	for (size_t i = 0; i < value.len; i++)
-		plain = plain && is_plain(value.p[i]);
+		plain = plain &&
+		    (is_plain(value.p[i]) || (address && value.p[i] == '@'));
 	if (!plain)
 		buf_add_char(out, '"');
 	for (size_t i = 0; i < value.len; i++) {
@@ -39,6 +42,11 @@ static void add_value(struct str value, struct buf *out)
 	}
 	if (!plain)
 		buf_add_char(out, '"');
+}
+
+static void add_value(struct str value, struct buf *out)
+{
+	add_text(value, true, out);
 }
 
 static void add_property(const char *name, struct str value, struct buf *out)
@@ -89,7 +97,7 @@ static void add_name(const struct results_context *c, struct buf *out)
 	    out);
 	if (c->name_status == DNS_OK)
 		add_comment(c->client_name, out);
-	buf_printf(out, " policy.iprev=%s", address);
+	add_property("policy.iprev", str_from(address), out);
 }
 
 static void add_spf(const struct spf_verdict *spf, const char *property,
@@ -133,9 +141,11 @@ static void add_dmarc(const struct verdict *v, struct buf *out)
 	add_property("header.from", verdict_author(v), out);
 }
 
-static void add_arc(const struct verdict *v, struct buf *out)
+static void add_arc(
+    const struct verdict *v, const struct results_context *c, struct buf *out)
 {
 	const struct arc_chain *chain = verdict_arc_chain(v);
+	char address[NETADDR_TEXT_MAX];
 
 	begin("arc", arc_result_name(verdict_arc(v)), out);
 	if (chain == NULL || arc_chain_length(chain) == 0)
@@ -146,6 +156,9 @@ static void add_arc(const struct verdict *v, struct buf *out)
 	add_comment(str_from(arc_chain_why(chain)), out);
 	if (newest != NULL)
 		add_property("header.d", newest->domain, out);
+	netaddr_text(&c->client, address);
+	if (c->client.len > 0) /* RFC 8617 section 6 */
+		add_property("smtp.remote-ip", str_from(address), out);
 }
 
 void results_write(
@@ -170,7 +183,7 @@ void results_write(
 			add_dkim(verdict_dkim(v, i), out);
 		if (verdict_dkim_count(v) == 0)
 			begin("dkim", "none", out);
-		add_arc(v, out);
+		add_arc(v, c, out);
 		add_dmarc(v, out);
 	}
 	if (out->len == before)
@@ -186,15 +199,17 @@ void results_write_spf(const struct spf_verdict *spf,
 	buf_add_text(out, spf_result_name(spf->result));
 	add_comment(spf->problem, out);
 	buf_add_text(out, FOLD "receiver=");
-	add_value(c->server, out);
-	buf_printf(out, "; client-ip=%s; helo=", address);
-	add_value(str_sub(c->helo, 0, VALUE_MOST), out);
+	add_text(c->server, false, out);
+	buf_add_text(out, "; client-ip=");
+	add_text(str_from(address), false, out);
+	buf_add_text(out, "; helo=");
+	add_text(str_sub(c->helo, 0, VALUE_MOST), false, out);
 	buf_add_text(out, ";" FOLD "envelope-from=");
-	add_value(str_sub(c->sender, 0, VALUE_MOST), out);
+	add_text(str_sub(c->sender, 0, VALUE_MOST), false, out);
 	buf_printf(out, "; identity=%s", spf->of_helo ? "helo" : "mailfrom");
 	if (spf->term.len > 0 && spf->problem.len == 0) {
 		buf_add_text(out, "; mechanism=");
-		add_value(str_sub(spf->term, 0, VALUE_MOST), out);
+		add_text(str_sub(spf->term, 0, VALUE_MOST), false, out);
 	}
 }
 

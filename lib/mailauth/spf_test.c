@@ -87,6 +87,37 @@ static void test_what_is_behind_all_is_not_asked(void **state)
 	questions_free(&q);
 }
 
+/* Loopback addresses are evaluated like any other; who is spared is a matter of
+ * parameters, not of SPF. */
+static void test_loopback(void **state)
+{
+	static const struct {
+		const char *client, *record;
+		enum spf_result result;
+	} rows[] = {
+	    {"127.0.0.1", "v=spf1 -all", SPF_FAIL},
+	    {"127.0.0.1", "v=spf1 ip4:127.0.0.0/8 -all", SPF_PASS},
+	    {"127.0.0.9", "v=spf1 ip4:127.0.0.1 ~all", SPF_SOFTFAIL},
+	    {"::1", "v=spf1 ip4:127.0.0.1 -all", SPF_FAIL},
+	    {"::1", "v=spf1 ip6:::1 -all", SPF_PASS},
+	    {"::ffff:127.0.0.1", "v=spf1 ip4:127.0.0.1 -all", SPF_PASS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct questions *q = questions_new(NULL);
+		struct arena arena = arena_new(65536);
+		struct spf_request r = request_of(
+		    rows[i].client, "user@example.com");
+		struct spf_verdict v;
+		spf_check(q, &r, &arena, &v);
+		answer_text(q, "example.com", rows[i].record);
+		assert_int_equal(spf_check(q, &r, &arena, &v), rows[i].result);
+		arena_free(&arena);
+		questions_free(&q);
+	}
+}
+
 /* A budget that is over makes what is open temporary, not a refusal. */
 static void test_budget(void **state)
 {
@@ -199,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_asks_ahead),
 	    cmocka_unit_test(test_what_is_behind_all_is_not_asked),
+	    cmocka_unit_test(test_loopback),
 	    cmocka_unit_test(test_budget),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_helo_without_sender),

@@ -236,6 +236,31 @@ static void test_text_is_quoted(void **state)
 	verdict_free(&v);
 }
 
+/* RFC 8601's and RFC 7208's grammars: an IPv6 address and an address of mail
+ * are no tokens. */
+static void test_grammar(void **state)
+{
+	static const struct message m = {
+	    "2001:db8::1", "a/b", "a@example.com", "From: a@example.com\r\n"};
+	struct verdict *v = run(&m);
+	struct results_context c = {.server = STR("here.example.org"),
+	    .helo = str_from(m.helo),
+	    .sender = str_from(m.sender)};
+	struct buf out = buf_new(10000);
+
+	(void)state;
+	results_have(v, &m, " policy.iprev=\"2001:db8::1\"");
+	results_have(v, &m, " smtp.helo=\"a/b\"");
+	results_have(v, &m, " smtp.mailfrom=a@example.com");
+	netaddr_parse(str_from(m.client), 0, &c.client);
+	results_write_spf(verdict_spf_sender(v), &c, &out);
+	assert_non_null(strstr(buf_text(&out),
+	    "receiver=here.example.org; client-ip=\"2001:db8::1\"; "
+	    "helo=\"a/b\";\r\n\tenvelope-from=\"a@example.com\""));
+	buf_free(&out);
+	verdict_free(&v);
+}
+
 static void test_forged(void **state)
 {
 	static const char *const ours[] = {"here.example.org; spf=pass",
@@ -264,6 +289,7 @@ int main(void)
 	    cmocka_unit_test(test_no_sender),
 	    cmocka_unit_test(test_doubtful_authors),
 	    cmocka_unit_test(test_text_is_quoted),
+	    cmocka_unit_test(test_grammar),
 	    cmocka_unit_test(test_forged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
