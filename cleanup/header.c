@@ -135,7 +135,7 @@ static void put_received(struct buf *out, const struct header_completion *c)
 	const struct cleanup_message *m = c->from;
 	bool user = m->origin == ORIGIN_PICKUP;
 	bool local = user || m->origin == ORIGIN_BOUNCE ||
-	    m->origin == ORIGIN_LOCAL;
+	    m->origin == ORIGIN_LOCAL || m->origin == ORIGIN_REPORT;
 
 	buf_add(out, STR("Received: "));
 	if (!local)

@@ -83,7 +83,8 @@ static bool may_enter(enum entrance entrance, int origin)
 	case ENTRANCE_PICKUP:
 		return origin == ORIGIN_PICKUP;
 	case ENTRANCE_INTERNAL:
-		return origin == ORIGIN_BOUNCE || origin == ORIGIN_LOCAL;
+		return origin == ORIGIN_BOUNCE || origin == ORIGIN_LOCAL ||
+		    origin == ORIGIN_REPORT;
 	}
 	return false;
 }
@@ -135,7 +136,7 @@ static bool begin(struct session *s, const struct cleanup_message *from)
 	static const char *const senders[] = {[ENTRANCE_MX] = "smtpd",
 	    [ENTRANCE_SUBMIT] = "smtpd",
 	    [ENTRANCE_PICKUP] = "pickup",
-	    [ENTRANCE_INTERNAL] = "bounce or local"};
+	    [ENTRANCE_INTERNAL] = "bounce, local or reportd"};
 	struct message *m = &s->m;
 	const char *wrong = check_begin(s, from);
 

@@ -52,6 +52,7 @@ static bool is_ours(const struct cleanup *c, const struct message *m)
 	case ORIGIN_SUBMISSION:
 	case ORIGIN_PICKUP:
 	case ORIGIN_BOUNCE:
+	case ORIGIN_REPORT:
 		return true;
 	case ORIGIN_MX:
 		return is_in_networks(c, m);

@@ -16,6 +16,7 @@ static const struct {
     {"show", report_show},
     {"summary", report_summary},
     {"pending", report_show_pending},
+    {"send", report_send_now},
 };
 
 int cmd_report(struct posthouse *p, int argc, char **argv)

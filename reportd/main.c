@@ -3,7 +3,9 @@
  * reportd, a front: the reports that domains want about mail in their name.
  *
  * rows.c counts what smtpd saw of messages (rows_store.c keeps it, in a
- * Berkeley DB), operator.c answers posthouse report.
+ * Berkeley DB), send.c says when which report goes out: destinations.c finds
+ * who gets it, aggregate.c makes the file and aggregate_mail.c the message,
+ * which handover.c brings into the queue. operator.c answers posthouse report.
  */
 #include "core/clock.h"
 #include "core/log.h"
@@ -11,26 +13,29 @@
 #include "reportd/operator.h"
 #include "reportd/rows.h"
 #include "reportd/rows_store.h"
+#include "reportd/send.h"
 
 #define SETTLE_MS 200
 #define SYNC_MS   5000
 
 static struct reportd_conf conf;
 static struct loop_timer *settling, *syncing;
-static bool settle_waits;
+static bool settle_waits, sync_waits;
 
 static void settle(void *arg)
 {
 	(void)arg;
 	settle_waits = false;
 	rows_settle((uint64_t)clock_seconds());
+	if (rows_begun())
+		send_look_later();
 }
 
 static void sync_rows(void *arg)
 {
 	(void)arg;
+	sync_waits = false;
 	rows_sync((uint64_t)clock_seconds());
-	loop_timer_set(syncing, SYNC_MS);
 }
 
 /* Rows that come together are one transaction. */
@@ -39,7 +44,9 @@ static void count(const struct report_row *row)
 	rows_count(row, (uint64_t)clock_seconds());
 	if (!settle_waits)
 		loop_timer_set(settling, SETTLE_MS);
-	settle_waits = true;
+	if (!sync_waits)
+		loop_timer_set(syncing, SYNC_MS);
+	settle_waits = sync_waits = true;
 }
 
 static int answer(
@@ -53,12 +60,25 @@ static int answer(
 	return operator_asks(w, type, msg);
 }
 
-static const struct desk_calls calls = {answer, NULL, NULL};
+/* A peer is known by its wire. */
+static void *come(struct wire *w)
+{
+	return w;
+}
+
+static void gone(void *peer)
+{
+	send_forget(peer);
+}
+
+static const struct desk_calls calls = {answer, come, gone};
 
 /* Still privileged: the jail has no files. */
 static int before_jail(void)
 {
-	return rows_store_prepare(daemon_house()->report_directory);
+	return rows_store_prepare(daemon_house()->report_directory) < 0
+	    ? -1
+	    : send_prepare();
 }
 
 static int start(void)
@@ -66,7 +86,7 @@ static int start(void)
 	rows_open(&conf);
 	settling = loop_timer_new(daemon_loop(), settle, NULL);
 	syncing = loop_timer_new(daemon_loop(), sync_rows, NULL);
-	loop_timer_set(syncing, SYNC_MS);
+	send_start(&conf);
 	desk_open(&report_exchange, &calls);
 	return 0;
 }
@@ -75,6 +95,7 @@ static void drain(void)
 {
 	loop_timer_stop(syncing);
 	loop_timer_stop(settling);
+	send_stop();
 	rows_close();
 	desk_drain();
 }

@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "reportd/rows.h"
+#include "reportd/send.h"
 
 static int pending(struct wire *w, const struct report_pending *q)
 {
@@ -26,6 +27,9 @@ static int pending(struct wire *w, const struct report_pending *q)
 		    .next = p.next,
 		    .text = p.problem};
 
+		/* The rest of a day whose report went out: nothing yet. */
+		if (p.messages == 0 && p.left_out == 0)
+			continue;
 		if (q->domain.len > 0 && !str_case_eq(q->domain, p.domain))
 			continue;
 		if (wire_put(w, &report_period, &answer) < 0)
@@ -46,6 +50,10 @@ int operator_asks(struct wire *w, const struct ipc_type *type, const void *msg)
 	}
 	if (type == &report_pending)
 		return pending(w, msg);
+	if (type == &report_send) {
+		send_asked(w, msg);
+		return 0;
+	}
 	log_error("a peer sent %s, which is an answer", type->name);
 	return -1;
 }

@@ -43,7 +43,7 @@ const struct conf_param reportd_params[] = {
 	P(SIZE, dmarc_report_database_limit, "256M", 65536, INT64_MAX,
 	  "Octets of all rows that wait for their report; beyond it only "
 	  "messages that have a row already are counted."),
-	P(SIZE, dmarc_report_size_limit, "10M", 4096, 104857600,
+	P(SIZE, dmarc_report_size_limit, "10M", 262144, 104857600,
 	  "Octets of one report after compression; rows beyond it are left "
 	  "out."),
 	CONF_END

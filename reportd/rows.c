@@ -34,6 +34,7 @@ static struct {
 	uint64_t octets; /* of all stored rows */
 	bool works;      /* there is a store */
 	bool changed;    /* since the last sync */
+	bool begun;      /* a period, since somebody asked */
 	struct buf key, line, value;
 	int64_t complained; /* clock_ms of the last line about a limit */
 } rows;
@@ -116,6 +117,7 @@ static struct open_period *begin_period(
 	    .record = record};
 	struct open_period *o = hold(&p);
 
+	rows.begun = true;
 	touch(o);
 	return o;
 }
@@ -175,6 +177,14 @@ void rows_settle(uint64_t now)
 		forget(o);
 	}
 	daemon_gauge("rows_octets", rows.octets);
+}
+
+bool rows_begun(void)
+{
+	bool begun = rows.begun;
+
+	rows.begun = false;
+	return begun;
 }
 
 void rows_sync(uint64_t now)

@@ -42,6 +42,9 @@ void rows_settle(uint64_t now);
 /* The same, and on the disk. */
 void rows_sync(uint64_t now);
 
+/* Whether a period has begun since the last call. */
+bool rows_begun(void);
+
 /* Counts one message; what it cannot count it drops, and counts that. */
 void rows_count(const struct report_row *row, uint64_t now);
 /* Ends the open period of a domain at `now`; false when there is none. */

@@ -11,28 +11,47 @@
 
 /* ---- the row ---- */
 
-/* Those that passed stand first. */
+static bool is_below(struct str domain, struct str above)
+{
+	return domain.len > above.len && str_case_ends(domain, above) &&
+	    domain.p[domain.len - above.len - 1] == '.';
+}
+
+/* What RFC 9990 section 3.1.3 wants told first: 0; of relaxed alignment what
+ * the names say by themselves. */
+static int rank_of(const struct dkim_verdict *d, struct str author)
+{
+	if (d->result != DKIM_PASS)
+		return 3;
+	if (str_case_eq(d->domain, author))
+		return 0;
+	return is_below(d->domain, author) || is_below(author, d->domain) ? 1
+									  : 2;
+}
+
+static void put_signature(const struct dkim_verdict *d, struct buf *out)
+{
+	size_t before = out->len;
+
+	if (!dns_name_valid(d->domain) || !dns_name_valid(d->selector))
+		return;
+	buf_printf(out, "%s %.*s %.*s\n", dkim_result_name(d->result),
+	    STR_FMT(d->domain), STR_FMT(d->selector));
+	if (!out->overflow)
+		return;
+	out->len = before; /* the rest is too much to tell */
+	out->overflow = false;
+}
+
 static void list_signatures(const struct verdict *v, struct buf *out)
 {
-	for (int passed = 1; passed >= 0; passed--) {
+	for (int rank = 0; rank <= 3; rank++)
 		for (size_t i = 0; i < verdict_dkim_count(v); i++) {
 			const struct dkim_verdict *d = verdict_dkim(v, i);
-			size_t before = out->len;
 
-			if ((d->result == DKIM_PASS) != passed ||
-			    !dns_name_valid(d->domain) ||
-			    !dns_name_valid(d->selector))
-				continue;
-			buf_printf(out, "%s %.*s %.*s\n",
-			    dkim_result_name(d->result), STR_FMT(d->domain),
-			    STR_FMT(d->selector));
-			if (!out->overflow)
-				continue;
-			out->len = before; /* the rest is too much to tell */
-			out->overflow = false;
-			return;
+			if (rank_of(d, verdict_author(v)) == rank)
+				put_signature(d, out);
 		}
-	}
 }
 
 static int spf_word(enum spf_result result)
@@ -61,22 +80,35 @@ static int disposition_word(
 	    : REPORT_NO_ACTION;
 }
 
-static int reason_word(const struct disposition *d, struct str *comment)
+/* RFC 9990 section 3.1.1.9: where what was done is not what the domain
+ * publishes, there is a reason. */
+static int reason_word(const struct dmarc_verdict *dmarc,
+    const struct disposition *d, struct str *comment)
 {
 	static const enum report_reason words[] = {
-	    [SPARED_NOT] = REPORT_AS_ASKED,
+	    [SPARED_NOT] = REPORT_LOCAL_POLICY,
 	    [SPARED_TEST_MODE] = REPORT_TEST_MODE,
 	    [SPARED_FORWARDER] = REPORT_TRUSTED_FORWARDER,
 	    [SPARED_LIST] = REPORT_MAILING_LIST,
 	    [SPARED_SEALER] = REPORT_LOCAL_POLICY,
 	    [SPARED_PARAMETER] = REPORT_LOCAL_POLICY};
+	static const enum applied asked[] = {[DMARC_POLICY_NONE] = APPLIED_NONE,
+	    [DMARC_QUARANTINE] = APPLIED_JUNK,
+	    [DMARC_REJECT] = APPLIED_REJECT};
+	enum applied wanted = dmarc->result == DMARC_PASS
+	    ? APPLIED_NONE
+	    : asked[dmarc->published];
 
 	*comment = STR_EMPTY;
+	if (d->applied == wanted && d->spared == SPARED_NOT)
+		return REPORT_AS_ASKED;
 	if (d->spared == SPARED_SEALER)
 		*comment = STR("arc=pass");
-	if (d->rule == &rule_dmarc_author) {
+	else if (d->rule == &rule_dmarc_author)
 		*comment = STR("From does not name one domain");
-		return REPORT_LOCAL_POLICY;
+	else if (dmarc->result == DMARC_TEMPERROR) {
+		*comment = STR("temporary error");
+		return REPORT_OTHER;
 	}
 	return words[d->spared];
 }
@@ -154,7 +186,7 @@ void report_row_send(
 	    .spf_aligned = dmarc->spf_aligned,
 	    .dkim_aligned = dmarc->dkim_aligned,
 	    .disposition = disposition_word(dmarc, d)};
-	row.reason = reason_word(d, &row.comment);
+	row.reason = (int)reason_word(dmarc, d, &row.comment);
 	send_row(&s->server->reportd, &row);
 	buf_free(&dkim);
 }

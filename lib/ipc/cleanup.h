@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtpd, pickup, bounce, local -> cleanup: a message into the queue.
+ * smtpd, pickup, bounce, local, reportd -> cleanup: a message into the queue.
  *
  * The injector sends `message`, a `recipient` for each, then any number of
  * `content` (each followed by `length` octets: header, empty line, body; CRLF
@@ -17,7 +17,7 @@
  * Four sockets: "cleanup" (mail from strangers: origin mx and lmtp),
  * "cleanup-submit" (origin submission; the ticket is confirmed with auth),
  * "cleanup-pickup" (origin pickup: a local user, whom the kernel has named to
- * pickup), "cleanup-internal" (origin bounce and local). On the last two
+ * pickup), "cleanup-internal" (origin bounce, local and report). On the last two
  * queue_id may be given, and an id that exists already is success: accepted,
  * the same id.
  */
@@ -32,7 +32,8 @@ enum mail_origin {
 	ORIGIN_SUBMISSION,
 	ORIGIN_BOUNCE,
 	ORIGIN_LOCAL,
-	ORIGIN_PICKUP
+	ORIGIN_PICKUP,
+	ORIGIN_REPORT
 };
 extern const char *const mail_origin_names[];
 

@@ -341,3 +341,18 @@ enum dmarc_result dmarc_check(struct questions *q,
 	*out = v;
 	return v.result;
 }
+
+int dmarc_organization(struct questions *q, struct str domain, struct str *out)
+{
+	struct dmarc_request request = {.suffixes = NULL};
+	const char *problem;
+
+	switch (organization(q, &request, domain, out, &problem)) {
+	case FOUND:
+		return 1;
+	case FOUND_PENDING:
+		return 0;
+	default:
+		return -1;
+	}
+}

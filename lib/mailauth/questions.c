@@ -32,6 +32,8 @@ struct questions {
 	unsigned count, answers;
 	int64_t deadline;
 	void (*answer)(struct questions *q); /* in place of dns */
+	void (*come)(void *arg);             /* an answer has */
+	void *come_arg;
 };
 
 static const struct dns_reply bad_name = {
@@ -148,9 +150,19 @@ static void take(struct question *one, const struct dns_reply *reply)
 static void answered(const struct dns_reply *reply, void *arg)
 {
 	struct question *one = arg;
+	const struct questions *set = one->set;
 
 	one->query = NULL;
 	take(one, reply);
+	if (set->come != NULL)
+		set->come(set->come_arg);
+}
+
+void questions_on_answer(
+    struct questions *q, void (*come)(void *arg), void *arg)
+{
+	q->come = come;
+	q->come_arg = arg;
 }
 
 static const struct dns_reply *ask(

@@ -41,6 +41,10 @@ void questions_deadline(struct questions *q, int64_t deadline);
 const struct dns_reply *questions_ask(
     struct questions *q, struct str name, enum dns_type type);
 
+/* For who lives on a loop: called behind each answer of DNS, from the loop;
+ * the set may be changed in it, but not freed. */
+void questions_on_answer(
+    struct questions *q, void (*come)(void *arg), void *arg);
 /* Turns loop until another answer has come or the budget has ended. False when
  * nothing is open: then whoever says "pending" is wrong. */
 bool questions_wait(struct questions *q, struct loop *loop);
