@@ -4,7 +4,9 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "ipc/report.h"
+#include "mail/header.h"
 #include "net/dns_answer.h"
+#include "smtpd/verification.h"
 
 #define REST_MS 10000 /* after a reportd that is away */
 #define TRIES   2     /* a connection may have been closed long ago */
@@ -129,6 +131,23 @@ static bool reports_wanted(const struct dmarc_verdict *dmarc)
 	    record.reports.len > 0;
 }
 
+/*
+ * An aggregate report (RFC 9990 section 3.5.2) that passes DMARC: if it were
+ * counted, two hosts with nothing else to say would report each other's
+ * reports for ever.
+ */
+static bool is_report(
+    const struct session *s, const struct dmarc_verdict *dmarc)
+{
+	const struct verification *n = s->server->verification;
+	struct header_field subject;
+
+	return dmarc->result == DMARC_PASS && n != NULL &&
+	    header_find(
+		buf_str(&n->content.header), STR("Subject"), &subject) &&
+	    str_starts(subject.value, STR("Report Domain:"));
+}
+
 /* ---- on its way ---- */
 
 /* -1: it did not go out at once. */
@@ -167,7 +186,7 @@ void report_row_send(
 						       : verdict_spf_helo(v);
 	struct buf dkim;
 
-	if (s->peer.len == 0 || !reports_wanted(dmarc))
+	if (s->peer.len == 0 || !reports_wanted(dmarc) || is_report(s, dmarc))
 		return;
 	dkim = buf_new(REPORT_DKIM_MAX);
 	list_signatures(v, &dkim);

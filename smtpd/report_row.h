@@ -9,7 +9,7 @@
 
 /*
  * A row for a message that was checked and is now accepted or refused, when
- * the author's domain asks for reports. Never waits: a row that does not go
+ * the author's domain asks for reports; but no aggregate report. Never waits: a row that does not go
  * out at once is dropped and counted.
  */
 void report_row_send(
