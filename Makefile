@@ -202,6 +202,9 @@ $(MAILAUTH_TOOLS): $(O)/tests/%: $(O)/tests/%.o $(LIB)
 	$(if $(V),,@echo "  LINK  $*";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # How the store behaves at size; never part of a suite.
+$(O)/tests/bench/mailauth_cost: $(O)/tests/bench/mailauth_cost.o $(LIB)
+	$(if $(V),,@echo "  LINK  mailauth_cost";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 $(O)/tests/bench/store_scale: $(O)/tests/bench/store_scale.o $(LIB)
 	$(if $(V),,@echo "  LINK  store_scale";) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
