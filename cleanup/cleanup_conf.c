@@ -76,6 +76,15 @@ const struct conf_param cleanup_params[] = {
 	P(INT,  dkim_key_cache_limit, "500", 10, 100000,
 	  "Domains whose keys each process of cleanup keeps in memory, those "
 	  "without keys included."),
+	P(BOOL, dkim_sign_7bit, "no",
+	  "Bring mail that is signed to 7 bits and to lines of 998 octets "
+	  "first, so that a relay on its way has no reason to change it and "
+	  "break the signature: its parts become quoted-printable or base64. "
+	  "Signed and encrypted parts stay as they are."),
+	P(SIZE, dkim_sign_7bit_look, "256K", 4096, 67108864,
+	  "How much of a part that claims to be of 7 bits is looked at, in "
+	  "memory, for octets and lines that are not; what comes behind it "
+	  "stays as it is."),
 	P(TEXT, arc_sealing_domain, "$mydomain", 0, 253,
 	  "Mail from outside that an alias sends on to another host is sealed "
 	  "(ARC) with a key of this domain, if it has an active one. Empty: "

@@ -27,6 +27,8 @@ struct cleanup_conf {
 	int dkim_failure_action;          /* enum failure_action */
 	int dkim_key_cache_limit;
 	const char *arc_sealing_domain;
+	bool dkim_sign_7bit;
+	uint64_t dkim_sign_7bit_look; /* octets */
 };
 
 enum failure_action { FAILURE_ACCEPT, FAILURE_TEMPFAIL };

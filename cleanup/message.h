@@ -12,6 +12,7 @@
 #include "daemon/house_conf.h"
 #include "ipc/cleanup.h"
 #include "ipc/limits.h"
+#include "mail/seven_bit.h"
 #include "queue/queue_file.h"
 
 /* What this process is and has; made at the start. */
@@ -61,6 +62,8 @@ struct message {
 	struct splitter content;
 	struct signing signing;
 	struct sealing sealing;
+	struct seven_bit *seven; /* NULL: the body stays as it is */
+	const char *left;        /* not of 7 bits though it should: why; NULL */
 	struct queue_writer *writer; /* NULL when it could not be made */
 	uint64_t size;               /* octets of content so far */
 	/* The first refusal; code 0: none. */

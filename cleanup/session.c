@@ -116,6 +116,9 @@ static void clear_message(struct message *m)
 {
 	queue_abort(&m->writer);
 	sign_clear(m);
+	if (m->seven != NULL)
+		seven_bit_free(&m->seven);
+	m->left = NULL;
 	arena_clear(&m->arena);
 	buf_clear(&m->content.header);
 	m->content.line = 0;
@@ -212,20 +215,59 @@ static bool take_recipient(struct session *s, const struct cleanup_recipient *r)
 
 /* ---- content ---- */
 
+/* As it is hashed and written. */
+static void put_body(struct str octets, void *arg)
+{
+	struct message *m = arg;
+
+	if (m->code != 0 || octets.len == 0)
+		return;
+	sign_body(m, octets);
+	if (queue_add_body(m->writer, octets.p, octets.len) < 0)
+		message_refuse_disk(m, "cannot write the queue file");
+}
+
 /* The header is whole. */
 static void begin_body(struct cleanup *c, struct message *m)
 {
-	if (m->code == 0)
-		sign_begin(c, m);
+	if (m->code != 0 || m->signing.begun)
+		return;
+	sign_begin(c, m);
+	if (sign_wants_seven_bit(c, m))
+		m->seven = seven_bit_new(buf_str(&m->content.header),
+		    (size_t)c->conf->dkim_sign_7bit_look, put_body, m);
 }
 
 static void add_body(struct message *m, const char *p, size_t len)
 {
-	if (m->code != 0 || len == 0)
+	if (m->seven != NULL)
+		seven_bit_add(m->seven, str_of(p, len));
+	else
+		put_body(str_of(p, len), m);
+}
+
+/* The body is whole: its header says what became of it. */
+static void end_body(struct message *m)
+{
+	struct buf *header = &m->content.header;
+	struct buf out = buf_new(header->most);
+
+	if (m->seven == NULL)
 		return;
-	sign_body(m, str_of(p, len));
-	if (queue_add_body(m->writer, p, len) < 0)
-		message_refuse_disk(m, "cannot write the queue file");
+	seven_bit_end(m->seven);
+	seven_bit_header(m->seven, buf_str(header), &out);
+	if (out.overflow)
+		message_refuse(m, 552, "5.3.4", "Message header too large");
+	m->left = seven_bit_left(m->seven);
+	if (seven_bit_changed(m->seven))
+		daemon_count("converted", 1);
+	if (m->left == NULL)
+		m->from.body = STR("7BIT");
+	else
+		daemon_count("left_8bit", 1);
+	buf_clear(header);
+	buf_add(header, buf_str(&out));
+	buf_free(&out);
 }
 
 static void add_content(struct session *s, const char *p, size_t len)
@@ -400,6 +442,9 @@ static void report(
 		sign_trace(m, &session, id);
 		log_info("%s: message-id=%.*s", id->text,
 		    STR_FMT(message_id.len > 0 ? message_id : STR("<>")));
+		if (m->left != NULL)
+			log_info(
+			    "%s: not all of 7 bits: %s", id->text, m->left);
 		daemon_count("accepted", 1);
 		return;
 	}
@@ -433,6 +478,7 @@ static bool commit(struct session *s, uint64_t size)
 			    m, 552, "5.3.4", "Message header too large");
 		begin_body(s->c, m);
 		add_body(m, rest.p, rest.len);
+		end_body(m);
 	}
 	if (m->given_count == 0)
 		message_refuse(m, 554, "5.5.1", "No recipients");

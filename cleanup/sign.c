@@ -66,6 +66,18 @@ void sign_begin(struct cleanup *c, struct message *m)
 		    BODY_WHOLE);
 }
 
+/* A signature that it came with would not survive it, and where addresses have
+ * 8 bits no relay brings the body to 7. */
+bool sign_wants_seven_bit(const struct cleanup *c, const struct message *m)
+{
+	struct header_field f;
+
+	return c->conf->dkim_sign_7bit && m->signing.count > 0 &&
+	    !m->from.smtputf8 &&
+	    !header_find(
+		buf_str(&m->content.header), STR("DKIM-Signature"), &f);
+}
+
 void sign_body(struct message *m, struct str octets)
 {
 	if (m->signing.bodies.count > 0)
@@ -159,6 +171,9 @@ void sign_trace(
 {
 	const struct signing *s = &m->signing;
 	struct buf by = buf_new(TRACE_WHERE_MAX);
+	const char *why = !s->done ? s->why
+	    : s->broken            ? "not by all its keys"
+				   : m->left;
 
 	if (!s->ours) {
 		seal_trace(m, session, id);
@@ -168,10 +183,7 @@ void sign_trace(
 		buf_printf(&by, "%sd=%.*s s=%s", i > 0 ? ", " : "",
 		    STR_FMT(s->list[i].domain), s->list[i].key->selector);
 	trace_event(TRACE_SIGNED, session, id,
-	    &(struct trace_fields){.who = s->author,
-		.where = buf_str(&by),
-		.why = str_from(!s->done ? s->why
-			: s->broken      ? "not by all its keys"
-					 : "")});
+	    &(struct trace_fields){
+		.who = s->author, .where = buf_str(&by), .why = str_from(why)});
 	buf_free(&by);
 }

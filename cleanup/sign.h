@@ -49,6 +49,8 @@ int sign_open(struct cleanup *c);
 
 /* The header of the message has come in whole: decides who signs it. */
 void sign_begin(struct cleanup *c, struct message *m);
+/* Whether it is to be brought to 7 bits before it is signed. */
+bool sign_wants_seven_bit(const struct cleanup *c, const struct message *m);
 void sign_body(struct message *m, struct str octets);
 /*
  * header is final: puts signatures on top. When it cannot be done the message

@@ -31,14 +31,17 @@ class Hop:
         self.port = free_port()
         hop = self
 
-        class Seven(Server):
+        class Any(Server):
+            line_length_limit = 100000  # not as RFC 5321 has it
+
+        class Seven(Any):
             async def push(self, status):
                 if b"8BITMIME" not in status.encode():
                     await super().push(status)
 
         class Next(Controller):
             def factory(self):
-                return (Server if eight else Seven)(
+                return (Any if eight else Seven)(
                     hop, decode_data=False, hostname="next.test")
 
         self.controller = Next(self, hostname="127.0.0.2", port=self.port,
@@ -548,3 +551,53 @@ def test_mail_sent_on_is_sealed():
             s.sendmail("x@bare.test", ["user0@sign.test"], plain)
         house.traced(house.user(0), "stored")
         assert "sealed" not in house.posthouse("trace", house.user(0))
+
+
+def parts(message):
+    """What each leaf of a message says, decoded."""
+    import email
+    return [p.get_payload(decode=True).replace(b"\r\n", b"\n").rstrip()
+            for p in email.message_from_bytes(message).walk()
+            if not p.is_multipart()]
+
+
+MIXED = ("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+         "Content-Transfer-Encoding: 8bit\r\n")
+MIXED_BODY = ("--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
+              "Content-Transfer-Encoding: 8bit\r\n\r\nzwölf große Wörter und "
+              "sonst nur einfache Buchstaben\r\n--b\r\nContent-Type: "
+              "application/json\r\n\r\n{\"x\": \"%s\"}\r\n--b--\r\n" % (
+                  "y" * 3000))
+
+
+def test_seven_bits_before_it_is_signed():
+    """A next host without 8BITMIME gets it, signed; what cannot be brought to
+    7 bits stays as it is, and that is said."""
+    with World(dkim_sign_7bit="yes", eight=False) as w:
+        w.house.start()
+        w.key("sign.test", "--selector", "s1")
+        for body, header in (("grüße und sonst nur einfache Buchstaben", ""),
+                             ("Привет, мир", ""),
+                             ("x" * 5000, ""), (MIXED_BODY, MIXED)):
+            got = w.carry(body=body, header=header, options=["BODY=8BITMIME"])
+            assert w.signatures(got) == BOTH, body[:30]
+            assert max(got) < 128
+            assert max(map(len, got.split(b"\r\n"))) <= 998
+            sent = ("From: a\r\n%s\r\n%s\r\n" % (header, body)).encode()
+            assert parts(got) == parts(sent), body[:30]
+        # ... and a text in plain ASCII goes as it came.
+        got = w.carry(body="plain")
+        assert w.signatures(got) == BOTH and got.endswith(b"\r\n\r\nplain\r\n")
+        assert b"Content-Transfer-Encoding: " not in got
+        assert counter(w.house, "converted") == 4
+        # Another's signature would not survive.
+        own = w.carry(body="z" * 2000, header="DKIM-Signature: v=1\r\n")
+        assert b"z" * 2000 in own
+        signed = MIXED.replace("mixed", "signed")
+        got = w.carry(body=MIXED_BODY.replace("ö", "o").replace("ß", "s"),
+                      header=signed)
+        assert b"y" * 3000 in got and w.signatures(got) == BOTH
+        w.house.logged("not all of 7 bits: a signed or encrypted part is left")
+        assert "but a signed or encrypted part is left as it is" in wait_until(
+            lambda: [t for t in [w.house.posthouse("trace", FAR)]
+                     if "but a signed" in t])[0]
