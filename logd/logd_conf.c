@@ -37,6 +37,12 @@ const struct conf_param logd_params[] = {
 	  "for posthouse trace."),
 	P(TIME, trace_lifetime, "14d", 3600, 315360000,
 	  "How long the files of trace events are kept."),
+	P(SIZE, protocol_log_size_limit, "10M", 1000, 1ll << 40,
+	  "Octets of each file below $log_directory/protocol, in which posthouse "
+	  "debug and debug_peer_list have what a client and its server said; "
+	  "nothing more is written there then."),
+	P(TIME, protocol_log_lifetime, "7d", 60, 315360000,
+	  "How long such a file is kept after its last line."),
 	CONF_END
 };
 /* clang-format on */

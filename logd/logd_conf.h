@@ -15,6 +15,8 @@ struct logd_conf {
 	int log_timestamps;  /* enum log_timestamps */
 	bool trace_events;
 	int64_t trace_lifetime; /* ms */
+	uint64_t protocol_log_size_limit;
+	int64_t protocol_log_lifetime; /* ms */
 };
 
 extern const struct conf_param logd_params[];

@@ -6,6 +6,7 @@
  *	record.c  what a datagram consists of
  *	line.c    what a line of the log is, as each destination wants it
  *	output.c  the log, the trace files
+ *	protocol.c  what clients said that the operator asked about
  *	remote.c  the sockets of syslogd and the journal
  *	index.c   what makes trace files quick to search
  */
@@ -22,6 +23,7 @@
 #include "logd/line.h"
 #include "logd/logd_conf.h"
 #include "logd/output.h"
+#include "logd/protocol.h"
 #include "logd/record.h"
 
 #define BATCH         32 /* datagrams of one recvmmsg(2) */
@@ -60,6 +62,23 @@ static pid_t sender(struct msghdr *m)
 	return 0;
 }
 
+static void take_line(const struct record *r, pid_t pid)
+{
+	struct str text = r->text;
+
+	if (!str_eq(r->level, STR(LOG_PROTOCOL))) {
+		output_line(line_level(r->level), r->program, pid, text);
+		daemon_count("lines", 1);
+		return;
+	}
+	struct str name = str_cut(&text, '\t');
+
+	if (protocol_line(name, r->program, pid, text))
+		daemon_count("protocol lines", 1);
+	else
+		daemon_count("bad", 1);
+}
+
 static void take(struct str rest, pid_t pid)
 {
 	struct record r;
@@ -83,9 +102,7 @@ static void take(struct str rest, pid_t pid)
 				    str_of(text, (size_t)n));
 				daemon_count("lost", r.lost);
 			}
-			output_line(
-			    line_level(r.level), r.program, pid, r.text);
-			daemon_count("lines", 1);
+			take_line(&r, pid);
 			break;
 		case RECORD_BAD:
 			daemon_count("bad", 1);
@@ -146,6 +163,7 @@ static void sweep(void *arg)
 {
 	(void)arg;
 	output_sweep();
+	protocol_sweep();
 	daemon_gauge("lines not taken", output_unsent());
 	loop_timer_set(sweeper, SWEEP_MS);
 }

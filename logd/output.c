@@ -17,6 +17,7 @@
 #include "ipc/trace_index.h"
 #include "logd/index.h"
 #include "logd/line.h"
+#include "logd/protocol.h"
 #include "logd/remote.h"
 
 #define BATCH_MAX    (4u << 20)
@@ -369,9 +370,12 @@ int output_open(const char *host, const char *prefix, const char **path)
 	if (mkdirat(dir, "trace", 0750) == 0 || errno == EEXIST)
 		out.trace_dir = openat(
 		    dir, "trace", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	file_close(&dir);
-	if (out.trace_dir < 0)
+	*path = out.trace_dir < 0 ? *path : "protocol";
+	if (out.trace_dir < 0 || protocol_open(out.conf, dir) < 0) {
+		file_close(&dir);
 		return -1;
+	}
+	file_close(&dir);
 	out.indexer = index_new(out.trace_dir);
 	out.unindexed = true; /* by a process before this one */
 	return 0;

@@ -61,6 +61,24 @@ static void check_relay(struct check *c)
 	buf_free(&origin);
 }
 
+static void check_debug_peers(struct check *c)
+{
+	struct str list = str_from(c->config->house.debug_peer_list), word, bad;
+	struct buf origin = buf_new(8192);
+	struct netaddr any;
+
+	conf_origin_text(c->config->conf, "debug_peer_list", &origin);
+	netaddr_parse(STR("192.0.2.1"), 0, &any);
+	while ((word = str_word(&list, " ,\t\r\n")).len > 0)
+		if (str_find(word, '@') == word.len &&
+		    netaddr_in_list(&any, word, &bad) < 0)
+			buf_printf(&c->problems,
+			    "%s: debug_peer_list: %.*s is no address, no "
+			    "network and no login (user@domain)\n",
+			    buf_text(&origin), STR_FMT(word));
+	buf_free(&origin);
+}
+
 static void check_tls_demanded(struct check *c)
 {
 	static const char *const names[][2] = {
@@ -136,6 +154,7 @@ int cmd_check(struct posthouse *p, int argc, char **argv)
 		check_ports(&c);
 		check_certificates(&c);
 		check_relay(&c);
+		check_debug_peers(&c);
 		check_tls_demanded(&c);
 		check_store(&c);
 		check_dns(&c);

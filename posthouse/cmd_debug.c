@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* posthouse debug: the protocol of one user or client in the log. */
+/* posthouse debug: the protocol of one user or client, in a file of its own. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "posthouse/ask_master.h"
@@ -13,6 +14,57 @@ static bool is_client(const char *word)
 {
 	return strspn(word, "0123456789abcdefABCDEF.:/[]") == strlen(word) &&
 	    strpbrk(word, ".:") != NULL;
+}
+
+/* As logd names it (logd/protocol.c). */
+static char *file_of(struct posthouse *p, const char *whom)
+{
+	char *path, *name;
+
+	if (posthouse_conf(p) < 0 ||
+	    asprintf(
+		&path, "%s/protocol/%s.log", p->house.log_directory, whom) < 0)
+		return NULL;
+	name = path + strlen(path) - strlen(whom) - strlen(".log");
+	for (size_t i = 0; i < strlen(whom); i++) {
+		name[i] = ascii_lower(name[i]);
+		if (!ascii_alnum(name[i]) && strchr("@.+-_:=", name[i]) == NULL)
+			name[i] = '_';
+	}
+	return path;
+}
+
+static int say_off(struct posthouse *p)
+{
+	if (p->json)
+		printf("{\"on\":false}\n");
+	else
+		printf("no protocol is written any more, but of "
+		       "debug_peer_list\n");
+	return 0;
+}
+
+static int say_on(struct posthouse *p, const char *whom, int64_t seconds)
+{
+	struct buf out = buf_new(65536);
+	struct json j = json_start(&out);
+	char *file = file_of(p, whom);
+
+	if (p->json) {
+		json_object(&j, NULL);
+		json_bool(&j, "on", true);
+		json_u64(&j, "seconds", (uint64_t)seconds);
+		json_text(&j, "file", str_from(file != NULL ? file : ""));
+		json_end(&j);
+		printf("%s\n", buf_text(&out));
+	} else {
+		printf("for %lld s this file has the lines of %s: \"C:\" what "
+		       "the client says, \"S:\" the answers\n    %s\n",
+		    (long long)seconds, whom, file != NULL ? file : "?");
+	}
+	free(file);
+	buf_free(&out);
+	return 0;
 }
 
 int cmd_debug(struct posthouse *p, int argc, char **argv)
@@ -37,14 +89,9 @@ int cmd_debug(struct posthouse *p, int argc, char **argv)
 		return posthouse_usage("debug");
 	status = ask_master_with(
 	    p, "debug", MASTER_DEBUG, "", what, NULL, NULL);
-	if (status != 0 || p->json)
+	if (status != 0)
 		return status;
 	if (off)
-		printf("no protocol is logged any more\n");
-	else
-		printf("for %lld s the log has the lines of %s: "
-		       "\"protocol C:\" what the client says, \"protocol "
-		       "S:\" the answers\n",
-		    (long long)ms / 1000, argv[1]);
-	return 0;
+		return say_off(p);
+	return say_on(p, argv[1], ms / 1000);
 }

@@ -33,7 +33,7 @@ const struct command_row commands[] = {
 	 "[--service S] [--from ADDRESS] [--no-tls]",
 	 "try a password, without a session"},
 	{"debug",   cmd_debug,   "debug USER|ADDRESS [--for TIME] | debug off",
-	 "the protocol of a user or a client in the log, for a time"},
+	 "what a user's or a client's sessions say, in a file, for a time"},
 	{"kick",    cmd_kick,    "kick USER|ADDRESS [--protocol NAME]",
 	 "end the sessions of a user or a client"},
 	{"queue",   cmd_queue,   "queue list|count|summary [FILTER]... | "

@@ -106,6 +106,13 @@ const struct conf_param house_params[] = {
 	  "and 300s else. Set, it is so always; see service_stress_time."),
 	P(INT,  debug_level, "0", 0, 1,
 	  "1 writes debug lines to the log."),
+	P(TEXT, debug_peer_list, "", 0, 4096,
+	  "Clients and users whose sessions are always written to files of their "
+	  "own below $log_directory/protocol, without what is secret: addresses, "
+	  "networks and logins (user@domain). posthouse debug does it for a "
+	  "time."),
+	P(INT,  protocol_log_line_limit, "2000", 10, 1000000000,
+	  "Lines of one session that are written there."),
 	CONF_END
 };
 /* clang-format on */

@@ -53,6 +53,8 @@ struct house_conf {
 	uint64_t mail_compress_minimum_size; /* octets */
 	const char *stress;                  /* "yes": always under stress */
 	int debug_level;                     /* 0 or 1 */
+	const char *debug_peer_list;
+	int protocol_log_line_limit;
 };
 
 enum seccomp_mode { SECCOMP_ENFORCE, SECCOMP_LOG, SECCOMP_OFF };

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/transcript.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "core/clock.h"
 #include "core/log.h"
 #include "daemon/daemon_private.h"
+#include "ipc/trace.h"
 #include "net/netaddr.h"
 
 static struct {
-	uint32_t turn;    /* of the board when we looked last */
-	uint32_t session; /* of our row */
-	int64_t until;    /* 0: nobody watches us */
+	uint32_t turn;            /* of the board when we looked last */
+	uint32_t session;         /* of our row */
+	int64_t until;            /* 0: nobody watches us */
+	char about[WHO_USER_MAX]; /* whom: the name of the file */
 	unsigned lines;
 	uint64_t literal; /* octets that are still to be left out */
 	struct buf line;  /* of the server, as far as it is there */
@@ -17,18 +23,30 @@ static struct {
 
 static bool is_watched(const struct watch *w, const struct who *who)
 {
-	struct str want = str_from(w->user), have = str_from(who->user);
-	struct netaddr a = {.len = 0};
+	return (w->user[0] != '\0' || w->client[0] != '\0') &&
+	    who_is_meant(
+		str_from(w->user), str_from(w->client), who->user, who->client);
+}
 
-	if (w->user[0] == '\0' && w->client[0] == '\0')
-		return false;
-	if (want.len > 0 && str_find(want, '@') == want.len)
-		have = str_sub(have, 0, str_find(have, '@'));
-	if (want.len > 0 && !str_case_eq(want, have))
-		return false;
-	return w->client[0] == '\0' ||
-	    (netaddr_parse(str_from(who->client), 0, &a) == 0 &&
-		netaddr_in_list(&a, str_from(w->client), NULL) > 0);
+/* The entry of debug_peer_list that means this session; empty: none does. */
+static struct str listed(const struct who *who)
+{
+	struct str list = str_from(self.house.debug_peer_list), word;
+
+	while ((word = str_word(&list, " ,\t\r\n")).len > 0) {
+		bool user = str_find(word, '@') < word.len;
+
+		if (who_is_meant(user ? word : STR_EMPTY,
+			user ? STR_EMPTY : word, who->user, who->client))
+			break;
+	}
+	return word;
+}
+
+static void begin(int64_t until, struct str about)
+{
+	transcript.until = until;
+	(void)str_copy(transcript.about, sizeof(transcript.about), about);
 }
 
 /* Who is watched, or who we are, has changed. */
@@ -43,7 +61,38 @@ static void look_again(void)
 	for (size_t i = 0; i < WATCH_COUNT; i++)
 		if (b->watches[i].until > transcript.until &&
 		    is_watched(&b->watches[i], &who))
-			transcript.until = b->watches[i].until;
+			begin(b->watches[i].until,
+			    str_from(b->watches[i].user[0] != '\0'
+				    ? b->watches[i].user
+				    : b->watches[i].client));
+	struct str peer = listed(&who);
+
+	if (transcript.until == 0 && peer.len > 0)
+		begin(INT64_MAX, peer);
+}
+
+static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* By hand, without logd, it goes where all lines go. */
+static void put(const char *format, ...)
+{
+	char text[LOG_LINE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	for (char *p = text; (p = strchr(p, '\n')) != NULL;)
+		*p = '?'; /* it ends a record; logd escapes the others */
+	if (!logsink_protocol(transcript.about, str_from(text)))
+		log_info("protocol %s", text);
+}
+
+static void put_line(const struct id *id, char who, struct str line)
+{
+	put("%s: %c: %.*s%s", id->text, who,
+	    STR_FMT(str_sub(line, 0, TRANSCRIPT_LINE)),
+	    line.len > TRANSCRIPT_LINE ? " ..." : "");
 }
 
 static bool is_on(void)
@@ -63,18 +112,14 @@ static bool is_on(void)
 	}
 	if (transcript.until == 0 || clock_seconds() > transcript.until)
 		return false;
-	if (transcript.lines++ < TRANSCRIPT_MOST)
-		return true;
-	if (transcript.lines == TRANSCRIPT_MOST + 1)
-		log_info("protocol: no more lines of this session are shown");
-	return false;
-}
+	unsigned most = (unsigned)self.house.protocol_log_line_limit;
 
-static void put(const struct id *id, char who, struct str line)
-{
-	log_info("%s: protocol %c: %.*s%s", id->text, who,
-	    STR_FMT(str_sub(line, 0, TRANSCRIPT_LINE)),
-	    line.len > TRANSCRIPT_LINE ? " ..." : "");
+	if (transcript.lines++ < most)
+		return true;
+	if (transcript.lines == most + 1)
+		put("protocol_log_line_limit: no more lines of this session "
+		    "are written");
+	return false;
 }
 
 void transcript_client(const struct id *id, struct str line, bool shown)
@@ -82,10 +127,9 @@ void transcript_client(const struct id *id, struct str line, bool shown)
 	if (!is_on())
 		return;
 	if (shown)
-		put(id, 'C', str_sub(line, 0, str_find(line, '\r')));
+		put_line(id, 'C', str_sub(line, 0, str_find(line, '\r')));
 	else
-		log_info(
-		    "%s: protocol C: (%zu octets, cut)", id->text, line.len);
+		put("%s: C: (%zu octets, cut)", id->text, line.len);
 }
 
 /* The octets of a literal that a line announces at its end. */
@@ -131,7 +175,7 @@ void transcript_server(const struct id *id, struct str octets)
 			line.len--;
 		if (tail.len > 0 && tail.p[tail.len - 1] == '\r')
 			tail.len--;
-		put(id, 'S', line);
+		put_line(id, 'S', line);
 		transcript.literal = literal_of(tail.len > 0 ? tail : line);
 		buf_clear(&transcript.line);
 		octets = str_skip(octets, end + 1);

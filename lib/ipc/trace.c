@@ -128,6 +128,21 @@ static void to_logd(enum log_level level, struct str line, void *arg)
 	deliver(str_of(record, (size_t)n), GATHER_ALL);
 }
 
+bool logsink_protocol(const char *name, struct str line)
+{
+	char record[LOG_LINE_MAX + 512];
+	int n;
+
+	if (sink.fd < 0)
+		return false;
+	n = snprintf(record, sizeof(record),
+	    LOG_RECORD "\t" LOG_PROTOCOL "\t%s\t0\t%s\t%.*s\n", log_program(),
+	    name, STR_FMT(line));
+	if (n > 0 && (size_t)n < sizeof(record))
+		deliver(str_of(record, (size_t)n), GATHER_ALL);
+	return true;
+}
+
 static void in_child(void)
 {
 	sink.pid = 0;

@@ -11,7 +11,9 @@
  *
  *	LOG_RECORD TAB level TAB program TAB lost TAB text LF
  *
- * and never contains other control octets. Who sent it logd asks the kernel.
+ * and never contains other control octets. With the level LOG_PROTOCOL the text
+ * is "name TAB line", for the file of that name, and lost is 0. Who sent it
+ * logd asks the kernel.
  */
 #ifndef IPC_TRACE_H
 #define IPC_TRACE_H
@@ -20,6 +22,7 @@
 #include "ipc/trace_record.h"
 
 #define LOG_RECORD       "PHL1"
+#define LOG_PROTOCOL     "protocol"
 #define LOG_DATAGRAM_MAX 32768 /* octets of records sent together */
 
 /*
@@ -28,6 +31,12 @@
  * then stays at stderr).
  */
 int logsink_open(const char *socket_path);
+/*
+ * A line of what a session and its client say, for the file of this name and
+ * not for the log (logd/protocol.h). name: whom the operator asked about; it
+ * has no tab. false: there is no logd, by hand.
+ */
+bool logsink_protocol(const char *name, struct str line);
 /*
  * Tries to send what is waiting; the skeleton calls it before it waits and
  * at the end. False when some of it still has to wait.
