@@ -31,6 +31,8 @@ void check_value_of(struct check *c, const char *name, struct buf *value);
 void check_tables(struct check *c);
 /* Spool, store, log, and who may read and write there. */
 void check_folders(struct check *c);
+/* Keys that mail is signed with, and who may read them. */
+void check_keys(struct check *c);
 /* What inet services listen on: free, or ours already. */
 void check_ports(struct check *c);
 /* Whether each DNS server answers, within some seconds. */

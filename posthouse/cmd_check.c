@@ -151,6 +151,7 @@ int cmd_check(struct posthouse *p, int argc, char **argv)
 		buf_add(&c.warnings, buf_str(&c.config->warnings));
 		check_tables(&c);
 		check_folders(&c);
+		check_keys(&c);
 		check_ports(&c);
 		check_certificates(&c);
 		check_relay(&c);

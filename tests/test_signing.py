@@ -601,3 +601,27 @@ def test_seven_bits_before_it_is_signed():
         assert "but a signed or encrypted part is left as it is" in wait_until(
             lambda: [t for t in [w.house.posthouse("trace", FAR)]
                      if "but a signed" in t])[0]
+
+
+def test_check_looks_at_the_keys(world):
+    house = world.house
+    house.posthouse("dkim", "new", "bare.test", "--selector", "c", "--type",
+                    "ed25519")
+    path = os.path.join(house.dir, "dkim", "bare.test", "c.new")
+
+    def said():
+        done = house.posthouse("check", check=False)
+        return done.returncode, done.stdout + done.stderr
+    assert "bare.test: has a new key and none that is active" in said()[1]
+    os.chmod(path, 0o644)
+    code, text = said()
+    assert code == 1 and path + ": mode 0644 lets others in" in text
+    os.chmod(path, 0o640)
+    with open(path, "w") as f:
+        f.write("-----BEGIN\n")
+    code, text = said()
+    assert code == 1 and path + ": not a private key in PEM" in text
+    if os.getuid() == 0:
+        os.chown(path, 0, 0)
+        assert path + ": cleanup cannot read it" in said()[1]
+    house.posthouse("dkim", "remove", "bare.test", "c")
