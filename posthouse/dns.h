@@ -94,7 +94,7 @@ struct dns_house {
 	struct str tlsa[CERTIFICATES_MOST]; /* "3 1 1 ..." */
 	size_t tlsa_count;
 	struct str tlsa_problem; /* why there is none; "" */
-	struct str reports;      /* the address that takes reports; "" */
+	struct str recipients;   /* report_recipients */
 };
 
 struct dns_plan {
@@ -105,6 +105,7 @@ struct dns_plan {
 	struct house_key keys[DKIM_KEYS_MOST];
 	size_t key_count;
 	struct str keys_problem; /* why they cannot be looked at; "" */
+	struct str reports;      /* the address that takes them; "" */
 };
 
 /* 0, or -1 after messages on stderr. given: --address, or NULL. */
@@ -121,6 +122,8 @@ void dns_house_keys(struct dns_house *h, struct dns_plan *plan);
 void dns_plan_make(
     struct dns_plan *plan, struct dns_house *h, struct str domain);
 void dns_plan_free(struct dns_plan *plan);
+/* Whether an address is one of report_recipients. */
+bool dns_takes_reports(const struct dns_house *h, struct str address);
 /* What the policy of MTA-STS would have to say. */
 struct str dns_sts_policy(struct dns_house *h);
 

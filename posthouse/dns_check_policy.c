@@ -237,13 +237,13 @@ static bool mentions_dmarc(struct str text)
 	return false;
 }
 
-static bool has_recipient(struct str uris, struct str address)
+static bool has_recipient(const struct dns_house *h, struct str uris)
 {
 	while (uris.len > 0) {
 		struct str uri = str_trim(str_cut(&uris, ','));
 		uri = str_sub(uri, 0, str_find(uri, '!'));
 		if (str_case_starts(uri, STR("mailto:")) &&
-		    str_case_eq(str_skip(uri, 7), address))
+		    dns_takes_reports(h, str_skip(uri, 7)))
 			return true;
 	}
 	return false;
@@ -278,10 +278,10 @@ static void check_reports(
 {
 	struct dns_house *h = plan->house;
 
-	if (h->reports.len > 0 && !has_recipient(d->reports, h->reports))
+	if (plan->reports.len > 0 && !has_recipient(h, d->reports))
 		dns_find(s, FINDING_DIFFERENT,
-		    "add the address to rua=, or take the parameter away",
-		    "reports do not come to %.*s", STR_FMT(h->reports));
+		    "add the address to rua= (see report_recipients)",
+		    "reports do not come to %.*s", STR_FMT(plan->reports));
 	if (d->testing && d->policy > DMARC_POLICY_NONE)
 		dns_find(s, FINDING_RIGHT, "take t=y away when all is well",
 		    "t=y: receivers go one step milder than p=");
@@ -427,7 +427,7 @@ void dns_check_tls_rpt(
 
 	if (!take_texts(h, s, r, is_tls_rpt, &count, &text))
 		return;
-	if (count == 0 && h->reports.len == 0) {
+	if (count == 0 && plan->reports.len == 0) {
 		dns_find(s, FINDING_OPTIONAL, NULL,
 		    "others would report failures of TLS, but this house has "
 		    "no address for reports");
@@ -444,9 +444,9 @@ void dns_check_tls_rpt(
 		dns_find(s, FINDING_DIFFERENT, "replace it",
 		    "senders do not read it: one record, \"v=TLSRPTv1; rua=\" "
 		    "and an address (RFC 8460 section 3)");
-	else if (h->reports.len > 0 &&
-	    !has_recipient(tags_value(&tags, "rua", STR_EMPTY), h->reports))
+	else if (plan->reports.len > 0 &&
+	    !has_recipient(h, tags_value(&tags, "rua", STR_EMPTY)))
 		dns_find(s, FINDING_DIFFERENT,
 		    "add the address to rua=", "reports do not come to %.*s",
-		    STR_FMT(h->reports));
+		    STR_FMT(plan->reports));
 }

@@ -146,9 +146,8 @@ void dns_house_learn(struct dns_house *h, struct dns_look *look)
 
 /* ---- services ---- */
 
-/* A parameter as a row of master.cf has it. */
-static struct str option(
-    struct dns_house *h, const struct service *row, const char *name)
+/* A parameter as main.cf has it; "" when it is wrong, which others tell. */
+static struct str parameter(struct dns_house *h, const char *name)
 {
 	const struct conf_param *param = conf_find(name, NULL);
 	struct buf value = buf_new(8192), ignored = buf_new(8192);
@@ -158,14 +157,23 @@ static struct str option(
 	    conf_value(
 		h->config->conf, name, param->fallback, &value, &ignored) == 0)
 		found = dns_text(h, "%s", buf_text(&value));
+	buf_free(&value);
+	buf_free(&ignored);
+	return found;
+}
+
+/* The same as a row of master.cf has it. */
+static struct str option(
+    struct dns_house *h, const struct service *row, const char *name)
+{
+	struct str found = parameter(h, name);
+
 	for (char *const *a = row->args; a != NULL && *a != NULL; a++) {
 		struct str setting = str_from(*a);
 		struct str key = str_trim(str_cut(&setting, '='));
 		if (str_eq(key, str_from(name)))
 			found = str_trim(setting);
 	}
-	buf_free(&value);
-	buf_free(&ignored);
 	return found;
 }
 
@@ -272,15 +280,9 @@ static void read_chain(struct dns_house *h, struct str pem, bool *key)
 
 static void find_certificates(struct dns_house *h)
 {
-	const struct conf_param *param = conf_find(
-	    "smtpd_tls_chain_files", NULL);
-	struct buf files = buf_new(8192), ignored = buf_new(8192);
+	struct str rest = parameter(h, "smtpd_tls_chain_files"), word;
 	bool key = true; /* one that stands first needs none in front */
 
-	if (param != NULL)
-		conf_value(h->config->conf, param->name, param->fallback,
-		    &files, &ignored);
-	struct str rest = buf_str(&files), word;
 	while ((word = str_word(&rest, " \t,")).len > 0) {
 		struct buf pem = buf_new(CHAIN_MOST);
 		struct str path = dns_text(h, "%.*s", STR_FMT(word));
@@ -295,8 +297,6 @@ static void find_certificates(struct dns_house *h)
 	if (h->tlsa_count == 0 && h->tlsa_problem.len == 0)
 		h->tlsa_problem = STR("smtpd_tls_chain_files has no "
 				      "certificate");
-	buf_free(&files);
-	buf_free(&ignored);
 }
 
 /* ---- all of it ---- */
@@ -352,7 +352,7 @@ int dns_house_open(
 	*h = (struct dns_house){.p = p,
 	    .arena = arena_new(MEMORY_MOST),
 	    .tlsa_problem = STR_EMPTY,
-	    .reports = STR_EMPTY};
+	    .recipients = STR_EMPTY};
 	h->config = config_read(p->config_directory, &errors);
 	if (h->config == NULL)
 		fprintf(stderr, "%s", buf_text(&errors));
@@ -362,6 +362,7 @@ int dns_house_open(
 	h->host = lower(h, h->config->house.myhostname);
 	find_services(h);
 	find_certificates(h);
+	h->recipients = parameter(h, "report_recipients");
 	return 0;
 }
 

@@ -154,10 +154,45 @@ static void plan_dkim(struct dns_plan *plan)
 		    dns_text(h, "_domainkey.%s", plan->domain.p));
 }
 
+/* Whether an entry of report_recipients, which may be "name@", is address. */
+static bool is_recipient(struct str entry, struct str address)
+{
+	return str_ends(entry, STR("@")) ? str_case_starts(address, entry)
+					 : str_case_eq(entry, address);
+}
+
+bool dns_takes_reports(const struct dns_house *h, struct str address)
+{
+	struct str rest = h->recipients, entry;
+
+	while ((entry = str_word(&rest, " \t,")).len > 0)
+		if (is_recipient(entry, address))
+			return true;
+	return false;
+}
+
+/* One of the domain itself, which needs no consent, else the first. */
+static struct str find_reports(struct dns_plan *plan)
+{
+	struct str rest = plan->house->recipients, entry, first = STR_EMPTY;
+
+	while ((entry = str_word(&rest, " \t,")).len > 0) {
+		struct str domain = str_skip(entry, str_find(entry, '@') + 1);
+		if (domain.len == 0)
+			return dns_text(plan->house, "%.*s%s", STR_FMT(entry),
+			    plan->domain.p);
+		if (str_case_eq(domain, plan->domain))
+			return dns_text(plan->house, "%.*s", STR_FMT(entry));
+		if (first.len == 0)
+			first = dns_text(plan->house, "%.*s", STR_FMT(entry));
+	}
+	return first;
+}
+
 static void plan_dmarc(struct dns_plan *plan)
 {
 	struct dns_house *h = plan->house;
-	struct str reports = h->reports;
+	struct str reports = plan->reports;
 	struct str where = str_skip(reports, str_find_last(reports, '@') + 1);
 	struct record_set *s = add_set(plan, RECORD_DMARC, DNS_TXT,
 	    dns_text(h, "_dmarc.%s", plan->domain.p));
@@ -204,9 +239,9 @@ static void plan_tls_rpt(struct dns_plan *plan)
 	struct record_set *s = add_set(plan, RECORD_TLS_RPT, DNS_TXT,
 	    dns_text(h, "_smtp._tls.%s", plan->domain.p));
 
-	if (h->reports.len > 0)
-		add_want(
-		    s, dns_text(h, "v=TLSRPTv1; rua=mailto:%s", h->reports.p));
+	if (plan->reports.len > 0)
+		add_want(s,
+		    dns_text(h, "v=TLSRPTv1; rua=mailto:%s", plan->reports.p));
 }
 
 void dns_plan_make(
@@ -215,6 +250,7 @@ void dns_plan_make(
 	plan->house = h;
 	plan->domain = dns_text(h, "%.*s", STR_FMT(domain));
 	plan->count = 0;
+	plan->reports = find_reports(plan);
 	plan_mx(plan);
 	plan_addresses(plan);
 	plan_names(plan);

@@ -113,6 +113,17 @@ FAULTS = {
                "srv", "different", "no such service"),
 }
 
+# "\\064" is "@", which stands for the domain in the changes.
+REPORTED = ",".join(["mailto:a@b.test", "mailto:dmarc@good.test!1m",
+                     "mailto:rep@reports.test"]).replace("@", "\\064")
+
+
+def with_reports(lines, domain):
+    return instead(*DMARC, '"v=DMARC1; p=none; rua=%s"' % REPORTED)(
+        lines, domain) + [
+            '_smtp._tls.reports.test. TXT "v=TLSRPTv1; rua=%s"' % REPORTED]
+
+
 # "test" is there so that who walks up to it gets an answer.
 OWN = {"test": [], "faults.test": ["alias CNAME mx", "mx A 192.0.2.9"]}
 
@@ -146,7 +157,10 @@ def house():
             "extra A 192.0.2.5", "extra A 192.0.2.77", "extra AAAA 2001:db8::5",
             "six A 192.0.2.5", "six AAAA 2001:db8::5", "half A 192.0.2.5",
             "_25._tcp.six TLSA 3 1 1 " + 32 * "ab"]
-        for name, (change, *_) in FAULTS.items():
+        zones["good.test"] += [
+            "nomx.test._report._dmarc TXT \"v=DMARC1;\""]
+        for name, (change, *_) in dict(FAULTS,
+                                       reports=(with_reports,)).items():
             domain = name + ".test"
             h.posthouse("domain", "add", domain)
             make_key(h, domain)
@@ -290,6 +304,45 @@ def test_key_that_cannot_be_read(house):
     assert [r["name"] for r in found] == ["s1._domainkey.good.test"]
 
 
+@pytest.fixture
+def reports(house):
+    yield lambda value: house.set("report_recipients", value)
+    house.posthouse("conf", "unset", "report_recipients")
+
+
+def test_reports_to_ourselves(house, reports):
+    """The address of report_recipients is wanted where reports are asked for;
+    of several the domain's own."""
+    reports("dmarc@good.test, dmarc@plusall.test")
+    report = check(house, "plusall.test", *ADDRESS)
+    [dmarc], [tls] = sets(report, "dmarc"), sets(report, "tls-rpt")
+    assert dmarc["state"] == "different"
+    assert dmarc["wanted"] == [
+        "v=DMARC1; p=none; rua=mailto:dmarc@plusall.test"]
+    assert "reports do not come to dmarc@plusall.test" in dmarc["why"]
+    assert tls["state"] == "missing"
+    assert tls["wanted"] == ["v=TLSRPTv1; rua=mailto:dmarc@plusall.test"]
+    assert sets(report, "dmarc-report") == []
+
+
+def test_reports_to_another_domain(house, reports):
+    """Who takes reports of another domain has to say so in DNS."""
+    reports("dmarc@good.test")
+    [consent] = sets(check(house, "plusall.test", *ADDRESS), "dmarc-report")
+    assert (consent["name"], consent["state"]) == (
+        "plusall.test._report._dmarc.good.test", "missing")
+    [consent] = sets(check(house, "nomx.test", *ADDRESS), "dmarc-report")
+    assert consent["state"] == "right"
+
+
+@pytest.mark.parametrize("address", ["dmarc@good.test", "rep@"])
+def test_reports_arrive(house, reports, address):
+    reports(address)
+    report = check(house, "reports.test", *ADDRESS)
+    assert [r["state"] for r in sets(report, "dmarc") +
+            sets(report, "tls-rpt")] == ["right", "right"]
+
+
 def test_inherited_policy(house):
     """A domain below one with a policy needs none of its own."""
     house.posthouse("domain", "add", "news.good.test")
@@ -322,7 +375,7 @@ def test_all_domains(house):
     """Without a domain: one line each, the worst counted first."""
     done = house.posthouse("dns", *ADDRESS, check=False)
     lines = done.stdout.splitlines()
-    assert done.returncode == 1 and len(lines) == 1 + len(FAULTS)
+    assert done.returncode == 1 and len(lines) == 2 + len(FAULTS)
     [bad] = [x for x in lines if x.startswith("plusall.test ")]
     assert "1 harmful" in bad
     report = json.loads(house.posthouse("dns", "--json", *ADDRESS,
