@@ -278,9 +278,54 @@ static void test_forged(void **state)
 		assert_false(results_are_of(str_from(others[i]), me));
 }
 
+static void test_what_a_sealer_says(void **state)
+{
+	static const struct {
+		const char *value;
+		bool passed;
+	} rows[] = {
+	    {"l.test; dmarc=pass header.from=bank.test", true},
+	    {"i=1; l.test;\r\n\tspf=fail smtp.mailfrom=a;\r\n\tDMARC=Pass "
+	     "(p=reject; x) header.from=Bank.test",
+		true},
+	    {"l.test; dmarc = pass policy.x=1 header.from = \"bank.test\"",
+		true},
+	    {"l.test; dmarc=pass header.from=other.test", false},
+	    {"l.test; dmarc=pass", false},
+	    {"l.test; dmarc=passed header.from=bank.test", false},
+	    {"l.test; dmarc=fail header.from=bank.test", false},
+	    {"l.test; xdmarc=pass header.from=bank.test", false},
+	    {"l.test; dmarc=fail header.from=bank.test; dmarc=pass "
+	     "header.from=other.test",
+		false},
+	    {"l.test; spf=pass smtp.mailfrom=\"x; dmarc=pass "
+	     "header.from=bank.test\"",
+		false},
+	    {"l.test; spf=pass smtp.mailfrom=\"x\\\"; dmarc=pass "
+	     "header.from=bank.test; \"",
+		false},
+	    {"l.test; spf=pass (; dmarc=pass header.from=bank.test;)", false},
+	    {"l.test; spf=pass (\\); dmarc=pass header.from=bank.test;)",
+		false},
+	    {"", false},
+	    {"\"", false},
+	    {"(", false},
+	    {"\\", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(results_passed_dmarc(
+				     str_from(rows[i].value), STR("bank.test")),
+		    rows[i].passed);
+	assert_false(results_passed_dmarc(
+	    STR("l.test; dmarc=pass header.from="), STR_EMPTY));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_a_sealer_says),
 	    cmocka_unit_test(test_aligned),
 	    cmocka_unit_test(test_several_authors),
 	    cmocka_unit_test(test_temporary),

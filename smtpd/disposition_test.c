@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: ISC */
+/* What becomes of a message, from its verdict and the parameters. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "smtpd/disposition.h"
+
+static const struct {
+	const char *name, *text;
+} zone[] = {
+    {"good.test", "v=spf1 ip4:192.0.2.0/24 -all"},
+    {"_dmarc.good.test", "v=DMARC1; p=reject"},
+    {"list.test", "v=spf1 ip4:192.0.2.0/24 -all"},
+    {"_dmarc.strict.test", "v=DMARC1; p=reject"},
+    {"_dmarc.soft.test", "v=DMARC1; p=quarantine"},
+    {"_dmarc.trial.test", "v=DMARC1; p=reject; t=y"},
+    {"_dmarc.mild.test", "v=DMARC1; p=none"},
+    {"_dmarc.late.test", NULL}, /* no answer */
+};
+
+static void answer(struct questions *q)
+{
+	enum dns_type type;
+	struct str name;
+
+	while (questions_open(q, &name, &type)) {
+		struct dns_reply r = {.status = DNS_NO_NAME, .why = "NXDOMAIN"};
+		struct dns_record record = {.type = DNS_TXT, .name = STR_EMPTY};
+
+		for (size_t i = 0; i < ARRAY_LEN(zone); i++) {
+			if (type != DNS_TXT ||
+			    !str_case_eq(name, str_from(zone[i].name)))
+				continue;
+			if (zone[i].text == NULL) {
+				r.status = DNS_TEMPORARY;
+				continue;
+			}
+			record.text = str_from(zone[i].text);
+			r = (struct dns_reply){.status = DNS_OK,
+			    .why = "",
+			    .count = 1,
+			    .records = &record};
+		}
+		questions_answer(q, name, type, &r);
+	}
+}
+
+static struct smtpd_conf defaults(void)
+{
+	return (struct smtpd_conf){.dmarc_reject_action = DMARC_DO_REJECT,
+	    .dmarc_quarantine_action = DMARC_DO_JUNK,
+	    .dmarc_doubtful_author_action = DMARC_DO_JUNK,
+	    .dmarc_trusted_forwarders = "",
+	    .dmarc_mailing_lists = "",
+	    .arc_trusted_sealers = ""};
+}
+
+/* "applied spared rule", of a message from 192.0.2.1. */
+static void expect(const struct smtpd_conf *conf, const char *sender,
+    const char *header, const char *want)
+{
+	struct verdict_policy policy = {.receiver = "here.test",
+	    .dkim = {.signatures_most = 5, .bits_least = 1024},
+	    .budget_ms = 1000};
+	struct verdict *v = verdict_new(NULL, NULL, &policy);
+	struct netaddr client;
+	struct disposition d;
+	char got[200];
+
+	netaddr_parse(STR("192.0.2.1"), 0, &client);
+	questions_answer_by(verdict_questions(v), answer);
+	questions_answer_by(verdict_policy_questions(v), answer);
+	verdict_begin(v, &client, STR("helo.test"));
+	verdict_sender(v, str_from(sender));
+	verdict_header(v, str_from(header));
+	verdict_end(v);
+	disposition_of(v, conf, &client, &d);
+	snprintf(got, sizeof(got), "%s %s %s", applied_names[d.applied],
+	    spared_names[d.spared], d.rule != NULL ? d.rule->name : "");
+	assert_string_equal(got, want);
+	assert_true((d.why[0] != '\0') == (d.rule != NULL || d.spared != 0));
+	verdict_free(&v);
+}
+
+static void does_what_the_domain_asks_for(void **state)
+{
+	struct smtpd_conf c = defaults();
+
+	(void)state;
+	expect(&c, "a@good.test", "From: a@good.test\r\n", "none  ");
+	expect(&c, "a@good.test", "From: a@strict.test\r\n",
+	    "reject  dmarc_reject_action");
+	expect(&c, "a@good.test", "From: a@soft.test\r\n",
+	    "junk  dmarc_quarantine_action");
+	expect(&c, "a@good.test", "From: a@trial.test\r\n",
+	    "junk policy_test_mode dmarc_quarantine_action");
+	expect(&c, "a@good.test", "From: a@mild.test\r\n", "none  ");
+	expect(&c, "a@good.test", "From: a@none.test\r\n", "none  ");
+	expect(&c, "a@good.test", "From: a@late.test\r\n", "none  ");
+}
+
+static void does_what_the_parameters_say(void **state)
+{
+	struct smtpd_conf c = defaults();
+
+	(void)state;
+	c.dmarc_reject_action = DMARC_DO_JUNK;
+	c.dmarc_quarantine_action = DMARC_DO_REJECT;
+	c.dmarc_temperror_defer = true;
+	expect(&c, "a@good.test", "From: a@strict.test\r\n",
+	    "junk local_policy dmarc_reject_action");
+	expect(&c, "a@good.test", "From: a@soft.test\r\n",
+	    "reject  dmarc_quarantine_action");
+	expect(&c, "a@good.test", "From: a@late.test\r\n",
+	    "defer  dmarc_temperror_defer");
+	c.dmarc_reject_action = DMARC_DO_NOTHING;
+	expect(&c, "a@good.test", "From: a@strict.test\r\n",
+	    "none local_policy dmarc_reject_action");
+}
+
+static void authors_in_doubt(void **state)
+{
+	struct smtpd_conf c = defaults();
+
+	(void)state;
+	expect(&c, "a@good.test", "Subject: x\r\n",
+	    "junk  dmarc_doubtful_author_action");
+	expect(&c, "a@good.test", "From: a@good.test\r\nFrom: b@good.test\r\n",
+	    "junk  dmarc_doubtful_author_action");
+	expect(&c, "a@good.test",
+	    "From: a@good.test\r\nFrom: b@strict.test\r\n",
+	    "reject  dmarc_reject_action");
+	expect(&c, "a@good.test", "From: a@good.test\r\nFrom: b@soft.test\r\n",
+	    "junk  dmarc_quarantine_action");
+	c.dmarc_doubtful_author_action = DMARC_DO_REJECT;
+	expect(&c, "a@good.test", "From: a@good.test\r\nFrom: b@soft.test\r\n",
+	    "reject  dmarc_doubtful_author_action");
+	c.dmarc_doubtful_author_action = DMARC_DO_NOTHING;
+	expect(&c, "a@good.test", "Subject: x\r\n", "none  ");
+}
+
+static void some_are_spared(void **state)
+{
+	struct smtpd_conf c = defaults();
+
+	(void)state;
+	c.dmarc_mailing_lists = "other.test, list.test";
+	expect(&c, "a@list.test", "From: a@strict.test\r\n",
+	    "none mailing_list dmarc_mailing_lists");
+	expect(&c, "a@good.test", "From: a@strict.test\r\n",
+	    "reject  dmarc_reject_action");
+	c = defaults();
+	c.dmarc_trusted_forwarders = "198.51.100.0/24 192.0.2.1/32";
+	expect(&c, "a@good.test", "From: a@strict.test\r\n",
+	    "none trusted_forwarder dmarc_trusted_forwarders");
+	c.dmarc_trusted_forwarders = "198.51.100.0/24";
+	expect(&c, "a@good.test", "From: a@strict.test\r\n",
+	    "reject  dmarc_reject_action");
+}
+
+static void domains_of_a_list(void **state)
+{
+	static const struct {
+		const char *domain, *list;
+		bool in;
+	} rows[] = {{"a.test", "a.test", true},
+	    {"A.test", "b.test a.TEST", true}, {"x.a.test", "a.test", false},
+	    {"x.a.test", ".a.test", true}, {"a.test", ".a.test", false},
+	    {"xa.test", "a.test", false}, {"a.test", "", false},
+	    {"", ".", false}, {"", "a.test", false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(domain_in_list(str_from(rows[i].domain),
+				     str_from(rows[i].list)),
+		    rows[i].in);
+}
+
+static void spf_refuses_when_told(void **state)
+{
+	struct smtpd_conf c = defaults();
+	struct spf_verdict fail = {.result = SPF_FAIL};
+	struct spf_verdict soft = {.result = SPF_SOFTFAIL};
+	struct spf_verdict late = {.result = SPF_TEMPERROR};
+
+	(void)state;
+	assert_int_equal(disposition_of_spf(&fail, &c), 0);
+	assert_int_equal(disposition_of_spf(&late, &c), 0);
+	c.spf_reject = SPF_REJECT_FAIL;
+	assert_int_equal(disposition_of_spf(&fail, &c), 550);
+	assert_int_equal(disposition_of_spf(&soft, &c), 0);
+	assert_int_equal(disposition_of_spf(&late, &c), 0);
+	c.spf_reject = SPF_REJECT_SOFTFAIL;
+	assert_int_equal(disposition_of_spf(&fail, &c), 550);
+	assert_int_equal(disposition_of_spf(&soft, &c), 550);
+	c.spf_temperror_defer = true;
+	assert_int_equal(disposition_of_spf(&late, &c), 451);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(does_what_the_domain_asks_for),
+	    cmocka_unit_test(does_what_the_parameters_say),
+	    cmocka_unit_test(authors_in_doubt),
+	    cmocka_unit_test(some_are_spared),
+	    cmocka_unit_test(domains_of_a_list),
+	    cmocka_unit_test(spf_refuses_when_told),
+	};
+
+	return cmocka_run_group_tests_name("disposition", tests, NULL, NULL);
+}
