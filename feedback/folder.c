@@ -60,19 +60,16 @@ static int put_file(const char *name, struct str content)
 	return result;
 }
 
+/* One that is there is of an earlier attempt. */
 static int put_mail(const char *kind, const char *key, struct str message)
 {
+	struct str kept = str_sub(message, 0, (size_t)conf->feedback_kept_size);
 	char name[NAME_LEN];
 
 	if (conf->feedback_kept_size == 0)
 		return 0;
 	snprintf(name, sizeof(name), "%s-%s.eml", kind, key);
-	return put_file(name,
-		   str_sub(message, 0, (size_t)conf->feedback_kept_size)) ==
-		    0 ||
-		errno == EEXIST
-	    ? 0
-	    : -1;
+	return put_file(name, kept) == 0 || errno == EEXIST ? 0 : -1;
 }
 
 /* The mail first: the report's name says that all of it is there. */
@@ -125,7 +122,7 @@ static void take(struct entries *all, const char *name, const struct stat *st)
 		    all->list, all->room, sizeof(*all->list));
 	}
 	e = &all->list[all->count++];
-	snprintf(e->name, sizeof(e->name), "%s", name);
+	str_copy(e->name, sizeof(e->name), str_from(name));
 	e->time = st->st_mtime;
 	e->size = (uint64_t)st->st_size + BLOCK;
 	all->octets += e->size;
@@ -193,7 +190,8 @@ void folder_sweep(int64_t now, bool at_once)
 		    "feedback_directory cannot be read: %s", strerror(errno));
 		return;
 	}
-	qsort(all.list, all.count, sizeof(*all.list), compare);
+	if (all.count > 0)
+		qsort(all.list, all.count, sizeof(*all.list), compare);
 	octets = all.octets;
 	for (size_t i = 0; i < all.count; i++) {
 		const struct entry *e = &all.list[i];

@@ -282,7 +282,8 @@ LAUGHS = (b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">'
     (mail(gzip.compress(aggregate("half", row()))[:100]), "ends too early"),
     (mail(b"%PDF-1.4", "application/pdf", "r.pdf"), "no report is attached"),
     (b"From: someone@reporter.test\r\nSubject: hello\r\n\r\nhello\r\n",
-     "no report is attached")])
+     "no report is attached")],
+    ids=["laughs", "bomb", "nested", "torn", "none", "bare"])
 def test_what_cannot_be_read_is_kept_and_not_bounced(house, content, why):
     queue_id = send(house, content, sender=house.user())
     r = show(house, stored(house, queue_id))

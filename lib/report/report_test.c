@@ -653,6 +653,10 @@ static const struct {
 	{ARF_HEAD "feedback-type: not-spam\r\n--b--\r\n",
 	 "arf by isp.example id  for  0-0 | not-spam source= from= to= times=1 "
 	 "id= queue= failure="},
+	/* what is no UTF-8 */
+	{ARF_HEAD "Feedback-Type: ab\xe9use \xc3\xa9\xf0\x9f\r\n--b--\r\n",
+	 "arf by isp.example id  for  0-0 | ab?use \xc3\xa9?? source= from= to= "
+	 "times=1 id= queue= failure="},
 	{ARF_HEAD "Version: 1\r\n--b--\r\n",
 	 "unreadable: the feedback report has no Feedback-Type"},
 };
