@@ -268,6 +268,9 @@ bench-store: $(O)/tests/bench/store_scale
 	@$< large 200000 200 nosync
 	@$< large 200000 1 nosync
 
+bench-mailauth: $(O)/tests/bench/mailauth_cost
+	@$<
+
 # A day of five million messages takes some minutes and 8 GB.
 TRACE_MESSAGES ?= 500000
 bench-trace: all $(O)/tests/bench/trace_day

@@ -58,6 +58,7 @@ struct smtpd_conf {
 	bool spf_temperror_defer;
 	int dkim_signature_count_limit;
 	int dkim_minimum_key_bits;
+	int dkim_public_key_cache_limit;
 	bool dkim_partial_bodies;
 	int dmarc_organizational_domain; /* enum organizations */
 	/* enum dmarc_action */

@@ -57,6 +57,9 @@ static struct verdict *make_verdict(const struct server *server)
 		    (size_t)conf->mail_authentication_cache_size,
 		    conf->mail_authentication_cache_time);
 
+	if (conf->dkim_public_key_cache_limit > 0)
+		policy.dkim.keys = key_cache_new(
+		    (size_t)conf->dkim_public_key_cache_limit);
 	return verdict_new(server->dns, daemon_loop(), &policy);
 }
 

@@ -53,16 +53,26 @@ const struct dns_reply *dkim_ask_key(
 	    str_of(name, len < (int)sizeof(name) ? (size_t)len : 0), DNS_TXT);
 }
 
-/* The first record that is a key; else why the last one is none. */
-static struct dkim_key *find_key(const struct dns_reply *r,
-    enum dkim_algorithm algorithm, struct dkim_key_flags *flags,
-    const char **why)
+/* The first record that is a key; else why the last one is none. Without a
+ * cache it is *own, which the caller frees. */
+static const struct dkim_key *find_key(const struct dns_reply *r,
+    enum dkim_algorithm algorithm, struct key_cache *cache,
+    struct dkim_key_flags *flags, const char **why, struct dkim_key **own)
 {
-	struct dkim_key *key = NULL;
+	const struct dkim_key *key = NULL;
 
 	*why = "no key";
-	for (size_t i = 0; i < r->count && i < RECORDS_MOST && key == NULL; i++)
-		key = dkim_key_parse(r->records[i].text, algorithm, flags, why);
+	*own = NULL;
+	for (size_t i = 0; i < r->count && i < RECORDS_MOST && key == NULL;
+	     i++) {
+		struct str text = r->records[i].text;
+		if (cache != NULL)
+			key = key_cache_parse(
+			    cache, text, algorithm, flags, why);
+		else
+			key = *own = dkim_key_parse(
+			    text, algorithm, flags, why);
+	}
 	return key;
 }
 
@@ -100,7 +110,9 @@ enum dkim_result dkim_check_digest(struct str selector, struct str domain,
 		return give(out, DKIM_TEMPERROR, r->why);
 	if (r->status != DNS_OK)
 		return give(out, DKIM_PERMERROR, "no key");
-	struct dkim_key *key = find_key(r, algorithm, &flags, &why);
+	struct dkim_key *own;
+	const struct dkim_key *key = find_key(
+	    r, algorithm, policy->keys, &flags, &why, &own);
 	out->testing = flags.testing;
 	out->authentic = r->authentic;
 	if (key == NULL)
@@ -112,7 +124,7 @@ enum dkim_result dkim_check_digest(struct str selector, struct str domain,
 		    out, DKIM_PERMERROR, "the key is not for subdomains (t=s)");
 	else
 		result = check_with(key, digest, signature, policy, out);
-	dkim_key_free(&key);
+	dkim_key_free(&own);
 	return result;
 }
 

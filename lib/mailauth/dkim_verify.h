@@ -10,6 +10,7 @@
 #define MAILAUTH_DKIM_VERIFY_H
 
 #include "mailauth/dkim_signature.h"
+#include "mailauth/key_cache.h"
 #include "mailauth/questions.h"
 
 /* As in Authentication-Results (RFC 8601 section 2.7.1). */
@@ -41,6 +42,7 @@ struct dkim_policy {
 	unsigned signatures_most; /* that are looked at */
 	unsigned bits_least;      /* of an RSA key */
 	bool partial_bodies;      /* a signature with l= may leave a rest */
+	struct key_cache *keys;   /* of the caller; NULL: none */
 };
 
 struct dkim_verifier;
