@@ -356,6 +356,19 @@ static void print_json(const struct explanation *x, const struct result *r)
 	buf_free(&out);
 }
 
+/* The sender that those see to whom an alias sends it on. */
+static int find_sender(
+    struct explanation *x, struct str sender, struct destinations *d)
+{
+	int status;
+
+	for (size_t i = 0; i < d->count; i++)
+		if (d->all[i].forwarded)
+			return explanation_forward(
+			    x, sender, &status, &d->sent_as);
+	return 0;
+}
+
 /* Where the accepted recipients' mail would go. */
 static int find_deliveries(
     struct explanation *x, const struct question *q, struct result *r)
@@ -366,7 +379,8 @@ static int find_deliveries(
 		if (!accepted(x, recipient))
 			continue;
 		if (destinations_find(
-			x, recipient, q->client.size, &r->to[r->count]) < 0)
+			x, recipient, q->client.size, &r->to[r->count]) < 0 ||
+		    find_sender(x, q->client.sender, &r->to[r->count]) < 0)
 			return -1;
 		if (r->verdict == VERDICT_OK)
 			r->verdict = r->to[r->count].verdict;

@@ -122,6 +122,8 @@ static int find_one(struct explanation *x, struct destination *d,
 		d->resolved = whole->resolved; /* asked already */
 	else if (explanation_resolve(x, d->address, &d->resolved) < 0)
 		return -1;
+	d->forwarded = d->resolved.domain == CLASS_REMOTE &&
+	    !str_case_eq(d->address, whole->address);
 	switch ((enum resolve_status)d->resolved.status) {
 	case RESOLVE_OK:
 		if (ask_agent(x, d, size) < 0)
@@ -162,7 +164,7 @@ int destinations_find(struct explanation *x, struct str address, uint64_t size,
 	size_t count;
 
 	*out = (struct destinations){.address = address, .from = x->count};
-	out->dsn = out->text = STR_EMPTY;
+	out->dsn = out->text = out->sent_as = STR_EMPTY;
 	if (explanation_resolve(x, address, &out->resolved) < 0)
 		return -1;
 	out->expanded = x->count;
@@ -421,6 +423,19 @@ static void print_remote(
 	    x, "qmgr", "maximal_queue_lifetime", "until it is returned");
 }
 
+/* What the next host sees as the sender of mail that an alias sends on. */
+static void print_sender(const struct destinations *whole)
+{
+	if (whole->sent_as.len == 0) {
+		printf("  an alias sends it on; \"posthouse srs forward "
+		       "SENDER\" says under which sender\n");
+		return;
+	}
+	printf("  sent as <");
+	explanation_put(whole->sent_as);
+	printf(">, by srs_domain\n");
+}
+
 static void print_one(const struct explanation *x,
     const struct destinations *whole, const struct destination *d)
 {
@@ -441,6 +456,8 @@ static void print_one(const struct explanation *x,
 		print_failure(d->verdict, d->dsn, d->text);
 	print_domain(x, from, to, d->address, &d->resolved);
 	print_rules(x, from, to);
+	if (d->forwarded)
+		print_sender(whole);
 	if (d->local)
 		print_quota(x, d, from, to);
 	else if (d->resolved.status == RESOLVE_OK && !is_report(d))
@@ -513,6 +530,7 @@ static void json_one(
 	json_text(j, "dsn", d->dsn);
 	json_text(j, "text", d->text);
 	json_text(j, "class", str_from(domain_class_names[d->resolved.domain]));
+	json_bool(j, "forwarded", d->forwarded);
 	json_text(j, "transport", d->resolved.transport);
 	json_text(j, "nexthop", d->resolved.nexthop);
 	json_text(j, "account", d->resolved.account);
@@ -545,6 +563,7 @@ void destinations_json(
 	json_text(j, "class", str_from(domain_class_names[d->resolved.domain]));
 	json_text(j, "dsn", d->dsn);
 	json_text(j, "text", d->text);
+	json_text(j, "sent_as", d->sent_as);
 	json_array(j, "aliases");
 	for (size_t i = d->expanded; i < d->to; i++) {
 		const struct explain_step *s = &x->steps[i].step;

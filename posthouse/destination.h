@@ -17,6 +17,7 @@ struct destination {
 	enum verdict verdict;
 	struct str dsn, text; /* when it is not ok */
 	bool local;           /* goes to a mailbox */
+	bool forwarded;       /* an alias sends it to another host */
 	struct explain_usage usage;
 	struct explain_target *targets; /* of other hosts */
 	size_t target_count;
@@ -30,6 +31,9 @@ struct destinations {
 	size_t from, expanded, to;       /* steps: resolve, expand */
 	enum verdict verdict; /* REFUSED when any is, else TEMPORARY */
 	struct str dsn, text; /* of the expansion */
+	/* What those who are forwarded see of a known sender; "": the same, or
+	 * the sender is not known. */
+	struct str sent_as;
 	struct destination *all;
 	size_t count;
 };

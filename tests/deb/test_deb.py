@@ -205,6 +205,8 @@ def test_who_owns_what(root):
     assert owned("var/lib/posthouse") == "posthouse-vmail 700"
     assert owned("var/log/posthouse") == "posthouse-logd 750"
     assert owned("etc/posthouse/passwords") == "root 640"
+    assert owned("etc/posthouse/srs_secrets") == "root 640"
+    assert len(read("etc/posthouse/srs_secrets").splitlines()[-1]) == 40
     assert owned("etc/posthouse/main.cf") == "root 644"
     # No secret of ours can be read by everybody.
     for folder, _, files in os.walk(path("etc/posthouse")):
