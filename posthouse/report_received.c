@@ -30,14 +30,15 @@ static void say_dmarc(const struct report *r, struct buf *out)
 
 static void say_tls(const struct report *r, struct buf *out)
 {
-	uint64_t passed = 0, failed = 0;
+	uint64_t sessions = 0, failed = 0;
 
 	for (size_t i = 0; i < r->tls.policy_count; i++) {
-		passed += r->tls.policies[i].passed;
+		sessions += r->tls.policies[i].passed;
+		sessions += r->tls.policies[i].failed;
 		failed += r->tls.policies[i].failed;
 	}
 	buf_printf(out, "%llu sessions, %llu failed",
-	    (unsigned long long)(passed + failed), (unsigned long long)failed);
+	    (unsigned long long)sessions, (unsigned long long)failed);
 }
 
 static void say(const struct report *r, struct buf *out)

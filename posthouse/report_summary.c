@@ -317,10 +317,12 @@ static void put_sources(const struct summary *s, const struct group *domain,
 static void put_domain(
     const struct summary *s, const struct group *g, size_t *at, struct buf *out)
 {
+	uint64_t messages = g->good + g->bad;
+
 	buf_printf(out,
 	    "%.*s: %llu messages in its name, %llu passed, %llu "
 	    "failed DMARC (%llu report%s",
-	    STR_FMT(g->domain), (unsigned long long)(g->good + g->bad),
+	    STR_FMT(g->domain), (unsigned long long)messages,
 	    (unsigned long long)g->good, (unsigned long long)g->bad,
 	    (unsigned long long)g->reports, g->reports == 1 ? "" : "s");
 	if (g->end > 0) {
