@@ -424,6 +424,15 @@ def test_logd(place, way):
     wait_until(lambda: "status=sent" in place.house.log()[-5000:])
 
 
+@row("reportd")
+def test_reportd(place, way):
+    """Mail does not depend on it; test_reports.py has what it counts."""
+    with Away(place.house, way, "reportd/unix"):
+        place.deliver()
+        assert imap(place.house) == ""
+    place.all_is_well()
+
+
 @row("keeper")
 def test_keeper(place, way):
     with Away(place.house, way, "keeper/unix"):
