@@ -424,6 +424,14 @@ def test_logd(place, way):
     wait_until(lambda: "status=sent" in place.house.log()[-5000:])
 
 
+@row("feedback")
+def test_feedback(place, way):
+    """Other mail does not wait; test_received_reports.py has the reports."""
+    with Away(place.house, way, "feedback/unix"):
+        place.deliver()
+    place.all_is_well()
+
+
 @row("reportd")
 def test_reportd(place, way):
     """Mail does not depend on it; test_reports.py has what it counts."""

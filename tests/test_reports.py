@@ -215,8 +215,12 @@ def records(root):
 @pytest.fixture(scope="module")
 def world():
     w = World()
-    yield w
-    w.close()
+    try:
+        w.house.posthouse("dkim", "new", "here.test")
+        w.house.posthouse("dkim", "activate", "here.test", "--force")
+        yield w
+    finally:
+        w.close()
 
 
 # ---- counting -------------------------------------------------------------------
@@ -434,6 +438,8 @@ def test_report(world):
     rest, = w.pending("soon.test")
     assert rest["begin"] == end + 1 and rest["end"] == period["end"]
     assert rest["report_id"] != period["report_id"]
+    # It passes DMARC itself: signed for the author's domain.
+    assert "d=here.test;" in message["DKIM-Signature"]
     # The report's message is found by its id.
     assert "all@soon.test" in wait_until(lambda: w.house.posthouse(
         "trace", period["report_id"], check=False).stdout)
