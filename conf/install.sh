@@ -12,6 +12,7 @@ install -d "$DESTDIR$SBINDIR" "$DESTDIR$BINDIR" "$DESTDIR$LIBEXECDIR/posthouse" 
 # master gives these to the roles that own them, and makes what is below.
 install -d -m 750 "$DESTDIR$LOCALSTATEDIR/spool/posthouse" \
 	"$DESTDIR$LOCALSTATEDIR/lib/posthouse" \
+	"$DESTDIR$LOCALSTATEDIR/lib/posthouse-dkim" \
 	"$DESTDIR$LOCALSTATEDIR/lib/posthouse-reports" \
 	"$DESTDIR$LOCALSTATEDIR/log/posthouse"
 for name in $DAEMONS; do

@@ -519,7 +519,7 @@ def test_mail_sent_on_is_sealed():
 
         def counted(name):
             return counter(house, name)
-        plain = (b"From: x@bare.test\r\nTo: out@sign.test\r\n"
+        plain = (b"From: forged@sign.test\r\nTo: out@sign.test\r\n"
                  b"Subject: on\r\nDate: Sun, 22 Nov 2026 09:00:00 +0000\r\n"
                  b"Message-ID: <1@bare.test>\r\n\r\ntext\r\n")
         unsealed = through(plain)
