@@ -172,7 +172,8 @@ static void domains_of_a_list(void **state)
 	    {"A.test", "b.test a.TEST", true}, {"x.a.test", "a.test", false},
 	    {"x.a.test", ".a.test", true}, {"a.test", ".a.test", false},
 	    {"xa.test", "a.test", false}, {"a.test", "", false},
-	    {"", ".", false}, {"", "a.test", false}};
+	    {".a.test", ".a.test", false}, {"", ".", false},
+	    {"", "a.test", false}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

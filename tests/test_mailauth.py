@@ -324,12 +324,12 @@ def arc_sealed(text, domain, servers_results):
     return b"".join(sealed) + text
 
 
-def arc_message(author, subject, says):
+def arc_message(author, subject, says, sealer="list.test"):
     """says: the results that the sealer writes."""
-    value = "list.test; " + says
+    value = sealer + "; " + says
     text = message(author, subject,
                    "Authentication-Results: %s\r\n" % value)
-    return arc_sealed(text, "list.test", value)
+    return arc_sealed(text, sealer, value)
 
 
 def test_a_trusted_sealer_spares(dns):
@@ -347,6 +347,8 @@ def test_a_trusted_sealer_spares(dns):
         for subject, says, wanted in cases:
             code, words = send(h, arc_message("a@strict.test", subject, says))
             assert code == wanted, (subject, words)
+        text = arc_message("a@strict.test", "stranger", good, "good.test")
+        assert send(h, text)[0] == 550
         r = results(find(h, "sealed"))
         assert "arc=pass (i=1) header.d=list.test" in r and "dmarc=fail" in r
         # A chain that does not hold says nothing.
