@@ -108,7 +108,7 @@ registry_of = $(if $(filter master posthouse sendmail master/% posthouse/% sendm
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all run test check check-unit unit integration install deb test-deb lint \
-        fuzz fuzz-replay torture crash seeded memory bench-store bench-trace \
+        fuzz fuzz-replay torture crash seeded memory bench-store bench-mailauth bench-trace \
         clean setup FORCE
 
 all: $(BINARIES)
