@@ -85,7 +85,37 @@ static bool is_key(struct str s)
 	return true;
 }
 
-/* The next piece up to a comma and a blank; behind "status=" all of it. */
+/* Whether this begins another piece: "key=...", or a word for itself ("TLS").
+ * Everything else behind a comma belongs to the value before it. */
+static bool begins_piece(struct str s)
+{
+	struct str word = str_sub(s, 0, str_find(s, ','));
+	size_t equals = str_find(word, '=');
+
+	return equals < word.len ? is_key(str_sub(word, 0, equals))
+				 : is_key(word);
+}
+
+/* Octets at the start of s in which no comma ends the piece: what stands
+ * between < and >, as names and addresses do. */
+static size_t bracketed(struct str s)
+{
+	size_t equals = str_find(s, '=');
+	struct str value = str_skip(s, equals + 1);
+
+	if (equals >= s.len || value.len == 0 || value.p[0] != '<' ||
+	    !is_key(str_sub(s, 0, equals)))
+		return 0;
+	for (size_t i = 1; i < value.len; i++)
+		if (value.p[i] == '>' &&
+		    (i + 1 == value.len ||
+			str_starts(str_skip(value, i + 1), STR(", "))))
+			return equals + 1 + i;
+	return 0;
+}
+
+/* The next piece up to a comma and a blank, before what can be another;
+ * behind "status=" all of it. */
 static struct str cut_piece(struct str *rest)
 {
 	struct str piece;
@@ -95,8 +125,9 @@ static struct str cut_piece(struct str *rest)
 		*rest = STR_EMPTY;
 		return piece;
 	}
-	for (size_t i = 0; i + 1 < rest->len; i++) {
-		if (rest->p[i] != ',' || rest->p[i + 1] != ' ')
+	for (size_t i = bracketed(*rest); i + 1 < rest->len; i++) {
+		if (rest->p[i] != ',' || rest->p[i + 1] != ' ' ||
+		    !begins_piece(str_skip(*rest, i + 2)))
 			continue;
 		piece = str_sub(*rest, 0, i);
 		*rest = str_skip(*rest, i + 2);

@@ -422,147 +422,257 @@ struct parameter {
 	const char *what, *expanded;
 };
 
+/* One parameter, as the function for its form sees it. */
+struct use {
+	struct import *im;
+	const struct import_place *at;
+	const struct import_name *known;
+	const struct parameter *p;
+	struct str value;        /* expanded, without blanks around it */
+	const char *name, *note; /* ours; "" */
+};
+
+typedef void form(const struct use *u);
+
+static void form_cert(const struct use *u)
+{
+	certificate(u->im, u->at, u->p->what, u->name, u->value);
+}
+
+static void form_use_tls(const struct use *u)
+{
+	use_tls(u->im, u->at, u->p->what, u->name, u->p->expanded);
+}
+
+static void form_tls_level(const struct use *u)
+{
+	tls_level(u->im, u->at, u->p->what, u->name, u->p->expanded);
+}
+
+static void form_protocols(const struct use *u)
+{
+	protocols(u->im, u->at, u->p->what, u->name, u->value);
+}
+
+static void form_domains(const struct use *u)
+{
+	static const char *const classes[][2] = {{"mydestination", "local"},
+	    {"virtual_mailbox_domains", "mailbox"}, {"relay_domains", "relay"}};
+	const char *class = "alias";
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		if (strcmp(u->name, classes[i][0]) == 0)
+			class = classes[i][1];
+	import_domains(u->im, u->at, u->p->e, class);
+}
+
+static void form_users(const struct use *u)
+{
+	import_users(u->im, u->at, u->p->e);
+}
+
+static void form_aliases(const struct use *u)
+{
+	import_aliases(u->im, u->at, u->p->e, true);
+}
+
+static void form_maps(const struct use *u)
+{
+	if (strcmp(u->name, "virtual_alias_maps") == 0)
+		import_aliases(u->im, u->at, u->p->e, false);
+	else
+		import_maps(u->im, u->at, u->p->e, false);
+}
+
+static void form_transports(const struct use *u)
+{
+	import_maps(u->im, u->at, u->p->e, true);
+}
+
+static void form_transport(const struct use *u)
+{
+	transport(u->im, u->at, u->p->what, u->name, u->value);
+}
+
+static void form_protocol_family(const struct use *u)
+{
+	family(u->im, u->at, u->p->what, u->value);
+}
+
+static void form_networks(const struct use *u)
+{
+	networks(u->im, u->at, u->p->what, u->value);
+}
+
+static void say(
+    const struct use *u, enum import_verdict verdict, const char *why)
+{
+	import_say(u->im, u->at, verdict, u->p->what, "", why);
+}
+
+static void form_recipients(const struct use *u)
+{
+	say(u, IMPORT_IGNORED,
+	    "those in \"users\" and the users of the system are known");
+}
+
+static void form_networks_style(const struct use *u)
+{
+	if (import_entry(u->im, "mynetworks") != NULL)
+		say(u, IMPORT_IGNORED, "mynetworks is set, which counts");
+	else if (str_eq(u->value, STR("host")))
+		say(u, IMPORT_IGNORED,
+		    "mynetworks trusts this host alone by default");
+	else
+		say(u, IMPORT_UNSUPPORTED, "list the networks in mynetworks");
+}
+
+static void form_quota(const struct use *u)
+{
+	translated(u->im, u->at, u->p->what, "default_quota_storage",
+	    u->p->expanded, "it limits all messages of a mailbox together");
+}
+
+static void form_size_limit(const struct use *u)
+{
+	size_limit(u->im, u->at, u->p->what, u->p->expanded);
+}
+
+static void form_extensions(const struct use *u)
+{
+	translated(u->im, u->at, u->p->what, u->name,
+	    strstr(u->p->expanded, "virtual") != NULL ? "yes" : "no",
+	    "it is about aliases alone");
+}
+
+/* The value as it is, where we know it; else why not. */
+static void carry_if(const struct use *u, bool known, const char *why)
+{
+	if (known)
+		carry(u->im, u->at, u->p->what, u->name, u->p->expanded,
+		    u->p->expanded, "");
+	else
+		say(u, IMPORT_UNSUPPORTED, why);
+}
+
+static void form_bare(const struct use *u)
+{
+	if (str_eq(u->value, STR("normalize")) ||
+	    str_eq(u->value, STR("reject")))
+		carry_if(u, true, "");
+	else
+		translated(u->im, u->at, u->p->what, u->name, "normalize",
+		    "nothing but CRLF.CRLF ever ends a message");
+}
+
+static void form_forbidden(const struct use *u)
+{
+	carry_if(
+	    u, strchr(u->p->expanded, ':') == NULL, "words alone, no tables");
+}
+
+static void form_access(const struct use *u)
+{
+	carry_if(u, strstr(u->p->expanded, "hash:") == NULL,
+	    "networks and cidr: tables alone");
+}
+
+static void form_yes(const struct use *u)
+{
+	always(u->im, u->at, u->p->what, u->note, u->value);
+}
+
+static void form_log(const struct use *u)
+{
+	say(u, IMPORT_IGNORED, "the log is below log_directory");
+}
+
+static void form_restrictions(const struct use *u)
+{
+	restrictions(
+	    u->im, u->at, u->p->e, str_from(u->p->e->value), u->name, 0);
+	if (u->value.len == 0)
+		say(u, IMPORT_IGNORED, "it is empty");
+}
+
+static void form_senders(const struct use *u)
+{
+	senders(u->im, u->at, u->p->what, u->p->expanded);
+}
+
+static void form_classes(const struct use *u)
+{
+	say(u, IMPORT_UNSUPPORTED, "there are no restriction classes");
+}
+
+/* The same here, or under another name; or what its row says. */
+static void form_as_it_is(const struct use *u)
+{
+	const struct import_name *known = u->known;
+
+	if (known->to != NULL) {
+		translated(
+		    u->im, u->at, u->p->what, u->name, u->p->expanded, u->note);
+	} else if (known->verdict == IMPORT_SAME) {
+		const char *value = with_unit(
+		    u->im, known->form, u->p->expanded);
+
+		carry(u->im, u->at, u->p->what, u->name,
+		    may_stay(u->im, str_from(u->p->e->value))
+			? with_unit(u->im, known->form, u->p->e->value)
+			: value,
+		    value,
+		    strcmp(value, u->p->expanded) != 0
+			? "a bare number counts seconds here"
+			: "");
+	} else {
+		say(u, known->verdict, u->note);
+	}
+}
+
+static form *const forms[] = {
+    [IMPORT_AS_IT_IS] = form_as_it_is,
+    [IMPORT_CERT] = form_cert,
+    [IMPORT_USE_TLS] = form_use_tls,
+    [IMPORT_TLS_LEVEL] = form_tls_level,
+    [IMPORT_PROTOCOLS] = form_protocols,
+    [IMPORT_DOMAINS] = form_domains,
+    [IMPORT_USERS] = form_users,
+    [IMPORT_MAPS] = form_maps,
+    [IMPORT_ALIASES] = form_aliases,
+    [IMPORT_TRANSPORTS] = form_transports,
+    [IMPORT_RECIPIENTS] = form_recipients,
+    [IMPORT_TRANSPORT] = form_transport,
+    [IMPORT_PROTOCOL_FAMILY] = form_protocol_family,
+    [IMPORT_NETWORKS] = form_networks,
+    [IMPORT_NETWORKS_STYLE] = form_networks_style,
+    [IMPORT_QUOTA] = form_quota,
+    [IMPORT_SIZE_LIMIT] = form_size_limit,
+    [IMPORT_EXTENSIONS] = form_extensions,
+    [IMPORT_BARE] = form_bare,
+    [IMPORT_FORBIDDEN] = form_forbidden,
+    [IMPORT_YES] = form_yes,
+    [IMPORT_LOG] = form_log,
+    [IMPORT_ACCESS] = form_access,
+    [IMPORT_RESTRICTIONS] = form_restrictions,
+    [IMPORT_CLASSES] = form_classes,
+    [IMPORT_SENDERS] = form_senders,
+    [IMPORT_DAYS] = form_as_it_is,
+    [IMPORT_HOURS] = form_as_it_is,
+};
+
 static void by_form(struct import *im, const struct import_place *at,
     const struct import_name *known, const struct parameter *p)
 {
-	struct str value = str_trim(str_from(p->expanded));
-	const char *name = known->to != NULL ? known->to : known->name;
-	const char *note = known->note != NULL ? known->note : "";
+	const struct use u = {.im = im,
+	    .at = at,
+	    .known = known,
+	    .p = p,
+	    .value = str_trim(str_from(p->expanded)),
+	    .name = known->to != NULL ? known->to : known->name,
+	    .note = known->note != NULL ? known->note : ""};
 
-	switch (known->form) {
-	case IMPORT_CERT:
-		certificate(im, at, p->what, name, value);
-		return;
-	case IMPORT_USE_TLS:
-		use_tls(im, at, p->what, name, p->expanded);
-		return;
-	case IMPORT_TLS_LEVEL:
-		tls_level(im, at, p->what, name, p->expanded);
-		return;
-	case IMPORT_PROTOCOLS:
-		protocols(im, at, p->what, name, value);
-		return;
-	case IMPORT_DOMAINS:
-		import_domains(im, at, p->e,
-		    strcmp(name, "mydestination") == 0 ? "local"
-			: strcmp(name, "virtual_mailbox_domains") == 0
-			? "mailbox"
-			: strcmp(name, "relay_domains") == 0 ? "relay"
-							     : "alias");
-		return;
-	case IMPORT_USERS:
-		import_users(im, at, p->e);
-		return;
-	case IMPORT_ALIASES:
-		import_aliases(im, at, p->e, true);
-		return;
-	case IMPORT_MAPS:
-		if (strcmp(name, "virtual_alias_maps") == 0)
-			import_aliases(im, at, p->e, false);
-		else
-			import_maps(im, at, p->e, false);
-		return;
-	case IMPORT_TRANSPORTS:
-		import_maps(im, at, p->e, true);
-		return;
-	case IMPORT_RECIPIENTS:
-		import_say(im, at, IMPORT_IGNORED, p->what, "",
-		    "those in \"users\" and the users of the system are known");
-		return;
-	case IMPORT_TRANSPORT:
-		transport(im, at, p->what, name, value);
-		return;
-	case IMPORT_PROTOCOL_FAMILY:
-		family(im, at, p->what, value);
-		return;
-	case IMPORT_NETWORKS:
-		networks(im, at, p->what, value);
-		return;
-	case IMPORT_NETWORKS_STYLE:
-		if (import_entry(im, "mynetworks") != NULL)
-			import_say(im, at, IMPORT_IGNORED, p->what, "",
-			    "mynetworks is set, which counts");
-		else if (str_eq(value, STR("host")))
-			import_say(im, at, IMPORT_IGNORED, p->what, "",
-			    "mynetworks trusts this host alone by default");
-		else
-			import_say(im, at, IMPORT_UNSUPPORTED, p->what, "",
-			    "list the networks in mynetworks");
-		return;
-	case IMPORT_QUOTA:
-		translated(im, at, p->what, "default_quota_storage",
-		    p->expanded,
-		    "it limits all messages of a mailbox together");
-		return;
-	case IMPORT_SIZE_LIMIT:
-		size_limit(im, at, p->what, p->expanded);
-		return;
-	case IMPORT_EXTENSIONS:
-		translated(im, at, p->what, name,
-		    strstr(p->expanded, "virtual") != NULL ? "yes" : "no",
-		    "it is about aliases alone");
-		return;
-	case IMPORT_BARE:
-		if (str_eq(value, STR("normalize")) ||
-		    str_eq(value, STR("reject")))
-			carry(im, at, p->what, name, p->expanded, p->expanded,
-			    "");
-		else
-			translated(im, at, p->what, name, "normalize",
-			    "nothing but CRLF.CRLF ever ends a message");
-		return;
-	case IMPORT_FORBIDDEN:
-		if (strchr(p->expanded, ':') == NULL)
-			carry(im, at, p->what, name, p->expanded, p->expanded,
-			    "");
-		else
-			import_say(im, at, IMPORT_UNSUPPORTED, p->what, "",
-			    "words alone, no tables");
-		return;
-	case IMPORT_YES:
-		always(im, at, p->what, note, value);
-		return;
-	case IMPORT_LOG:
-		import_say(im, at, IMPORT_IGNORED, p->what, "",
-		    "the log is below log_directory");
-		return;
-	case IMPORT_ACCESS:
-		if (strstr(p->expanded, "hash:") == NULL)
-			carry(im, at, p->what, name, p->expanded, p->expanded,
-			    "");
-		else
-			import_say(im, at, IMPORT_UNSUPPORTED, p->what, "",
-			    "networks and cidr: tables alone");
-		return;
-	case IMPORT_RESTRICTIONS:
-		restrictions(im, at, p->e, str_from(p->e->value), name, 0);
-		if (value.len == 0)
-			import_say(
-			    im, at, IMPORT_IGNORED, p->what, "", "it is empty");
-		return;
-	case IMPORT_SENDERS:
-		senders(im, at, p->what, p->expanded);
-		return;
-	case IMPORT_CLASSES:
-		import_say(im, at, IMPORT_UNSUPPORTED, p->what, "",
-		    "there are no restriction classes");
-		return;
-	default:
-		if (known->to != NULL)
-			translated(im, at, p->what, name, p->expanded, note);
-		else if (known->verdict == IMPORT_SAME)
-			carry(im, at, p->what, name,
-			    may_stay(im, str_from(p->e->value))
-				? with_unit(im, known->form, p->e->value)
-				: with_unit(im, known->form, p->expanded),
-			    with_unit(im, known->form, p->expanded),
-			    strcmp(with_unit(im, known->form, p->expanded),
-				p->expanded) != 0
-				? "a bare number counts seconds here"
-				: "");
-		else
-			import_say(im, at, known->verdict, p->what, "", note);
-	}
+	forms[known->form](&u);
 }
 
 /* Whether a text has $name, ${name or $(name. */

@@ -71,6 +71,8 @@ int queue_do_act(
 
 #define QUEUE_WORDS 64
 
+/* Begins an object with what a row says about its message. */
+void queue_json_message(struct json *j, const struct queue_row *r);
 /* "in 4m", "now". */
 const char *queue_when(uint64_t at, char out[QUEUE_WORDS]);
 /* "3m ago". */

@@ -31,11 +31,7 @@ static void json_row(struct listing *l, const struct queue_row *r, bool first)
 
 	if (first) {
 		close_message(l);
-		json_object(j, NULL);
-		json_text(j, "id", r->queue_id);
-		json_text(j, "sender", r->sender);
-		json_u64(j, "size", r->size);
-		json_u64(j, "arrived", r->arrived);
+		queue_json_message(j, r);
 		json_array(j, "recipients");
 		l->open = true;
 	}

@@ -51,107 +51,157 @@ static void add_process(const struct master_service *m, void *arg)
 		    arg, ", one of the processes %.*s", STR_FMT(m->pids));
 }
 
+/* What binds a recipient, for one sentence about it. */
+struct binding {
+	struct posthouse *p;
+	const struct queue_row *r;
+	const struct queue_why *w;
+	const char *agent;
+	struct buf *out;
+};
+
+typedef void say_bind(const struct binding *b);
+
+static void add_since(const struct binding *b, const char *before)
+{
+	char text[QUEUE_WORDS];
+
+	if (b->w->since > 0)
+		buf_printf(b->out, "%s since %s", before,
+		    queue_date(b->w->since, text));
+}
+
+static void say_trying(const struct binding *b)
+{
+	buf_printf(b->out, "nothing: %s is delivering it now", b->agent);
+	if (b->agent[0] != '\0' && !queue_is_stranger(b->p))
+		ask_master(b->p, "queue", MASTER_STATUS, b->agent,
+		    &(struct ask_calls){.service = add_process, .arg = b->out},
+		    NULL);
+	add_since(b, ",");
+}
+
+static void say_line(const struct binding *b)
+{
+	buf_printf(b->out,
+	    "a place among the active messages, of which %llu of %llu are "
+	    "taken; %llu messages stand in this line",
+	    (unsigned long long)b->w->in_use, (unsigned long long)b->w->limit,
+	    (unsigned long long)b->w->waiting);
+}
+
+static void say_turn(const struct binding *b)
+{
+	buf_printf(b->out, "nothing: its turn at %s comes", b->agent);
+	add_place(b->w, b->out);
+}
+
+static void say_agent_away(const struct binding *b)
+{
+	buf_printf(b->out, "the delivery agent %s cannot be reached", b->agent);
+	add_since(b, "");
+	add_words(b->w, b->out);
+	buf_printf(b->out, "; see \"posthouse service status %s\"", b->agent);
+	add_place(b->w, b->out);
+}
+
+static void say_agent_full(const struct binding *b)
+{
+	buf_printf(b->out,
+	    "all requests that %s may have are under way, %llu of %llu",
+	    b->agent, (unsigned long long)b->w->in_use,
+	    (unsigned long long)b->w->limit);
+	add_place(b->w, b->out);
+}
+
+static void say_concurrency(const struct binding *b)
+{
+	buf_printf(b->out,
+	    "the concurrency of its destination: %llu requests of the %llu "
+	    "that %.*s may have now are under way",
+	    (unsigned long long)b->w->in_use, (unsigned long long)b->w->limit,
+	    STR_FMT(b->r->nexthop));
+	add_place(b->w, b->out);
+}
+
+static void say_rate_delay(const struct binding *b)
+{
+	buf_printf(b->out, "the pause of %llus between two requests to %.*s",
+	    (unsigned long long)b->w->limit, STR_FMT(b->r->nexthop));
+	add_place(b->w, b->out);
+}
+
+static void say_dead(const struct binding *b)
+{
+	buf_printf(b->out,
+	    "its destination %.*s failed again and again and rests",
+	    STR_FMT(b->r->nexthop));
+	add_words(b->w, b->out);
+}
+
+static void say_backoff(const struct binding *b)
+{
+	buf_printf(b->out, "its own pause after attempt %llu failed for now",
+	    (unsigned long long)b->r->attempts);
+}
+
+static void say_hold(const struct binding *b)
+{
+	buf_printf(b->out,
+	    "the operator has put it on hold; \"posthouse queue release "
+	    "%.*s\" lets it go",
+	    STR_FMT(b->r->queue_id));
+}
+
+static void say_dsn(const struct binding *b)
+{
+	buf_printf(b->out,
+	    "it failed for good, and its sender is being told by %s", b->agent);
+	if (b->w->words.len > 0)
+		buf_printf(b->out, ", which could not be asked");
+	add_words(b->w, b->out);
+}
+
+/* Of each bind what has nothing to add, or who says it. */
+static const struct {
+	const char *words;
+	say_bind *say;
+} sentences[] = {
+    [BIND_TRYING] = {NULL, say_trying},
+    [BIND_RESOLVING] = {"lookup is being asked where it goes", NULL},
+    [BIND_STARTING] = {"the queue manager has just started, and waits for smtp "
+		       "to say what it still works on",
+	NULL},
+    [BIND_LINE] = {NULL, say_line},
+    [BIND_TURN] = {NULL, say_turn},
+    [BIND_AGENT_AWAY] = {NULL, say_agent_away},
+    [BIND_AGENT_FULL] = {NULL, say_agent_full},
+    [BIND_CONCURRENCY] = {NULL, say_concurrency},
+    [BIND_RATE_DELAY] = {NULL, say_rate_delay},
+    [BIND_DEAD] = {NULL, say_dead},
+    [BIND_BACKOFF] = {NULL, say_backoff},
+    [BIND_TROUBLE] = {"trouble in our own house; it is tried again in a moment",
+	NULL},
+    [BIND_HOLD] = {NULL, say_hold},
+    [BIND_DSN] = {NULL, say_dsn},
+    [BIND_DELETED] = {"deleted by the operator; it goes when the attempt under "
+		      "way ends",
+	NULL},
+};
+
 static void bound(struct posthouse *p, const struct queue_row *r,
     const struct queue_why *w, struct buf *out)
 {
-	unsigned long long in_use = w->in_use, limit = w->limit;
-	char text[QUEUE_WORDS], agent[80];
+	char agent[80];
+	const struct binding b = {p, r, w, agent, out};
 
+	if ((size_t)w->bind >= ARRAY_LEN(sentences))
+		return;
 	snprintf(agent, sizeof(agent), "%.*s", STR_FMT(w->agent));
-	switch ((enum queue_bind)w->bind) {
-	case BIND_TRYING:
-		buf_printf(out, "nothing: %s is delivering it now", agent);
-		if (agent[0] != '\0' && !queue_is_stranger(p))
-			ask_master(p, "queue", MASTER_STATUS, agent,
-			    &(struct ask_calls){
-				.service = add_process, .arg = out},
-			    NULL);
-		if (w->since > 0)
-			buf_printf(
-			    out, ", since %s", queue_date(w->since, text));
-		break;
-	case BIND_RESOLVING:
-		buf_printf(out, "lookup is being asked where it goes");
-		break;
-	case BIND_STARTING:
-		buf_printf(out,
-		    "the queue manager has just started, and waits for smtp to "
-		    "say what it still works on");
-		break;
-	case BIND_LINE:
-		buf_printf(out,
-		    "a place among the active messages, of which %llu of %llu "
-		    "are taken; %llu messages stand in this line",
-		    in_use, limit, (unsigned long long)w->waiting);
-		break;
-	case BIND_TURN:
-		buf_printf(out, "nothing: its turn at %s comes", agent);
-		add_place(w, out);
-		break;
-	case BIND_AGENT_AWAY:
-		buf_printf(
-		    out, "the delivery agent %s cannot be reached", agent);
-		if (w->since > 0)
-			buf_printf(
-			    out, " since %s", queue_date(w->since, text));
-		add_words(w, out);
-		buf_printf(out, "; see \"posthouse service status %s\"", agent);
-		add_place(w, out);
-		break;
-	case BIND_AGENT_FULL:
-		buf_printf(out,
-		    "all requests that %s may have are under way, %llu of %llu",
-		    agent, in_use, limit);
-		add_place(w, out);
-		break;
-	case BIND_CONCURRENCY:
-		buf_printf(out,
-		    "the concurrency of its destination: %llu requests of the "
-		    "%llu that %.*s may have now are under way",
-		    in_use, limit, STR_FMT(r->nexthop));
-		add_place(w, out);
-		break;
-	case BIND_RATE_DELAY:
-		buf_printf(out,
-		    "the pause of %llus between two requests to %.*s", limit,
-		    STR_FMT(r->nexthop));
-		add_place(w, out);
-		break;
-	case BIND_DEAD:
-		buf_printf(out,
-		    "its destination %.*s failed again and again and rests",
-		    STR_FMT(r->nexthop));
-		add_words(w, out);
-		break;
-	case BIND_BACKOFF:
-		buf_printf(out,
-		    "its own pause after attempt %llu failed for now",
-		    (unsigned long long)r->attempts);
-		break;
-	case BIND_TROUBLE:
-		buf_printf(out,
-		    "trouble in our own house; it is tried again in a moment");
-		break;
-	case BIND_HOLD:
-		buf_printf(out,
-		    "the operator has put it on hold; \"posthouse queue "
-		    "release %.*s\" lets it go",
-		    STR_FMT(r->queue_id));
-		break;
-	case BIND_DSN:
-		buf_printf(out,
-		    "it failed for good, and its sender is being told by %s",
-		    agent);
-		if (w->words.len > 0)
-			buf_printf(out, ", which could not be asked");
-		add_words(w, out);
-		break;
-	case BIND_DELETED:
-		buf_printf(out,
-		    "deleted by the operator; it goes when the attempt under "
-		    "way ends");
-		break;
-	}
+	if (sentences[w->bind].say != NULL)
+		sentences[w->bind].say(&b);
+	else if (sentences[w->bind].words != NULL)
+		buf_add_text(out, sentences[w->bind].words);
 }
 
 /* Why it is so: the last answer, where one is the reason. */
@@ -309,11 +359,7 @@ static void json_message(struct report *t, const struct queue_row *r)
 	struct json *j = &t->json;
 
 	close_message(t);
-	json_object(j, NULL);
-	json_text(j, "id", r->queue_id);
-	json_text(j, "sender", r->sender);
-	json_u64(j, "size", r->size);
-	json_u64(j, "arrived", r->arrived);
+	queue_json_message(j, r);
 	json_array(j, "recipients");
 	t->open = true;
 }

@@ -103,3 +103,12 @@ void queue_parameter(struct posthouse *p, struct str name, struct buf *out)
 	else
 		buf_printf(out, ", the default");
 }
+
+void queue_json_message(struct json *j, const struct queue_row *r)
+{
+	json_object(j, NULL);
+	json_text(j, "id", r->queue_id);
+	json_text(j, "sender", r->sender);
+	json_u64(j, "size", r->size);
+	json_u64(j, "arrived", r->arrived);
+}
