@@ -18,7 +18,17 @@ static struct map *table; /* dkim_signing_table, or NULL */
 int signers_open(const struct cleanup *c)
 {
 	const char *spec = c->conf->dkim_signing_table, *why;
+	struct str bad = STR_EMPTY;
+	struct netaddr any;
 
+	netaddr_parse(STR("0.0.0.0"), 0, &any);
+	any.len = 0; /* lies in no network, so every entry is read */
+	if (netaddr_in_list(&any, str_from(c->conf->dkim_sign_networks), &bad) <
+	    0) {
+		log_error(
+		    "dkim_sign_networks: \"%.*s\" is no network", STR_FMT(bad));
+		return -1;
+	}
 	if (spec[0] == '\0')
 		return 0;
 	table = map_open(spec, c->house->config_directory, &why);

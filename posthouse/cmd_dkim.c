@@ -121,6 +121,10 @@ static bool is_meant(const struct order *o, const struct key_row *row)
 
 static int no_such(const struct order *o)
 {
+	if (o->domain.len == 0)
+		return posthouse_fail("dkim",
+		    "there are no keys; \"posthouse dkim new %s\" makes some",
+		    o->p->house.mydomain);
 	if (o->selector.len > 0)
 		return posthouse_fail("dkim", "%.*s has no key %.*s",
 		    STR_FMT(o->domain), STR_FMT(o->selector));
