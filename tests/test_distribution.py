@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from house import House, TOP, wait_until
+from house import BUILD, House, TOP, wait_until
 
 DIST = os.path.join(TOP, "conf", "dist")
 
@@ -101,6 +101,63 @@ def test_the_apparmor_profile_is_one():
          os.path.join(DIST, "posthouse.apparmor")],
         capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is not installed")
+
+
+def unit_here(tmp_path):
+    """The unit, with the programs where they were built."""
+    unit = text("conf", "dist", "posthouse.service")
+    for installed, built in (("/usr/lib/posthouse/master", "master"),
+                             ("/usr/sbin/posthouse", "posthouse")):
+        assert installed in unit
+        unit = unit.replace(installed, os.path.join(BUILD, "bin", built))
+    path = tmp_path / "posthouse.service"
+    path.write_text(unit)
+    return str(path)
+
+
+@needs_systemd
+def test_the_unit_is_one(tmp_path):
+    """Every line of it is known to systemd, and its programs are there."""
+    path = unit_here(tmp_path)
+    done = subprocess.run(["systemd-analyze", "--man=no", "verify", path],
+                          capture_output=True, text=True, timeout=120)
+    said = [line for line in done.stderr.splitlines()
+            if "posthouse" in line]
+    assert done.returncode == 0 and said == [], done.stderr
+
+
+@needs_systemd
+def test_the_unit_is_hardened(tmp_path):
+    """At most 4.0 of the 10 points that systemd gives to exposed services
+    (9.6 for one without any of these lines)."""
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager",
+         "--threshold=40", unit_here(tmp_path)],
+        capture_output=True, text=True, timeout=120)
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze looks at running units alone")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_folder_is_writable_in_the_unit_and_the_profile():
+    """What make install and tmpfiles make below /var, the unit lets be written
+    and the profile names."""
+    folders = set(re.findall(r"^d (/var/\S+posthouse\S*)",
+                             text("conf", "dist", "posthouse.tmpfiles"), re.M))
+    folders = {f for f in folders if not f.endswith("/drop")}
+    assert len(folders) >= 3
+    unit = text("conf", "dist", "posthouse.service")
+    writable = re.search(r"^ReadWritePaths=(.*)$", unit, re.M).group(1)
+    profile = text("conf", "dist", "posthouse.apparmor")
+    for folder in folders:
+        assert "-" + folder in writable.split(), folder
+        assert re.search(r"^  %s/ rw,$" % re.escape(folder), profile,
+                         re.M), folder
 
 
 def test_scripts_are_ones():
