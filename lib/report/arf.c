@@ -66,7 +66,7 @@ static struct str bare(struct str s)
 	if (at < s.len)
 		s = str_trim(str_skip(s, at + 1));
 	if (s.len >= 2 && s.p[0] == '<' && s.p[s.len - 1] == '>')
-		s = str_sub(s, 1, s.len - 2);
+		s = str_trim(str_sub(s, 1, s.len - 2));
 	return s;
 }
 
@@ -74,7 +74,8 @@ static struct str domain_of(struct str address)
 {
 	size_t at = address.len == 0 ? 0 : str_find_last(address, '@');
 
-	return at < address.len ? str_skip(address, at + 1) : STR_EMPTY;
+	return at < address.len ? str_trim(str_skip(address, at + 1))
+				: STR_EMPTY;
 }
 
 /* ---- the message that it is about ---- */

@@ -220,5 +220,6 @@ void report_read(struct str message, const struct report_limits *limits,
 	report_fill(out);
 	from = out->mail_from;
 	if (out->reporter.len == 0 && from.len > 0)
-		out->reporter = str_skip(from, str_find_last(from, '@') + 1);
+		out->reporter = str_trim(
+		    str_skip(from, str_find_last(from, '@') + 1));
 }
