@@ -136,13 +136,10 @@ static int run_request(struct run *run)
 	if (run->request->domain != NULL &&
 	    (domain = our_domain(run->p, run->request->domain)) == NULL)
 		return -1;
-	if (dns_house_open(&run->house, run->p, run->request->addresses) < 0) {
-		free(domain);
-		return -1;
-	}
-	if (!run->request->zone)
+	result = dns_house_open(&run->house, run->p, run->request->addresses);
+	if (result == 0 && !run->request->zone)
 		run->look = dns_look_open(run->p);
-	if (!run->request->zone && run->look == NULL)
+	if (result < 0 || (!run->request->zone && run->look == NULL))
 		result = -1;
 	else if (domain != NULL)
 		run_domain(run, str_from(domain));
