@@ -365,6 +365,8 @@ const struct figure figures[] = {
 
 	/* ---- the log ---- */
 	COUNT("logd", "lines", "log_lines", "Lines of the log."),
+	COUNT("logd", "protocol lines", "log_protocol_lines",
+	    "Lines of posthouse debug, in files of their own."),
 	COUNT("logd", "events", "log_events", "Events of the trace."),
 	COUNT("logd", "lost", "log_lines_lost",
 	    "Lines and events that daemons could not hand to logd."),
