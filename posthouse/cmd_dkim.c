@@ -200,7 +200,7 @@ static const char *const suffixes[] = {"-rsa", "-ed25519"};
 /* Whether a selector, or what is made of it, is taken. */
 static bool is_taken(struct key_rows *r, const char *base)
 {
-	char name[KEY_SELECTOR_MAX + 16];
+	char name[2 * KEY_SELECTOR_MAX];
 	bool taken = key_rows_find(r, str_from(base)) != NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
