@@ -78,7 +78,9 @@ class Dns:
                 break
             time.sleep(0.05)
         with open(os.path.join(self.dir, "knot.log")) as log:
-            raise RuntimeError("knotd does not answer: " + log.read())
+            why = log.read()
+        self.close()
+        raise RuntimeError("knotd does not answer: " + why)
 
     def anchors(self):
         """The keys of the signed zones, as a resolver trusts them."""
@@ -168,7 +170,9 @@ remote-control:
                 break
             time.sleep(0.05)
         with open(os.path.join(self.dir, "stderr")) as log:
-            raise RuntimeError("unbound does not answer: " + log.read())
+            why = log.read()
+        self.close()
+        raise RuntimeError("unbound does not answer: " + why)
 
     @property
     def address(self):
