@@ -155,7 +155,8 @@ static void check_places(const struct config *c, struct buf *errors)
 	    strcmp(now->mail_store_directory, new->mail_store_directory) != 0)
 		buf_printf(errors,
 		    "%s/main.cf: run_directory, queue_directory, "
-		    "dkim_key_directory and mail_store_directory change only with stop and "
+		    "dkim_key_directory and mail_store_directory change only "
+		    "with stop and "
 		    "start\n",
 		    c->directory);
 }

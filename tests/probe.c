@@ -204,8 +204,7 @@ static int before_jail(void)
 		const char *role, *folder;
 	} rows[] = {{"cleanup", h->queue_directory},
 	    {"qmgr", h->queue_directory}, {"local", h->mail_store_directory},
-	    {"logd", h->log_directory},
-	    {"reportd", h->report_directory},
+	    {"logd", h->log_directory}, {"reportd", h->report_directory},
 	    {"feedback", h->feedback_directory}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -5,8 +5,7 @@
 #include "ipc/limits.h"
 
 const char *const mail_origin_names[] = {
-    "mx", "lmtp", "submission", "bounce", "local", "pickup",
-    "report", NULL};
+    "mx", "lmtp", "submission", "bounce", "local", "pickup", "report", NULL};
 
 static const struct ipc_field message[] = {
     IPC_CHOICE(struct cleanup_message, origin, mail_origin_names),
