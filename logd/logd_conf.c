@@ -37,7 +37,7 @@ const struct conf_param logd_params[] = {
 	  "for posthouse trace."),
 	P(TIME, trace_lifetime, "14d", 3600, 315360000,
 	  "How long the files of trace events are kept."),
-	P(SIZE, protocol_log_size_limit, "10M", 1000, 1ll << 40,
+	P(SIZE, protocol_log_size_limit, "10M", 1000, 1LL << 40,
 	  "Octets of each file below $log_directory/protocol, in which posthouse "
 	  "debug and debug_peer_list have what a client and its server said; "
 	  "nothing more is written there then."),

@@ -32,6 +32,16 @@ struct holder {
 
 /* ---- the socket ----------------------------------------------------------- */
 
+/* Eight digits, and no more. */
+static bool parse_word(const char *hex, uint32_t *out)
+{
+	char digits[9] = {0}, *end;
+
+	memcpy(digits, hex, 8);
+	*out = (uint32_t)strtoul(digits, &end, 16);
+	return end == digits + 8;
+}
+
 /* The address of /proc/net/tcp, words of the machine's order in hex. */
 static int parse_address(const char *hex, int family, struct netaddr *out)
 {
@@ -39,7 +49,7 @@ static int parse_address(const char *hex, int family, struct netaddr *out)
 	size_t count = family == AF_INET ? 1 : 4;
 
 	for (size_t i = 0; i < count; i++)
-		if (sscanf(hex + 8 * i, "%8" SCNx32, &words[i]) != 1)
+		if (!parse_word(hex + 8 * i, &words[i]))
 			return -1;
 	*out = (struct netaddr){0};
 	out->u.sa.sa_family = (sa_family_t)family;
@@ -73,30 +83,58 @@ static bool collide(const struct netaddr *a, const struct netaddr *b)
 	    : memcmp(&a->u.in6.sin6_addr, &b->u.in6.sin6_addr, 16) == 0;
 }
 
+/* What a line of /proc/net/tcp says of a socket. */
+struct row {
+	char address[33];
+	unsigned port, state;
+	uint64_t uid, inode;
+};
+
+static unsigned hex_of(struct str word)
+{
+	char digits[9] = {0};
+
+	if (str_copy(digits, sizeof(digits), word) < 0)
+		return 0;
+	return (unsigned)strtoul(digits, NULL, 16);
+}
+
+/* Its number, its address, the other's, state, queues, timer, retransmissions,
+ * user, time-out, inode. */
+static bool parse_row(struct str line, struct row *out)
+{
+	struct str words[10];
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		words[i] = str_word(&line, " \n");
+	struct str address = str_cut(&words[1], ':');
+
+	out->port = hex_of(words[1]);
+	out->state = hex_of(words[3]);
+	return str_copy(out->address, sizeof(out->address), address) == 0 &&
+	    str_to_u64(words[7], UINT32_MAX, &out->uid) == 0 &&
+	    str_to_u64(words[9], UINT64_MAX, &out->inode) == 0;
+}
+
 static void find_socket(
     const char *path, int family, const struct netaddr *want, struct holder *h)
 {
-	char line[512], address[33];
-	unsigned port, state;
+	char line[512];
 	struct netaddr a;
+	struct row row;
 	FILE *f = fopen(path, "re");
 
 	while (f != NULL && h->inode == 0 &&
 	    fgets(line, sizeof(line), f) != NULL) {
-		uint64_t inode;
-		unsigned uid;
-
-		if (sscanf(line,
-			" %*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %u %*u "
-			"%" SCNu64,
-			address, &port, &state, &uid, &inode) != 5 ||
-		    state != STATE_LISTEN || port != netaddr_port(want) ||
-		    strlen(address) != (family == AF_INET ? 8 : 32) ||
-		    parse_address(address, family, &a) < 0 ||
+		if (!parse_row(str_from(line), &row) ||
+		    row.state != STATE_LISTEN ||
+		    row.port != netaddr_port(want) ||
+		    strlen(row.address) != (family == AF_INET ? 8 : 32) ||
+		    parse_address(row.address, family, &a) < 0 ||
 		    !collide(&a, want))
 			continue;
-		h->inode = inode;
-		h->uid = uid;
+		h->inode = row.inode;
+		h->uid = (unsigned)row.uid;
 	}
 	if (f != NULL)
 		fclose(f);

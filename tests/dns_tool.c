@@ -93,8 +93,8 @@ static void keep(const struct dns_reply *r, void *arg)
 
 static int look_up(int argc, char **argv)
 {
-	struct dns *dns = open_dns(
-	    loop, argv[0], strtoll(argv[1], NULL, 10), atoi(argv[2]));
+	struct dns *dns = open_dns(loop, argv[0], strtoll(argv[1], NULL, 10),
+	    (int)strtol(argv[2], NULL, 10));
 	struct buf out[QUERIES_MOST];
 	size_t count = 0;
 

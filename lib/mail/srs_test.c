@@ -200,7 +200,7 @@ static void keeps_local_parts(void **state)
 	    "SRS0-@b.example",
 	    "SRS1=x=y=z@b.example",
 	    "SRS1=x=y`==z@b.example",
-	    A50 A50 A50 "@b.example",
+	    (A50 A50 A50 "@b.example"),
 	};
 	char made[600];
 
