@@ -56,8 +56,9 @@ const struct conf_param smtp_params[] = {
 	P(TEXT, smtp_tls_protocols, ">=TLSv1.2", 1, 255,
 	  "Versions of TLS."),
 	P(TEXT, smtp_tls_CAfile, "", 0, 4096,
-	  "Trusted roots, to tell in the log whether a server's certificate "
-	  "leads to one; empty: the system's."),
+	  "A file of trusted roots, as /etc/ssl/certs/ca-certificates.crt, to "
+	  "tell in the log whether a server's certificate leads to one; empty: "
+	  "none is trusted."),
 	P(TIME, smtp_dns_timeout, "5s", 1, 60,
 	  "How long one DNS server may take to answer."),
 	P(INT,  smtp_dns_tries, "3", 1, 10,

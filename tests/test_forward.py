@@ -69,8 +69,6 @@ def new_house(domain, dns):
     for key, value in (("dns_servers", dns.address), ("smtp_tcp_port", PORT),
                        ("mynetworks", "127.0.0.77/32"),
                        ("hopcount_limit", "8"),
-                       # not what is tried here
-                       ("smtp_tls_security_level", "none"),
                        ("minimal_backoff_time", "2s"),
                        ("maximal_backoff_time", "4s")):
         house.set(key, str(value))

@@ -239,14 +239,11 @@ struct tls_client *tls_client_open(
 
 	if (ctx == NULL)
 		return NULL;
-	if (ca_file != NULL && ca_file[0] != '\0') {
-		if (SSL_CTX_load_verify_file(ctx, ca_file) != 1) {
-			fail(why, ca_file, openssl_reason());
-			SSL_CTX_free(ctx);
-			return NULL;
-		}
-	} else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
-		ERR_clear_error(); /* then nothing is verified */
+	/* A file and no folder: that would be read later, in the jail. */
+	if (ca_file[0] != '\0' && SSL_CTX_load_verify_file(ctx, ca_file) != 1) {
+		fail(why, ca_file, openssl_reason());
+		SSL_CTX_free(ctx);
+		return NULL;
 	}
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	struct tls_client *tls = NEW(struct tls_client);

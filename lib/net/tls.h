@@ -27,7 +27,7 @@ void tls_server_close(struct tls_server **tls);
 
 /*
  * Opportunistic: certificates are looked at and not insisted on. ca_file may
- * be "" (the system's). One for each process.
+ * be "": no root is trusted. One for each process.
  */
 struct tls_client *tls_client_open(
     const char *protocols, const char *ca_file, const char **why);
