@@ -307,8 +307,10 @@ static bool try_dmarc(struct verdict *v)
 void verdict_end(struct verdict *v)
 {
 	body_hash_end(&v->bodies);
-	wait_spf(v, try_helo);
+	/* DMARC is about the sender's where there is one: a name that the client
+	 * made up for HELO must not take its time. */
 	wait_spf(v, try_mail);
+	wait_spf(v, try_helo);
 	wait_keys(v, try_dkim);
 	wait_keys(v, try_arc);
 	wait(v, v->policies, try_dmarc, 0);

@@ -18,6 +18,7 @@ struct zone {
 /* clang-format off */
 static const struct zone zone[] = {
 	{"example.com", DNS_TXT, "v=spf1 ip4:192.0.2.0/24 -all"},
+	{"far.example.com", DNS_TXT, "v=spf1 redirect=example.com"},
 	{"mx.example.com", DNS_TXT, "v=spf1 ip4:192.0.2.1 -all"},
 	{"_dmarc.example.com", DNS_TXT, "v=DMARC1; p=reject"},
 	{"example.net", DNS_TXT, "v=spf1 -all"},
@@ -182,6 +183,39 @@ static void test_silence_of_others(void **state)
 	verdict_free(&v);
 }
 
+/* Answers for example.com come late, those for silent.example never. */
+static void answer_late(struct questions *q)
+{
+	struct dns_record record = {.type = DNS_TXT, .name = STR_EMPTY};
+	struct dns_reply r = {.status = DNS_OK, .count = 1, .records = &record};
+	bool slow = true;
+
+	for (const struct zone *z = zone; z->name != NULL; z++) {
+		unsigned before = questions_answered(q);
+
+		record.text = str_from(z->text);
+		if (strstr(z->name, "example.com") != NULL)
+			questions_answer(q, str_from(z->name), z->type, &r);
+		slow = slow && questions_answered(q) == before;
+	}
+	clock_skip(slow ? 5000 : 100);
+}
+
+/* Nor does one who only says HELO with a name of such a DNS, when the sender's
+ * SPF takes more than one answer. */
+static void test_silence_of_helo(void **state)
+{
+	static const struct message m = {"198.51.100.1", "silent.example",
+	    "a@far.example.com", "From: a@far.example.com\r\n"};
+	struct verdict *v = run_with(&m, answer_late, 0);
+
+	(void)state;
+	assert_int_equal(verdict_spf_sender(v)->result, SPF_FAIL);
+	assert_int_equal(verdict_spf_helo(v)->result, SPF_TEMPERROR);
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	verdict_free(&v);
+}
+
 /* What the client takes is not taken off the budget. */
 static void test_slow_client(void **state)
 {
@@ -330,6 +364,7 @@ int main(void)
 	    cmocka_unit_test(test_several_authors),
 	    cmocka_unit_test(test_temporary),
 	    cmocka_unit_test(test_silence_of_others),
+	    cmocka_unit_test(test_silence_of_helo),
 	    cmocka_unit_test(test_slow_client),
 	    cmocka_unit_test(test_no_sender),
 	    cmocka_unit_test(test_doubtful_authors),
