@@ -183,6 +183,7 @@ void disposition_of(struct verdict *v, const struct smtpd_conf *conf,
     const struct netaddr *client, struct disposition *out)
 {
 	const struct dmarc_verdict *d = verdict_dmarc(v);
+	const struct rule *rule = &rule_dmarc_author;
 	int doubtful = conf->dmarc_doubtful_author_action;
 
 	*out = (struct disposition){.why = ""};
@@ -195,13 +196,18 @@ void disposition_of(struct verdict *v, const struct smtpd_conf *conf,
 		say(out, "DMARC of %.*s cannot be checked now: %s",
 		    STR_FMT(str_sub(verdict_author(v), 0, 80)), d->problem);
 	}
-	if (!verdict_doubtful(v) || out->spared == SPARED_FORWARDER ||
-	    out->applied >= APPLIED_REJECT)
+	if ((!verdict_doubtful(v) && !verdict_unread(v)) ||
+	    out->spared == SPARED_FORWARDER || out->applied >= APPLIED_REJECT)
 		return;
+	/* The strictest policy may stand where nobody looks. */
+	if (verdict_unread(v) && conf->dmarc_reject_action > doubtful) {
+		doubtful = conf->dmarc_reject_action;
+		rule = &rule_dmarc_reject;
+	}
 	/* A hard action for the doubt comes before a mild one for DMARC. */
 	if (doubtful == DMARC_DO_REJECT ||
 	    (doubtful == DMARC_DO_JUNK && out->applied == APPLIED_NONE)) {
-		apply(out, doubtful, &rule_dmarc_author);
+		apply(out, doubtful, rule);
 		say(out,
 		    "From does not name one author's domain, so that nobody "
 		    "can say whose mail this is");

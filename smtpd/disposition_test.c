@@ -144,6 +144,40 @@ static void authors_in_doubt(void **state)
 	expect(&c, "a@good.test", "Subject: x\r\n", "none  ");
 }
 
+/* What is hidden behind more than anybody reads is as strict as can be. */
+static void authors_that_nobody_reads(void **state)
+{
+	struct smtpd_conf c = defaults();
+	struct buf text = buf_new(1 << 20);
+
+	(void)state;
+	buf_add_text(&text, "From: a@good.test");
+	for (int i = 0; i < 6; i++)
+		buf_printf(&text, ", a@d%d.test", i);
+	buf_add_text(&text, ", a@strict.test\r\n");
+	expect(
+	    &c, "a@good.test", buf_text(&text), "reject  dmarc_reject_action");
+	buf_clear(&text);
+	for (int i = 0; i < HEADER_FIELDS_MOST; i++)
+		buf_add_text(&text, "X: x\r\n");
+	buf_add_text(&text, "From: a@strict.test\r\n");
+	expect(
+	    &c, "a@good.test", buf_text(&text), "reject  dmarc_reject_action");
+	c.dmarc_reject_action = DMARC_DO_NOTHING;
+	expect(&c, "a@good.test", buf_text(&text),
+	    "junk  dmarc_doubtful_author_action");
+	c = defaults();
+	/* A long one is read. */
+	buf_clear(&text);
+	buf_add_text(&text, "From: a@strict.test (");
+	for (int i = 0; i < 5000; i++)
+		buf_add_text(&text, "\r\n long comment");
+	buf_add_text(&text, ")\r\n");
+	expect(
+	    &c, "a@good.test", buf_text(&text), "reject  dmarc_reject_action");
+	buf_free(&text);
+}
+
 static void some_are_spared(void **state)
 {
 	struct smtpd_conf c = defaults();
@@ -209,6 +243,7 @@ int main(void)
 	    cmocka_unit_test(does_what_the_domain_asks_for),
 	    cmocka_unit_test(does_what_the_parameters_say),
 	    cmocka_unit_test(authors_in_doubt),
+	    cmocka_unit_test(authors_that_nobody_reads),
 	    cmocka_unit_test(some_are_spared),
 	    cmocka_unit_test(domains_of_a_list),
 	    cmocka_unit_test(spf_refuses_when_told),

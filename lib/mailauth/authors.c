@@ -41,32 +41,39 @@ static void add_domain(
 		if (str_eq(out->list[i], name))
 			return;
 	if (out->count == AUTHOR_DOMAINS_MOST)
-		out->doubtful = true;
+		out->cut = true;
 	else
 		out->list[out->count++] = name;
+}
+
+static void add_list(
+    struct str value, struct arena *arena, struct author_domains *out)
+{
+	/* The parser makes no more text than twice what it reads. */
+	struct arena memory = arena_new(PARSER_MEMORY + 2 * value.len);
+	struct mailbox *list = NULL;
+	size_t n = address_list(value, &memory, MAILBOXES_MOST, &list);
+
+	for (size_t i = 0; i < n; i++)
+		if (!list[i].group_start && !list[i].group_end)
+			add_domain(list[i].domain, arena, out);
+	if (n == MAILBOXES_MOST)
+		out->cut = true;
+	arena_free(&memory);
 }
 
 void author_domains(const struct header_fields *fields, struct arena *arena,
     struct author_domains *out)
 {
-	struct arena memory = arena_new(PARSER_MEMORY);
 	size_t found = 0;
 
-	*out = (struct author_domains){.count = 0};
+	*out = (struct author_domains){.cut = fields->cut};
 	for (size_t i = 0; i < fields->count; i++) {
-		struct mailbox *list = NULL;
 		if (!str_case_eq(fields->list[i].name, STR("From")))
 			continue;
 		found++;
-		size_t n = address_list(
-		    fields->list[i].value, &memory, MAILBOXES_MOST, &list);
-		for (size_t k = 0; k < n; k++)
-			if (!list[k].group_start && !list[k].group_end)
-				add_domain(list[k].domain, arena, out);
-		if (n == MAILBOXES_MOST)
-			out->doubtful = true;
+		add_list(fields->list[i].value, arena, out);
 	}
-	if (found != 1 || out->count == 0)
+	if (found != 1 || out->count == 0 || out->cut)
 		out->doubtful = true;
-	arena_free(&memory);
 }

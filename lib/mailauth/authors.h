@@ -14,6 +14,9 @@ struct author_domains {
 	/* There is no From, or several, or one that names no domain, or more
 	 * domains than are looked at: nobody can say what a reader will see. */
 	bool doubtful;
+	/* Not all was read, so that anybody's domain may be among the authors:
+	 * in doubt too. */
+	bool cut;
 };
 
 /* Texts belong to the arena. */

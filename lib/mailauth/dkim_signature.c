@@ -17,11 +17,13 @@ void header_fields_of(struct str header, struct header_fields *out)
 	struct header_field f;
 	int got;
 
-	*out = (struct header_fields){NULL, 0};
-	while (out->count < HEADER_FIELDS_MOST &&
-	    (got = header_next(&header, &f)) != 0) {
+	*out = (struct header_fields){.list = NULL};
+	while ((got = header_next(&header, &f)) != 0) {
 		if (got < 0)
 			continue; /* no field: nothing can sign it */
+		out->cut = out->count == HEADER_FIELDS_MOST;
+		if (out->cut)
+			break;
 		if (out->count == capacity) {
 			capacity = capacity == 0 ? 32 : capacity * 2;
 			out->list = mem_resize(
@@ -34,7 +36,7 @@ void header_fields_of(struct str header, struct header_fields *out)
 void header_fields_free(struct header_fields *f)
 {
 	free(f->list);
-	*f = (struct header_fields){NULL, 0};
+	*f = (struct header_fields){.list = NULL};
 }
 
 /* ---- parsing ---- */

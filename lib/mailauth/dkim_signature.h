@@ -19,6 +19,7 @@
 struct header_fields {
 	struct header_field *list;
 	size_t count;
+	bool cut; /* there are more */
 };
 
 /* header: with or without its empty line. The caller frees with

@@ -30,6 +30,7 @@ struct questions {
 	struct table table;
 	struct question *first, **last;
 	unsigned count, answers;
+	bool overdone;
 	int64_t deadline;
 	void (*answer)(struct questions *q); /* in place of dns */
 	void (*come)(void *arg);             /* an answer has */
@@ -71,6 +72,7 @@ void questions_clear(struct questions *q, int64_t deadline)
 	q->last = &q->first;
 	q->count = 0;
 	q->answers = 0;
+	q->overdone = false;
 	q->deadline = deadline;
 	arena_clear(&q->arena);
 }
@@ -106,6 +108,13 @@ static struct str key_of(char out[KEY_MAX], struct str name, enum dns_type type)
 	return str_of(out, at);
 }
 
+static const struct dns_reply *overdo(
+    struct questions *q, const struct dns_reply *reply)
+{
+	q->overdone = true;
+	return reply;
+}
+
 /* A copy in the set's memory. */
 static struct dns_reply keep(struct questions *q, const struct dns_reply *reply)
 {
@@ -114,13 +123,13 @@ static struct dns_reply keep(struct questions *q, const struct dns_reply *reply)
 	    &q->arena, (reply->count + 1) * sizeof(*records));
 
 	if (records == NULL)
-		return too_large;
+		return *overdo(q, &too_large);
 	for (size_t i = 0; i < reply->count; i++) {
 		records[i] = reply->records[i];
 		records[i].name = arena_copy(&q->arena, records[i].name);
 		records[i].text = arena_copy(&q->arena, records[i].text);
 		if (records[i].name.p == NULL || records[i].text.p == NULL)
-			return too_large;
+			return *overdo(q, &too_large);
 	}
 	copy.records = records;
 	return copy;
@@ -171,12 +180,12 @@ static const struct dns_reply *ask(
 	struct question *one = arena_alloc(&q->arena, sizeof(*one));
 
 	if (one == NULL)
-		return &too_large;
+		return overdo(q, &too_large);
 	one->set = q;
 	one->type = type;
 	one->name = arena_copy(&q->arena, name);
 	if (one->name.p == NULL)
-		return &too_large;
+		return overdo(q, &too_large);
 	table_put(&q->table, key, one);
 	*q->last = one;
 	q->last = &one->next;
@@ -209,7 +218,7 @@ const struct dns_reply *questions_ask(
 	if (one != NULL)
 		return NULL;
 	if (q->count >= QUESTIONS_MOST)
-		return &too_many;
+		return overdo(q, &too_many);
 	return ask(q, key, name, type);
 }
 
@@ -262,6 +271,11 @@ void questions_answer_by(
     struct questions *q, void (*answer)(struct questions *q))
 {
 	q->answer = answer;
+}
+
+bool questions_overdone(const struct questions *q)
+{
+	return q->overdone;
 }
 
 unsigned questions_count(const struct questions *q)

@@ -58,6 +58,10 @@ void questions_answer(struct questions *q, struct str name, enum dns_type type,
 /* Without DNS: questions_wait calls this to have what is open answered. */
 void questions_answer_by(
     struct questions *q, void (*answer)(struct questions *q));
+/* Whether more was asked, or answered, than a set holds: then some that is
+ * "temporary" is no fault of DNS. */
+bool questions_overdone(const struct questions *q);
+
 /* Questions that have been asked, and those that have been answered. */
 unsigned questions_count(const struct questions *q);
 unsigned questions_answered(const struct questions *q);

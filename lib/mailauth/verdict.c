@@ -278,14 +278,18 @@ static bool try_dmarc(struct verdict *v)
 	struct str *unknown = mem_array(most, sizeof(*unknown));
 	struct dmarc_request r = {.dkim_domains = good,
 	    .dkim_unknown = unknown,
+	    .spf_unknown = STR_EMPTY,
 	    .suffixes = v->policy.suffixes};
 	struct dmarc_verdict worst = {.result = DMARC_NONE, .problem = ""};
 	bool done = true;
 
 	r.spf_domain = spf_domain(v, SPF_PASS);
-	r.spf_unknown = spf_domain(v, SPF_TEMPERROR);
 	r.dkim_count = dkim_domains(v, DKIM_PASS, good);
-	r.dkim_unknown_count = dkim_domains(v, DKIM_TEMPERROR, unknown);
+	/* Who makes us ask for more than mail needs leaves nothing open. */
+	if (!questions_overdone(v->questions)) {
+		r.spf_unknown = spf_domain(v, SPF_TEMPERROR);
+		r.dkim_unknown_count = dkim_domains(v, DKIM_TEMPERROR, unknown);
+	}
 	v->author = STR_EMPTY;
 	for (size_t i = 0; i < v->authors.count; i++) {
 		struct dmarc_verdict one;
@@ -349,4 +353,9 @@ struct str verdict_author(const struct verdict *v)
 bool verdict_doubtful(const struct verdict *v)
 {
 	return v->authors.doubtful;
+}
+
+bool verdict_unread(const struct verdict *v)
+{
+	return v->authors.cut || questions_overdone(v->policies);
 }

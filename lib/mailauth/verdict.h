@@ -75,5 +75,8 @@ const struct arc_chain *verdict_arc_chain(const struct verdict *v);
 const struct dmarc_verdict *verdict_dmarc(const struct verdict *v);
 struct str verdict_author(const struct verdict *v); /* its domain; "" */
 bool verdict_doubtful(const struct verdict *v);
+/* Whether the header has more authors, or they more DNS, than anybody looks at:
+ * the strictest policy of all may be theirs. */
+bool verdict_unread(const struct verdict *v);
 
 #endif

@@ -25,6 +25,12 @@ static const struct zone zone[] = {
 	{"_dmarc.example.net", DNS_TXT, "v=DMARC1; p=quarantine"},
 	{"slow.example", DNS_TXT, "TIMEOUT"},
 	{"_dmarc.slow.example", DNS_TXT, "v=DMARC1; p=reject"},
+	{"vast.example", DNS_TXT, "v=spf1 a:1.vast.example a:2.vast.example "
+	    "a:3.vast.example a:4.vast.example a:5.vast.example "
+	    "a:6.vast.example a:7.vast.example a:8.vast.example -all"},
+	{"huge.example", DNS_TXT, "v=spf1 a:1.huge.example a:2.huge.example "
+	    "a:3.huge.example a:4.huge.example a:5.huge.example "
+	    "a:6.huge.example a:7.huge.example a:8.huge.example -all"},
 	{NULL, DNS_TXT, NULL},
 };
 /* clang-format on */
@@ -67,6 +73,30 @@ static void answer_nothing(struct questions *q)
 	clock_skip(5000);
 }
 
+/* Each host has a thousand addresses. */
+static void answer_much(struct questions *q)
+{
+	static struct dns_record records[1000];
+	static char text[250];
+	struct dns_reply r = {.status = DNS_OK,
+	    .why = "",
+	    .count = ARRAY_LEN(records),
+	    .records = records};
+	enum dns_type type;
+	struct str name;
+
+	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+		records[i] = (struct dns_record){.type = DNS_A,
+		    .name = str_of(text, sizeof(text)),
+		    .text = STR_EMPTY};
+		netaddr_parse(STR("203.0.113.1"), 0, &records[i].addr);
+	}
+	while (questions_open(q, &name, &type) && type == DNS_A)
+		questions_answer(q, name, type, &r);
+	answer(q);
+}
+
 /* pause_ms: what the client takes between its commands. */
 static struct verdict *run_with(const struct message *m,
     void (*answers)(struct questions *q), int64_t pause_ms)
@@ -82,6 +112,10 @@ static struct verdict *run_with(const struct message *m,
 	questions_answer_by(verdict_policy_questions(v), answer);
 	verdict_begin(v, &client, str_from(m->helo));
 	verdict_sender(v, str_from(m->sender));
+	if (answers == answer_much) { /* before the client says DATA */
+		verdict_spf_helo(v);
+		verdict_spf_sender(v);
+	}
 	clock_skip(pause_ms);
 	verdict_header(v, str_from(m->header));
 	verdict_body(v, STR("text\r\n"));
@@ -213,6 +247,24 @@ static void test_silence_of_helo(void **state)
 	assert_int_equal(verdict_spf_sender(v)->result, SPF_FAIL);
 	assert_int_equal(verdict_spf_helo(v)->result, SPF_TEMPERROR);
 	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	verdict_free(&v);
+}
+
+/* A forger whose own DNS has more to say than is listened to, so that there is
+ * no room for the key of a signature that he made up for another domain. */
+static void test_too_much_of_others(void **state)
+{
+	static const struct message m = {"192.0.2.1", "vast.example",
+	    "a@huge.example",
+	    "DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=s; h=From;"
+	    " bh=eDCyaw7m810RhFf0TmGWGkTYiT/1GwL4/PCOGIr3ew4=; b=AAAA\r\n"
+	    "From: a@example.com\r\n"};
+	struct verdict *v = run_with(&m, answer_much, 0);
+
+	(void)state;
+	assert_int_equal(verdict_dkim(v, 0)->result, DKIM_TEMPERROR);
+	assert_int_equal(verdict_dmarc(v)->result, DMARC_FAIL);
+	assert_int_equal(verdict_dmarc(v)->asked, DMARC_REJECT);
 	verdict_free(&v);
 }
 
@@ -365,6 +417,7 @@ int main(void)
 	    cmocka_unit_test(test_temporary),
 	    cmocka_unit_test(test_silence_of_others),
 	    cmocka_unit_test(test_silence_of_helo),
+	    cmocka_unit_test(test_too_much_of_others),
 	    cmocka_unit_test(test_slow_client),
 	    cmocka_unit_test(test_no_sender),
 	    cmocka_unit_test(test_doubtful_authors),
