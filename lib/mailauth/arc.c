@@ -19,6 +19,8 @@ struct arc_chain {
 	unsigned length;
 	struct dkim_signature signature; /* the newest one */
 	int body;
+	bool matches;  /* the newest one */
+	unsigned left; /* seals that are not checked yet */
 	enum arc_result result;
 	const char *why;
 };
@@ -163,6 +165,7 @@ struct arc_chain *arc_chain_new(const struct header_fields *fields,
 	}
 	if (c->result == ARC_NONE)
 		return c;
+	c->left = c->length;
 	why = wrong_structure(c);
 	if (why == NULL &&
 	    dkim_signature_parse(c->sets[c->length].signature->whole,
@@ -276,8 +279,11 @@ static enum arc_result check_seal(
 		return fail(c, "a seal is malformed");
 	struct str domain = tags_value(&tags, "d", STR_EMPTY);
 	struct str selector = tags_value(&tags, "s", STR_EMPTY);
-	if (!dns_name_valid(domain) || !dns_name_valid(selector) ||
-	    seal_digest(c, instance, tags_find(&tags, "b")->place, digest) < 0)
+	if (!dns_name_valid(domain) || !dns_name_valid(selector))
+		return fail(c, "a seal is malformed");
+	if (dkim_ask_key(q, selector, domain) == NULL)
+		return ARC_PENDING;
+	if (seal_digest(c, instance, tags_find(&tags, "b")->place, digest) < 0)
 		return fail(c, "a seal is malformed");
 	switch (dkim_check_digest(selector, domain, STR_EMPTY, algorithm,
 	    digest, tags_find(&tags, "b")->value, &c->policy, q, &verdict)) {
@@ -316,14 +322,18 @@ static enum arc_result check_newest_signature(
 
 enum arc_result arc_chain_check(struct arc_chain *chain, struct questions *q)
 {
-	enum arc_result result;
+	enum arc_result result = ARC_PASS;
 
 	if (chain->result != ARC_PENDING)
 		return chain->result;
 	arc_chain_ask(chain, q);
-	result = check_newest_signature(chain, q);
-	for (unsigned i = chain->length; i >= 1 && result == ARC_PASS; i--)
-		result = check_seal(chain, i, q);
+	if (!chain->matches)
+		result = check_newest_signature(chain, q);
+	chain->matches = result == ARC_PASS;
+	while (result == ARC_PASS && chain->left > 0) {
+		result = check_seal(chain, chain->left, q);
+		chain->left -= result == ARC_PASS;
+	}
 	chain->result = result;
 	return result;
 }

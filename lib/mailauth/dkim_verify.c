@@ -143,6 +143,10 @@ enum dkim_result dkim_check_signature(const struct dkim_signature *s,
 
 	if (memcmp(body_digest, s->body_digest, BODY_HASH_LEN) != 0)
 		return give(out, DKIM_FAIL, "the body has been changed");
+	/* Asked with each answer that comes; the digest of a large header is
+	 * made once. */
+	if (dkim_ask_key(q, s->selector, s->domain) == NULL)
+		return DKIM_PENDING;
 	dkim_header_digest(fields, s->names, s->header_form, s->field,
 	    tags_find(&s->tags, "b")->place, digest);
 	return dkim_check_digest(s->selector, s->domain, identity, s->algorithm,
