@@ -48,6 +48,12 @@ const struct conf_param cleanup_params[] = {
 	P(TEXT, dkim_sign_networks, "$mynetworks", 0, 65536,
 	  "Clients without a login whose mail is signed as that of users is: "
 	  "networks, blanks or commas between them. Empty: none."),
+	P(BOOL, dkim_sign_owned_domains, "yes",
+	  "Sign a submission with the keys of a domain in its From only when "
+	  "its login or its envelope sender is of it, or of the one above it "
+	  "whose keys these are, or the login may send as the address in From "
+	  "(smtpd_sender_login_maps, aliases); no: whoever has logged in. What "
+	  "dkim_signing_table says holds besides."),
 	P(BOOL, dkim_sign_subdomains, "yes",
 	  "Sign mail of a domain without keys with those of the nearest "
 	  "domain above it that has some."),

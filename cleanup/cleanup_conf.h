@@ -18,6 +18,7 @@ struct cleanup_conf {
 	int cut_through_recipient_limit;
 	const char *dkim_signing_table;
 	const char *dkim_sign_networks;
+	bool dkim_sign_owned_domains;
 	bool dkim_sign_subdomains;
 	const char *dkim_sign_headers;
 	const char *dkim_oversign_headers;

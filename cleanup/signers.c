@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cleanup/owner.h"
 #include "conf/map.h"
 #include "core/log.h"
 #include "mail/address.h"
@@ -107,15 +108,44 @@ static bool add_keys(struct cleanup *c, struct message *m, struct str domain,
 	return any || d->broken;
 }
 
-/* Of a domain, or the nearest one above it that has keys. */
-static void add_author(struct cleanup *c, struct message *m, struct str domain)
+static bool has_keys(struct cleanup *c, struct str domain)
 {
-	do {
-		if (add_keys(c, m, domain, STR_EMPTY))
-			return;
+	const struct domain_keys *d = keys_find(c->keys, domain);
+
+	return d->count > 0 || d->broken;
+}
+
+/* Whether who sends it may have it signed with the keys of the domain, as mail
+ * of this author's. */
+static bool may_sign(struct cleanup *c, struct message *m, struct str domain,
+    struct str author, struct str from)
+{
+	int owned = 1;
+
+	if (m->from.origin == ORIGIN_SUBMISSION &&
+	    c->conf->dkim_sign_owned_domains)
+		owned = owner_is(c, m, domain, author, from);
+	if (owned == 0)
+		m->signing.why = "the login has no part in the author's domain "
+				 "(dkim_sign_owned_domains)";
+	m->signing.broken |= owned < 0;
+	return owned > 0;
+}
+
+/* Of a domain, or the nearest one above it that has keys. */
+static void add_author(
+    struct cleanup *c, struct message *m, struct str author, struct str from)
+{
+	struct str domain = author;
+
+	while (!has_keys(c, domain)) {
 		(void)str_cut(&domain, '.');
-	} while (c->conf->dkim_sign_subdomains &&
-	    str_find(domain, '.') < domain.len);
+		if (!c->conf->dkim_sign_subdomains ||
+		    str_find(domain, '.') == domain.len)
+			return;
+	}
+	if (may_sign(c, m, domain, author, from))
+		add_keys(c, m, domain, STR_EMPTY);
 }
 
 /* ---- the table ---- */
@@ -207,7 +237,7 @@ static void choose(
 	if (is_in_table(c, m, facts.from_value))
 		return;
 	for (size_t i = 0; i < authors.count; i++)
-		add_author(c, m, authors.list[i]);
+		add_author(c, m, authors.list[i], facts.from_value);
 }
 
 void signers_choose(struct cleanup *c, struct message *m)
@@ -223,7 +253,7 @@ void signers_choose(struct cleanup *c, struct message *m)
 	choose(c, m, &fields);
 	header_fields_free(&fields);
 	if (s->count == 0 && s->why == NULL)
-		s->why = s->broken ? "its key cannot be used"
+		s->why = s->broken ? "its key, or who may use it, is not known"
 		    : s->author.len == 0
 		    ? "its From names no domain"
 		    : "the author's domain has no active key";

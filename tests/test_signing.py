@@ -203,6 +203,34 @@ def test_submissions_are_signed_with_all_keys(world):
         in trace
 
 
+def test_a_login_signs_for_its_own_domains(world):
+    """The From of another hosted domain does not become true; that of an
+    address that is the login's does, and the own domain's always."""
+    who = dict(port=world.house.submission, login="user0@sign.test",
+               sender="user0@sign.test")
+    both = "boss@sign.test, x@other.test"
+    own = "Sender: user0@sign.test\r\n"
+    world.house.posthouse("alias", "add", "shop@other.test", "user0@sign.test")
+    for author, header, by in (
+            ("boss@sign.test", "", {"sign.test"}),
+            ("news@list.sign.test", "", {"sign.test"}),
+            ("x@other.test", "", set()), ("x@Sub.other.test", "", set()),
+            (both, own, {"sign.test"}),
+            ("Shop <Shop@Other.test>", "", {"other.test"}),
+            ('"shop@other.test" <x@other.test>', "", set())):
+        got = world.carry(author=author, header=header, **who)
+        found = world.signatures(got)
+        assert {d for d, s in found} == by, author
+        assert set(found.values()) <= {True}
+    # The envelope's sender is the login's, so its domain is.
+    got = world.carry(author="x@other.test",
+                      **dict(who, sender="shop@other.test"))
+    assert world.signatures(got) == {("other.test", "o1"): True}
+    assert "the login has no part in the author's domain" in wait_until(
+        lambda: [t for t in [world.house.posthouse("trace", FAR)]
+                 if "has no part" in t])[0]
+
+
 def test_clients_of_mynetworks_are_signed(world):
     assert world.signatures(world.carry()) == BOTH
 
@@ -424,7 +452,7 @@ def test_parameters():
     with World(dkim_header_canonicalization="simple",
                dkim_body_canonicalization="simple",
                dkim_signature_lifetime="7d", dkim_sign_subdomains="no",
-               dkim_oversign_headers="Subject",
+               dkim_oversign_headers="Subject", dkim_sign_owned_domains="no",
                dkim_signing_table="text:signers") as w:
         with open(os.path.join(w.house.etc, "signers"), "w") as f:
             f.write("boss@sign.test other.test/o1\n"
@@ -444,7 +472,9 @@ def test_parameters():
                 (dict(envelope="list@sign.test"),
                  {("other.test", "o1"), ("sign.test", "s1-rsa")}),
                 (dict(author="a@below.sign.test"), set()),
-                (dict(author="a@other.test"), {("other.test", "o1")})):
+                (dict(author="a@other.test"), {("other.test", "o1")}),
+                (dict(port=submission, login="user0@sign.test",
+                      author="a@other.test"), {("other.test", "o1")})):
             got = w.carry(**how)
             found = w.signatures(got)
             assert set(found) == by, how
