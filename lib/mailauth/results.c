@@ -8,6 +8,7 @@
 /* What strangers chose is bounded: a line stays one that SMTP takes, and a
  * message with many signatures a field that can be read. */
 #define VALUE_MOST   254  /* octets; a longer value is left out */
+#define VALUE_LONG   100  /* octets; a longer value stands on its own line */
 #define COMMENT_MOST 100  /* octets; the rest is cut off */
 #define DKIM_MOST    8192 /* octets of DKIM's results, then no more of them */
 
@@ -53,7 +54,7 @@ static void add_property(const char *name, struct str value, struct buf *out)
 {
 	if (value.len == 0 || value.len > VALUE_MOST)
 		return;
-	buf_printf(out, " %s=", name);
+	buf_printf(out, "%s%s=", value.len > VALUE_LONG ? FOLD : " ", name);
 	add_value(value, out);
 }
 
@@ -208,7 +209,7 @@ void results_write_spf(const struct spf_verdict *spf,
 	add_text(str_sub(c->sender, 0, VALUE_MOST), false, out);
 	buf_printf(out, "; identity=%s", spf->of_helo ? "helo" : "mailfrom");
 	if (spf->term.len > 0 && spf->problem.len == 0) {
-		buf_add_text(out, "; mechanism=");
+		buf_add_text(out, ";" FOLD "mechanism=");
 		add_text(str_sub(spf->term, 0, VALUE_MOST), false, out);
 	}
 }

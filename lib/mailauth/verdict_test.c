@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "core/clock.h"
 #include "mailauth/results.h"
@@ -322,6 +323,40 @@ static void test_text_is_quoted(void **state)
 	verdict_free(&v);
 }
 
+/* Of the longest text that strangers choose no line is longer than SMTP takes,
+ * whatever has to be quoted in it. */
+static void test_lines_are_short(void **state)
+{
+	char quotes[251], sender[300];
+	struct buf header = buf_new(10000), out = buf_new(20000);
+	struct message m = {"192.0.2.1", quotes, sender, ""};
+	struct results_context c = {.server = STR("here.example.org"),
+	    .helo = str_of(quotes, sizeof(quotes) - 1),
+	    .sender = str_from("")};
+
+	(void)state;
+	memset(quotes, '"', sizeof(quotes) - 1);
+	quotes[sizeof(quotes) - 1] = '\0';
+	snprintf(sender, sizeof(sender), "%.240s@example.com", quotes);
+	buf_printf(&header,
+	    "DKIM-Signature: v=1; a=%s; d=%s; s=%s; i=%s@%.200s; h=From;"
+	    " bh=x; b=AAAA\r\nFrom: a@example.com\r\n",
+	    quotes, quotes, quotes, "", quotes);
+	m.header = buf_text(&header);
+	struct verdict *v = run(&m);
+	netaddr_parse(STR("192.0.2.1"), 0, &c.client);
+	c.sender = str_from(sender);
+	results_write(v, &c, &out);
+	buf_add_text(&out, "\r\n");
+	results_write_spf(verdict_spf_sender(v), &c, &out);
+	assert_non_null(strstr(buf_text(&out), "header.s=\"\\\"\\\""));
+	for (struct str rest = buf_str(&out); rest.len > 0;)
+		assert_true(str_cut(&rest, '\n').len <= 900);
+	verdict_free(&v);
+	buf_free(&header);
+	buf_free(&out);
+}
+
 /* RFC 8601's and RFC 7208's grammars: an IPv6 address and an address of mail
  * are no tokens. */
 static void test_grammar(void **state)
@@ -422,6 +457,7 @@ int main(void)
 	    cmocka_unit_test(test_no_sender),
 	    cmocka_unit_test(test_doubtful_authors),
 	    cmocka_unit_test(test_text_is_quoted),
+	    cmocka_unit_test(test_lines_are_short),
 	    cmocka_unit_test(test_grammar),
 	    cmocka_unit_test(test_forged),
 	};
