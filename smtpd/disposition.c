@@ -179,6 +179,15 @@ static void fail(struct verdict *v, const struct smtpd_conf *conf,
 		out->spared = SPARED_PARAMETER;
 }
 
+static bool is_deferred(
+    const struct dmarc_verdict *d, const struct smtpd_conf *conf)
+{
+	return conf->dmarc_temperror_defer == DEFER_ALL ||
+	    (conf->dmarc_temperror_defer == DEFER_REJECT &&
+		d->asked == DMARC_REJECT &&
+		conf->dmarc_reject_action == DMARC_DO_REJECT);
+}
+
 void disposition_of(struct verdict *v, const struct smtpd_conf *conf,
     const struct netaddr *client, struct disposition *out)
 {
@@ -189,8 +198,8 @@ void disposition_of(struct verdict *v, const struct smtpd_conf *conf,
 	*out = (struct disposition){.why = ""};
 	if (d->result == DMARC_FAIL) {
 		fail(v, conf, client, out);
-	} else if (d->result == DMARC_TEMPERROR &&
-	    conf->dmarc_temperror_defer) {
+	} else if (d->result == DMARC_TEMPERROR && is_deferred(d, conf) &&
+	    spared_by(v, conf, client) == SPARED_NOT) {
 		out->applied = APPLIED_DEFER;
 		out->rule = &rule_dmarc_temperror;
 		say(out, "DMARC of %.*s cannot be checked now: %s",

@@ -21,6 +21,10 @@ static const struct {
     {"_dmarc.trial.test", "v=DMARC1; p=reject; t=y"},
     {"_dmarc.mild.test", "v=DMARC1; p=none"},
     {"_dmarc.late.test", NULL}, /* no answer */
+    {"slow.test", NULL},
+    {"_dmarc.slow.test", "v=DMARC1; p=reject"},
+    {"idle.test", NULL},
+    {"_dmarc.idle.test", "v=DMARC1; p=quarantine"},
 };
 
 static void answer(struct questions *q)
@@ -55,6 +59,7 @@ static struct smtpd_conf defaults(void)
 	return (struct smtpd_conf){.dmarc_reject_action = DMARC_DO_REJECT,
 	    .dmarc_quarantine_action = DMARC_DO_JUNK,
 	    .dmarc_doubtful_author_action = DMARC_DO_JUNK,
+	    .dmarc_temperror_defer = DEFER_REJECT,
 	    .dmarc_trusted_forwarders = "",
 	    .dmarc_mailing_lists = "",
 	    .arc_trusted_sealers = ""};
@@ -102,6 +107,13 @@ static void does_what_the_domain_asks_for(void **state)
 	expect(&c, "a@good.test", "From: a@mild.test\r\n", "none  ");
 	expect(&c, "a@good.test", "From: a@none.test\r\n", "none  ");
 	expect(&c, "a@good.test", "From: a@late.test\r\n", "none  ");
+	expect(&c, "a@slow.test", "From: a@slow.test\r\n",
+	    "defer  dmarc_temperror_defer");
+	expect(&c, "a@good.test", "From: a@slow.test\r\n",
+	    "reject  dmarc_reject_action");
+	expect(&c, "a@idle.test", "From: a@idle.test\r\n", "none  ");
+	c.dmarc_temperror_defer = DEFER_NONE;
+	expect(&c, "a@slow.test", "From: a@slow.test\r\n", "none  ");
 }
 
 static void does_what_the_parameters_say(void **state)
@@ -111,7 +123,7 @@ static void does_what_the_parameters_say(void **state)
 	(void)state;
 	c.dmarc_reject_action = DMARC_DO_JUNK;
 	c.dmarc_quarantine_action = DMARC_DO_REJECT;
-	c.dmarc_temperror_defer = true;
+	c.dmarc_temperror_defer = DEFER_ALL;
 	expect(&c, "a@good.test", "From: a@strict.test\r\n",
 	    "junk local_policy dmarc_reject_action");
 	expect(&c, "a@good.test", "From: a@soft.test\r\n",
@@ -192,6 +204,7 @@ static void some_are_spared(void **state)
 	c.dmarc_trusted_forwarders = "198.51.100.0/24 192.0.2.1/32";
 	expect(&c, "a@good.test", "From: a@strict.test\r\n",
 	    "none trusted_forwarder dmarc_trusted_forwarders");
+	expect(&c, "a@slow.test", "From: a@slow.test\r\n", "none  ");
 	c.dmarc_trusted_forwarders = "198.51.100.0/24";
 	expect(&c, "a@good.test", "From: a@strict.test\r\n",
 	    "reject  dmarc_reject_action");

@@ -7,6 +7,7 @@ static const char *const bare_policies[] = {"reject", "normalize", NULL};
 static const char *const spf_rejects[] = {"none", "fail", "softfail", NULL};
 static const char *const organizations[] = {"walk", "psl", NULL};
 static const char *const dmarc_actions[] = {"none", "junk", "reject", NULL};
+static const char *const temperrors[] = {"no", "reject", "yes", NULL};
 
 #define P(kind, name, ...) CONF_##kind(struct smtpd_conf, name, __VA_ARGS__)
 
@@ -138,9 +139,11 @@ const struct conf_param smtpd_params[] = {
 	  "The same for mail without a From field that names one domain: no "
 	  "From, several, or one that cannot be read. The policies of all "
 	  "domains in it hold besides, the strictest first."),
-	P(BOOL, dmarc_temperror_defer,    "no",
+	P(CHOICE, dmarc_temperror_defer,  "reject", temperrors,
 	  "Put mail off with 451 4.7.1 when DMARC cannot be checked for want "
-	  "of DNS; else it is accepted."),
+	  "of DNS: yes, always; reject, where the author's domain is known to "
+	  "have p=reject, as a forger may name a key that cannot be asked for. "
+	  "Else it is accepted."),
 	P(TEXT, dmarc_trusted_forwarders, "",     0,     65536,
 	  "Clients whose mail is accepted although it fails DMARC, as they "
 	  "forward for users here: networks."),

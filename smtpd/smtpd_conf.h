@@ -14,6 +14,8 @@ enum spf_reject { SPF_REJECT_NONE, SPF_REJECT_FAIL, SPF_REJECT_SOFTFAIL };
 enum organizations { ORGANIZATIONS_WALK, ORGANIZATIONS_PSL };
 /* dmarc_reject_action and others, from mild to hard */
 enum dmarc_action { DMARC_DO_NOTHING, DMARC_DO_JUNK, DMARC_DO_REJECT };
+/* dmarc_temperror_defer */
+enum temperror_defer { DEFER_NONE, DEFER_REJECT, DEFER_ALL };
 
 struct smtpd_conf {
 	/* TLS */
@@ -64,7 +66,7 @@ struct smtpd_conf {
 	/* enum dmarc_action */
 	int dmarc_reject_action, dmarc_quarantine_action,
 	    dmarc_doubtful_author_action;
-	bool dmarc_temperror_defer;
+	int dmarc_temperror_defer; /* enum temperror_defer */
 	const char *dmarc_trusted_forwarders;
 	const char *dmarc_mailing_lists;
 	const char *arc_trusted_sealers;

@@ -314,9 +314,10 @@ static void explain_dmarc(struct session *s, struct verdict *v)
 	    STR_FMT(verdict_author(v)), dmarc_policy_name(d->published),
 	    d->testing ? " t=y" : "", STR_FMT(d->policy_domain),
 	    dmarc_result_name(d->result),
-	    done.applied == APPLIED_REJECT     ? "refused with 550 5.7.1"
-		: done.applied == APPLIED_JUNK ? "put into Junk"
-					       : "accepted");
+	    done.applied == APPLIED_REJECT      ? "refused with 550 5.7.1"
+		: done.applied == APPLIED_DEFER ? "put off with 451 4.7.1"
+		: done.applied == APPLIED_JUNK  ? "put into Junk"
+						: "accepted");
 }
 
 void verification_explain(struct session *s)

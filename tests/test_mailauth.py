@@ -46,6 +46,8 @@ ZONES = {
     "good.test": [txt("@", "v=spf1 ip4:%s -all" % CLIENT), KEY,
                   txt("_dmarc", "v=DMARC1; p=reject"), "@ A 127.0.0.1"],
     "strict.test": [txt("@", "v=spf1 -all"), KEY,
+                    "loop._domainkey CNAME pool._domainkey",
+                    "pool._domainkey CNAME loop._domainkey",
                     txt("_dmarc", "v=DMARC1; p=reject; sp=quarantine; "
                         "rua=mailto:reports@strict.test; "
                         "np=reject"),
@@ -249,6 +251,16 @@ def test_dns_failure_refuses_nobody(house):
     # The server refuses questions about what is not its own.
     assert send(house, message("a@bank.invalid", "late"))[0] == 250
     assert "dmarc=temperror" in results(find(house, "late"))
+
+
+def test_dns_failure_is_no_way_round_a_policy(house):
+    """A signature names a key that DNS cannot answer for."""
+    text = message("a@strict.test", "unheard")
+    signature = dkim.sign(text, b"loop", b"strict.test", PEM,
+                          include_headers=[b"From"])
+    code, words = send(house, signature + text)
+    assert code == 451 and words.startswith(
+        "4.7.1 DMARC of strict.test cannot be checked now"), words
 
 
 def test_exempt_clients_are_not_checked(house):
