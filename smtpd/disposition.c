@@ -41,16 +41,9 @@ int disposition_of_spf(
 
 /* ---- who is spared ---- */
 
-static const struct spf_verdict *spf_of(struct verdict *v)
-{
-	const struct spf_verdict *sender = verdict_spf_sender(v);
-
-	return sender != NULL ? sender : verdict_spf_helo(v);
-}
-
 static bool by_list(struct verdict *v, struct str lists)
 {
-	const struct spf_verdict *spf = spf_of(v);
+	const struct spf_verdict *spf = verdict_spf(v);
 
 	if (lists.len == 0)
 		return false;
@@ -132,7 +125,7 @@ static void apply(struct disposition *out, int action, const struct rule *rule)
 static void say_failure(struct verdict *v, struct disposition *out)
 {
 	const struct dmarc_verdict *d = verdict_dmarc(v);
-	const struct spf_verdict *spf = spf_of(v);
+	const struct spf_verdict *spf = verdict_spf(v);
 	const struct dkim_verdict *first = verdict_dkim_count(v) > 0
 	    ? verdict_dkim(v, 0)
 	    : NULL;

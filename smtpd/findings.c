@@ -14,13 +14,6 @@ static struct str shown(struct str s)
 	return str_sub(s, 0, SHOWN);
 }
 
-static const struct spf_verdict *spf_of(struct verdict *v)
-{
-	const struct spf_verdict *sender = verdict_spf_sender(v);
-
-	return sender != NULL ? sender : verdict_spf_helo(v);
-}
-
 /* ---- the log ---- */
 
 static void add_dkim(struct verdict *v, struct buf *out)
@@ -61,7 +54,7 @@ static void clean(struct buf *out, size_t from)
 void findings_line(
     struct verdict *v, const struct disposition *d, struct buf *out)
 {
-	const struct spf_verdict *spf = spf_of(v);
+	const struct spf_verdict *spf = verdict_spf(v);
 	size_t from = out->len;
 
 	buf_printf(out, "spf=%s (%.*s)", spf_result_name(spf->result),
@@ -147,7 +140,7 @@ void findings_trace(
 {
 	char why[sizeof(d->why) + 64];
 
-	findings_trace_spf(session, spf_of(v));
+	findings_trace_spf(session, verdict_spf(v));
 	trace_dkim(session, v);
 	trace_arc(session, v);
 	trace_dmarc(session, v);
@@ -187,7 +180,7 @@ void findings_count(struct verdict *v, const struct disposition *d)
 	    [APPLIED_REJECT] = "verdict_reject",
 	    [APPLIED_DEFER] = "verdict_defer"};
 
-	daemon_count(spf[spf_of(v)->result], 1);
+	daemon_count(spf[verdict_spf(v)->result], 1);
 	for (size_t i = 0; i < verdict_dkim_count(v); i++)
 		daemon_count(dkim[verdict_dkim(v, i)->result], 1);
 	if (verdict_dkim_count(v) == 0)

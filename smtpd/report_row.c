@@ -181,9 +181,7 @@ void report_row_send(
     const struct session *s, struct verdict *v, const struct disposition *d)
 {
 	const struct dmarc_verdict *dmarc = verdict_dmarc(v);
-	const struct spf_verdict *sender = verdict_spf_sender(v);
-	const struct spf_verdict *spf = sender != NULL ? sender
-						       : verdict_spf_helo(v);
+	const struct spf_verdict *spf = verdict_spf(v);
 	struct buf dkim;
 
 	if (s->peer.len == 0 || !reports_wanted(dmarc) || is_report(s, dmarc))

@@ -89,13 +89,6 @@ void verification_begin(struct session *s)
 	verdict_sender(n->verdict, s->t.sender);
 }
 
-static const struct spf_verdict *spf_of(struct verdict *v)
-{
-	const struct spf_verdict *sender = verdict_spf_sender(v);
-
-	return sender != NULL ? sender : verdict_spf_helo(v);
-}
-
 /* RFC 7208 section 8.4, RFC 7372 section 3.2. */
 static void refuse_for_spf(struct session *s, const struct spf_verdict *spf,
     int code, struct str recipient)
@@ -129,7 +122,7 @@ bool verification_refuses(struct session *s, struct str recipient)
 		verdict_go_on(n->verdict);
 		return false;
 	}
-	const struct spf_verdict *spf = spf_of(n->verdict);
+	const struct spf_verdict *spf = verdict_spf(n->verdict);
 	code = disposition_of_spf(spf, conf);
 	if (code == 0)
 		return false;
@@ -215,7 +208,7 @@ static void write_fields(struct session *s, struct cleanup_verdict *out)
 		return;
 	c.client = s->peer;
 	buf_clear(&n->received_spf);
-	results_write_spf(spf_of(n->verdict), &c, &n->received_spf);
+	results_write_spf(verdict_spf(n->verdict), &c, &n->received_spf);
 	out->received_spf = buf_str(&n->received_spf);
 }
 
@@ -338,7 +331,7 @@ void verification_explain(struct session *s)
 		    n == NULL ? "" : ": the client is exempt");
 		return;
 	}
-	explain_spf(s, spf_of(n->verdict));
+	explain_spf(s, verdict_spf(n->verdict));
 	if (s->t.sender.len > 0) {
 		buf_printf(&from, "From: <%.*s>\r\n", STR_FMT(s->t.sender));
 		verdict_header(n->verdict, buf_str(&from));

@@ -171,6 +171,13 @@ const struct spf_verdict *verdict_spf_sender(struct verdict *v)
 	return &v->spf_mail;
 }
 
+const struct spf_verdict *verdict_spf(struct verdict *v)
+{
+	const struct spf_verdict *sender = verdict_spf_sender(v);
+
+	return sender != NULL ? sender : verdict_spf_helo(v);
+}
+
 /* ---- the message ---- */
 
 /* Asks for each author's policy, so that it is there when the body is. */

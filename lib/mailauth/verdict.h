@@ -52,6 +52,8 @@ void verdict_sender(struct verdict *v, struct str sender);
  * is NULL where there is no sender. */
 const struct spf_verdict *verdict_spf_helo(struct verdict *v);
 const struct spf_verdict *verdict_spf_sender(struct verdict *v);
+/* The one that counts for DMARC: the sender's, or without one that of HELO. */
+const struct spf_verdict *verdict_spf(struct verdict *v);
 
 /* Takes the answers that have come and asks what follows from them, without
  * waiting; for who is busy with the client meanwhile. */
