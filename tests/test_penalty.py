@@ -139,6 +139,17 @@ def test_why_not(house):
         wait_until(told)  # a changed table is seen within a second
     assert auth(house, house.user(0), house.password, "--mechanism",
                 "LOGIN")[0] == 0
+    # login's rule, as it is for that client.
+    for args, status in (([], 0), (["--from", "192.0.2.1"], 77),
+                         (["--from", "192.0.2.1", "--service", "pop3"], 77)):
+        got, said = auth(house, house.user(0), house.password, "--no-tls",
+                         *args)
+        assert got == status and (said["reason"] == "no TLS") == (got != 0)
+        assert said["login"] == house.user(0)
+    for wrong in (["--service", "imaps"], ["--from", "nowhere"]):
+        done = house.posthouse("auth", "test", house.user(0), *wrong,
+                               input="x\n", check=False)
+        assert done.returncode == 2 and wrong[1] in done.stderr
     done = house.posthouse("auth", "test", house.user(0), input="wrong\n",
                            check=False)
     assert "password mismatch" in done.stdout and "passwd" in done.stdout
