@@ -65,6 +65,17 @@ static void one(const struct master_session *m, void *arg)
 	buf_printf(&w->text, " %7llu\n", (unsigned long long)m->pid);
 }
 
+static bool is_protocol(const char *name)
+{
+	static const char *const names[] = {
+	    "smtp", "submission", "lmtp", "imap", "pop3"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_case_eq(str_from(name), str_from(names[i])))
+			return true;
+	return false;
+}
+
 /* The filter that options give; -1: wrong usage. first: a word that is no
  * option, for kick. */
 static int filter_of(
@@ -97,6 +108,13 @@ static int filter_of(
 	}
 	if (kicks && user[0] == '\0' && client[0] == '\0')
 		return -1;
+	if (protocol[0] != '\0' && !is_protocol(protocol)) {
+		posthouse_fail(argv[0],
+		    "--protocol is smtp, submission, lmtp, imap or pop3, not "
+		    "%s",
+		    protocol);
+		return -1;
+	}
 	if (strpbrk(user, "\n") != NULL || strpbrk(client, "\n") != NULL)
 		return -1;
 	len = snprintf(filter, size, "%s\n%s\n%s", user, client, protocol);

@@ -94,6 +94,9 @@ def test_every_protocol_is_listed(house):
     assert {r["protocol"] for r in who(house, "--protocol", "imap")} == {
         "imap"}
     assert who(house, "--client", "192.0.2.0/24") == []
+    for command in (["who"], ["kick", house.user(1)]):
+        done = house.posthouse(*command, "--protocol", "imaps", check=False)
+        assert done.returncode == 2 and "imap" in done.stderr
     assert len(who(house, "--client", "127.0.0.0/8")) >= 4
     text = house.posthouse("who")
     assert house.user(1) in text and "sessions" in text
