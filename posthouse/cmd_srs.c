@@ -66,7 +66,7 @@ static int forward(struct explanation *x, struct str sender)
 	struct answer a = {.text = STR_EMPTY};
 
 	if (explanation_forward(x, sender, &a.status, &a.result) < 0)
-		return EX_UNAVAILABLE;
+		return EX_TEMPFAIL;
 	if (a.status != RESOLVE_OK)
 		a.text = STR("the directory is away");
 	print(x, &a, sender, "the sender stays as it is");
@@ -82,7 +82,7 @@ static int reverse(struct explanation *x, struct str address)
 	size_t count;
 
 	if (explanation_resolve(x, address, &resolved) < 0)
-		return EX_UNAVAILABLE;
+		return EX_TEMPFAIL;
 	a.status = resolved.status;
 	a.text = resolved.text;
 	if (explanation_find(x, 0, "srs_domain", "expands", STR_EMPTY) ==
@@ -95,7 +95,7 @@ static int reverse(struct explanation *x, struct str address)
 
 		if (explanation_expand(x, address, &addresses, &count, &end) <
 		    0)
-			return EX_UNAVAILABLE;
+			return EX_TEMPFAIL;
 		x->count = steps; /* they are the same once more */
 		if (count > 0)
 			a.result = addresses[0];

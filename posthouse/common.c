@@ -98,6 +98,7 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 {
 	const char *why = NULL;
 	struct ipc *c = NULL;
+	bool denied = false;
 	char *run = run_directory(p), *dir;
 
 	if (run == NULL)
@@ -111,6 +112,13 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 		c = ipc_connect(
 		    socket, exchange, deadline_in(CONNECT_MS), &why);
 	if (c == NULL)
+		denied = errno == EACCES;
+	if (denied)
+		posthouse_fail(command,
+		    "cannot talk to %s (%s/%s: %s); only root and the owner of "
+		    "the instance may",
+		    socket, dir, socket, why == NULL ? "no answer" : why);
+	else if (c == NULL)
 		posthouse_fail(command,
 		    "cannot talk to %s (%s/%s: %s); is the suite running? "
 		    "\"posthouse -c %s start\" starts it",
@@ -130,7 +138,7 @@ int posthouse_ask(struct posthouse *p, const struct posthouse_question *q)
 	const void *msg;
 
 	if (c == NULL)
-		return EX_UNAVAILABLE;
+		return 1;
 	r = ipc_put(c, q->type, q->message) < 0 ? IPC_BROKEN
 						: ipc_flush(c, deadline);
 	while (r == IPC_OK && got != q->last) {
@@ -143,5 +151,5 @@ int posthouse_ask(struct posthouse *p, const struct posthouse_question *q)
 		    "%s did not answer; only root and its own user are heard",
 		    q->daemon);
 	ipc_close(&c);
-	return r == IPC_OK ? 0 : EX_UNAVAILABLE;
+	return r == IPC_OK ? 0 : 1;
 }

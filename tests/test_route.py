@@ -275,5 +275,9 @@ def test_bad_addresses_are_results(house):
 
 def test_the_suite_has_to_run():
     with House(domain="one.test", users=1, start=False) as h:
-        done = h.posthouse("route", "user0@one.test", check=False)
-        assert done.returncode == 1 and "start" in done.stderr
+        for status, *args in ((1, "route", "user0@one.test"),
+                              (1, "penalty", "list"),
+                              (75, "srs", "reverse", "a@one.test"),
+                              (75, "auth", "test", "user0@one.test")):
+            done = h.posthouse(*args, check=False, input="x\n")
+            assert done.returncode == status and "start" in done.stderr
