@@ -248,6 +248,10 @@ static void print_domain(const struct explanation *x, size_t from, size_t to,
 	struct str domain = str_skip(address, str_find_last(address, '@') + 1);
 	struct str place = STR_EMPTY;
 
+	if (domain.len == 0) {
+		printf("  it has no domain: myorigin stands in\n");
+		return;
+	}
 	for (size_t i = from; i < to; i++) {
 		const struct told *t = &x->steps[i];
 

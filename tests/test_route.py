@@ -265,6 +265,11 @@ def test_wrong_use(house):
         assert done.returncode == 2 and "usage:" in done.stderr, args
 
 
+def test_an_address_without_a_domain(house):
+    done = house.posthouse("route", "postmaster", check=False)
+    assert "it has no domain: myorigin stands in\n" in done.stdout
+
+
 def test_bad_addresses_are_results(house):
     for address in ("@", "a@", "@b", "a b@c d", "\"@one.test", "<>",
                     "é@one.test", "a" * 900 + "@one.test", "[[[", "\x01@x"):
