@@ -74,15 +74,28 @@ static int take_option(struct options *o, const char *name, const char *value)
 {
 	uint64_t n;
 
+	bool since = strcmp(name, "--since") == 0;
+
 	if (value == NULL)
 		return -1;
-	if (strcmp(name, "--since") == 0)
-		return parse_time(value, &o->query.since_us);
-	if (strcmp(name, "--until") == 0)
-		return parse_time(value, &o->query.until_us);
-	if (strcmp(name, "--limit") != 0 ||
-	    str_to_u64(str_from(value), LIMIT_MOST, &n) < 0 || n == 0)
+	if (since || strcmp(name, "--until") == 0) {
+		if (parse_time(value,
+			since ? &o->query.since_us : &o->query.until_us) == 0)
+			return 0;
+		posthouse_fail("trace",
+		    "%s %s: a time is as 2026-11-22 14:00, 2026-11-22, 14:00, "
+		    "or 90s, 15m, 2h, 3d ago",
+		    name, value);
 		return -1;
+	}
+	if (strcmp(name, "--limit") != 0)
+		return -1;
+	if (str_to_u64(str_from(value), LIMIT_MOST, &n) < 0 || n == 0) {
+		posthouse_fail("trace",
+		    "--limit %s: it is a number from 1 to %d", value,
+		    LIMIT_MOST);
+		return -1;
+	}
 	o->query.most = (size_t)n;
 	return 0;
 }
@@ -178,8 +191,9 @@ int cmd_trace(struct posthouse *p, int argc, char **argv)
 	    asprintf(&directory, "%s/trace", p->house.log_directory) < 0)
 		return 1;
 	if (trace_search(&s, directory, &o.query) < 0)
-		status = posthouse_fail(
-		    "trace", "%s: %s", directory, strerror(errno));
+		status = posthouse_fail("trace", "%s: %s%s", directory,
+		    strerror(errno),
+		    errno == ENOENT ? "; nothing has been traced yet" : "");
 	else if (o.follow)
 		follow(p, &s, &out);
 	else
