@@ -72,6 +72,18 @@ static void why_in_line(
 	}
 }
 
+/* What the pause after so many attempts is made of: the first ones double, and
+ * then all are the longest. */
+static struct str pause_parameter(const struct qmgr *q, uint64_t attempts)
+{
+	int64_t most = q->conf->maximal_backoff_time;
+
+	return schedule_backoff(
+		   attempts, q->conf->minimal_backoff_time, most, 0) < most
+	    ? STR("minimal_backoff_time")
+	    : STR("maximal_backoff_time");
+}
+
 static void why_asleep(
     struct qmgr *q, const struct recipient *r, struct queue_why *w)
 {
@@ -89,7 +101,7 @@ static void why_asleep(
 		w->bind = BIND_TROUBLE;
 	} else {
 		w->bind = BIND_BACKOFF;
-		w->parameter = STR("maximal_backoff_time");
+		w->parameter = pause_parameter(q, r->attempts);
 	}
 }
 

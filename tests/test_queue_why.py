@@ -171,7 +171,7 @@ def test_greylisted(house):
     assert last["remote"] == "mx.grey.test[127.0.0.2]:%d" % house.port
     assert last["phase"] == "RCPT TO" and GREY in last["reply"]
     assert r["next"] == r["until"] > last["time"] + 3500
-    assert (r["parameter"], r["value"]) == ("maximal_backoff_time", "2h")
+    assert (r["parameter"], r["value"]) == ("minimal_backoff_time", "1h")
     assert r["expires"] > r["next"]
     # By the id, the address and the domain; the cause comes first.
     for what in (r["id"], "a@grey.test"):
