@@ -8,7 +8,8 @@
  * finds recipients and completes the header (both pure), draft.c puts the
  * submission together, and submit.c brings it to pickup or, when the suite is
  * down, to postdrop. queue.c asks about the queue, aliases.c compiles tables,
- * person.c knows who calls.
+ * verify.c has "posthouse route" say where an address leads, person.c knows who
+ * calls.
  */
 #include "sendmail/sendmail.h"
 
@@ -56,7 +57,8 @@ int main(int argc, char **argv)
 	    [MODE_SMTP] = smtp_mode,
 	    [MODE_QUEUE] = queue_mode,
 	    [MODE_FLUSH] = flush_mode,
-	    [MODE_ALIASES] = aliases_mode};
+	    [MODE_ALIASES] = aliases_mode,
+	    [MODE_VERIFY] = verify_mode};
 	struct sendmail s = {.name = "sendmail"};
 	int status;
 

@@ -20,7 +20,7 @@ static const struct {
     {'s', MODE_SMTP, NULL},
     {'p', MODE_QUEUE, NULL},
     {'i', MODE_ALIASES, NULL},
-    {'v', -1, "-bv cannot tell what would become of an address"},
+    {'v', MODE_VERIFY, NULL},
     {'d', -1, "\"posthouse start\" starts the suite"},
     {'D', -1, "\"posthouse start --foreground\" starts the suite"},
     {'l', -1, "\"posthouse start\" starts the suite"},

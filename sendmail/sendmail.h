@@ -11,7 +11,14 @@
 #include "conf/conf.h"
 #include "daemon/house_conf.h"
 
-enum mode { MODE_MAIL, MODE_SMTP, MODE_QUEUE, MODE_FLUSH, MODE_ALIASES };
+enum mode {
+	MODE_MAIL,
+	MODE_SMTP,
+	MODE_QUEUE,
+	MODE_FLUSH,
+	MODE_ALIASES,
+	MODE_VERIFY
+};
 
 /* What the command line says (options.c); texts are its own. */
 struct options {
@@ -53,6 +60,7 @@ int smtp_mode(struct sendmail *s);
 int queue_mode(struct sendmail *s);
 int flush_mode(struct sendmail *s);
 int aliases_mode(struct sendmail *s);
+int verify_mode(struct sendmail *s);
 
 /* complain.c: prints "sendmail: ..." on stderr; returns status, for `return`. */
 int complain(const struct sendmail *s, int status, const char *format, ...)

@@ -223,7 +223,7 @@ def test_many_recipients_and_an_address_in_utf8(house):
     (["-N", "sometimes", "a@x"], "", USAGE, "never"),
     (["-N", "never,delay", "a@x"], "", USAGE, "never"),
     (["-R", "none", "a@x"], "", USAGE, "hdrs"),
-    (["-bv", "a@x"], "", UNAVAILABLE, "not offered"),
+    (["-bv"], "", USAGE, "takes addresses"),
     (["-bd"], "", UNAVAILABLE, "posthouse start"),
     (["-bZ"], "", USAGE, "mode"),
     (["a@x"], "From: a@x\nFrom: b@x\n\n", DATAERR, "more than one From"),
@@ -232,6 +232,21 @@ def test_many_recipients_and_an_address_in_utf8(house):
 ])
 def test_what_is_wrong_is_told(house, args, input, status, words):
     assert words in sendmail(house, *args, input=input, check=status)
+
+
+def test_where_an_address_leads(house):
+    if not IS_ROOT:
+        pytest.skip("lookup answers the owner alone")
+    before = len(mailbox(house))
+    said = sendmail(house, "-bv", house.user(), input="Subject: no mail\n\n")
+    assert "is delivered to a mailbox" in said
+    said = sendmail(house, "-bv", house.user(), "nobody@" + house.domain,
+                    check=UNAVAILABLE)
+    assert "is delivered to a mailbox" in said and "User unknown" in said
+    assert len(mailbox(house)) == before
+    # Others are told who may.
+    said = sendmail(house, "-bv", house.user(), user="nobody", check=TEMPFAIL)
+    assert "only root and the owner" in said
 
 
 def test_old_options_do_no_harm(house):
