@@ -167,6 +167,12 @@ void header_addresses(struct str value, const char *origin, struct arena *arena,
 	for (size_t i = 0; i < n; i++) {
 		if (list[i].group_start || list[i].group_end)
 			continue;
+		if (list[i].local.len == 0) { /* "Anna <>": nobody */
+			if (out->wrong.len == 0)
+				out->wrong = arena_copy(
+				    arena, str_sub(str_trim(value), 0, 200));
+			continue;
+		}
 		buf_clear(&text);
 		put_mailbox(&text, &list[i], origin);
 		add_address(arena, out, buf_str(&text));

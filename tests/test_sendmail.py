@@ -217,6 +217,8 @@ def test_many_recipients_and_an_address_in_utf8(house):
     (["-t"], "Subject: x\n\n", USAGE, "No recipients"),
     (["a@-x-"], "", NOUSER, "is not an address"),
     (["-t"], "To: a@-x-\n\n", NOUSER, "is not an address"),
+    (["Anna <>"], "", NOUSER, "\"Anna <>\" is not an address"),
+    (["bad address <<"], "", NOUSER, "is not an address"),
     (["-f", "a, b", "c@x"], "", USAGE, "sender"),
     (["-Z", "a@x"], "", USAGE, "usage"),
     (["-B", "9BIT", "a@x"], "", USAGE, "8BITMIME"),
