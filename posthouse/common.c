@@ -98,7 +98,7 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 {
 	const char *why = NULL;
 	struct ipc *c = NULL;
-	bool denied = false;
+	bool denied = false, there = false;
 	char *run = run_directory(p), *dir;
 
 	if (run == NULL)
@@ -106,7 +106,8 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 	if (asprintf(&dir, "%s/sockets", run) < 0)
 		dir = str_dup(str_from(run));
 	free(run);
-	if (chdir(dir) < 0)
+	there = chdir(dir) == 0;
+	if (!there)
 		why = strerror(errno);
 	else
 		c = ipc_connect(
@@ -118,6 +119,13 @@ struct ipc *posthouse_connect(struct posthouse *p, const char *command,
 		    "cannot talk to %s (%s/%s: %s); only root and the owner of "
 		    "the instance may",
 		    socket, dir, socket, why == NULL ? "no answer" : why);
+	else if (c == NULL && there && strcmp(socket, "master") != 0 &&
+	    access("master", F_OK) == 0)
+		posthouse_fail(command,
+		    "cannot talk to %s (%s/%s: %s); \"posthouse -c %s "
+		    "status\" says whether it was stopped or fails",
+		    socket, dir, socket, why == NULL ? "no answer" : why,
+		    p->config_directory);
 	else if (c == NULL)
 		posthouse_fail(command,
 		    "cannot talk to %s (%s/%s: %s); is the suite running? "

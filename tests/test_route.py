@@ -286,3 +286,7 @@ def test_the_suite_has_to_run():
                               (75, "auth", "test", "user0@one.test")):
             done = h.posthouse(*args, check=False, input="x\n")
             assert done.returncode == status and "start" in done.stderr
+        h.start()
+        h.posthouse("service", "stop", "lookup")
+        done = h.posthouse("route", "user0@one.test", check=False)
+        assert done.returncode == 1 and 'status" says' in done.stderr
