@@ -264,6 +264,7 @@ static void tell_taken(
 	if (h.inode != 0 && is_ours(&h, own_master(c)))
 		return;
 	add_where(&c->problems, s, a);
+	// cppcheck-suppress getpwuidCalled
 	user = getpwuid(h.uid);
 	if (h.pid > 0)
 		buf_printf(&c->problems, "in use by %s (process %ld)\n",

@@ -327,21 +327,19 @@ static int found_key(struct str selector, enum key_state state, void *arg)
 void dns_house_keys(struct dns_house *h, struct dns_plan *plan)
 {
 	const char *path = h->config->house.dkim_key_directory;
-	struct key_search search = {.house = h, .plan = plan};
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct key_search search = {.house = h, .plan = plan, .folder = folder};
 
 	plan->key_count = 0;
 	plan->keys_problem = STR_EMPTY;
-	search.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (search.folder < 0 && errno == ENOENT)
-		return;
-	if (search.folder < 0 ||
-	    key_folder_each(search.folder, plan->domain, found_key, &search) <
-		0)
+	if (folder < 0 && errno == ENOENT)
+		return; /* no keys were made */
+	if (folder < 0 ||
+	    key_folder_each(folder, plan->domain, found_key, &search) < 0)
 		plan->keys_problem = dns_text(h, "%s: %s", path,
 		    errno == EACCES ? "only root may look at the keys"
 				    : strerror(errno));
-	if (search.folder >= 0)
-		close(search.folder);
+	file_close(&folder);
 }
 
 int dns_house_open(

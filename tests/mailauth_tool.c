@@ -319,9 +319,10 @@ static int run_batch(void)
 
 	while (result == 0 && getline(&line, &size, stdin) > 0) {
 		int argc = 1;
-		for (char *word = strtok(line, "\t\n");
+		char *rest;
+		for (char *word = strtok_r(line, "\t\n", &rest);
 		     word != NULL && argc < ARGUMENTS_MOST;
-		     word = strtok(NULL, "\t\n"))
+		     word = strtok_r(NULL, "\t\n", &rest))
 			argv[argc++] = word;
 		octets = strtoul(argv[--argc], NULL, 10);
 		if (octets > MESSAGE_MOST)
