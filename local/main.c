@@ -11,6 +11,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/house_store.h"
+#include "daemon/pool.h"
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -78,29 +79,22 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 	daemon_count(status[dsn->action], 1);
 }
 
-static int answer(
-    struct ipc *c, const struct deliver_to *to, const struct dsn *dsn)
-{
-	struct deliver_result result = {
-	    .request = request.head.request,
-	    .queue_id = request.head.queue_id,
-	    .index = to->index,
-	    .action = (int)dsn->action,
-	    .dsn = str_from(dsn->code),
-	    .text = str_sub(str_from(dsn->text), 0, IPC_REPLY_MAX),
-	    .remote = STR_EMPTY,
-	};
+/* ---- one request ---- */
 
-	return ipc_put(c, &deliver_result, &result);
+static int begin(const struct deliver *head)
+{
+	request_begin(&request, head);
+	return 0;
 }
 
-static int run(struct ipc *c, uint64_t count)
+static int add(const struct deliver_to *to)
 {
-	if (request.head.request == 0 || count != request.count) {
-		log_warning("deliver: %llu recipients said, %zu given",
-		    (unsigned long long)count, request.count);
-		return -1;
-	}
+	return request_add(&request, to);
+}
+
+static int run(struct ipc *c, int fd)
+{
+	request.fd = fd;
 	if (request_read(&request) == 0)
 		request.why = NULL;
 	for (size_t i = 0; i < request.count; i++) {
@@ -110,68 +104,31 @@ static int run(struct ipc *c, uint64_t count)
 
 		observe_end("delivery", began);
 		report(&request.to[i], &dsn);
-		if (answer(c, &request.to[i], &dsn) < 0)
+		if (pool_answer(c, &request.head, &request.to[i], &dsn) < 0)
 			return -1;
 	}
-	request_clear(&request);
-	if (ipc_flush(c, deadline_in(daemon_house()->ipc_timeout)) != IPC_OK)
-		return -1;
-	cache_maintain(&boxes); /* the answers are on their way */
 	return 0;
 }
 
-static int take(struct ipc *c, const struct ipc_type *type, const void *msg)
+static void clear(void)
 {
-	if (type == &deliver) {
-		request_begin(&request, msg);
-		return 0;
-	}
-	if (type == &deliver_to)
-		return request_add(&request, msg);
-	if (type == &deliver_end) {
-		const struct deliver_end *end = msg;
+	request_clear(&request);
+}
 
-		if (end->request != request.head.request)
-			return -1;
-		request.fd = ipc_take_fd(c);
-		return run(c, end->count);
-	}
-	if (type == &deliver_collect) {
-		/* Nothing is ever held: it was answered, or is tried again. */
-		const struct deliver_collect *collect = msg;
-		struct deliver_collected done = {collect->epoch};
-
-		if (ipc_put(c, &deliver_collected, &done) < 0)
-			return -1;
-		return ipc_flush(c, deadline_in(daemon_house()->ipc_timeout)) ==
-			IPC_OK
-		    ? 0
-		    : -1;
-	}
-	return type == &deliver_ack ? 0 : -1;
+static void rest(void)
+{
+	cache_maintain(&boxes);
 }
 
 static void serve(struct conn *conn)
 {
-	struct ipc *c = ipc_server(conn->fd, &deliver_exchange);
-	enum ipc_result r = IPC_OK;
+	static const struct pool_agent agent = {.begin = begin,
+	    .add = add,
+	    .run = run,
+	    .clear = clear,
+	    .rest = rest};
 
-	while (r == IPC_OK) {
-		const struct ipc_type *type;
-		const void *msg;
-
-		if (!ipc_has_input(c) && request.head.request == 0 &&
-		    daemon_idle(ipc_fd(c)) == 0)
-			break;
-		r = ipc_wait(
-		    c, &type, &msg, deadline_in(daemon_house()->ipc_timeout));
-		if (r == IPC_OK && take(c, type, msg) < 0)
-			break;
-		if (r == IPC_BROKEN)
-			log_warning("queue manager: %s", ipc_why(c));
-	}
-	request_clear(&request);
-	ipc_close(&c);
+	pool_serve(conn, &agent);
 }
 
 /* posthouse route: would this mailbox take a message? */

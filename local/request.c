@@ -57,8 +57,7 @@ int request_add(struct request *r, const struct deliver_to *to)
 {
 	struct deliver_to *mine;
 
-	if (r->head.request == 0 || to->request != r->head.request ||
-	    r->count >= QUEUE_RECIPIENTS_MAX)
+	if (r->count >= QUEUE_RECIPIENTS_MAX)
 		return -1;
 	if (r->count == r->room) {
 		r->room = r->room == 0 ? 8 : r->room * 2;
