@@ -11,9 +11,9 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "daemon/daemon.h"
+#include "daemon/pool.h"
 #include "feedback/folder.h"
 #include "feedback/request.h"
-#include "ipc/limits.h"
 
 static struct feedback_conf conf;
 static struct request request;
@@ -43,95 +43,42 @@ static void report(const struct deliver_to *to, const struct dsn *dsn)
 	    dsn->text);
 }
 
-static int answer(
-    struct ipc *c, const struct deliver_to *to, const struct dsn *dsn)
+static int begin(const struct deliver *head)
 {
-	struct deliver_result result = {
-	    .request = request.head.request,
-	    .queue_id = request.head.queue_id,
-	    .index = to->index,
-	    .action = (int)dsn->action,
-	    .dsn = str_from(dsn->code),
-	    .text = str_sub(str_from(dsn->text), 0, IPC_REPLY_MAX),
-	    .remote = STR_EMPTY,
-	};
-
-	return ipc_put(c, &deliver_result, &result);
+	return request_begin(&request, head);
 }
 
-static int flush(struct ipc *c)
+static int add(const struct deliver_to *to)
 {
-	return ipc_flush(c, deadline_in(daemon_house()->ipc_timeout)) == IPC_OK
-	    ? 0
-	    : -1;
+	return request_add(&request, to);
 }
 
 /* All recipients of a mail here are one: the report is stored once. */
-static int run(struct ipc *c, uint64_t count)
+static int run(struct ipc *c, int fd)
 {
 	struct dsn dsn;
 
-	if (request.head.request == 0 || count == 0 || count != request.count) {
-		log_warning("deliver: %llu recipients said, %zu given",
-		    (unsigned long long)count, request.count);
-		return -1;
-	}
+	request.fd = fd;
 	dsn = request_run(&request, &conf);
 	for (size_t i = 0; i < request.count; i++) {
 		report(&request.to[i], &dsn);
-		if (answer(c, &request.to[i], &dsn) < 0)
+		if (pool_answer(c, &request.head, &request.to[i], &dsn) < 0)
 			return -1;
 	}
-	request_clear(&request);
-	return flush(c);
+	return 0;
 }
 
-/* -1: the connection ends. */
-static int take(struct ipc *c, const struct ipc_type *type, const void *msg)
+static void clear(void)
 {
-	if (type == &deliver)
-		return request_begin(&request, msg);
-	if (type == &deliver_to)
-		return request_add(&request, msg);
-	if (type == &deliver_end) {
-		const struct deliver_end *end = msg;
-
-		request.fd = ipc_take_fd(c);
-		return end->request == request.head.request ? run(c, end->count)
-							    : -1;
-	}
-	if (type == &deliver_collect) {
-		/* Nothing is ever held: it was answered, or is tried again. */
-		const struct deliver_collect *collect = msg;
-		struct deliver_collected done = {collect->epoch};
-
-		return ipc_put(c, &deliver_collected, &done) < 0 ? -1
-								 : flush(c);
-	}
-	return type == &deliver_ack ? 0 : -1;
+	request_clear(&request);
 }
 
 static void serve(struct conn *conn)
 {
-	struct ipc *c = ipc_server(conn->fd, &deliver_exchange);
-	enum ipc_result r = IPC_OK;
+	static const struct pool_agent agent = {
+	    .begin = begin, .add = add, .run = run, .clear = clear};
 
-	while (r == IPC_OK) {
-		const struct ipc_type *type;
-		const void *msg;
-
-		if (!ipc_has_input(c) && request.head.request == 0 &&
-		    daemon_idle(ipc_fd(c)) == 0)
-			break;
-		r = ipc_wait(
-		    c, &type, &msg, deadline_in(daemon_house()->ipc_timeout));
-		if (r == IPC_OK && take(c, type, msg) < 0)
-			break;
-		if (r == IPC_BROKEN)
-			log_warning("queue manager: %s", ipc_why(c));
-	}
-	request_clear(&request);
-	ipc_close(&c);
+	pool_serve(conn, &agent);
 }
 
 int main(int argc, char **argv)

@@ -44,8 +44,7 @@ int request_add(struct request *r, const struct deliver_to *to)
 {
 	bool full = (r->count & (r->count - 1)) == 0; /* 0, 1, 2, 4 ... */
 
-	if (r->head.request == 0 || to->request != r->head.request ||
-	    r->count >= QUEUE_RECIPIENTS_MAX)
+	if (r->count >= QUEUE_RECIPIENTS_MAX)
 		return -1;
 	if (full) {
 		struct deliver_to *larger = arena_alloc(&r->arena,
@@ -83,7 +82,8 @@ static const char *read_mail(
 	const char *why = "no queue file came with the request";
 	struct queue_file f;
 
-	if (r->fd < 0 || queue_read(r->fd, &f, &why) < 0)
+	if (r->fd < 0 || queue_read_of(r->fd, &r->queue_id, &f, &why) < 0 ||
+	    queue_verify(&f, &why) < 0)
 		return why;
 	*whole = f.header.length <= most && f.body.length <= most &&
 	    f.header.length + f.body.length <= most;

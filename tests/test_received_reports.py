@@ -363,6 +363,37 @@ def test_reports_wait_while_feedback_is_away(house):
     assert show(house, stored(house, queue_id))["id"] == "wait"
 
 
+def test_what_was_not_written_is_no_report(house):
+    """A queue file that changes after the queue manager has taken it, or is
+    exchanged for another message's, is set aside and not read."""
+    house.posthouse("service", "stop", "feedback")
+    ids = [send(house, mail(gzip.compress(aggregate(name, row()))))
+           for name in ("torn", "first", "second")]
+    wait_until(lambda: {m["id"] for m in house.queue()["messages"]} >=
+               set(ids))
+    paths = {os.path.basename(p): p for p in house.queue_files()}
+    with open(paths[ids[0]], "r+b") as f:
+        f.seek(4096 + 3)
+        f.write(b"\xf7")
+    os.rename(paths[ids[1]], paths[ids[2]])
+    house.posthouse("service", "start", "feedback")
+    aside = [os.path.join(house.dir, "spool", "corrupt", i)
+             for i in (ids[0], ids[2])]
+
+    def set_aside():
+        """both files in corrupt/"""
+        house.posthouse("queue", "flush", "ALL", check=False)
+        return all(os.path.exists(a) for a in aside)
+    wait_until(set_aside, 60, 0.5)
+    for queue_id, why in ((ids[0], "wrong checksum"),
+                          (ids[2], "it is another message's file")):
+        assert re.search("%s: to=<.*status=deferred .*%s" % (queue_id, why),
+                         house.log()), queue_id
+    house.wait_empty_queue()
+    assert not {"torn", "first", "second"} & {
+        show(house, r["key"])["id"] for r in listed(house)}
+
+
 def test_a_folder_that_cannot_be_written_loses_nothing(house):
     folder = os.path.join(house.dir, "feedback")
     os.chmod(folder, 0o500)
