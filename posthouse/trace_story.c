@@ -308,7 +308,10 @@ static void say_outcome(
 		add_took(out, ", after ", r->says.wait_ms);
 }
 
-void story_say(const struct trace_record *r, struct buf *out)
+/* The sections of the journey: each says the event and gives true if it is one
+ * of its own. */
+
+static bool say_session(const struct trace_record *r, struct buf *out)
 {
 	const struct trace_fields *f = &r->says;
 
@@ -317,114 +320,156 @@ void story_say(const struct trace_record *r, struct buf *out)
 		add(out, "connection from ", f->where, " ");
 		add(out, "[", f->who, "]");
 		add(out, ", ", f->why, "");
-		break;
+		return true;
 	case TRACE_SCREENED:
 		add(out, "", f->who, ": ");
 		buf_add(out, f->why);
 		add_took(out, ", after ", f->wait_ms);
-		break;
+		return true;
 	case TRACE_LOGIN:
 		add(out, "login of ", f->who, "");
 		add(out, ", ", f->where, "");
 		add(out, ", ", f->why, "");
-		break;
+		return true;
 	case TRACE_ENVELOPE:
 		buf_printf(out, "from <%.*s>", STR_FMT(f->who));
-		break;
+		return true;
 	case TRACE_RECIPIENT:
 		buf_printf(out, "to <%.*s>, accepted", STR_FMT(f->who));
-		break;
+		return true;
 	case TRACE_REFUSED:
 		add(out, "refused ", f->who, "");
 		add(out, f->who.len > 0 ? " at " : "refused at ", f->where, "");
 		add(out, ": ", f->code, "");
 		add(out, f->code.len > 0 ? " " : ": ", f->why, "");
-		break;
+		return true;
+	case TRACE_CHECKED:
+		add(out, "", f->who, " ");
+		buf_add(out, f->code);
+		add(out, " for ", f->where, "");
+		add(out, ": ", f->why, "");
+		return true;
+	case TRACE_SESSION_END:
+		add(out, "end of the ", f->where, " session");
+		add(out, ": ", f->why, "");
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void say_expanded(const struct trace_fields *f, struct buf *out)
+{
+	bool srs = str_eq(f->why, STR("srs"));
+
+	add(out, srs ? "the rewritten sender " : "the alias ", f->who, "");
+	add(out, srs ? " stands for " : " leads to ", f->where, "");
+}
+
+static bool say_acceptance(const struct trace_record *r, struct buf *out)
+{
+	const struct trace_fields *f = &r->says;
+
+	switch (r->kind) {
 	case TRACE_QUEUED:
 		buf_printf(out, "accepted, %llu octets",
 		    (unsigned long long)f->number);
 		add(out, ", Message-ID ", f->who, "");
-		break;
+		return true;
 	case TRACE_EXPANDED:
-		if (str_eq(f->why, STR("srs"))) {
-			add(out, "the rewritten sender ", f->who, "");
-			add(out, " stands for ", f->where, "");
-			break;
-		}
-		add(out, "the alias ", f->who, "");
-		add(out, " leads to ", f->where, "");
-		break;
+		say_expanded(f, out);
+		return true;
 	case TRACE_SIGNED:
 		add(out, "signed (DKIM) by ", f->where, "");
 		add(out,
 		    f->where.len > 0 ? ", but " : "not signed (DKIM): ", f->why,
 		    "");
 		add(out, "; the author is at ", f->who, "");
-		break;
+		return true;
 	case TRACE_SEALED:
 		add(out, "sealed (ARC) by ", f->where, "");
 		buf_printf(out, ", set %llu", (unsigned long long)f->number);
 		add(out, "; the chain came with ", f->why, "");
-		break;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool say_transport(const struct trace_record *r, struct buf *out)
+{
+	const struct trace_fields *f = &r->says;
+
+	switch (r->kind) {
 	case TRACE_SCHEDULED:
 		add(out, "", f->who, " goes by ");
 		buf_add(out, f->where);
-		break;
+		return true;
 	case TRACE_WAITS:
 		add(out, "", f->who, " waits: ");
 		buf_add(out, f->why);
 		add(out, " (", f->where, ")");
-		break;
+		return true;
 	case TRACE_ATTEMPT:
 		add(out, "attempt by ", f->where, "");
 		buf_printf(out, ", %llu recipient%s",
 		    (unsigned long long)f->number, f->number == 1 ? "" : "s");
 		add(out, ", sent as <", f->who, ">");
-		break;
+		return true;
 	case TRACE_HOST:
 		add(out, "", f->where, ": ");
 		add(out, "", f->code, " ");
 		buf_add(out, f->why);
 		add_took(out, ", after ", f->wait_ms);
-		break;
-	case TRACE_CHECKED:
-		add(out, "", f->who, " ");
-		buf_add(out, f->code);
-		add(out, " for ", f->where, "");
-		add(out, ": ", f->why, "");
-		break;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool say_end(const struct trace_record *r, struct buf *out)
+{
+	const struct trace_fields *f = &r->says;
+
+	switch (r->kind) {
 	case TRACE_DELIVERED:
 		say_outcome(r, "delivered", out);
-		break;
+		return true;
 	case TRACE_DEFERRED:
 		say_outcome(r, "put off", out);
-		break;
+		return true;
 	case TRACE_FAILED:
 		say_outcome(r, "failed", out);
-		break;
+		return true;
 	case TRACE_BOUNCED:
 		buf_printf(out, "%.*s notification to <%.*s> as %.*s",
 		    STR_FMT(f->why), STR_FMT(f->who), STR_FMT(f->where));
-		break;
+		return true;
 	case TRACE_STORED:
 		add(out, "", f->who, " ");
 		add(out, "stored in ", f->where, "");
 		add(out, ": ", f->why, "");
-		break;
+		return true;
 	case TRACE_REMOVED:
 		buf_add_text(out, "done, removed from the queue");
-		break;
-	case TRACE_SESSION_END:
-		add(out, "end of the ", f->where, " session");
-		add(out, ": ", f->why, "");
-		break;
+		return true;
 	case TRACE_OPERATOR:
 		add(out, "", f->why, " by the operator");
-		break;
+		return true;
 	default:
-		add(out, "", f->who, " ");
-		add(out, "", f->where, " ");
-		add(out, "", f->code, " ");
-		buf_add(out, f->why);
+		return false;
 	}
+}
+
+void story_say(const struct trace_record *r, struct buf *out)
+{
+	const struct trace_fields *f = &r->says;
+
+	if (say_session(r, out) || say_acceptance(r, out) ||
+	    say_transport(r, out) || say_end(r, out))
+		return;
+	add(out, "", f->who, " ");
+	add(out, "", f->where, " ");
+	add(out, "", f->code, " ");
+	buf_add(out, f->why);
 }
