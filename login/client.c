@@ -449,7 +449,10 @@ void client_challenge(struct client *c, struct str data)
 	if (c->state != CLIENT_AUTH)
 		return; /* auth speaks out of turn */
 	base64_encode(data, &text);
-	c->protocol->challenge(c, buf_str(&text));
+	/* Alike in RFC 3501 section 6.2.2 and RFC 5034 section 4. */
+	stream_puts(c->stream, "+ ");
+	stream_put(c->stream, buf_str(&text));
+	stream_puts(c->stream, "\r\n");
 	buf_free(&text);
 	c->state = CLIENT_RESPONSE;
 	set_timer(c);

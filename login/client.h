@@ -44,7 +44,6 @@ struct protocol {
 	/* Takes one line or literal of what has arrived; false when more must
 	 * come first. Only called in CLIENT_COMMAND. */
 	bool (*input)(struct client *c);
-	void (*challenge)(struct client *c, struct str base64);
 	void (*refuse)(struct client *c, enum refusal why, struct str text);
 	/* Last words. */
 	void (*bye)(struct client *c, const char *text);

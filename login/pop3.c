@@ -164,13 +164,6 @@ static bool input(struct client *c)
 	}
 }
 
-static void challenge(struct client *c, struct str base64)
-{
-	stream_puts(c->stream, "+ ");
-	stream_put(c->stream, base64);
-	stream_puts(c->stream, "\r\n");
-}
-
 static void refuse(struct client *c, enum refusal why, struct str text)
 {
 	/* RFC 3206 */
@@ -198,7 +191,6 @@ const struct protocol protocol_pop3 = {
     .daemon = "pop3d",
     .greet = greet,
     .input = input,
-    .challenge = challenge,
     .refuse = refuse,
     .bye = bye,
 };

@@ -8,15 +8,9 @@
 #include "mail/address.h"
 #include "posthouse/edit.h"
 
-struct listing {
-	struct buf out;
-	struct json json;
-	bool as_json;
-};
-
 static int list_one(struct str key, struct str value, void *arg)
 {
-	struct listing *l = arg;
+	struct edit_listing *l = arg;
 	struct str class = str_word(&value, " \t");
 
 	if (class.len == 0)
@@ -34,27 +28,6 @@ static int list_one(struct str key, struct str value, void *arg)
 	json_text(&l->json, "class", class);
 	json_text(&l->json, "route", str_trim(value));
 	json_end(&l->json);
-	return 0;
-}
-
-static int list(struct posthouse *p)
-{
-	struct listing l = {.out = buf_new(64u << 20), .as_json = p->json};
-	struct edit e;
-
-	if (edit_open(&e, p, "domain", "domains") < 0)
-		return 1;
-	l.json = json_start(&l.out);
-	if (p->json)
-		json_array(&l.json, NULL);
-	edit_each(&e, list_one, &l);
-	if (p->json) {
-		json_end(&l.json);
-		buf_add_char(&l.out, '\n');
-	}
-	fputs(buf_text(&l.out), stdout);
-	buf_free(&l.out);
-	edit_close(&e);
 	return 0;
 }
 
@@ -161,7 +134,7 @@ static int delete (struct posthouse *p, const char *name)
 int cmd_domain(struct posthouse *p, int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "list") == 0)
-		return list(p);
+		return edit_list(p, "domain", "domains", list_one);
 	if ((argc == 3 || argc == 4) && strcmp(argv[1], "add") == 0)
 		return add(p, argv[2], argc == 4 ? argv[3] : "mailbox");
 	if (argc == 3 && strcmp(argv[1], "delete") == 0)

@@ -284,13 +284,8 @@ static int set(struct posthouse *p, const char *address, char **settings)
 
 /* ---- showing ---- */
 
-struct listing {
-	struct buf out;
-	struct json json;
-	bool as_json;
-};
-
-static void put_user(struct listing *l, struct str address, struct str value)
+static void put_user(
+    struct edit_listing *l, struct str address, struct str value)
 {
 	struct str word;
 
@@ -322,30 +317,9 @@ static int list_one(struct str address, struct str value, void *arg)
 	return 0;
 }
 
-static int list(struct posthouse *p)
-{
-	struct listing l = {.out = buf_new(512u << 20), .as_json = p->json};
-	struct edit e;
-
-	if (edit_open(&e, p, "user", "users") < 0)
-		return 1;
-	l.json = json_start(&l.out);
-	if (p->json)
-		json_array(&l.json, NULL);
-	edit_each(&e, list_one, &l);
-	if (p->json) {
-		json_end(&l.json);
-		buf_add_char(&l.out, '\n');
-	}
-	fputs(buf_text(&l.out), stdout);
-	buf_free(&l.out);
-	edit_close(&e);
-	return 0;
-}
-
 static int show(struct posthouse *p, const char *address)
 {
-	struct listing l = {.out = buf_new(65536), .as_json = p->json};
+	struct edit_listing l = {.out = buf_new(65536), .as_json = p->json};
 	struct buf name = buf_new(1024), value = buf_new(65536);
 	struct edit e;
 	int result = 1;
@@ -356,7 +330,7 @@ static int show(struct posthouse *p, const char *address)
 	} else if (edit_open(&e, p, "user", "users") == 0) {
 		if (edit_get(&e, buf_str(&name), &value)) {
 			put_user(&l, buf_str(&name), buf_str(&value));
-			printf("%s%s", buf_text(&l.out), p->json ? "\n" : "");
+			fputs(buf_text(&l.out), stdout);
 			result = 0;
 		} else {
 			posthouse_fail("user", "there is no user %s", address);
@@ -398,7 +372,7 @@ int cmd_user(struct posthouse *p, int argc, char **argv)
 		return posthouse_usage("user");
 	verb = argv[1];
 	if (argc == 2 && strcmp(verb, "list") == 0)
-		return list(p);
+		return edit_list(p, "user", "users", list_one);
 	if (argc >= 3 && strcmp(verb, "add") == 0)
 		return add(p, argv[2], password, argv + 3);
 	if (argc == 3 && strcmp(verb, "delete") == 0)

@@ -13,8 +13,9 @@
 #include "core/clock.h"
 #include "core/file.h"
 
-#define TEXT_MAX (256u * 1024u * 1024u) /* octets of a file */
-#define LOCK_MS  10000
+#define TEXT_MAX    (256u * 1024u * 1024u) /* octets of a file */
+#define LOCK_MS     10000
+#define LISTING_MAX (512u * 1024u * 1024u) /* octets printed */
 
 int edit_lock(const struct posthouse *p, const char *command)
 {
@@ -214,6 +215,27 @@ void edit_each(const struct edit *e,
 			break;
 	}
 	buf_free(&value);
+}
+
+int edit_list(const struct posthouse *p, const char *command, const char *name,
+    int (*each)(struct str key, struct str value, void *listing))
+{
+	struct edit_listing l = {.as_json = p->json};
+	struct edit e;
+
+	if (edit_open(&e, p, command, name) < 0)
+		return 1;
+	l.out = buf_new(LISTING_MAX);
+	l.json = json_start(&l.out);
+	if (p->json)
+		json_array(&l.json, NULL);
+	edit_each(&e, each, &l);
+	if (p->json)
+		json_end(&l.json);
+	fputs(buf_text(&l.out), stdout);
+	buf_free(&l.out);
+	edit_close(&e);
+	return 0;
 }
 
 static int compile(struct edit *e)

@@ -43,6 +43,20 @@ int edit_save(struct edit *e, const char *command, mode_t mode);
 void edit_each(const struct edit *e,
     int (*each)(struct str key, struct str value, void *arg), void *arg);
 
+/* ---- for the operator ---- */
+
+/* Lines, or JSON; which, each entry's function looks at. */
+struct edit_listing {
+	struct buf out;
+	struct json json;
+	bool as_json;
+};
+
+/* Prints every entry of a table: each is given the listing. 0, or 1 after a
+ * message. */
+int edit_list(const struct posthouse *p, const char *command, const char *name,
+    int (*each)(struct str key, struct str value, void *listing));
+
 /* ---- the directory's files ---- */
 
 /* The class and the rest of a domain's entry; false when it is not ours. */

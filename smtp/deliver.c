@@ -36,7 +36,7 @@ static void next_target(struct delivery *d, struct job *j)
 {
 	if (j->at == j->target_count ||
 	    j->sessions >= (unsigned)d->conf->smtp_mx_session_limit) {
-		j->last.action = DSN_DEFERRED;
+		j->last.dsn.action = DSN_DEFERRED;
 		answer_rest(d, j, &j->last);
 		return;
 	}

@@ -82,10 +82,10 @@ static void take_code(
     struct answer *a, const struct reply *r, const char *otherwise)
 {
 	if (r->dsn[0] != '\0')
-		snprintf(a->dsn, sizeof(a->dsn), "%s", r->dsn);
+		snprintf(a->dsn.code, sizeof(a->dsn.code), "%s", r->dsn);
 	else
-		snprintf(
-		    a->dsn, sizeof(a->dsn), "%u.%s", r->code / 100, otherwise);
+		snprintf(a->dsn.code, sizeof(a->dsn.code), "%u.%s",
+		    r->code / 100, otherwise);
 	a->code = r->code;
 }
 
@@ -111,9 +111,9 @@ static struct answer refusal(
 
 static struct answer success(struct session *s, const char *otherwise)
 {
-	struct answer a = {.action = DSN_DELIVERED};
+	struct answer a = {.dsn.action = DSN_DELIVERED};
 
-	reply_words(&s->reply, a.text, sizeof(a.text));
+	reply_words(&s->reply, a.dsn.text, sizeof(a.dsn.text));
 	take_code(&a, &s->reply, otherwise);
 	session_sign(s, &a);
 	return a;
@@ -219,9 +219,9 @@ static void refuse_session(struct session *s, const char *command)
 {
 	struct answer a = refusal(s, "3.0", command);
 
-	a.action = DSN_DEFERRED;
-	if (a.dsn[0] == '5')
-		a.dsn[0] = '4';
+	a.dsn.action = DSN_DEFERRED;
+	if (a.dsn.code[0] == '5')
+		a.dsn.code[0] = '4';
 	stream_puts(s->stream, "QUIT\r\n");
 	stream_push(s->stream);
 	session_fail(s, a);
@@ -351,7 +351,7 @@ static bool cannot_take(struct session *s)
 	struct job *j = s->job;
 	bool header8 = false, any8 = false;
 	bool utf8 = j->smtputf8 && !has(s, FEATURE_SMTPUTF8);
-	struct answer a = {.action = DSN_DELIVERED};
+	struct answer a = {.dsn.action = DSN_DELIVERED};
 
 	if (((j->body8 && !has(s, FEATURE_8BITMIME)) || utf8) &&
 	    content_is_8bit(&j->content, &header8, &any8) < 0)
@@ -376,7 +376,7 @@ static bool cannot_take(struct session *s)
 	else if (!is_sendable(j->sender))
 		a = answer_make(
 		    DSN_FAILED, "5.1.7", "the sender address cannot be sent");
-	if (a.action == DSN_DELIVERED)
+	if (a.dsn.action == DSN_DELIVERED)
 		return false;
 	session_sign(s, &a);
 	job_answer_all(j, &a);
@@ -552,8 +552,8 @@ static void on_rcpt(struct session *s, struct rcpt *r)
 	/* Too many recipients is no fault of this one (RFC 5321 section
 	 * 4.5.3.1.10). */
 	if (s->reply.code == 552 && s->accepted > 0) {
-		a.action = DSN_DEFERRED;
-		snprintf(a.dsn, sizeof(a.dsn), "4.5.3");
+		a.dsn.action = DSN_DEFERRED;
+		snprintf(a.dsn.code, sizeof(a.dsn.code), "4.5.3");
 	}
 	job_answer(s->job, r, &a);
 }

@@ -65,10 +65,10 @@ static void put_result(
 	struct deliver_result res = {.request = j->request,
 	    .queue_id = id_str(&j->queue_id),
 	    .index = r->index,
-	    .action = (int)a->action,
-	    .dsn = str_from(a->dsn),
+	    .action = (int)a->dsn.action,
+	    .dsn = str_from(a->dsn.code),
 	    .code = a->code <= 599 ? a->code : 0,
-	    .text = str_from(a->text),
+	    .text = str_from(a->dsn.text),
 	    .remote = str_from(a->remote),
 	    .phase = str_from(a->phase),
 	    .tls = str_from(a->tls),
@@ -184,7 +184,7 @@ static bool complete(struct caller *c, const struct deliver_end *end)
 	struct answer a = answer_make(
 	    DSN_DEFERRED, "4.3.0", "the queue file cannot be used: %s", why);
 
-	log_error("%s: %s", j->queue_id.text, a.text);
+	log_error("%s: %s", j->queue_id.text, a.dsn.text);
 	job_answer_all(j, &a);
 	deliver_done(c->front->delivery, j);
 	return true;

@@ -114,9 +114,9 @@ static void write_log(
 	    j->queue_id.text, STR_FMT(r->address),
 	    a->remote[0] == '\0' ? "none" : a->remote, between(arrived, now),
 	    between(arrived, j->started_us), between(j->started_us, connecting),
-	    between(connecting, connected), between(connected, now), a->dsn,
-	    status[a->action], a->text);
-	daemon_count(status[a->action], 1);
+	    between(connecting, connected), between(connected, now),
+	    a->dsn.code, status[a->dsn.action], a->dsn.text);
+	daemon_count(status[a->dsn.action], 1);
 	if (j->started_us != 0 && now > j->started_us)
 		daemon_observe("delivery", now - j->started_us);
 }
@@ -141,15 +141,10 @@ void job_answer_all(struct job *j, const struct answer *a)
 struct answer answer_make(
     enum dsn_action action, const char *dsn, const char *format, ...)
 {
-	struct answer a = {.action = action};
 	va_list args;
 
-	snprintf(a.dsn, sizeof(a.dsn), "%s", dsn);
 	va_start(args, format);
-	vsnprintf(a.text, sizeof(a.text), format, args);
+	struct answer a = {.dsn = dsn_vmake(action, dsn, format, args)};
 	va_end(args);
-	for (char *p = a.text; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' ';
 	return a;
 }

@@ -19,10 +19,8 @@ struct session;
 
 /* What became of a recipient. */
 struct answer {
-	enum dsn_action action;
-	char dsn[DSN_CODE_MAX];
+	struct dsn dsn;
 	unsigned code;    /* of the remote, 0: none */
-	char text[500];   /* one line */
 	char remote[336]; /* "host[address]:port", "" */
 	/* Where the conversation ended, and under which TLS; "" */
 	char phase[IPC_PHASE_MAX + 1], tls[IPC_TLS_MAX + 1];

@@ -98,7 +98,7 @@ void session_fail(struct session *s, struct answer a)
 	s->job = NULL;
 	session_sign(s, &a);
 	if (j != NULL && !stale)
-		trace_host(s, j, str_from(a.dsn), a.text);
+		trace_host(s, j, str_from(a.dsn.code), a.dsn.text);
 	a.whole_hop = true;
 	session_end(s);
 	if (j == NULL)

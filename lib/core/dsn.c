@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/dsn.h"
 
-#include <stdarg.h>
 #include <stdio.h>
+
+struct dsn dsn_vmake(
+    enum dsn_action action, const char *code, const char *format, va_list args)
+{
+	struct dsn d = {.action = action};
+
+	snprintf(d.code, sizeof(d.code), "%s", code);
+	vsnprintf(d.text, sizeof(d.text), format, args);
+	for (char *p = d.text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = ' ';
+	return d;
+}
 
 struct dsn dsn_make(
     enum dsn_action action, const char *code, const char *format, ...)
 {
-	struct dsn d = {.action = action};
 	va_list args;
 
-	snprintf(d.code, sizeof(d.code), "%s", code);
 	va_start(args, format);
-	vsnprintf(d.text, sizeof(d.text), format, args);
+	struct dsn d = dsn_vmake(action, code, format, args);
 	va_end(args);
-	for (char *p = d.text; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = ' ';
 	return d;
 }
 

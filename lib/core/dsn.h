@@ -7,6 +7,8 @@
 #ifndef CORE_DSN_H
 #define CORE_DSN_H
 
+#include <stdarg.h>
+
 #include "core/str.h"
 
 #define DSN_CODE_MAX 12  /* "5.123.123" and its NUL */
@@ -23,6 +25,9 @@ struct dsn {
 /* Text that is too long is cut; control octets become spaces. */
 struct dsn dsn_make(enum dsn_action action, const char *code,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for who has an argument list of his own. */
+struct dsn dsn_vmake(enum dsn_action action, const char *code,
+    const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 
 /*
  * Reads "D.D.D" at the start of *text and cuts it off with one space behind
