@@ -2,17 +2,17 @@
 /*
  * reportd, a front: the reports that domains want about mail in their name.
  *
- * rows.c counts what smtpd saw of messages (rows_store.c keeps it, in a
+ * rows.c counts what smtpd saw of messages (daemon/database.h keeps it, in a
  * Berkeley DB), send.c says when which report goes out: destinations.c finds
  * who gets it, aggregate.c makes the file and aggregate_mail.c the message,
  * which handover.c brings into the queue. operator.c answers posthouse report.
  */
 #include "core/clock.h"
 #include "core/log.h"
+#include "daemon/database.h"
 #include "daemon/desk.h"
 #include "reportd/operator.h"
 #include "reportd/rows.h"
-#include "reportd/rows_store.h"
 #include "reportd/send.h"
 
 #define SETTLE_MS 200
@@ -76,7 +76,8 @@ static const struct desk_calls calls = {answer, come, gone};
 /* Still privileged: the jail has no files. */
 static int before_jail(void)
 {
-	return rows_store_prepare(daemon_house()->report_directory) < 0
+	return database_prepare("report_directory",
+		   daemon_house()->report_directory, "rows") < 0
 	    ? -1
 	    : send_prepare();
 }

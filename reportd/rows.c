@@ -9,11 +9,11 @@
 #include "core/memory.h"
 #include "core/table.h"
 #include "daemon/daemon.h"
+#include "daemon/database.h"
 #include "ipc/limits.h"
 #include "mailauth/dmarc.h"
 #include "net/dns_answer.h"
 #include "reportd/rows_codec.h"
-#include "reportd/rows_store.h"
 
 #define VALUE_MAX 65536
 
@@ -132,7 +132,7 @@ static void lose(void)
 	size_t at = 0;
 	void *value;
 
-	rows_store_undo();
+	database_undo();
 	rows.dirty = NULL;
 	while (table_next(&rows.open, &at, &key, &value))
 		forget(value);
@@ -144,7 +144,7 @@ void rows_save_period(const struct period *p)
 	put_key(&rows.key, 'P', p->domain, p->begin);
 	buf_clear(&rows.line);
 	if (rows_put_period(&rows.line, p) < 0 ||
-	    rows_store_put(buf_str(&rows.key), buf_str(&rows.line)) < 0)
+	    database_put(buf_str(&rows.key), buf_str(&rows.line)) < 0)
 		log_warning("rows: the period of %.*s is not stored",
 		    STR_FMT(p->domain));
 	rows.changed = true;
@@ -163,7 +163,7 @@ void rows_settle(uint64_t now)
 		o->dirty = false;
 		rows_save_period(&o->p);
 	}
-	if (rows_store_commit() < 0 && rows.works) {
+	if (database_commit() < 0 && rows.works) {
 		lose();
 		return;
 	}
@@ -190,7 +190,7 @@ bool rows_begun(void)
 void rows_sync(uint64_t now)
 {
 	rows_settle(now);
-	if (rows.changed && rows_store_sync() == 0)
+	if (rows.changed && database_sync() == 0)
 		rows.changed = false;
 }
 
@@ -198,12 +198,12 @@ bool rows_next_period(struct buf *at, struct period *p)
 {
 	if (at->len == 0)
 		buf_add_char(at, 'P');
-	while (rows.works && rows_store_next(at, &rows.value) == 1 &&
+	while (rows.works && database_next(at, &rows.value) == 1 &&
 	    at->p[0] == 'P') {
 		if (rows_get_period(rows.value.p, rows.value.len, p) == 0)
 			return true;
 		log_error("rows: a period that is none was removed");
-		rows_store_remove(buf_str(at));
+		database_remove(buf_str(at));
 	}
 	return false;
 }
@@ -212,7 +212,7 @@ bool rows_find_period(struct str domain, uint64_t begin, struct period *p)
 {
 	put_key(&rows.key, 'P', domain, begin);
 	return rows.works &&
-	    rows_store_get(buf_str(&rows.key), &rows.value) == 1 &&
+	    database_get(buf_str(&rows.key), &rows.value) == 1 &&
 	    rows_get_period(rows.value.p, rows.value.len, p) == 0;
 }
 
@@ -224,7 +224,7 @@ bool rows_next(const struct period *p, struct buf *at, struct counted_row *out)
 	put_key(&prefix, 'R', p->domain, p->begin);
 	if (at->len == 0)
 		buf_add(at, buf_str(&prefix));
-	while (rows_store_next(at, &rows.value) == 1 &&
+	while (database_next(at, &rows.value) == 1 &&
 	    str_starts(buf_str(at), buf_str(&prefix))) {
 		/* Decoded in place: the key goes on being the key. */
 		buf_clear(&rows.line);
@@ -249,10 +249,10 @@ void rows_remove_period(const struct period *p)
 	buf_add(&at, buf_str(&prefix));
 	rows.octets -= p->octets < rows.octets ? p->octets : rows.octets;
 	put_key(&rows.key, 'P', p->domain, p->begin);
-	rows_store_remove(buf_str(&rows.key));
-	while (rows_store_next(&at, &rows.value) == 1 &&
+	database_remove(buf_str(&rows.key));
+	while (database_next(&at, &rows.value) == 1 &&
 	    str_starts(buf_str(&at), buf_str(&prefix)))
-		rows_store_remove(buf_str(&at));
+		database_remove(buf_str(&at));
 	rows.changed = true;
 	buf_free(&at);
 	buf_free(&prefix);
@@ -269,7 +269,7 @@ int rows_open(const struct reportd_conf *conf)
 	rows.line = buf_new(VALUE_MAX);
 	rows.value = buf_new(VALUE_MAX);
 	rows.open = table_new();
-	rows.works = rows_store_open() == 0;
+	rows.works = database_open() == 0;
 	while (rows_next_period(&at, &p)) {
 		rows.octets += p.octets;
 		if (p.end > now)
@@ -282,7 +282,7 @@ int rows_open(const struct reportd_conf *conf)
 void rows_close(void)
 {
 	rows_settle((uint64_t)clock_seconds());
-	rows_store_close();
+	database_close();
 	rows.works = false;
 }
 
@@ -338,7 +338,7 @@ static void add(struct open_period *o, const struct report_row *row)
 		return;
 	}
 	touch(o);
-	found = rows_store_get(buf_str(&rows.key), &rows.value);
+	found = database_get(buf_str(&rows.key), &rows.value);
 	if (found == 1 && rows.value.len == sizeof(count))
 		memcpy(&count, rows.value.p, sizeof(count));
 	limit = found == 1 ? NULL : full(o, rows.key.len);
@@ -349,7 +349,7 @@ static void add(struct open_period *o, const struct report_row *row)
 	}
 	count++;
 	if (found < 0 ||
-	    rows_store_put(buf_str(&rows.key), str_of(&count, sizeof(count))) <
+	    database_put(buf_str(&rows.key), str_of(&count, sizeof(count))) <
 		0) {
 		lose();
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "reportd/rows_store.h"
+#include "daemon/database.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,60 +17,61 @@
 
 #ifdef WITHOUT_BDB
 
-int rows_store_prepare(const char *directory)
+int database_prepare(
+    const char *parameter, const char *directory, const char *name)
 {
+	(void)parameter;
 	(void)directory;
-	log_warning("built without Berkeley DB: nothing is counted for "
-		    "reports");
+	log_warning("built without Berkeley DB: %s are not stored", name);
 	return 0;
 }
 
-int rows_store_open(void)
+int database_open(void)
 {
 	return -1;
 }
 
-void rows_store_close(void)
+void database_close(void)
 {
 }
 
-int rows_store_get(struct str key, struct buf *value)
+int database_get(struct str key, struct buf *value)
 {
 	(void)key;
 	(void)value;
 	return -1;
 }
 
-int rows_store_put(struct str key, struct str value)
+int database_put(struct str key, struct str value)
 {
 	(void)key;
 	(void)value;
 	return -1;
 }
 
-int rows_store_remove(struct str key)
+int database_remove(struct str key)
 {
 	(void)key;
 	return -1;
 }
 
-int rows_store_next(struct buf *key, struct buf *value)
+int database_next(struct buf *key, struct buf *value)
 {
 	(void)key;
 	(void)value;
 	return -1;
 }
 
-int rows_store_commit(void)
+int database_commit(void)
 {
 	return -1;
 }
 
-void rows_store_undo(void)
+void database_undo(void)
 {
 }
 
-int rows_store_sync(void)
+int database_sync(void)
 {
 	return -1;
 }
@@ -82,9 +83,11 @@ int rows_store_sync(void)
 #define PAGE_OCTETS  8192
 
 static struct {
-	int directory; /* report_directory */
-	int folder;    /* rows/ in it */
-	int home;      /* where the sockets are */
+	const char *parameter; /* "report_directory" */
+	const char *name;      /* "rows" */
+	int directory;         /* the parameter's */
+	int folder;            /* rows/ in it */
+	int home;              /* where the sockets are */
 	DB_ENV *env;
 	DB *db;
 	DB_TXN *txn;
@@ -95,7 +98,7 @@ static struct {
 static void enter(void)
 {
 	if (fchdir(store.folder) < 0)
-		log_fatal("report_directory: %s", strerror(errno));
+		log_fatal("%s: %s", store.parameter, strerror(errno));
 }
 
 /* The result of what was called in between. */
@@ -106,12 +109,15 @@ static int leave(int result)
 	return result;
 }
 
-int rows_store_prepare(const char *directory)
+int database_prepare(
+    const char *parameter, const char *directory, const char *name)
 {
+	store.parameter = parameter;
+	store.name = name;
 	store.directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store.directory >= 0)
 		return 0;
-	log_error("report_directory %s: %s", directory, strerror(errno));
+	log_error("%s %s: %s", parameter, directory, strerror(errno));
 	return -1;
 }
 
@@ -121,15 +127,15 @@ static void complain(const DB_ENV *env, const char *prefix, const char *text)
 {
 	(void)env;
 	(void)prefix;
-	log_warning("rows: %s", text);
+	log_warning("%s: %s", store.name, text);
 }
 
 /* What cannot go on in this process can after a recovery: in the next. */
 static int failed(const char *what, int error)
 {
 	if (error == DB_RUNRECOVERY)
-		log_fatal("rows: %s: %s", what, db_strerror(error));
-	log_error("rows: %s: %s", what, db_strerror(error));
+		log_fatal("%s: %s: %s", store.name, what, db_strerror(error));
+	log_error("%s: %s: %s", store.name, what, db_strerror(error));
 	return -1;
 }
 
@@ -159,14 +165,16 @@ static int open_env(void)
 
 static int open_db(void)
 {
+	char file[64];
 	DB *db = NULL;
 	int e = db_create(&db, store.env, 0);
 
 	if (e != 0)
 		return e;
+	snprintf(file, sizeof(file), "%s.db", store.name);
 	(void)db->set_pagesize(db, PAGE_OCTETS);
-	e = db->open(db, NULL, "rows.db", NULL, DB_BTREE,
-	    DB_CREATE | DB_AUTO_COMMIT, 0600);
+	e = db->open(
+	    db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_AUTO_COMMIT, 0600);
 	if (e != 0) {
 		(void)db->close(db, 0);
 		return e;
@@ -179,10 +187,10 @@ static int open_all(void)
 {
 	int e;
 
-	if (mkdirat(store.directory, "rows", 0700) < 0 && errno != EEXIST)
+	if (mkdirat(store.directory, store.name, 0700) < 0 && errno != EEXIST)
 		return errno;
 	store.folder = openat(
-	    store.directory, "rows", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	    store.directory, store.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store.folder < 0)
 		return errno;
 	enter();
@@ -191,7 +199,7 @@ static int open_all(void)
 		e = open_db();
 	leave(0);
 	if (e != 0)
-		rows_store_close();
+		database_close();
 	return e;
 }
 
@@ -200,20 +208,19 @@ static int set_aside(int why)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "rows.damaged.%lld",
+	snprintf(name, sizeof(name), "%s.damaged.%lld", store.name,
 	    (long long)clock_seconds());
-	if (renameat(store.directory, "rows", store.directory, name) < 0) {
-		log_error("rows: %s, and cannot be set aside: %s",
+	if (renameat(store.directory, store.name, store.directory, name) < 0) {
+		log_error("%s: %s, and cannot be set aside: %s", store.name,
 		    db_strerror(why), strerror(errno));
 		return -1;
 	}
-	log_error("rows: %s; set aside as %s in report_directory, the counts "
-		  "begin anew",
-	    db_strerror(why), name);
+	log_error("%s: %s; set aside as %s in %s, all begins anew", store.name,
+	    db_strerror(why), name, store.parameter);
 	return 0;
 }
 
-int rows_store_open(void)
+int database_open(void)
 {
 	int e;
 
@@ -222,7 +229,7 @@ int rows_store_open(void)
 		log_fatal("run_directory: %s", strerror(errno));
 	e = open_all();
 	if (e == ENOSPC || e == EACCES || e == EROFS || e == ENOMEM) {
-		log_error("rows: %s", db_strerror(e));
+		log_error("%s: %s", store.name, db_strerror(e));
 		return -1;
 	}
 	if (e != 0)
@@ -230,7 +237,7 @@ int rows_store_open(void)
 	return e == 0 ? 0 : -1;
 }
 
-void rows_store_close(void)
+void database_close(void)
 {
 	if (store.folder < 0)
 		return;
@@ -284,7 +291,7 @@ static int copy(struct buf *out, const DBT *from)
 	return buf_add_bytes(out, from->data, from->size);
 }
 
-int rows_store_get(struct str key, struct buf *value)
+int database_get(struct str key, struct buf *value)
 {
 	DBT k = dbt_of(key), v = {0};
 	int e;
@@ -300,7 +307,7 @@ int rows_store_get(struct str key, struct buf *value)
 	return copy(value, &v) < 0 ? -1 : 1;
 }
 
-int rows_store_put(struct str key, struct str value)
+int database_put(struct str key, struct str value)
 {
 	DBT k = dbt_of(key), v = dbt_of(value);
 	int e;
@@ -311,7 +318,7 @@ int rows_store_put(struct str key, struct str value)
 	return leave(e == 0 ? 0 : failed("put", e));
 }
 
-int rows_store_remove(struct str key)
+int database_remove(struct str key)
 {
 	DBT k = dbt_of(key);
 	int e;
@@ -323,7 +330,7 @@ int rows_store_remove(struct str key)
 }
 
 /* The least key that is greater is this one with a NUL behind it. */
-int rows_store_next(struct buf *key, struct buf *value)
+int database_next(struct buf *key, struct buf *value)
 {
 	DBT k, v = {0};
 	DBC *cursor = NULL;
@@ -346,7 +353,7 @@ int rows_store_next(struct buf *key, struct buf *value)
 	return leave(result);
 }
 
-int rows_store_commit(void)
+int database_commit(void)
 {
 	DB_TXN *txn = store.txn;
 	int e;
@@ -359,7 +366,7 @@ int rows_store_commit(void)
 	return leave(e == 0 ? 0 : failed("commit", e));
 }
 
-void rows_store_undo(void)
+void database_undo(void)
 {
 	DB_TXN *txn = store.txn;
 
@@ -381,11 +388,12 @@ static void remove_old_logs(void)
 		return;
 	for (char **name = names; *name != NULL; name++)
 		if (unlinkat(store.folder, *name, 0) < 0)
-			log_warning("rows: %s: %s", *name, strerror(errno));
+			log_warning(
+			    "%s: %s: %s", store.name, *name, strerror(errno));
 	free(names);
 }
 
-int rows_store_sync(void)
+int database_sync(void)
 {
 	int e;
 
