@@ -4,7 +4,7 @@
  * the calls of client.h, which do one step and either free the client or say
  * what it waits for. Its input is only looked at, never taken: smtpd reads it.
  */
-#include "screen/client.h"
+#include "screen/client_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,30 +17,17 @@
 #include "core/memory.h"
 #include "daemon/rehearsal.h"
 #include "daemon/who.h"
-#include "ipc/trace.h"
 #include "net/proxy_protocol.h"
 #include "screen/access.h"
 #include "screen/count.h"
 #include "screen/dnsbl.h"
 #include "screen/handover.h"
-#include "screen/line.h"
 #include "screen/known.h"
 #include "screen/refuse.h"
 
-#define FIRST_LINE_MAX 2048 /* octets, as line_length_limit has it */
-#define ASK_MS         5000 /* for policyd */
-#define DRAIN_MS       10000
-#define DRAIN_LOOK_MS  100
-
-/* What is being found out about a stranger. */
-struct tests {
-	struct known known; /* before */
-	struct dnsbl *dnsbl;
-	bool greet;  /* the greeting is a test */
-	bool spoke;  /* before it */
-	bool waited; /* to its end */
-	bool dnsbl_done;
-};
+#define ASK_MS        5000 /* for policyd */
+#define DRAIN_MS      10000
+#define DRAIN_LOOK_MS 100
 
 static struct {
 	const struct screen_conf *conf;
@@ -53,92 +40,14 @@ static struct {
 	struct who_table *list;
 } clients;
 
-/* ---- words ---- */
-
-struct peer_text {
-	char text[NETADDR_TEXT_MAX + 16];
-};
-
-/* "[192.0.2.1]:40001" */
-static struct peer_text peer_of(const struct client *c)
+const struct screen_conf *clients_conf(void)
 {
-	char address[NETADDR_TEXT_MAX];
-	struct peer_text t;
-
-	netaddr_text(&c->peer, address);
-	snprintf(
-	    t.text, sizeof(t.text), "[%s]:%u", address, netaddr_port(&c->peer));
-	return t;
+	return clients.conf;
 }
 
-static double seconds_of(const struct client *c)
+struct rehearsal *clients_rehearsal(void)
 {
-	return (double)(clock_ms() - c->since) / 1000;
-}
-
-/* kind: TRACE_SCREENED, or TRACE_REFUSED when it is sent away. */
-static void trace(const struct client *c, enum trace_kind kind, const char *why)
-{
-	char address[NETADDR_TEXT_MAX];
-	int64_t ms = clock_ms() - c->since;
-
-	netaddr_text(&c->peer, address);
-	trace_event(kind, &c->id, NULL,
-	    &(struct trace_fields){.who = str_from(address),
-		.where = kind == TRACE_REFUSED ? STR("CONNECT") : STR_EMPTY,
-		.why = str_from(why),
-		.wait_ms = ms > 0 ? (uint64_t)ms : 0});
-}
-
-static void say(const struct client *c, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* Always fits: nothing but a greeting was sent before. */
-static void say(const struct client *c, const char *format, ...)
-{
-	char text[1024];
-	va_list args;
-
-	va_start(args, format);
-	int n = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (n > 0 && (size_t)n < sizeof(text))
-		(void)send(c->fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* ---- rules ---- */
-
-/* To who rehearses: what a rule, named by its parameter, said. */
-static void tell(const char *rule, const char *result, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void tell(const char *rule, const char *result, const char *format, ...)
-{
-	char text[EXPLAIN_TEXT_MAX];
-	va_list args;
-
-	if (clients.rehearsal == NULL)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	rehearsal_rule(&clients.rehearsal->explain, "CONNECT", rule, rule,
-	    result, "%s", text);
-}
-
-struct rule_text {
-	char text[400];
-};
-
-/* " rule=postscreen_dnsbl_sites (main.cf:7)" */
-static struct rule_text describe(const char *rule)
-{
-	struct rule_text t;
-	char origin[300];
-
-	daemon_origin(rule, origin, sizeof(origin));
-	snprintf(t.text, sizeof(t.text), " rule=%s (%s)", rule, origin);
-	return t;
+	return clients.rehearsal;
 }
 
 /* ---- life ---- */
@@ -190,15 +99,6 @@ static void done_when_empty(void)
 		daemon_done();
 }
 
-static void tests_end(struct client *c)
-{
-	if (c->tests == NULL)
-		return;
-	dnsbl_stop(&c->tests->dnsbl);
-	free(c->tests);
-	c->tests = NULL;
-}
-
 static void client_free(struct client *c)
 {
 	if (c->state == CLIENT_QUEUED)
@@ -223,7 +123,7 @@ static void client_free(struct client *c)
 
 /* Behind a last reply: unread input would take it from the client (RFC 1122
  * section 4.2.2.13). */
-static void client_close(struct client *c)
+void client_close(struct client *c)
 {
 	char ignored[4096];
 
@@ -231,30 +131,31 @@ static void client_close(struct client *c)
 	client_free(c);
 }
 
-static bool stressed(void)
+bool clients_stressed(void)
 {
 	return clients.count > clients.conf->postscreen_pre_queue_limit / 2;
 }
 
 static int64_t command_time_limit(void)
 {
-	return stressed() ? clients.conf->postscreen_stress_command_time_limit
-			  : clients.conf->postscreen_command_time_limit;
+	return clients_stressed()
+	    ? clients.conf->postscreen_stress_command_time_limit
+	    : clients.conf->postscreen_command_time_limit;
 }
 
-static void hung_up(struct client *c)
+void client_hung_up(struct client *c)
 {
 	log_info("HANGUP after %.1f from %s in tests %s SMTP handshake",
-	    seconds_of(c), peer_of(c).text,
+	    client_seconds(c), client_peer(c).text,
 	    c->state == CLIENT_GREETED ? "after" : "before");
-	trace(c, TRACE_SCREENED, "it hung up");
+	client_trace(c, TRACE_SCREENED, "it hung up");
 	daemon_count("hangups", 1);
 	client_free(c);
 }
 
 /* The first lines that a client sends may come in pieces; the next wake-up is
  * for more than there is already. */
-static void wake_at(const struct client *c, size_t octets)
+void client_wake_at(const struct client *c, size_t octets)
 {
 	int n = (int)octets;
 
@@ -272,11 +173,11 @@ static void refusal_done(void *arg)
 	client_free(c);
 }
 
-static void refuse(struct client *c)
+void client_refuse(struct client *c)
 {
 	bool greeted = c->state == CLIENT_GREETED;
-	struct peer_text peer = peer_of(c);
-	struct rule_text rule = describe(c->rule);
+	struct peer_text peer = client_peer(c);
+	struct rule_text rule = client_rule(c->rule);
 	char reply[600];
 	struct refused who = {.fd = c->fd,
 	    .peer = peer.text,
@@ -290,76 +191,26 @@ static void refuse(struct client *c)
 	loop_watch_free(&c->watch);
 	loop_timer_stop(c->timer);
 	if (c->peeked > 0)
-		wake_at(c, 1);
+		client_wake_at(c, 1);
 	c->state = CLIENT_REFUSED;
 	daemon_count("refused", 1);
 	c->refusal = refuse_start(clients.conf, &who, greeted, refusal_done, c);
 }
 
-/*
- * A test has failed; text is the reply behind its code. True when that was
- * the end of the client; else it may have been noted in c->failure.
- */
-static bool fails(struct client *c, const char *rule, int action,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static bool fails(
-    struct client *c, const char *rule, int action, const char *format, ...)
-{
-	char text[500];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	tell(rule, action == ACTION_IGNORE ? "dunno" : "reject", "%s%s",
-	    action == ACTION_IGNORE        ? "ignored: "
-		: action == ACTION_ENFORCE ? "550 "
-					   : "521 ",
-	    text);
-	if (action == ACTION_ENFORCE && c->failure == NULL) {
-		c->failure = str_dup(str_from(text));
-		c->rule = rule;
-	}
-	if (action != ACTION_DROP)
-		return false;
-	log_info("NOQUEUE: reject: CONNECT from %s: 521 %s%s", peer_of(c).text,
-	    text, describe(rule).text);
-	trace(c, TRACE_REFUSED, text);
-	say(c, "521 %s\r\n", text);
-	daemon_count("dropped", 1);
-	client_close(c);
-	return true;
-}
-
-/* 421, and a line about a limit. */
-static void turn_away(
-    struct client *c, const char *rule, const char *dsn, const char *why)
-{
-	log_info("NOQUEUE: reject: CONNECT from %s: %s%s", peer_of(c).text, why,
-	    rule != NULL ? describe(rule).text : "");
-	tell(rule != NULL ? rule : "screen", "defer", "421 %s %s Error: %s",
-	    dsn, daemon_house()->myhostname, why);
-	say(c, "421 %s %s Error: %s\r\n", dsn, daemon_house()->myhostname, why);
-	trace(c, TRACE_REFUSED, why);
-	daemon_count("turned away", 1);
-	client_close(c);
-}
-
 /* ---- on the way to smtpd ---- */
 
-static void queue_client(struct client *c)
+void client_queue(struct client *c)
 {
 	loop_watch_free(&c->watch);
 	if (clients.rehearsal != NULL) {
-		tell("postscreen_post_queue_limit", "permit",
+		client_tell("postscreen_post_queue_limit", "permit",
 		    "smtpd gets the client");
 		clients.handed_on = true;
 		client_free(c);
 		return;
 	}
 	if (c->peeked > 0)
-		wake_at(c, 1);
+		client_wake_at(c, 1);
 	unlink_client(c);
 	c->state = CLIENT_QUEUED;
 	if (handover_waiting() >= clients.conf->postscreen_post_queue_limit) {
@@ -375,7 +226,7 @@ void client_passed(struct client *c)
 	c->state = CLIENT_SERVED;
 	unlist(c);
 	loop_timer_stop(c->timer);
-	trace(c, TRACE_SCREENED,
+	client_trace(c, TRACE_SCREENED,
 	    c->found == NULL || c->found[0] == '\0' ? "passed" : c->found);
 	daemon_count("passed", 1);
 	done_when_empty();
@@ -398,260 +249,33 @@ void client_unserved(struct client *c, const char *why)
 {
 	c->state = CLIENT_SERVED; /* in no list */
 	log_info("NOQUEUE: reject: CONNECT from %s: all server ports busy: %s",
-	    peer_of(c).text, why);
-	say(c, "421 4.3.2 %s Error: %s, try again later\r\n",
+	    client_peer(c).text, why);
+	client_say(c, "421 4.3.2 %s Error: %s, try again later\r\n",
 	    daemon_house()->myhostname, why);
-	trace(c, TRACE_REFUSED, why);
+	client_trace(c, TRACE_REFUSED, why);
 	daemon_count("unserved", 1);
 	client_close(c);
 }
 
-/* ---- its first command ---- */
-
-static void first_line(struct client *c, unsigned said, struct str input)
-{
-	const struct screen_conf *conf = clients.conf;
-
-	if (c->trusted) {
-		queue_client(c);
-		return;
-	}
-	if (said & LINE_FOREIGN) {
-		trace(c, TRACE_SCREENED, "its first line is no SMTP command");
-		log_info("NON-SMTP COMMAND from %s after CONNECT: %.*s",
-		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
-		if (fails(c, "postscreen_non_smtp_command_action",
-			conf->postscreen_non_smtp_command_action,
-			"5.5.1 Protocol error"))
-			return;
-	}
-	if (said & LINE_BEHIND) {
-		trace(c, TRACE_SCREENED, "it sent commands unasked");
-		log_info("COMMAND PIPELINING from %s after CONNECT: %.*s",
-		    peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
-		if (fails(c, "postscreen_pipelining_action",
-			conf->postscreen_pipelining_action,
-			"5.5.1 Protocol error"))
-			return;
-	}
-	if (said & LINE_BARE) {
-		trace(c, TRACE_SCREENED, "a line ended without CR");
-		log_info("BARE NEWLINE from %s after CONNECT", peer_of(c).text);
-		if (fails(c, "postscreen_bare_newline_action",
-			conf->postscreen_bare_newline_action,
-			"5.5.1 Protocol error"))
-			return;
-	}
-	if (c->failure != NULL)
-		refuse(c);
-	else
-		queue_client(c);
-}
-
-static void look_at_line(struct client *c, struct str input)
-{
-	unsigned said = line_judge(input);
-
-	if (said & LINE_WHOLE) {
-		first_line(c, said, input);
-	} else if (input.len == FIRST_LINE_MAX) {
-		log_info("COMMAND LENGTH LIMIT from %s after CONNECT",
-		    peer_of(c).text);
-		say(c, "521 5.5.2 Error: line too long\r\n");
-		client_close(c);
-	} else if (input.len == c->peeked) {
-		hung_up(c); /* woken without more: it has stopped sending */
-	} else {
-		c->peeked = input.len;
-		wake_at(c, input.len + 1);
-	}
-}
-
 static void ready(unsigned what, void *arg);
 
-static void watch(struct client *c)
+void client_watch(struct client *c)
 {
 	if (c->watch == NULL)
 		c->watch = loop_watch_new(
 		    daemon_loop(), c->fd, LOOP_READ, ready, c);
 }
 
-static void greet(struct client *c)
+void client_greet(struct client *c)
 {
 	const struct house_conf *house = daemon_house();
 
 	tests_end(c);
-	say(c, "220 %s ESMTP %s\r\n", house->myhostname, house->mail_name);
+	client_say(
+	    c, "220 %s ESMTP %s\r\n", house->myhostname, house->mail_name);
 	c->state = CLIENT_GREETED;
-	watch(c);
+	client_watch(c);
 	loop_timer_set(c->timer, command_time_limit());
-}
-
-/* ---- tests before the greeting ---- */
-
-static bool is_listed(const struct tests *t)
-{
-	return t->dnsbl != NULL &&
-	    dnsbl_result(t->dnsbl)->score >=
-	    clients.conf->postscreen_dnsbl_threshold;
-}
-
-static bool is_vouched_for(const struct tests *t)
-{
-	int least = clients.conf->postscreen_dnsbl_allowlist_threshold;
-
-	return t->dnsbl != NULL && least < 0 &&
-	    dnsbl_result(t->dnsbl)->score <= least;
-}
-
-/* What was passed need not be tested again for a while. */
-static void remember(const struct client *c)
-{
-	const struct tests *t = c->tests;
-	int64_t now = clock_seconds();
-	struct known known = t->known;
-
-	if (t->greet && t->waited && !t->spoke)
-		known.greet_until = now +
-		    clients.conf->postscreen_greet_ttl / 1000;
-	if (t->dnsbl != NULL && !is_listed(t))
-		known.dnsbl_until = now + dnsbl_result(t->dnsbl)->ttl;
-	if (is_vouched_for(t) && known.greet_until < known.dnsbl_until)
-		known.greet_until = known.dnsbl_until;
-	if (known.greet_until != t->known.greet_until ||
-	    known.dnsbl_until != t->known.dnsbl_until)
-		known_remember(c, known.greet_until, known.dnsbl_until);
-}
-
-/* True when that was the end of the client. */
-static bool fails_lists(struct client *c)
-{
-	const struct dnsbl_result *r = dnsbl_result(c->tests->dnsbl);
-	char address[NETADDR_TEXT_MAX], why[TRACE_WHY_MAX + 32];
-
-	netaddr_text(&c->peer, address);
-	log_info(
-	    "DNSBL rank %d for %s: %s", r->score, peer_of(c).text, r->lists);
-	snprintf(why, sizeof(why), "DNSBL rank %d: %s", r->score, r->lists);
-	trace(c, TRACE_SCREENED, why);
-	return fails(c, "postscreen_dnsbl_sites",
-	    clients.conf->postscreen_dnsbl_action,
-	    "5.7.1 Service unavailable; client [%s] blocked using %.*s",
-	    address, STR_FMT(r->worst));
-}
-
-/* All tests have ended. */
-static void decide(struct client *c)
-{
-	remember(c);
-	if (c->tests->dnsbl != NULL)
-		tell("postscreen_dnsbl_threshold",
-		    is_vouched_for(c->tests) ? "permit" : "dunno",
-		    "the lists count %d; from %d on it is refused",
-		    dnsbl_result(c->tests->dnsbl)->score,
-		    clients.conf->postscreen_dnsbl_threshold);
-	if (is_listed(c->tests) && fails_lists(c))
-		return;
-	if (c->failure != NULL) {
-		refuse(c);
-		return;
-	}
-	c->found = "PASS NEW";
-	log_info("PASS NEW %s", peer_of(c).text);
-	greet(c);
-}
-
-/* The lists have answered, or one vouches for the client. */
-static void looked_up(void *arg)
-{
-	struct client *c = arg;
-	struct tests *t = c->tests;
-
-	t->dnsbl_done = true;
-	if (is_vouched_for(t) || !t->greet || t->waited ||
-	    (is_listed(t) &&
-		clients.conf->postscreen_dnsbl_action == ACTION_DROP))
-		decide(c);
-}
-
-/* It has waited for its greeting, or the lists have been waited for. */
-static void wait_is_over(struct client *c)
-{
-	struct tests *t = c->tests;
-	int64_t left = clients.conf->postscreen_dnsbl_timeout -
-	    (clock_ms() - c->since);
-
-	t->waited = true;
-	if (t->dnsbl == NULL || t->dnsbl_done || left <= 0)
-		decide(c);
-	else
-		loop_timer_set(c->timer, left);
-}
-
-static void spoke_early(struct client *c, struct str input)
-{
-	log_info("PREGREET %zu after %.2f from %s: %.*s", input.len,
-	    seconds_of(c), peer_of(c).text, STR_FMT(str_sub(input, 0, 100)));
-	trace(c, TRACE_SCREENED, "PREGREET: it spoke before its turn");
-	daemon_count("early talkers", 1);
-	c->tests->spoke = true;
-	loop_watch_free(&c->watch); /* it stays unread */
-	(void)fails(c, "postscreen_greet_action",
-	    clients.conf->postscreen_greet_action, "5.5.1 Protocol error");
-}
-
-static void tell_tests(
-    const struct known *known, bool lists, bool greet, int64_t wait)
-{
-	int64_t now = clock_seconds();
-
-	if (known->greet_until > now)
-		tell("postscreen_greet_ttl", "permit",
-		    "it has waited for its greeting, and is known for %lld s",
-		    (long long)(known->greet_until - now));
-	else if (greet)
-		tell("postscreen_greet_wait", "dunno",
-		    "it is not known and has to wait %.1f s for its greeting; "
-		    "who speaks before fails",
-		    (double)wait / 1000);
-	if (known->dnsbl_until > now)
-		tell("postscreen_dnsbl_max_ttl", "permit",
-		    "the lists were asked about it, and are believed for %lld "
-		    "s",
-		    (long long)(known->dnsbl_until - now));
-	else if (!lists)
-		tell("postscreen_dnsbl_sites", "dunno", "no list is asked");
-}
-
-static void test(struct client *c, const struct known *known)
-{
-	const struct screen_conf *conf = clients.conf;
-	int64_t now = clock_seconds();
-	int64_t wait = stressed() ? conf->postscreen_stress_greet_wait
-				  : conf->postscreen_greet_wait;
-	bool lists = dnsbl_is_used() && known->dnsbl_until <= now;
-	bool greet_test = wait > 0 && known->greet_until <= now;
-
-	tell_tests(known, lists, greet_test, wait);
-	if (!lists && !greet_test) {
-		c->found = "PASS OLD";
-		log_info("PASS OLD %s", peer_of(c).text);
-		greet(c);
-		return;
-	}
-	c->tests = NEW(struct tests);
-	c->tests->known = *known;
-	c->tests->greet = greet_test;
-	c->state = CLIENT_TESTING;
-	watch(c);
-	if (lists)
-		c->tests->dnsbl = dnsbl_start(&c->peer, looked_up, c);
-	if (greet_test && conf->postscreen_greet_banner[0] != '\0')
-		say(c, "220-%s\r\n", conf->postscreen_greet_banner);
-	if (clients.rehearsal != NULL && greet_test)
-		wait = 0;
-	loop_timer_set(
-	    c->timer, greet_test ? wait : conf->postscreen_dnsbl_timeout);
 }
 
 /* ---- who it is ---- */
@@ -659,13 +283,13 @@ static void test(struct client *c, const struct known *known)
 void client_known(struct client *c, const struct known *known)
 {
 	if (known->too_often > 0)
-		turn_away(c,
+		client_turn_away(c,
 		    known->of_network
 			? "postscreen_network_connection_rate_limit"
 			: "postscreen_client_connection_rate_limit",
 		    "4.7.0", "too many connections in a short time");
 	else
-		test(c, known);
+		tests_begin(c, known);
 }
 
 static bool has_questions(void)
@@ -682,29 +306,29 @@ static void meet_stranger(struct client *c)
 	static const struct known nothing;
 	int most = clients.conf->postscreen_client_connection_count_limit;
 
-	log_info("CONNECT from %s", peer_of(c).text);
+	log_info("CONNECT from %s", client_peer(c).text);
 	c->counted = true;
 	if (count_enter(&c->peer) > (unsigned)most && most > 0) {
-		turn_away(c, "postscreen_client_connection_count_limit",
+		client_turn_away(c, "postscreen_client_connection_count_limit",
 		    "4.7.0", "too many connections");
 		return;
 	}
 	loop_timer_set(c->timer, ASK_MS);
 	if (!has_questions() || known_ask(c) < 0)
-		test(c, &nothing);
+		tests_begin(c, &nothing);
 }
 
 static void meet_denied(struct client *c)
 {
 	int action = clients.conf->postscreen_denylist_action;
 
-	log_info("DENYLISTED %s", peer_of(c).text);
-	trace(c, TRACE_SCREENED, "denied by postscreen_access_list");
-	if (fails(c, "postscreen_access_list", action,
+	log_info("DENYLISTED %s", client_peer(c).text);
+	client_trace(c, TRACE_SCREENED, "denied by postscreen_access_list");
+	if (client_fails(c, "postscreen_access_list", action,
 		"5.3.2 Service currently unavailable"))
 		return;
 	if (c->failure != NULL)
-		refuse(c);
+		client_refuse(c);
 	else
 		meet_stranger(c);
 }
@@ -716,7 +340,7 @@ static void meet(struct client *c)
 	list_client(c);
 	c->trusted = access == ACCESS_PERMIT;
 	if (access == ACCESS_PERMIT)
-		greet(c);
+		client_greet(c);
 	else if (access == ACCESS_REJECT)
 		meet_denied(c);
 	else
@@ -736,7 +360,7 @@ static bool is_trusted_proxy(const struct client *c)
 
 static void no_proxy(struct client *c, const char *why)
 {
-	log_warning("PROXY header of %s: %s", peer_of(c).text, why);
+	log_warning("PROXY header of %s: %s", client_peer(c).text, why);
 	daemon_count("without PROXY header", 1);
 	client_free(c);
 }
@@ -748,7 +372,7 @@ static void await_proxy(struct client *c)
 		return;
 	}
 	c->state = CLIENT_PROXY;
-	watch(c);
+	client_watch(c);
 	loop_timer_set(
 	    c->timer, clients.conf->postscreen_upstream_proxy_timeout);
 }
@@ -798,11 +422,11 @@ static void ready(unsigned what, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
-		hung_up(c);
+		client_hung_up(c);
 	else if (c->state == CLIENT_TESTING)
-		spoke_early(c, str_of(input, (size_t)n));
+		tests_spoke_early(c, str_of(input, (size_t)n));
 	else
-		look_at_line(c, str_of(input, (size_t)n));
+		first_line_look(c, str_of(input, (size_t)n));
 }
 
 static void fired(void *arg)
@@ -817,15 +441,15 @@ static void fired(void *arg)
 	case CLIENT_ASKING:
 		known_cancel(c);
 		log_warning("policyd: no answer in time");
-		test(c, &nothing);
+		tests_begin(c, &nothing);
 		break;
 	case CLIENT_TESTING:
-		wait_is_over(c);
+		tests_waited(c);
 		break;
 	case CLIENT_GREETED:
 		log_info("COMMAND TIME LIMIT from %s after CONNECT",
-		    peer_of(c).text);
-		say(c, "421 4.4.2 %s Error: timeout exceeded\r\n",
+		    client_peer(c).text);
+		client_say(c, "421 4.4.2 %s Error: timeout exceeded\r\n",
 		    daemon_house()->myhostname);
 		client_close(c);
 		break;
@@ -856,7 +480,7 @@ static void drop_oldest(void)
 	if (c->state == CLIENT_REFUSED)
 		refuse_hang_up(c->refusal);
 	else
-		turn_away(c, "postscreen_pre_queue_limit", "4.3.2",
+		client_turn_away(c, "postscreen_pre_queue_limit", "4.3.2",
 		    "all screening ports busy");
 }
 
@@ -915,7 +539,8 @@ static void drain_some(void *arg)
 		if (c->state == CLIENT_REFUSED)
 			refuse_hang_up(c->refusal);
 		else
-			turn_away(c, NULL, "4.3.2", "service shutting down");
+			client_turn_away(
+			    c, NULL, "4.3.2", "service shutting down");
 	}
 	loop_timer_set(clients.draining, DRAIN_LOOK_MS);
 	done_when_empty();
@@ -939,7 +564,7 @@ static void send_away(struct client *c)
 		handover_cancel(c);
 		c->state = CLIENT_SERVED; /* in no list */
 	}
-	turn_away(c, NULL, "4.3.2", "Disconnected by the administrator");
+	client_turn_away(c, NULL, "4.3.2", "Disconnected by the administrator");
 }
 
 static struct {
