@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "core/buf.h"
+#include "mailauth/authors.h"
 #include "mailauth/spf_macro.h"
 #include "mailauth/spf_record.h"
 #include "net/dns_answer.h"
@@ -76,6 +77,14 @@ static enum match permanent_match(
 }
 
 /* ---- names and addresses ---- */
+
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((uint8_t)s.p[i] >= 0x80)
+			return false;
+	return true;
+}
 
 static enum dns_type address_type(const struct evaluation *e)
 {
@@ -168,15 +177,27 @@ static enum match set_validated(struct evaluation *e, struct str domain)
 	return NO_MATCH;
 }
 
+static bool uses_local_part(struct str spec)
+{
+	return spf_macro_uses(spec, 's') || spf_macro_uses(spec, 'l');
+}
+
+/* RFC 8616 section 4: what names a local part beyond ASCII matches nothing. */
+static bool cannot_match(const struct evaluation *e, struct str spec)
+{
+	return !is_ascii(e->macros.local_part) && uses_local_part(spec);
+}
+
 /* What a domain of a record stands for; without one: the record's own. */
 static enum match target(struct host *h, struct str spec, struct str *out)
 {
 	struct evaluation *e = h->e;
-	struct buf name = buf_new(512);
+	struct buf name = buf_new(SPF_EXPANDED_MOST);
 
 	*out = h->domain;
 	if (spec.len == 0)
 		return NO_MATCH;
+	e->verdict.of_local_part |= uses_local_part(spec);
 	if (spf_macro_uses(spec, 'p') && set_validated(e, h->domain) == PENDING)
 		return PENDING;
 	e->macros.domain = h->domain;
@@ -306,6 +327,8 @@ static enum match match_term(struct host *h, const struct spf_term *term)
 		    ? MATCH
 		    : NO_MATCH;
 	enum match m = count_lookup(e, term->text);
+	if (m == NO_MATCH && cannot_match(e, term->domain))
+		return NO_MATCH;
 	if (m == NO_MATCH)
 		m = target(h, term->domain, &name);
 	if (m != NO_MATCH)
@@ -361,14 +384,6 @@ static void ask_for_rest(struct host *h, size_t from)
 		ask_ahead(h, h->record.redirect, DNS_TXT);
 }
 
-static bool is_ascii(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((uint8_t)s.p[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* The one SPF record of domain: SPF_PASS when there is one. */
 static enum spf_result find_record(
     struct evaluation *e, struct str domain, struct str *text)
@@ -396,6 +411,15 @@ static enum spf_result find_record(
 	return found == 0 ? SPF_NONE : SPF_PASS;
 }
 
+/* What the sender brings through a macro may be no text for a reply. */
+static bool is_printable(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~')
+			return false;
+	return true;
+}
+
 /* The domain's words for a refusal (section 6.2); none is no fault. */
 static enum match explain(struct host *h)
 {
@@ -421,7 +445,8 @@ static enum match explain(struct host *h)
 	struct buf text = buf_new(EXPLANATION_MOST);
 	e->macros.domain = h->domain;
 	if (spf_macro_expand(
-		r->records[0].text, SPF_EXPLANATION, &e->macros, &text) == 0)
+		r->records[0].text, SPF_EXPLANATION, &e->macros, &text) == 0 &&
+	    is_printable(buf_str(&text)))
 		e->verdict.explanation = arena_copy(e->arena, buf_str(&text));
 	buf_free(&text);
 	return NO_MATCH;
@@ -478,7 +503,10 @@ static enum spf_result check_record(struct host *h)
 			return SPF_PERMERROR;
 		}
 	}
-	return h->record.redirect.len > 0 ? redirect(h) : SPF_NEUTRAL;
+	return h->record.redirect.len > 0 &&
+		!cannot_match(h->e, h->record.redirect)
+	    ? redirect(h)
+	    : SPF_NEUTRAL;
 }
 
 static enum spf_result check_host(
@@ -520,6 +548,16 @@ static void set_client(struct evaluation *e, const struct netaddr *client)
 	e->address[63] = '\0';
 }
 
+/* The domain as DNS has it (RFC 8616 section 4), without a final dot. */
+static struct str domain_of(const struct evaluation *e, struct str name)
+{
+	if (str_ends(name, STR(".")))
+		name.len--;
+	struct str ascii = is_ascii(name) ? STR_EMPTY
+					  : domain_to_ascii(name, e->arena);
+	return ascii.len > 0 ? ascii : name;
+}
+
 static void set_names(struct evaluation *e, const struct spf_request *r)
 {
 	size_t at = str_find_last(r->sender, '@');
@@ -531,9 +569,10 @@ static void set_names(struct evaluation *e, const struct spf_request *r)
 					   : STR_EMPTY;
 	if (m->local_part.len == 0)
 		m->local_part = STR("postmaster");
-	m->sender_domain = e->verdict.of_helo
-	    ? r->helo
-	    : (at < r->sender.len ? str_skip(r->sender, at + 1) : r->sender);
+	m->sender_domain = domain_of(e,
+	    e->verdict.of_helo       ? r->helo
+		: at < r->sender.len ? str_skip(r->sender, at + 1)
+				     : r->sender);
 	buf_add(&sender, m->local_part);
 	buf_add_char(&sender, '@');
 	buf_add(&sender, m->sender_domain);
@@ -554,8 +593,6 @@ static void set_names(struct evaluation *e, const struct spf_request *r)
 /* Section 4.3: a name of several labels; an address in brackets is none. */
 static bool has_policy(struct str domain)
 {
-	if (str_ends(domain, STR(".")))
-		domain.len--;
 	return dns_name_askable(domain) && domain.p[0] != '[' &&
 	    str_find(domain, '.') < domain.len;
 }

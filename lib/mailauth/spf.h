@@ -40,7 +40,8 @@ struct spf_request {
 struct spf_verdict {
 	enum spf_result result;
 	bool of_helo;           /* there was no sender */
-	struct str domain;      /* whose policy was asked */
+	bool of_local_part;     /* the policy looked at it: %{l} or %{s} */
+	struct str domain;      /* whose policy was asked; A-labels */
 	struct str term;        /* what decided: "ip4:192.0.2.0/24" */
 	struct str term_domain; /* in whose record it stands */
 	struct str problem;     /* why temperror, permerror; "" */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "mailauth/spf_macro.h"
 
-#define DELIMITERS    ".-+,/_="
-#define NAME_MOST     253 /* octets of a domain name as text */
-#define EXPANDED_MOST 8192
-#define PARTS_MOST    128
+#define DELIMITERS ".-+,/_="
+#define NAME_MOST  253     /* octets of a domain name as text */
+#define PARTS_MOST 1000000 /* nothing has more; 127 must do (section 7.3) */
 
 /* One "%{...}" */
 struct macro {
@@ -30,17 +29,15 @@ static int read_macro(struct str *rest, enum spf_text kind, struct macro *m)
 	struct str s = str_sub(*rest, 0, end);
 	m->letter = ascii_lower(s.p[0]);
 	m->escape = m->letter != s.p[0];
-	if (!is_one_of(m->letter,
-		kind == SPF_EXPLANATION ? "slodiphcrtv" : "slodiphv"))
+	if (!is_one_of(
+		m->letter, kind == SPF_DOMAIN ? "slodiphv" : "slodiphcrtv"))
 		return -1;
-	for (digits = 0; at + digits < s.len && ascii_digit(s.p[at + digits]);)
-		digits++;
 	m->parts = 0;
-	if (digits > 0 &&
-	    (str_to_u64(str_sub(s, at, digits), 1000000, &m->parts) < 0 ||
-		m->parts == 0))
+	for (digits = 0; at < s.len && ascii_digit(s.p[at]); digits++, at++)
+		if (m->parts < PARTS_MOST)
+			m->parts = 10 * m->parts + (uint64_t)(s.p[at] - '0');
+	if (digits > 0 && m->parts == 0)
 		return -1;
-	at += digits;
 	m->reverse = at < s.len && ascii_lower(s.p[at]) == 'r';
 	at += m->reverse;
 	m->delimiters = str_skip(s, at);
@@ -72,23 +69,46 @@ static void add_part(struct buf *out, const struct macro *m, struct str part)
 		add_octet(out, m, part.p[i]);
 }
 
-/* Splits, turns around, takes the last parts, joins with dots. */
+/* What is in front of delimiter n (0: all of it), or with behind what is behind
+ * it. */
+static struct str cut_at(
+    const struct macro *m, struct str value, size_t n, bool behind)
+{
+	for (size_t i = 0; n > 0 && i < value.len; i++)
+		if (splits(m, value.p[i]) && --n == 0)
+			return behind ? str_skip(value, i + 1)
+				      : str_sub(value, 0, i);
+	return value;
+}
+
+/* Splits, turns around, takes the last parts, joins with dots. Turned around
+ * the last parts are the first ones. */
 static void add_transformed(
     struct buf *out, const struct macro *m, struct str value)
 {
-	struct str parts[PARTS_MOST];
-	size_t count = 0, from = 0;
+	size_t count = 1;
 
-	for (size_t i = 0; i <= value.len && count < PARTS_MOST; i++)
-		if (i == value.len || splits(m, value.p[i])) {
-			parts[count++] = str_sub(value, from, i - from);
-			from = i + 1;
-		}
-	size_t skip = m->parts != 0 && m->parts < count ? count - m->parts : 0;
-	for (size_t i = skip; i < count; i++) {
-		if (i > skip)
-			buf_add_char(out, '.');
-		add_part(out, m, parts[m->reverse ? count - 1 - i : i]);
+	for (size_t i = 0; i < value.len; i++)
+		count += splits(m, value.p[i]);
+	if (m->parts > 0 && m->parts < count)
+		value = m->reverse ? cut_at(m, value, m->parts, false)
+				   : cut_at(m, value, count - m->parts, true);
+	if (!m->reverse) {
+		for (size_t i = 0; i < value.len; i++)
+			if (splits(m, value.p[i]))
+				buf_add_char(out, '.');
+			else
+				add_octet(out, m, value.p[i]);
+		return;
+	}
+	for (size_t end = value.len, at = end;; at--) {
+		if (at > 0 && !splits(m, value.p[at - 1]))
+			continue;
+		add_part(out, m, str_sub(value, at, end - at));
+		if (at == 0)
+			return;
+		buf_add_char(out, '.');
+		end = at - 1;
 	}
 }
 
@@ -239,7 +259,7 @@ int spf_macro_expand(struct str text, enum spf_text kind,
 int spf_macro_domain(
     struct str text, const struct spf_macros *macros, struct buf *out)
 {
-	struct buf whole = buf_new(EXPANDED_MOST);
+	struct buf whole = buf_new(SPF_EXPANDED_MOST);
 	int result = spf_macro_expand(text, SPF_DOMAIN, macros, &whole);
 	struct str name = buf_str(&whole);
 

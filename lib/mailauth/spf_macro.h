@@ -16,8 +16,10 @@ struct spf_macros {
 	int64_t now;
 };
 
-/* Where a text stands: a domain must end in a label or a macro; the texts of
- * explanations may have spaces and %{c}, %{r}, %{t}. */
+#define SPF_EXPANDED_MOST 8192 /* octets that a domain may grow to */
+
+/* Where a text stands: a domain must end in a label or a macro, and has neither
+ * %{c}, %{r} nor %{t}; the texts of explanations may have spaces. */
 enum spf_text { SPF_DOMAIN, SPF_MODIFIER, SPF_EXPLANATION };
 
 /* Whether text is well-formed. */

@@ -202,15 +202,27 @@ static void test_macros(void **state)
 	    {"%{ir}.%{v}._spf.%{d2}", "3.2.0.192.in-addr._spf.example.com"},
 	    {"%{S}", "strong-bad%40email.example.com"},
 	    {"a%%b%_c%-d", "a%b c%20d"},
+	    {"%{D2R}", "example.email"},
+	    {"%{d02}", "example.com"},
+	    {"%{d127}", "email.example.com"},
+	    {"%{d18446744073709551617}", "email.example.com"},
+	    /* empty parts count (section 7.3) */
+	    {"%{h-}", "..a.b."},
+	    {"%{h2-}", "b."},
+	    {"%{hr-}", ".b.a.."},
+	    {"%{h2r-}", "."},
+	    {"%{H}", "--a-b-"},
 	};
-	static const char *const wrong[] = {
-	    "%", "%{", "%{}", "%{x}", "%{d0}", "%{d2x}", "%(d)", "%{d", "a b"};
+	static const char *const wrong[] = {"%", "%{", "%{}", "%{x}", "%{d0}",
+	    "%{d00}", "%{d2x}", "%{dr2}", "%{d.r}", "%{d:}", "%(d)", "%{d",
+	    "a b"};
 	struct spf_macros m = {.sender = STR("strong-bad@email.example.com"),
 	    .local_part = STR("strong-bad"),
 	    .sender_domain = STR("email.example.com"),
 	    .domain = STR("email.example.com"),
 	    .address = STR("192.0.2.3"),
-	    .family = STR("in-addr")};
+	    .family = STR("in-addr"),
+	    .helo = STR("--a-b-")};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -225,6 +237,206 @@ static void test_macros(void **state)
 		assert_false(spf_macro_valid(str_from(wrong[i]), SPF_MODIFIER));
 }
 
+/* %{c}, %{r} and %{t} are words of the syntax, and mean something in an
+ * explanation alone: a modifier that nobody knows may have them. */
+static void test_letters_of_explanations(void **state)
+{
+	(void)state;
+	for (const char *c = "crt"; *c != '\0'; c++) {
+		char text[] = "%{x}.example";
+		text[2] = *c;
+		assert_false(spf_macro_valid(str_from(text), SPF_DOMAIN));
+		assert_true(spf_macro_valid(str_from(text), SPF_MODIFIER));
+		assert_true(spf_macro_valid(str_from(text), SPF_EXPLANATION));
+	}
+}
+
+/* A value has as many parts as it has, also more than a name has labels. */
+static void test_many_parts(void **state)
+{
+	char many[1001];
+	struct spf_macros m = {.local_part = str_of(many, sizeof(many) - 1)};
+	struct buf out = buf_new(2000);
+
+	(void)state;
+	memset(many, '-', sizeof(many) - 1);
+	many[sizeof(many) - 2] = 'z';
+	many[0] = 'a';
+	assert_int_equal(
+	    spf_macro_expand(STR("%{l1-} %{l1r-}"), SPF_EXPLANATION, &m, &out),
+	    0);
+	assert_string_equal(buf_text(&out), "z a");
+	buf_clear(&out);
+	assert_int_equal(
+	    spf_macro_expand(STR("%{lr-}"), SPF_EXPLANATION, &m, &out), 0);
+	assert_int_equal(out.len, 1000);
+	assert_true(out.p[0] == 'z' && out.p[999] == 'a');
+	buf_free(&out);
+}
+
+/* Section 7.3: labels go at the left until 253 octets are left, which is a name
+ * that can be asked for. */
+static void test_long_names(void **state)
+{
+	char label[64];
+	struct spf_macros m = {.local_part = str_of(label, 63)};
+	struct buf out = buf_new(1000);
+
+	(void)state;
+	memset(label, 'a', 63);
+	assert_int_equal(
+	    spf_macro_domain(
+		STR("first.%{l}.%{l}.%{l}.%{l}.example."), &m, &out),
+	    0);
+	assert_int_equal(out.len, 3 * 64 + strlen("example"));
+	assert_true(str_ends(buf_str(&out), STR("a.example")));
+	buf_clear(&out);
+	/* 253 octets stay whole */
+	assert_int_equal(
+	    spf_macro_domain(
+		STR("%{l}.%{l}.%{l}.012345678901234567890123456789012345678901"
+		    "23456789012.example"),
+		&m, &out),
+	    0);
+	assert_int_equal(out.len, 253);
+	buf_free(&out);
+}
+
+/* ---- whole checks ---- */
+
+struct fact {
+	const char *name;
+	enum dns_type type;
+	const char *value; /* text, address, or host; NULL: a failure */
+};
+
+/* clang-format off */
+static const struct fact facts[] = {
+	{"local.example", DNS_TXT, "v=spf1 exists:%{l}.u.example -all exp=why.example"},
+	{"user.u.example", DNS_A, "127.0.0.2"},
+	{"why.example", DNS_TXT, "%{s} may not"},
+	{"late.example", DNS_TXT, "v=spf1 -all exp=late.why.example"},
+	{"late.why.example", DNS_TXT, NULL},
+	{"two.example", DNS_TXT, "v=spf1 -all exp=two.why.example"},
+	{"two.why.example", DNS_TXT, "a"},
+	{"two.why.example", DNS_TXT, "b"},
+	{"wrong.example", DNS_TXT, "v=spf1 -all exp=wrong.why.example"},
+	{"wrong.why.example", DNS_TXT, "see %{x}"},
+	{"included.example", DNS_TXT, "v=spf1 include:local.example -all"},
+	{"redirect.example", DNS_TXT, "v=spf1 redirect=%{l}.u.example exp=why.example"},
+	{"long.example", DNS_TXT, "v=spf1 a:%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h}%{h} ?all"},
+	{"dot.example", DNS_TXT, "v=spf1 ptr -all"},
+	{"9.2.0.192.in-addr.arpa", DNS_PTR, "mx.dot.example"},
+	{"mx.dot.example", DNS_A, "192.0.2.9"},
+	{"xn--bcher-kva.example", DNS_TXT, "v=spf1 exists:%{o}.o.example -all"},
+	{"xn--bcher-kva.example.o.example", DNS_A, "127.0.0.2"},
+	{"twice.example", DNS_TXT, "v=spf1 exp=a.example Exp=b.example -all"},
+	{"other.example", DNS_TXT, "v=spf1 x=%{r} y-._1= x=2 ip4:192.0.2.0/24 -all"},
+	{"before.example", DNS_TXT, "v=spf1 redirect=dot.example ?all"},
+	{"nowhere.example", DNS_TXT, "v=spf1 redirect=void.example"},
+	{"badmx.example", DNS_TXT, "v=spf1 mx -all"},
+	{"badmx.example", DNS_MX, "late.a.example"},
+	{"late.a.example", DNS_A, NULL},
+	{"cidr.example", DNS_TXT, "v=spf1 a:net.example/24//64 -all"},
+	{"net.example", DNS_A, "192.0.2.200"},
+	{"net.example", DNS_AAAA, "2001:db8::1"},
+	{"six.example", DNS_TXT, "v=spf1 exists:%{ir}.%{v}.example ip4:0.0.0.0/0 -all"},
+};
+
+static const struct {
+	const char *client, *helo, *sender;
+	enum spf_result result;
+	const char *explanation;
+	bool of_local_part;
+} checks[] = {
+	{"192.0.2.9", "h.example", "user@local.example", SPF_PASS, "", true},
+	{"192.0.2.9", "h.example", "x@local.example", SPF_FAIL, "x@local.example may not", true},
+	/* RFC 8616 section 4 */
+	{"192.0.2.9", "h.example", "\xc3\xa4@local.example", SPF_FAIL, "", false},
+	{"192.0.2.9", "h.example", "\xc3\xa4@redirect.example", SPF_NEUTRAL, "", false},
+	{"192.0.2.9", "h.example", "user@redirect.example", SPF_PERMERROR, "", true},
+	{"192.0.2.9", "h.example", "user@B\xc3\xbc" "cher.example", SPF_PASS, "", false},
+	{"192.0.2.9", "h.example", "user@\xff.example", SPF_NONE, "", false},
+	/* exp that cannot be had is none */
+	{"192.0.2.9", "h.example", "x@late.example", SPF_FAIL, "", false},
+	{"192.0.2.9", "h.example", "x@two.example", SPF_FAIL, "", false},
+	{"192.0.2.9", "h.example", "x@wrong.example", SPF_FAIL, "", false},
+	/* nor one of a record that is only included */
+	{"192.0.2.9", "h.example", "x@included.example", SPF_FAIL, "", true},
+	/* names that nobody can ask for do not match */
+	{"192.0.2.9", "012345678901234567890123456789", "x@long.example", SPF_NEUTRAL, "", false},
+	{"192.0.2.9", "h.example", "x@dot.example.", SPF_PASS, "", false},
+	{"192.0.2.9", "dot.example.", "", SPF_PASS, "", false},
+	{"::ffff:192.0.2.9", "dot.example", "", SPF_PASS, "", false},
+	{"192.0.2.9", "[192.0.2.9]", "", SPF_NONE, "", false},
+	{"192.0.2.9", "localhost", "", SPF_NONE, "", false},
+	{"192.0.2.9", "a..example", "", SPF_NONE, "", false},
+	{"192.0.2.9", "h.example", "x@twice.example", SPF_PERMERROR, "", false},
+	{"192.0.2.9", "h.example", "x@other.example", SPF_PASS, "", false},
+	{"192.0.2.99", "h.example", "x@before.example", SPF_NEUTRAL, "", false},
+	{"192.0.2.99", "h.example", "x@nowhere.example", SPF_PERMERROR, "", false},
+	{"192.0.2.99", "h.example", "x@badmx.example", SPF_TEMPERROR, "", false},
+	{"192.0.2.99", "h.example", "x@cidr.example", SPF_PASS, "", false},
+	{"2001:db8::ffff", "h.example", "x@cidr.example", SPF_PASS, "", false},
+	{"2001:db8:0:1::1", "h.example", "x@cidr.example", SPF_FAIL, "", false},
+	{"2001:db8::1", "h.example", "x@six.example", SPF_FAIL, "", false},
+};
+/* clang-format on */
+
+static void answer_by_facts(
+    struct questions *q, struct str name, enum dns_type type)
+{
+	struct dns_record records[4];
+	struct dns_reply r = {
+	    .status = DNS_NO_NAME, .why = "NXDOMAIN", .records = records};
+
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		const struct fact *f = &facts[i];
+		if (f->type != type || !str_case_eq(name, str_from(f->name)))
+			continue;
+		r.status = f->value == NULL ? DNS_TEMPORARY : DNS_OK;
+		if (f->value == NULL)
+			break;
+		struct dns_record *one = &records[r.count++];
+		*one = (struct dns_record){.type = type,
+		    .name = str_from(f->value),
+		    .text = str_from(f->value)};
+		if (type == DNS_A || type == DNS_AAAA)
+			netaddr_parse(str_from(f->value), 0, &one->addr);
+	}
+	questions_answer(q, name, type, &r);
+}
+
+static void test_checks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		struct questions *q = questions_new(NULL);
+		struct arena arena = arena_new(65536);
+		struct spf_request r = request_of(
+		    checks[i].client, checks[i].sender);
+		struct spf_verdict v;
+		struct str name;
+		enum dns_type type;
+		char text[512], got[512];
+
+		r.helo = str_from(checks[i].helo);
+		while (spf_check(q, &r, &arena, &v) == SPF_PENDING) {
+			assert_true(questions_open(q, &name, &type));
+			answer_by_facts(q, name, type);
+		}
+		snprintf(text, sizeof(text), "%s %s %d \"%s\"",
+		    checks[i].sender, spf_result_name(checks[i].result),
+		    checks[i].of_local_part, checks[i].explanation);
+		snprintf(got, sizeof(got), "%s %s %d \"%.*s\"",
+		    checks[i].sender, spf_result_name(v.result),
+		    v.of_local_part, STR_FMT(v.explanation));
+		assert_string_equal(got, text);
+		arena_free(&arena);
+		questions_free(&q);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +447,10 @@ int main(void)
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_helo_without_sender),
 	    cmocka_unit_test(test_macros),
+	    cmocka_unit_test(test_letters_of_explanations),
+	    cmocka_unit_test(test_many_parts),
+	    cmocka_unit_test(test_long_names),
+	    cmocka_unit_test(test_checks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,7 +261,8 @@ static int read_rdata(struct reader whole, const struct raw *raw,
 	return -1;
 }
 
-/* The target of owner's CNAME into owner; false when there is none. */
+/* The target of owner's CNAME into owner; false when there is none. It may be
+ * no host name: so parts of networks are delegated (RFC 2317 section 4). */
 static bool follow(struct reader whole, const struct raw *raws, size_t count,
     char owner[DNS_NAME_TEXT_MAX], uint32_t *ttl)
 {
@@ -271,7 +272,7 @@ static bool follow(struct reader whole, const struct raw *raws, size_t count,
 			continue;
 		struct reader r = {
 		    whole.p, raws[i].rdata + raws[i].rdlen, raws[i].rdata};
-		if (read_name(&r, owner, &valid) < 0 || !valid)
+		if (read_name(&r, owner, &valid) < 0)
 			return false;
 		if (raws[i].ttl < *ttl)
 			*ttl = raws[i].ttl;
