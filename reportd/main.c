@@ -2,10 +2,11 @@
 /*
  * reportd, a front: the reports that domains want about mail in their name.
  *
- * rows.c counts what smtpd saw of messages (daemon/database.h keeps it, in a
- * Berkeley DB), send.c says when which report goes out: destinations.c finds
- * who gets it, aggregate.c makes the file and aggregate_mail.c the message,
- * which handover.c brings into the queue. operator.c answers posthouse report.
+ * rows.c counts what smtpd saw of messages (daemon/database.h keeps it, in
+ * a Berkeley DB), send.c says which report goes out when (schedule.c), sending.c
+ * has the one that is under way: destinations.c finds who gets it, aggregate.c
+ * makes the file and aggregate_mail.c the message, which handover.c brings into
+ * the queue. operator.c answers posthouse report.
  */
 #include "core/clock.h"
 #include "core/log.h"
@@ -14,6 +15,7 @@
 #include "reportd/operator.h"
 #include "reportd/rows.h"
 #include "reportd/send.h"
+#include "reportd/sending.h"
 
 #define SETTLE_MS 200
 #define SYNC_MS   5000
@@ -79,7 +81,7 @@ static int before_jail(void)
 	return database_prepare("report_directory",
 		   daemon_house()->report_directory, "rows") < 0
 	    ? -1
-	    : send_prepare();
+	    : sending_prepare();
 }
 
 static int start(void)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * When reports are sent, and what becomes of them.
+ * Which report is sent when: of themselves, and when the operator asks.
  *
  * A report is due after its period, spread over dmarc_report_jitter, and again
  * after each failure until dmarc_report_lifetime is over. One is under way at
- * a time: its destinations are verified, its file is made, and each address
- * gets a message of its own, under an id that stays the same however often it
- * is tried.
+ * a time (sending.h).
  */
 #ifndef REPORTD_SEND_H
 #define REPORTD_SEND_H
@@ -14,8 +12,6 @@
 #include "ipc/wire.h"
 #include "reportd/rows.h"
 
-/* Still privileged: reads resolv.conf. -1, logged. */
-int send_prepare(void);
 void send_start(const struct reportd_conf *conf);
 /* What is under way is left for the next process. */
 void send_stop(void);
