@@ -15,7 +15,7 @@ struct arc_chain {
 	const struct header_fields *fields;
 	struct dkim_policy policy;
 	struct body_hashes *bodies;
-	struct arc_set sets[ARC_SETS_MOST + 1]; /* by instance */
+	struct arc_set *sets; /* by instance; NULL: there is no chain */
 	unsigned length;
 	struct dkim_signature signature; /* the newest one */
 	int body;
@@ -108,6 +108,9 @@ static int collect(struct arc_chain *c)
 		const struct header_field *f = &c->fields->list[i];
 		if (!is_arc(f->name))
 			continue;
+		if (c->sets == NULL)
+			c->sets = mem_array(
+			    ARC_SETS_MOST + 1, sizeof(*c->sets));
 		c->result = ARC_PENDING; /* there is a chain */
 		if (f->name.len == 8)
 			result |= add_field(
@@ -181,6 +184,9 @@ struct arc_chain *arc_chain_new(const struct header_fields *fields,
 
 void arc_chain_free(struct arc_chain **chain)
 {
+	if (*chain == NULL)
+		return;
+	free((*chain)->sets);
 	free(*chain);
 	*chain = NULL;
 }

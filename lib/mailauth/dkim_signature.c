@@ -168,17 +168,20 @@ int dkim_signature_parse(struct str field, enum signature_kind kind,
     int64_t now, struct dkim_signature *out, const char **why)
 {
 	size_t colon = str_find(field, ':');
-	const struct tags *tags = &out->tags;
+	struct tags list;
+	const struct tags *tags = &list;
 
 	*out = (struct dkim_signature){.field = field,
 	    .limit = BODY_WHOLE,
+	    .algorithm_text = STR_EMPTY,
 	    .domain = STR_EMPTY,
 	    .selector = STR_EMPTY,
 	    .identity = STR_EMPTY};
 	*why = "malformed signature";
 	if (colon == field.len ||
-	    tags_parse(str_skip(field, colon + 1), &out->tags) < 0)
+	    tags_parse(str_skip(field, colon + 1), &list) < 0)
 		return -1;
+	out->algorithm_text = tags_value(tags, "a", STR_EMPTY);
 	out->domain = tags_value(tags, "d", STR_EMPTY);
 	out->selector = tags_value(tags, "s", STR_EMPTY);
 	out->names = tags_value(tags, "h", STR_EMPTY);
@@ -189,9 +192,9 @@ int dkim_signature_parse(struct str field, enum signature_kind kind,
 	    read_number(tags, "l", BODY_WHOLE - 1, &out->limit) < 0 ||
 	    read_body_digest(tags, out->body_digest) < 0)
 		return -1;
+	out->place = tags_find(tags, "b")->place;
 	*why = "the algorithm is not accepted";
-	if (!dkim_algorithm_parse(
-		tags_value(tags, "a", STR_EMPTY), &out->algorithm))
+	if (!dkim_algorithm_parse(out->algorithm_text, &out->algorithm))
 		return -1;
 	*why = read_times(tags, now, out);
 	if (*why == NULL)

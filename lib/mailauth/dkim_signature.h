@@ -31,8 +31,8 @@ enum signature_kind { SIGNATURE_DKIM, SIGNATURE_ARC };
 
 /* Views into the field's text, but for what is decoded. */
 struct dkim_signature {
-	struct tags tags;
-	struct str field; /* the whole field */
+	struct str field;          /* the whole field */
+	struct str algorithm_text; /* a=, as it was written; "" */
 	enum dkim_algorithm algorithm;
 	enum canonical header_form, body_form;
 	struct str domain, selector; /* d=, s= */
@@ -43,6 +43,7 @@ struct dkim_signature {
 	int64_t made, expires;       /* seconds since 1970; -1: not said */
 	uint8_t body_digest[BODY_HASH_LEN];
 	struct str signature; /* b=, still in base64 */
+	struct str place;     /* of b=, with the blanks around it */
 };
 
 /*

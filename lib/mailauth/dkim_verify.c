@@ -147,8 +147,8 @@ enum dkim_result dkim_check_signature(const struct dkim_signature *s,
 	 * made once. */
 	if (dkim_ask_key(q, s->selector, s->domain) == NULL)
 		return DKIM_PENDING;
-	dkim_header_digest(fields, s->names, s->header_form, s->field,
-	    tags_find(&s->tags, "b")->place, digest);
+	dkim_header_digest(
+	    fields, s->names, s->header_form, s->field, s->place, digest);
 	return dkim_check_digest(s->selector, s->domain, identity, s->algorithm,
 	    digest, s->signature, policy, q, out);
 }
@@ -188,7 +188,7 @@ static void add_one(
 	    .domain = s->domain,
 	    .selector = s->selector,
 	    .identity = s->identity,
-	    .algorithm = tags_value(&s->tags, "a", STR_EMPTY),
+	    .algorithm = s->algorithm_text,
 	    .signature = s->signature};
 	if (!fit) {
 		give(&one->verdict, DKIM_NEUTRAL, why);
@@ -207,12 +207,13 @@ struct dkim_verifier *dkim_verifier_new(const struct header_fields *fields,
 	v->fields = fields;
 	v->policy = *policy;
 	v->bodies = bodies;
-	v->list = mem_array(policy->signatures_most + 1, sizeof(*v->list));
 	for (size_t i = 0;
-	     i < fields->count && v->count < policy->signatures_most; i++)
-		if (str_case_eq(fields->list[i].name, STR("DKIM-Signature")))
-			add_one(v, fields->list[i].whole, now,
-			    &v->list[v->count++]);
+	     i < fields->count && v->count < policy->signatures_most; i++) {
+		if (!str_case_eq(fields->list[i].name, STR("DKIM-Signature")))
+			continue;
+		v->list = mem_resize(v->list, v->count + 1, sizeof(*v->list));
+		add_one(v, fields->list[i].whole, now, &v->list[v->count++]);
+	}
 	return v;
 }
 
