@@ -141,7 +141,9 @@ static void replace(struct destinations *all, struct destination *d,
 	first = c->instead.list[0];
 	d->address = first.address;
 	d->domain = first.domain;
-	for (size_t i = 1; i < c->instead.count && all->count < most; i++) {
+	for (size_t i = 1; i < c->instead.count && all->count < most &&
+	     all->count < DESTINATIONS_MOST;
+	     i++) {
 		if (!is_new(all, c->instead.list[i].address))
 			continue;
 		all->list[all->count] = c->instead.list[i];
@@ -150,14 +152,14 @@ static void replace(struct destinations *all, struct destination *d,
 }
 
 static void ask_consent(struct destinations *all, struct destination *d,
-    struct str policy_domain, size_t most, struct questions *q,
+    const struct destination_rules *rules, struct questions *q,
     struct arena *arena)
 {
 	struct consent consent = {.given = false};
 	char name[2 * DNS_NAME_TEXT_MAX + 32];
 	const struct dns_reply *reply;
 	int len = snprintf(name, sizeof(name), "%.*s._report._dmarc.%.*s",
-	    STR_FMT(policy_domain), STR_FMT(d->domain));
+	    STR_FMT(rules->policy_domain), STR_FMT(d->domain));
 
 	if (!dns_name_valid(str_of(name, (size_t)len))) {
 		settle(d, DESTINATION_REFUSED,
@@ -182,22 +184,22 @@ static void ask_consent(struct destinations *all, struct destination *d,
 		settle(d, DESTINATION_REFUSED,
 		    "its consent in DNS names an address elsewhere");
 	else
-		replace(all, d, &consent, most);
+		replace(all, d, &consent, rules->most);
 }
 
 static void verify(struct destinations *all, struct destination *d,
-    struct str policy_domain, size_t most, struct questions *q,
+    const struct destination_rules *rules, struct questions *q,
     struct arena *arena)
 {
 	struct str ours, theirs;
 	int a, b;
 
-	if (str_case_eq(d->domain, policy_domain)) {
+	if (str_case_eq(d->domain, rules->policy_domain)) {
 		settle(d, DESTINATION_ALLOWED, "");
 		return;
 	}
-	a = dmarc_organization(q, policy_domain, &ours);
-	b = dmarc_organization(q, d->domain, &theirs);
+	a = dmarc_organization(q, rules->suffixes, rules->policy_domain, &ours);
+	b = dmarc_organization(q, rules->suffixes, d->domain, &theirs);
 	if (a < 0 || b < 0)
 		settle(d, DESTINATION_TEMPORARY,
 		    "DNS does not say now whether it is of the same "
@@ -207,19 +209,18 @@ static void verify(struct destinations *all, struct destination *d,
 	else if (str_case_eq(ours, theirs))
 		settle(d, DESTINATION_ALLOWED, "");
 	else
-		ask_consent(all, d, policy_domain, most, q, arena);
+		ask_consent(all, d, rules, q, arena);
 }
 
-bool destinations_verify(struct destinations *d, struct str policy_domain,
-    size_t most, struct questions *q, struct arena *arena)
+bool destinations_verify(struct destinations *d,
+    const struct destination_rules *rules, struct questions *q,
+    struct arena *arena)
 {
 	bool settled = true;
 
-	if (most > DESTINATIONS_MOST)
-		most = DESTINATIONS_MOST;
 	for (size_t i = 0; i < d->count; i++) {
 		if (d->list[i].state == DESTINATION_PENDING)
-			verify(d, &d->list[i], policy_domain, most, q, arena);
+			verify(d, &d->list[i], rules, q, arena);
 		settled = settled && d->list[i].state != DESTINATION_PENDING;
 	}
 	return settled;

@@ -7,6 +7,7 @@
 #define REPORTD_DESTINATIONS_H
 
 #include "core/arena.h"
+#include "mailauth/public_suffixes.h"
 #include "mailauth/questions.h"
 
 #define DESTINATIONS_MOST 100
@@ -37,12 +38,20 @@ struct destinations {
 void destinations_parse(
     struct str rua, size_t most, struct arena *arena, struct destinations *out);
 
+struct destination_rules {
+	struct str policy_domain; /* where the record stands */
+	size_t most;              /* addresses */
+	/* How organizations are told apart; NULL: by the tree walk. */
+	const struct public_suffixes *suffixes;
+};
+
 /*
  * Settles the state of each, from the answers that are there; false while
  * questions are open. An address may be replaced by those that its own domain
  * names.
  */
-bool destinations_verify(struct destinations *d, struct str policy_domain,
-    size_t most, struct questions *q, struct arena *arena);
+bool destinations_verify(struct destinations *d,
+    const struct destination_rules *rules, struct questions *q,
+    struct arena *arena);
 
 #endif

@@ -125,9 +125,14 @@ static void answer(struct questions *q, struct str name, enum dns_type type,
 }
 
 /* "address+" allowed, "address-" refused, "address?" temporary. */
-static void expect(const char *policy_domain, const char *rua, size_t most,
+static void expect_by(const struct public_suffixes *suffixes,
+    const char *policy_domain, const char *rua, size_t most,
     const struct zone *zone, const char *want)
 {
+	const struct destination_rules rules = {
+	    .policy_domain = str_from(policy_domain),
+	    .most = most,
+	    .suffixes = suffixes};
 	static const char signs[] = {
 	    [DESTINATION_PENDING] = '!',
 	    [DESTINATION_ALLOWED] = '+',
@@ -142,8 +147,7 @@ static void expect(const char *policy_domain, const char *rua, size_t most,
 	struct str name;
 
 	destinations_parse(str_from(rua), most, &arena, &d);
-	while (!destinations_verify(
-	    &d, str_from(policy_domain), most, q, &arena)) {
+	while (!destinations_verify(&d, &rules, q, &arena)) {
 		assert_true(questions_open(q, &name, &type));
 		assert_int_equal(type, DNS_TXT);
 		answer(q, name, type, zone);
@@ -155,6 +159,12 @@ static void expect(const char *policy_domain, const char *rua, size_t most,
 	questions_free(&q);
 	buf_free(&got);
 	arena_free(&arena);
+}
+
+static void expect(const char *policy_domain, const char *rua, size_t most,
+    const struct zone *zone, const char *want)
+{
+	expect_by(NULL, policy_domain, rua, most, zone, want);
 }
 
 #define CONSENT "own.test._report._dmarc."
@@ -234,6 +244,29 @@ static void the_same_organization(void **state)
 	    "a@in.mute.test?");
 }
 
+/* dmarc_organizational_domain = psl: what the verdict takes for one
+ * organization is one here, with no record of DMARC above both. */
+static void organizations_by_the_list(void **state)
+{
+	(void)state;
+	static const struct zone zone[] = {
+	    {"_dmarc.co.uk", "v=DMARC1; p=none"}, {NULL, NULL}};
+	struct public_suffixes *list = public_suffixes_open();
+
+	if (list == NULL)
+		skip();
+	expect_by(list, "out.strange.co.uk", "mailto:a@in.strange.co.uk", 5,
+	    zone, "a@in.strange.co.uk+");
+	expect_by(list, "out.strange.co.uk", "mailto:a@strange.co.uk", 5, zone,
+	    "a@strange.co.uk+");
+	/* A public suffix with a record makes no family of its registrants,
+	 * which the walk would have it. */
+	expect_by(
+	    list, "one.co.uk", "mailto:a@two.co.uk", 5, zone, "a@two.co.uk-");
+	expect("one.co.uk", "mailto:a@two.co.uk", 5, zone, "a@two.co.uk+");
+	public_suffixes_close(&list);
+}
+
 static void a_name_too_long_for_dns_is_refused(void **state)
 {
 	(void)state;
@@ -261,6 +294,7 @@ int main(void)
 	    cmocka_unit_test(others_have_to_agree),
 	    cmocka_unit_test(the_limit_holds_for_what_is_named),
 	    cmocka_unit_test(the_same_organization),
+	    cmocka_unit_test(organizations_by_the_list),
 	    cmocka_unit_test(a_name_too_long_for_dns_is_refused),
 	};
 

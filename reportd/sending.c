@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "daemon/daemon.h"
+#include "daemon/house_suffixes.h"
 #include "ipc/limits.h"
 #include "mailauth/dmarc.h"
 #include "reportd/aggregate.h"
@@ -49,6 +50,7 @@ static struct {
 	const struct sending_calls *calls;
 	struct dns *dns;
 	struct questions *questions;
+	struct public_suffixes *suffixes;
 	struct loop_timer *step;   /* goes on with it */
 	struct loop_timer *budget; /* of DNS */
 	struct sending *now;
@@ -310,15 +312,18 @@ static void next_mail(struct sending *s)
 static void step(void *arg)
 {
 	struct sending *s = sender.now;
+	struct destination_rules rules = {
+	    .most = (size_t)sender.conf->dmarc_report_destination_limit,
+	    .suffixes = sender.suffixes};
 
 	(void)arg;
 	if (s == NULL)
 		return;
+	rules.policy_domain = s->p.domain;
 	switch (s->stage) {
 	case STAGE_VERIFYING:
-		if (!destinations_verify(&s->to, s->p.domain,
-			(size_t)sender.conf->dmarc_report_destination_limit,
-			sender.questions, &s->arena))
+		if (!destinations_verify(
+			&s->to, &rules, sender.questions, &s->arena))
 			return; /* questions_on_answer, or the budget */
 		loop_timer_stop(sender.budget);
 		s->stage = STAGE_WRITING;
@@ -384,6 +389,8 @@ int sending_prepare(void)
 {
 	const char *why;
 
+	if (house_suffixes(daemon_house(), &sender.suffixes) < 0)
+		return -1;
 	/* The budget of a report ends what takes longer. */
 	sender.dns = dns_open(
 	    daemon_loop(), daemon_house()->dns_servers, 5000, DNS_TRIES, &why);

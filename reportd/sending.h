@@ -20,7 +20,8 @@ struct sending_calls {
 	void (*ended)(void);
 };
 
-/* Still privileged: reads resolv.conf. -1, logged. */
+/* Still privileged: reads resolv.conf and the list of public suffixes. -1,
+ * logged. */
 int sending_prepare(void);
 void sending_start(
     const struct reportd_conf *conf, const struct sending_calls *calls);

@@ -192,7 +192,7 @@ void report_row_send(
 	    .author = verdict_author(v),
 	    .policy_domain = dmarc->policy_domain,
 	    .record = dmarc->record,
-	    .discovery = s->conf->dmarc_organizational_domain ==
+	    .discovery = s->server->house->dmarc_organizational_domain ==
 		    ORGANIZATIONS_PSL
 		? REPORT_PSL
 		: REPORT_TREEWALK,

@@ -5,7 +5,6 @@ static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
 static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const bare_policies[] = {"reject", "normalize", NULL};
 static const char *const spf_rejects[] = {"none", "fail", "softfail", NULL};
-static const char *const organizations[] = {"walk", "psl", NULL};
 static const char *const dmarc_actions[] = {"none", "junk", "reject", NULL};
 static const char *const temperrors[] = {"no", "reject", "yes", NULL};
 
@@ -125,10 +124,6 @@ const struct conf_param smtpd_params[] = {
 	P(BOOL, dkim_partial_bodies,      "no",
 	  "Let a signature with l= count although octets stand behind what it "
 	  "signs."),
-	P(CHOICE, dmarc_organizational_domain, "walk", organizations,
-	  "How the domain is found that an author's domain belongs to: by the "
-	  "tree walk of RFC 9989 section 4.10, or with psl by the list of "
-	  "public suffixes, as in RFC 7489."),
 	P(CHOICE, dmarc_reject_action,    "reject", dmarc_actions,
 	  "What becomes of mail that fails DMARC where the author's domain has "
 	  "p=reject: reject refuses it with 550 5.7.1, junk delivers it into "

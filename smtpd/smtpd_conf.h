@@ -10,8 +10,6 @@ enum bare_policy { BARE_REJECT, BARE_NORMALIZE };
 
 /* spf_reject */
 enum spf_reject { SPF_REJECT_NONE, SPF_REJECT_FAIL, SPF_REJECT_SOFTFAIL };
-/* dmarc_organizational_domain */
-enum organizations { ORGANIZATIONS_WALK, ORGANIZATIONS_PSL };
 /* dmarc_reject_action and others, from mild to hard */
 enum dmarc_action { DMARC_DO_NOTHING, DMARC_DO_JUNK, DMARC_DO_REJECT };
 /* dmarc_temperror_defer */
@@ -62,7 +60,6 @@ struct smtpd_conf {
 	int dkim_minimum_key_bits;
 	int dkim_public_key_cache_limit;
 	bool dkim_partial_bodies;
-	int dmarc_organizational_domain; /* enum organizations */
 	/* enum dmarc_action */
 	int dmarc_reject_action, dmarc_quarantine_action,
 	    dmarc_doubtful_author_action;

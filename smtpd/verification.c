@@ -2,7 +2,7 @@
 #include "smtpd/verification.h"
 
 #include "core/log.h"
-#include "mailauth/public_suffixes.h"
+#include "daemon/house_suffixes.h"
 #include "smtpd/findings.h"
 #include "smtpd/report_row.h"
 
@@ -29,14 +29,8 @@ int verification_open(struct server *server)
 	n->content = splitter_new((size_t)server->house->header_size_limit);
 	n->results = buf_new(CLEANUP_RESULTS_MAX);
 	n->received_spf = buf_new(CLEANUP_RECEIVED_SPF_MAX);
-	if (server->conf->dmarc_organizational_domain == ORGANIZATIONS_PSL) {
-		n->suffixes = public_suffixes_open();
-		if (n->suffixes == NULL) {
-			log_error("dmarc_organizational_domain: there is no "
-				  "list of public suffixes");
-			return -1;
-		}
-	}
+	if (house_suffixes(server->house, &n->suffixes) < 0)
+		return -1;
 	server->verification = n;
 	return 0;
 }

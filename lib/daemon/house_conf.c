@@ -4,6 +4,7 @@
 #define P(kind, name, ...) CONF_##kind(struct house_conf, name, __VA_ARGS__)
 
 static const char *const seccomp_modes[] = {"enforce", "log", "off", NULL};
+static const char *const organizations[] = {"walk", "psl", NULL};
 
 /* clang-format off */
 const struct conf_param house_params[] = {
@@ -37,6 +38,11 @@ const struct conf_param house_params[] = {
 	  "activated again; posthouse dkim then removes it."),
 	P(TEXT, log_directory, POSTHOUSE_STATEDIR "/log/posthouse", 1, 4096,
 	  "Where logd writes the log and the trace files."),
+	P(CHOICE, dmarc_organizational_domain, "walk", organizations,
+	  "How the domain is found that an author's domain belongs to: by the "
+	  "tree walk of RFC 9989 section 4.10, or with psl by the list of "
+	  "public suffixes, as in RFC 7489. Verdicts and the destinations of "
+	  "reports go by it."),
 	P(TEXT, report_directory, POSTHOUSE_STATEDIR "/lib/posthouse-reports",
 	  1, 4096, "What reportd counts for DMARC's aggregate reports."),
 	P(TEXT, feedback_directory, POSTHOUSE_STATEDIR "/lib/posthouse-feedback",

@@ -21,6 +21,7 @@ struct house_conf {
 	const char *dkim_key_directory;
 	int64_t dkim_retired_key_time; /* ms */
 	const char *log_directory;
+	int dmarc_organizational_domain; /* enum organizations */
 	const char *report_directory;
 	const char *feedback_directory;
 	const char *run_directory;
@@ -56,6 +57,9 @@ struct house_conf {
 	const char *debug_peer_list;
 	int protocol_log_line_limit;
 };
+
+/* dmarc_organizational_domain */
+enum organizations { ORGANIZATIONS_WALK, ORGANIZATIONS_PSL };
 
 enum seccomp_mode { SECCOMP_ENFORCE, SECCOMP_LOG, SECCOMP_OFF };
 

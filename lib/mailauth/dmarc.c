@@ -342,9 +342,10 @@ enum dmarc_result dmarc_check(struct questions *q,
 	return v.result;
 }
 
-int dmarc_organization(struct questions *q, struct str domain, struct str *out)
+int dmarc_organization(struct questions *q,
+    const struct public_suffixes *suffixes, struct str domain, struct str *out)
 {
-	struct dmarc_request request = {.suffixes = NULL};
+	struct dmarc_request request = {.suffixes = suffixes};
 	const char *problem;
 
 	switch (organization(q, &request, domain, out, &problem)) {

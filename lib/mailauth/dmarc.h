@@ -74,9 +74,11 @@ enum dmarc_result dmarc_check(struct questions *q,
     const struct dmarc_request *r, struct arena *arena,
     struct dmarc_verdict *out);
 
-/* The organisational domain by the tree walk (section 4.10.2), a view into
- * domain: 1, 0 while answers are on their way, -1 when DNS does not say. */
-int dmarc_organization(struct questions *q, struct str domain, struct str *out);
+/* The organisational domain by the tree walk (section 4.10.2) or, where
+ * suffixes is not NULL, by that list; a view into domain: 1, 0 while answers
+ * are on their way, -1 when DNS does not say. */
+int dmarc_organization(struct questions *q,
+    const struct public_suffixes *suffixes, struct str domain, struct str *out);
 
 const char *dmarc_result_name(enum dmarc_result result); /* "pass" */
 const char *dmarc_policy_name(enum dmarc_policy policy); /* "reject" */
