@@ -71,6 +71,10 @@ static void test_bodies(void **state)
 	body_is("a\rb \r\r\nc\n\r\n", CANONICAL_SIMPLE, "a\rb \r\r\nc\n\r\n");
 	body_is("a\rb \r\r\nc\n\r\n", CANONICAL_RELAXED, "a\rb \r\r\nc\n\r\n");
 	body_is("a\r", CANONICAL_RELAXED, "a\r\r\n");
+	body_is("a b  c\r\nd \r\n e\tf\r\n\r\ng \r h\r\n", CANONICAL_RELAXED,
+	    "a b c\r\nd\r\n e f\r\n\r\ng \r h\r\n");
+	body_is("a b  c\r\nd \r\n e\r\n\r\n\r\n", CANONICAL_SIMPLE,
+	    "a b  c\r\nd \r\n e\r\n");
 }
 
 /* A limit cuts the digest, not the count. */

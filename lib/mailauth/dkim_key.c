@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "mailauth/dkim_key.h"
 
+#include <openssl/asn1.h>
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -68,21 +72,95 @@ unsigned dkim_key_bits(const struct dkim_key *key)
 
 /* ---- public keys ---- */
 
-/* SubjectPublicKeyInfo, as everybody publishes it, or a bare RSAPublicKey, as
- * RFC 6376 has it. */
+/* The content of the DER element of a tag, which is cut off *der; false when it
+ * does not begin with one. */
+static bool cut_element(struct str *der, int tag, struct str *content)
+{
+	const unsigned char *p = (const unsigned char *)der->p;
+	int found, class;
+	long len;
+
+	if (der->len == 0)
+		return false;
+	int form = ASN1_get_object(&p, &len, &found, &class, (long)der->len);
+	if (form != (tag == V_ASN1_SEQUENCE ? V_ASN1_CONSTRUCTED : 0))
+		return false;
+	if (class != V_ASN1_UNIVERSAL || found != tag)
+		return false;
+	*content = str_of(p, (size_t)len);
+	*der = str_skip(*der, (size_t)(content->p + len - der->p));
+	return true;
+}
+
+/* A positive number; NULL when there is none. */
+static BIGNUM *cut_number(struct str *der)
+{
+	struct str n;
+
+	if (!cut_element(der, V_ASN1_INTEGER, &n) || n.len == 0 ||
+	    (uint8_t)n.p[0] > 0x7f)
+		return NULL;
+	return BN_bin2bn((const unsigned char *)n.p, (int)n.len, NULL);
+}
+
+static EVP_PKEY *rsa_of(const BIGNUM *modulus, const BIGNUM *exponent)
+{
+	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	OSSL_PARAM *parts = NULL;
+	EVP_PKEY *pkey = NULL;
+
+	if (builder != NULL &&
+	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus) &&
+	    OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent))
+		parts = OSSL_PARAM_BLD_to_param(builder);
+	if (parts == NULL || c == NULL || EVP_PKEY_fromdata_init(c) != 1 ||
+	    EVP_PKEY_fromdata(c, &pkey, EVP_PKEY_PUBLIC_KEY, parts) != 1)
+		pkey = NULL;
+	OSSL_PARAM_free(parts);
+	OSSL_PARAM_BLD_free(builder);
+	EVP_PKEY_CTX_free(c);
+	return pkey;
+}
+
+/* The RSAPublicKey (RFC 8017 appendix A.1.1) in what a record has: itself, as
+ * RFC 6376 says, or in a SubjectPublicKeyInfo (RFC 5280 section 4.1), as
+ * everybody publishes it. */
+static bool find_rsa(struct str der, struct str *numbers)
+{
+	/* rsaEncryption, 1.2.840.113549.1.1.1 */
+	static const char identifier[] = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+	struct str info, algorithm, oid, bits;
+
+	if (!cut_element(&der, V_ASN1_SEQUENCE, &info))
+		return false;
+	*numbers = info;
+	if (!cut_element(&info, V_ASN1_SEQUENCE, &algorithm))
+		return true;
+	if (!cut_element(&algorithm, V_ASN1_OBJECT, &oid) ||
+	    !str_eq(oid, str_of(identifier, sizeof(identifier) - 1)) ||
+	    !cut_element(&info, V_ASN1_BIT_STRING, &bits) || bits.len == 0 ||
+	    bits.p[0] != 0) /* unused bits */
+		return false;
+	bits = str_skip(bits, 1);
+	return cut_element(&bits, V_ASN1_SEQUENCE, numbers);
+}
+
+/* OpenSSL's own reader asks each of its decoders whether the key is for it,
+ * which costs as much as seven verifications. */
 static EVP_PKEY *read_rsa(struct str der)
 {
-	const unsigned char *p = (const unsigned char *)der.p;
-	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)der.len);
+	struct str numbers;
 
-	if (pkey == NULL) {
-		p = (const unsigned char *)der.p;
-		pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, (long)der.len);
-	}
-	if (pkey != NULL && EVP_PKEY_get_base_id(pkey) != EVP_PKEY_RSA) {
-		EVP_PKEY_free(pkey);
-		pkey = NULL;
-	}
+	if (!find_rsa(der, &numbers))
+		return NULL;
+	BIGNUM *modulus = cut_number(&numbers);
+	BIGNUM *exponent = cut_number(&numbers);
+	EVP_PKEY *pkey = modulus != NULL && exponent != NULL
+	    ? rsa_of(modulus, exponent)
+	    : NULL;
+	BN_free(modulus);
+	BN_free(exponent);
 	return pkey;
 }
 
