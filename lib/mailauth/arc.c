@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "core/arena.h"
 #include "core/memory.h"
 #include "mail/encode.h"
 #include "net/dns_answer.h"
@@ -23,6 +24,7 @@ struct arc_chain {
 	unsigned left; /* seals that are not checked yet */
 	enum arc_result result;
 	const char *why;
+	struct arena names; /* of who sealed it */
 };
 
 const char *arc_result_name(enum arc_result result)
@@ -151,6 +153,23 @@ static const char *wrong_structure(const struct arc_chain *c)
 	return NULL;
 }
 
+/* Where the keys of the seals are; "" where that is no name. */
+static void find_keys(struct arc_chain *c)
+{
+	struct tags tags;
+
+	for (unsigned i = 1; i <= c->length; i++) {
+		struct arc_set *s = &c->sets[i];
+		s->key_domain = s->key_selector = STR_EMPTY;
+		if (tags_parse(s->seal->value, &tags) < 0)
+			continue;
+		s->key_domain = dkim_name(
+		    tags_value(&tags, "d", STR_EMPTY), 2, &c->names);
+		s->key_selector = dkim_name(
+		    tags_value(&tags, "s", STR_EMPTY), 1, &c->names);
+	}
+}
+
 struct arc_chain *arc_chain_new(const struct header_fields *fields,
     const struct dkim_policy *policy, int64_t now, struct body_hashes *bodies)
 {
@@ -162,6 +181,7 @@ struct arc_chain *arc_chain_new(const struct header_fields *fields,
 	c->bodies = bodies;
 	c->why = "";
 	c->result = ARC_NONE;
+	c->names = arena_new(ARC_SETS_MOST * 2 * DNS_NAME_TEXT_MAX);
 	if (collect(c) < 0) {
 		fail(c, "a field is malformed or stands twice");
 		return c;
@@ -169,16 +189,19 @@ struct arc_chain *arc_chain_new(const struct header_fields *fields,
 	if (c->result == ARC_NONE)
 		return c;
 	c->left = c->length;
-	why = wrong_structure(c);
+	why = fields->cut ? "the header has too many fields"
+			  : wrong_structure(c);
 	if (why == NULL &&
 	    dkim_signature_parse(c->sets[c->length].signature->whole,
-		SIGNATURE_ARC, now, &c->signature, &why) == 0) {
+		SIGNATURE_ARC, now, &c->names, &c->signature, &why) == 0) {
 		c->body = body_hash_want(
 		    bodies, c->signature.body_form, c->signature.limit);
 		why = c->body < 0 ? "too many body forms" : NULL;
 	}
 	if (why != NULL)
 		fail(c, why);
+	else
+		find_keys(c);
 	return c;
 }
 
@@ -187,6 +210,7 @@ void arc_chain_free(struct arc_chain **chain)
 	if (*chain == NULL)
 		return;
 	free((*chain)->sets);
+	arena_free(&(*chain)->names);
 	free(*chain);
 	*chain = NULL;
 }
@@ -272,31 +296,30 @@ static int seal_digest(const struct arc_chain *c, unsigned instance,
 static enum arc_result check_seal(
     struct arc_chain *c, unsigned instance, struct questions *q)
 {
-	struct str field = c->sets[instance].seal->whole;
+	struct arc_set *set = &c->sets[instance];
+	struct str field = set->seal->whole;
 	struct dkim_verdict verdict = {.why = ""};
 	enum dkim_algorithm algorithm;
 	uint8_t digest[32];
 	struct tags tags;
 
 	if (tags_parse(str_skip(field, str_find(field, ':') + 1), &tags) < 0 ||
+	    set->key_domain.len == 0 || set->key_selector.len == 0 ||
 	    tags_find(&tags, "h") != NULL || tags_find(&tags, "b") == NULL ||
 	    !dkim_algorithm_parse(
 		tags_value(&tags, "a", STR_EMPTY), &algorithm))
 		return fail(c, "a seal is malformed");
-	struct str domain = tags_value(&tags, "d", STR_EMPTY);
-	struct str selector = tags_value(&tags, "s", STR_EMPTY);
-	if (!dns_name_valid(domain) || !dns_name_valid(selector))
-		return fail(c, "a seal is malformed");
-	if (dkim_ask_key(q, selector, domain) == NULL)
+	if (dkim_ask_key(q, set->key_selector, set->key_domain) == NULL)
 		return ARC_PENDING;
 	if (seal_digest(c, instance, tags_find(&tags, "b")->place, digest) < 0)
 		return fail(c, "a seal is malformed");
-	switch (dkim_check_digest(selector, domain, STR_EMPTY, algorithm,
-	    digest, tags_find(&tags, "b")->value, &c->policy, q, &verdict)) {
+	switch (dkim_check_digest(set->key_selector, set->key_domain, STR_EMPTY,
+	    algorithm, digest, tags_find(&tags, "b")->value, &c->policy, q,
+	    &verdict)) {
 	case DKIM_PENDING:
 		return ARC_PENDING;
 	case DKIM_PASS:
-		c->sets[instance].domain = domain;
+		set->domain = set->key_domain;
 		return ARC_PASS;
 	default:
 		return fail(c, verdict.why);
@@ -346,15 +369,12 @@ enum arc_result arc_chain_check(struct arc_chain *chain, struct questions *q)
 
 void arc_chain_ask(struct arc_chain *chain, struct questions *q)
 {
-	struct tags tags;
-
 	if (chain->result != ARC_PENDING)
 		return;
 	dkim_ask_key(q, chain->signature.selector, chain->signature.domain);
 	for (unsigned i = 1; i <= chain->length; i++)
-		if (tags_parse(chain->sets[i].seal->value, &tags) == 0)
-			dkim_ask_key(q, tags_value(&tags, "s", STR_EMPTY),
-			    tags_value(&tags, "d", STR_EMPTY));
+		dkim_ask_key(
+		    q, chain->sets[i].key_selector, chain->sets[i].key_domain);
 }
 
 /* ---- sealing ---- */

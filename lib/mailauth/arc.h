@@ -17,6 +17,7 @@ enum arc_result { ARC_PENDING, ARC_NONE, ARC_PASS, ARC_FAIL };
 struct arc_set {
 	const struct header_field *results, *signature, *seal;
 	struct str domain; /* who sealed it; set when the chain passes */
+	struct str key_domain, key_selector; /* of the seal, as DNS has them */
 };
 
 struct arc_chain;

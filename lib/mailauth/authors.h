@@ -5,6 +5,7 @@
 
 #include "core/arena.h"
 #include "mailauth/dkim_signature.h"
+#include "mailauth/domain.h"
 
 #define AUTHOR_DOMAINS_MOST 5 /* distinct ones that are looked at */
 
@@ -22,9 +23,5 @@ struct author_domains {
 /* Texts belong to the arena. */
 void author_domains(const struct header_fields *fields, struct arena *arena,
     struct author_domains *out);
-
-/* A domain as DNS has it: U-labels become A-labels, letters are small. What
- * is no domain is "". */
-struct str domain_to_ascii(struct str domain, struct arena *arena);
 
 #endif

@@ -13,11 +13,6 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static bool is_fold(char c)
-{
-	return is_blank(c) || c == '\r' || c == '\n';
-}
-
 static struct str without_line_end(struct str s)
 {
 	if (str_ends(s, STR("\r\n")))
@@ -27,18 +22,28 @@ static struct str without_line_end(struct str s)
 	return s;
 }
 
+/* Whether a blank or an octet of a line end stands there. A CR of its own is
+ * neither. */
+static bool is_fold(struct str s, size_t at)
+{
+	char c = s.p[at];
+
+	return is_blank(c) || c == '\n' ||
+	    (c == '\r' && at + 1 < s.len && s.p[at + 1] == '\n');
+}
+
 /* Runs of blanks and line ends become one space; none at the ends. */
 static void add_relaxed_value(struct str value, struct buf *out)
 {
+	size_t begin = out->len;
 	bool space = false;
 
-	value = str_trim(value);
 	for (size_t i = 0; i < value.len; i++) {
-		if (is_fold(value.p[i])) {
+		if (is_fold(value, i)) {
 			space = true;
 			continue;
 		}
-		if (space)
+		if (space && out->len > begin)
 			buf_add_char(out, ' ');
 		space = false;
 		buf_add_char(out, value.p[i]);

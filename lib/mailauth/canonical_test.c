@@ -30,6 +30,10 @@ static void test_fields(void **state)
 	    "B : Y\t\r\n\tZ  \r\n", CANONICAL_SIMPLE, "B : Y\t\r\n\tZ  \r\n");
 	field_is("Empty:\r\n", CANONICAL_RELAXED, "empty:\r\n");
 	field_is("Empty: \r\n \r\n", CANONICAL_RELAXED, "empty:\r\n");
+	/* A CR alone is neither a blank nor a line end. */
+	field_is(
+	    "C: \rx\ry\r\n z\r\r\n", CANONICAL_RELAXED, "c:\rx\ry z\r\r\n");
+	field_is("C:x\r\r\n", CANONICAL_SIMPLE, "C:x\r\r\n");
 }
 
 /* in, given in pieces of each size, has the canonical form. */
@@ -105,8 +109,9 @@ static void test_limits(void **state)
 
 static void test_tags(void **state)
 {
-	static const char *const wrong[] = {
-	    "", "a", "=x", "a=1;a=2", "1a=b", "a=1;;b=2", "a=\001", "a b=c"};
+	static const char *const wrong[] = {"", " ", ";", ";;", "a", "=x",
+	    "a=1;a=2", "1a=b", "a=1;;b=2", "a=1;;", "a=1; ;", ";a=1", "a=\001",
+	    "a=\177", "a b=c", "a=b\rc", "a=b\r c", "a=b\r\nc", "a=b\nc"};
 	struct tags t;
 
 	(void)state;
@@ -117,6 +122,8 @@ static void test_tags(void **state)
 	assert_true(str_eq(tags_value(&t, "Z", STR("?")), STR("a=b")));
 	assert_true(str_eq(tags_value(&t, "z", STR("?")), STR("?")));
 	assert_int_equal(tags_value(&t, "e", STR("?")).len, 0);
+	assert_int_equal(tags_parse(STR("a=b\r\n c;d=\xc3\xa9; "), &t), 0);
+	assert_true(str_eq(tags_value(&t, "a", STR("?")), STR("b\r\n c")));
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
 		assert_int_equal(tags_parse(str_from(wrong[i]), &t), -1);
 	assert_true(tags_list_has(STR("From : to"), STR("TO")));

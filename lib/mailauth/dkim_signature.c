@@ -5,8 +5,12 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
+#include "mail/encode.h"
+#include "mailauth/domain.h"
 #include "net/dns_answer.h"
 
+#define SIGNATURE_MOST   (RSA_BITS_MOST / 8)
+#define IDENTITY_MOST    1024 /* octets of i= */
 #define CLOCK_DIFFERENCE 3600 /* seconds that a signer's clock may be ahead */
 
 /* ---- fields ---- */
@@ -46,18 +50,19 @@ void header_fields_free(struct header_fields *f)
 static int read_forms(const struct tags *tags, enum signature_kind kind,
     struct dkim_signature *out)
 {
-	struct str body = tags_value(tags, "c",
+	struct str value = tags_value(tags, "c",
 	    kind == SIGNATURE_ARC ? STR("relaxed/relaxed")
 				  : STR("simple/simple"));
-	struct str header = str_cut(&body, '/');
+	struct str body = value, header = str_cut(&body, '/');
 	bool header_relaxed = str_case_eq(header, STR("relaxed"));
 	bool body_relaxed = str_case_eq(body, STR("relaxed"));
+	bool header_alone = header.len == value.len;
 
 	out->header_form = header_relaxed ? CANONICAL_RELAXED
 					  : CANONICAL_SIMPLE;
 	out->body_form = body_relaxed ? CANONICAL_RELAXED : CANONICAL_SIMPLE;
 	return (header_relaxed || str_case_eq(header, STR("simple"))) &&
-		(body_relaxed || body.len == 0 ||
+		(body_relaxed || header_alone ||
 		    str_case_eq(body, STR("simple")))
 	    ? 0
 	    : -1;
@@ -68,7 +73,12 @@ static int read_number(
 {
 	const struct tag *t = tags_find(tags, name);
 
-	return t == NULL ? 0 : str_to_u64(t->value, most, out);
+	if (t == NULL)
+		return 0;
+	struct str digits = t->value; /* as many zeros as one likes */
+	while (digits.len > 1 && digits.p[0] == '0')
+		digits = str_skip(digits, 1);
+	return str_to_u64(digits, most, out);
 }
 
 static int read_time(const struct tags *tags, const char *name, int64_t *out)
@@ -120,6 +130,16 @@ static bool too_many_names(struct str names)
 	return colons > HEADER_FIELDS_MOST;
 }
 
+/* What is no base64 need not be compared with anything. */
+static bool is_base64(struct str value)
+{
+	struct buf raw = buf_new(SIGNATURE_MOST + 4);
+	bool fits = tags_base64(value, &raw) == 0;
+
+	buf_free(&raw);
+	return fits;
+}
+
 static int read_body_digest(const struct tags *tags, uint8_t *out)
 {
 	struct buf digest = buf_new(2 * BODY_HASH_LEN);
@@ -133,22 +153,99 @@ static int read_body_digest(const struct tags *tags, uint8_t *out)
 	return result;
 }
 
+struct str dkim_name(struct str written, size_t labels, struct arena *names)
+{
+	struct str name = written;
+	size_t dots = 0;
+
+	for (size_t i = 0; i < written.len && name.len > 0; i++)
+		if ((uint8_t)written.p[i] >= 0x80)
+			name = STR_EMPTY;
+	if (name.len == 0)
+		name = domain_to_ascii(written, names);
+	for (size_t i = 0; i < name.len; i++)
+		dots += name.p[i] == '.';
+	return dots + 1 >= labels && dns_name_valid(name) &&
+		!str_ends(name, STR("."))
+	    ? name
+	    : STR_EMPTY;
+}
+
+/* d= or s=; what is none stays as it is written, to be told. */
+static bool read_name(const struct tags *tags, const char *tag, size_t labels,
+    struct arena *names, struct str *out)
+{
+	struct str written = tags_value(tags, tag, STR_EMPTY);
+	struct str name = dkim_name(written, labels, names);
+
+	*out = name.len > 0 ? name : written;
+	return name.len > 0;
+}
+
+/* dkim-quoted-printable (section 2.11): blanks do not count. */
+static struct str decoded(struct str value, struct arena *names)
+{
+	struct buf plain = buf_new(IDENTITY_MOST),
+		   text = buf_new(IDENTITY_MOST);
+	struct str result = STR_EMPTY, word;
+
+	while ((word = str_word(&value, " \t\r\n")).len > 0)
+		buf_add(&plain, word);
+	qp_decode(buf_str(&plain), false, &text);
+	if (!plain.overflow && !text.overflow)
+		result = arena_copy(names, buf_str(&text));
+	buf_free(&plain);
+	buf_free(&text);
+	return result.p != NULL ? result : STR_EMPTY;
+}
+
+/* i=; -1 when it is no address below d=. */
+static int read_identity(
+    const struct tag *tag, struct arena *names, struct dkim_signature *out)
+{
+	struct str text = tag->value, rest = text;
+	bool plain = str_word(&rest, "= \t\r\n").len == text.len;
+
+	out->identity = text;
+	if (!plain)
+		text = decoded(text, names);
+	size_t at = str_find_last(text, '@');
+	if (at == text.len)
+		return -1;
+	out->identity_domain = dkim_name(str_skip(text, at + 1), 2, names);
+	return dns_name_below(out->identity_domain, out->domain) ? 0 : -1;
+}
+
+/* Section 3.5: names of fields, at least one. */
+static bool are_names(struct str names)
+{
+	struct str name;
+
+	while (tags_item(&names, &name)) {
+		if (name.len == 0)
+			return false;
+		for (size_t i = 0; i < name.len; i++)
+			if (name.p[i] <= ' ' || name.p[i] > '~')
+				return false;
+	}
+	return true;
+}
+
 /* What only a DKIM-Signature has. */
 static const char *read_dkim(
-    const struct tags *tags, struct dkim_signature *out)
+    const struct tags *tags, struct arena *names, struct dkim_signature *out)
 {
 	struct str query = tags_value(tags, "q", STR("dns/txt"));
+	const struct tag *identity = tags_find(tags, "i");
 
-	out->identity = tags_value(tags, "i", STR_EMPTY);
-	size_t at = str_find_last(out->identity, '@');
 	if (!str_eq(tags_value(tags, "v", STR_EMPTY), STR("1")))
 		return "not version 1";
 	if (!tags_list_has(query, STR("dns/txt")))
 		return "the key is not in DNS";
-	if (out->identity.len > 0 &&
-	    (at == out->identity.len ||
-		!dns_name_below(str_skip(out->identity, at + 1), out->domain)))
+	if (identity != NULL && read_identity(identity, names, out) < 0)
 		return "i= is not of the domain";
+	if (!are_names(out->names))
+		return "h= is no list of names";
 	if (!tags_list_has(out->names, STR("From")))
 		return "From is not signed";
 	return NULL;
@@ -165,7 +262,8 @@ static const char *read_arc(const struct tags *tags, struct dkim_signature *out)
 }
 
 int dkim_signature_parse(struct str field, enum signature_kind kind,
-    int64_t now, struct dkim_signature *out, const char **why)
+    int64_t now, struct arena *names, struct dkim_signature *out,
+    const char **why)
 {
 	size_t colon = str_find(field, ':');
 	struct tags list;
@@ -176,30 +274,32 @@ int dkim_signature_parse(struct str field, enum signature_kind kind,
 	    .algorithm_text = STR_EMPTY,
 	    .domain = STR_EMPTY,
 	    .selector = STR_EMPTY,
-	    .identity = STR_EMPTY};
+	    .identity = STR_EMPTY,
+	    .identity_domain = STR_EMPTY};
 	*why = "malformed signature";
 	if (colon == field.len ||
 	    tags_parse(str_skip(field, colon + 1), &list) < 0)
 		return -1;
 	out->algorithm_text = tags_value(tags, "a", STR_EMPTY);
-	out->domain = tags_value(tags, "d", STR_EMPTY);
-	out->selector = tags_value(tags, "s", STR_EMPTY);
+	bool named = read_name(tags, "d", 2, names, &out->domain);
+	named &= read_name(tags, "s", 1, names, &out->selector);
 	out->names = tags_value(tags, "h", STR_EMPTY);
 	out->signature = tags_value(tags, "b", STR_EMPTY);
-	if (!needed_tags(tags) || !dns_name_valid(out->domain) ||
-	    !dns_name_valid(out->selector) || read_forms(tags, kind, out) < 0 ||
-	    too_many_names(out->names) ||
+	if (!needed_tags(tags) || !named || read_forms(tags, kind, out) < 0 ||
+	    too_many_names(out->names) || !is_base64(out->signature) ||
 	    read_number(tags, "l", BODY_WHOLE - 1, &out->limit) < 0 ||
 	    read_body_digest(tags, out->body_digest) < 0)
 		return -1;
 	out->place = tags_find(tags, "b")->place;
-	*why = "the algorithm is not accepted";
+	out->historic = str_case_eq(out->algorithm_text, STR("rsa-sha1"));
+	*why = out->historic ? "rsa-sha1 does not count any more"
+			     : "the algorithm is not known";
 	if (!dkim_algorithm_parse(out->algorithm_text, &out->algorithm))
 		return -1;
 	*why = read_times(tags, now, out);
 	if (*why == NULL)
 		*why = kind == SIGNATURE_ARC ? read_arc(tags, out)
-					     : read_dkim(tags, out);
+					     : read_dkim(tags, names, out);
 	return *why == NULL ? 0 : -1;
 }
 

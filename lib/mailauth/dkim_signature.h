@@ -7,6 +7,7 @@
 #ifndef MAILAUTH_DKIM_SIGNATURE_H
 #define MAILAUTH_DKIM_SIGNATURE_H
 
+#include "core/arena.h"
 #include "core/buf.h"
 #include "mail/header.h"
 #include "mailauth/canonical.h"
@@ -29,15 +30,17 @@ void header_fields_free(struct header_fields *f);
 
 enum signature_kind { SIGNATURE_DKIM, SIGNATURE_ARC };
 
-/* Views into the field's text, but for what is decoded. */
+/* Views into the field's text, or the arena's; but for what is decoded. */
 struct dkim_signature {
 	struct str field;          /* the whole field */
 	struct str algorithm_text; /* a=, as it was written; "" */
 	enum dkim_algorithm algorithm;
 	enum canonical header_form, body_form;
-	struct str domain, selector; /* d=, s= */
+	struct str domain, selector; /* d=, s=, as DNS has them */
 	struct str identity;         /* i=, of DKIM; "" */
+	struct str identity_domain;  /* its domain, as DNS has it; "" */
 	struct str names;            /* h= */
+	bool historic;               /* rsa-sha1 (RFC 8301 section 3.1) */
 	uint64_t limit;              /* l=, or BODY_WHOLE */
 	uint64_t instance;           /* i= of ARC */
 	int64_t made, expires;       /* seconds since 1970; -1: not said */
@@ -47,12 +50,20 @@ struct dkim_signature {
 };
 
 /*
+ * A name of d= or s= as DNS has it: as it is written, or in the arena with
+ * A-labels for U-labels (RFC 8616 section 5). "" when it is none. labels: how
+ * many it has at least, 2 for a domain (section 3.5, d=).
+ */
+struct str dkim_name(struct str written, size_t labels, struct arena *names);
+
+/*
  * Whether the field is a signature that can be checked; now: seconds since
- * 1970. -1 with *why; what was understood of domain and selector is set all
- * the same.
+ * 1970; names: for what is not written as DNS has it. -1 with *why; what was
+ * understood of domain and selector is set all the same.
  */
 int dkim_signature_parse(struct str field, enum signature_kind kind,
-    int64_t now, struct dkim_signature *out, const char **why);
+    int64_t now, struct arena *names, struct dkim_signature *out,
+    const char **why);
 
 /*
  * The SHA-256 digest of the header as the signature covers it: the fields of

@@ -9,6 +9,7 @@
 
 #define RECORDS_MOST   3 /* of one selector that are tried */
 #define SIGNATURE_MOST (RSA_BITS_MOST / 8)
+#define NAMES_MOST     (1u << 20) /* octets of names that are kept */
 
 struct one {
 	struct dkim_signature signature;
@@ -22,6 +23,8 @@ struct dkim_verifier {
 	struct body_hashes *bodies;
 	struct one *list;
 	size_t count;
+	struct arena
+	    names; /* of signatures, where they are written otherwise */
 };
 
 const char *dkim_result_name(enum dkim_result result)
@@ -53,29 +56,6 @@ const struct dns_reply *dkim_ask_key(
 	    str_of(name, len < (int)sizeof(name) ? (size_t)len : 0), DNS_TXT);
 }
 
-/* The first record that is a key; else why the last one is none. Without a
- * cache it is *own, which the caller frees. */
-static const struct dkim_key *find_key(const struct dns_reply *r,
-    enum dkim_algorithm algorithm, struct key_cache *cache,
-    struct dkim_key_flags *flags, const char **why, struct dkim_key **own)
-{
-	const struct dkim_key *key = NULL;
-
-	*why = "no key";
-	*own = NULL;
-	for (size_t i = 0; i < r->count && i < RECORDS_MOST && key == NULL;
-	     i++) {
-		struct str text = r->records[i].text;
-		if (cache != NULL)
-			key = key_cache_parse(
-			    cache, text, algorithm, flags, why);
-		else
-			key = *own = dkim_key_parse(
-			    text, algorithm, flags, why);
-	}
-	return key;
-}
-
 static enum dkim_result check_with(const struct dkim_key *key,
     const uint8_t digest[32], struct str signature,
     const struct dkim_policy *policy, struct dkim_verdict *out)
@@ -94,6 +74,63 @@ static enum dkim_result check_with(const struct dkim_key *key,
 	return give(out, DKIM_PASS, "");
 }
 
+/* What a signature is checked with, but for the key. */
+struct check {
+	struct str domain, identity;
+	enum dkim_algorithm algorithm;
+	const uint8_t *digest;
+	struct str signature;
+	const struct dkim_policy *policy;
+};
+
+static enum dkim_result check_record(
+    const struct check *c, struct str record, struct dkim_verdict *out)
+{
+	struct key_cache *cache = c->policy->keys;
+	struct dkim_key_flags flags = {0};
+	const struct dkim_key *key;
+	struct dkim_key *own = NULL;
+	const char *why = "";
+	enum dkim_result result;
+
+	if (cache != NULL)
+		key = key_cache_parse(
+		    cache, record, c->algorithm, &flags, &why);
+	else
+		key = own = dkim_key_parse(record, c->algorithm, &flags, &why);
+	out->testing = flags.testing;
+	if (key == NULL)
+		result = give(out, DKIM_PERMERROR, why);
+	else if (flags.exact_domain && c->identity.len > 0 &&
+	    !str_case_eq(c->identity, c->domain))
+		result = give(
+		    out, DKIM_PERMERROR, "the key is not for subdomains (t=s)");
+	else
+		result = check_with(
+		    key, c->digest, c->signature, c->policy, out);
+	dkim_key_free(&own);
+	return result;
+}
+
+/* Several records of a selector come in any order (RFC 6376 sections 3.6.2.2,
+ * 6.1.2): each is tried, so that the result does not depend on it. */
+static enum dkim_result check_records(
+    const struct check *c, const struct dns_reply *r, struct dkim_verdict *out)
+{
+	give(out, DKIM_PERMERROR, "no key");
+	for (size_t i = 0;
+	     i < r->count && i < RECORDS_MOST && out->result != DKIM_PASS;
+	     i++) {
+		struct dkim_verdict one = *out;
+		enum dkim_result result = check_record(
+		    c, r->records[i].text, &one);
+		if (result == DKIM_PASS || result == DKIM_POLICY ||
+		    out->result == DKIM_PERMERROR)
+			*out = one;
+	}
+	return out->result;
+}
+
 enum dkim_result dkim_check_digest(struct str selector, struct str domain,
     struct str identity, enum dkim_algorithm algorithm,
     const uint8_t digest[32], struct str signature,
@@ -101,8 +138,8 @@ enum dkim_result dkim_check_digest(struct str selector, struct str domain,
     struct dkim_verdict *out)
 {
 	const struct dns_reply *r = dkim_ask_key(q, selector, domain);
-	struct dkim_key_flags flags;
-	const char *why;
+	struct check check = {
+	    domain, identity, algorithm, digest, signature, policy};
 
 	if (r == NULL)
 		return DKIM_PENDING;
@@ -110,22 +147,8 @@ enum dkim_result dkim_check_digest(struct str selector, struct str domain,
 		return give(out, DKIM_TEMPERROR, r->why);
 	if (r->status != DNS_OK)
 		return give(out, DKIM_PERMERROR, "no key");
-	struct dkim_key *own;
-	const struct dkim_key *key = find_key(
-	    r, algorithm, policy->keys, &flags, &why, &own);
-	out->testing = flags.testing;
 	out->authentic = r->authentic;
-	if (key == NULL)
-		return give(out, DKIM_PERMERROR, why);
-	enum dkim_result result;
-	if (flags.exact_domain && identity.len > 0 &&
-	    !str_case_eq(identity, domain))
-		result = give(
-		    out, DKIM_PERMERROR, "the key is not for subdomains (t=s)");
-	else
-		result = check_with(key, digest, signature, policy, out);
-	dkim_key_free(&own);
-	return result;
+	return check_records(&check, r, out);
 }
 
 /* ---- a signature ---- */
@@ -135,10 +158,6 @@ enum dkim_result dkim_check_signature(const struct dkim_signature *s,
     const struct dkim_policy *policy, struct questions *q,
     struct dkim_verdict *out)
 {
-	size_t at = str_find_last(s->identity, '@');
-	struct str identity = at < s->identity.len
-	    ? str_skip(s->identity, at + 1)
-	    : STR_EMPTY;
 	uint8_t digest[32];
 
 	if (memcmp(body_digest, s->body_digest, BODY_HASH_LEN) != 0)
@@ -149,8 +168,8 @@ enum dkim_result dkim_check_signature(const struct dkim_signature *s,
 		return DKIM_PENDING;
 	dkim_header_digest(
 	    fields, s->names, s->header_form, s->field, s->place, digest);
-	return dkim_check_digest(s->selector, s->domain, identity, s->algorithm,
-	    digest, s->signature, policy, q, out);
+	return dkim_check_digest(s->selector, s->domain, s->identity_domain,
+	    s->algorithm, digest, s->signature, policy, q, out);
 }
 
 static enum dkim_result check_one(
@@ -179,8 +198,8 @@ static void add_one(
     struct dkim_verifier *v, struct str field, int64_t now, struct one *one)
 {
 	const char *why;
-	bool fit = dkim_signature_parse(
-		       field, SIGNATURE_DKIM, now, &one->signature, &why) == 0;
+	bool fit = dkim_signature_parse(field, SIGNATURE_DKIM, now, &v->names,
+		       &one->signature, &why) == 0;
 	const struct dkim_signature *s = &one->signature;
 
 	one->verdict = (struct dkim_verdict){.result = DKIM_PENDING,
@@ -190,8 +209,14 @@ static void add_one(
 	    .identity = s->identity,
 	    .algorithm = s->algorithm_text,
 	    .signature = s->signature};
-	if (!fit) {
-		give(&one->verdict, DKIM_NEUTRAL, why);
+	if (!fit || v->fields->cut) {
+		/* Fields that nobody looked at may be what h= says is not
+		 * there. */
+		give(&one->verdict,
+		    fit               ? DKIM_POLICY
+			: s->historic ? DKIM_PERMERROR
+				      : DKIM_NEUTRAL,
+		    fit ? "the header has too many fields" : why);
 		return;
 	}
 	one->body = body_hash_want(v->bodies, s->body_form, s->limit);
@@ -207,6 +232,7 @@ struct dkim_verifier *dkim_verifier_new(const struct header_fields *fields,
 	v->fields = fields;
 	v->policy = *policy;
 	v->bodies = bodies;
+	v->names = arena_new(NAMES_MOST);
 	for (size_t i = 0;
 	     i < fields->count && v->count < policy->signatures_most; i++) {
 		if (!str_case_eq(fields->list[i].name, STR("DKIM-Signature")))
@@ -221,6 +247,7 @@ void dkim_verifier_free(struct dkim_verifier **v)
 {
 	if (*v == NULL)
 		return;
+	arena_free(&(*v)->names);
 	free((*v)->list);
 	free(*v);
 	*v = NULL;

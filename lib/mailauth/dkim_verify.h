@@ -20,12 +20,13 @@ enum dkim_result {
 	DKIM_PASS,
 	DKIM_FAIL,    /* the message is not what was signed */
 	DKIM_POLICY,  /* a good signature that is not accepted */
-	DKIM_NEUTRAL, /* not a signature that can be checked */
+	DKIM_NEUTRAL, /* not a signature that can be read */
 	DKIM_TEMPERROR,
-	DKIM_PERMERROR /* the key is not there or not fit */
+	DKIM_PERMERROR /* key or algorithm not there or not fit */
 };
 
-/* Texts point into the header given, but why, which is a literal. */
+/* Texts point into the header given, names perhaps into the verifier; why is a
+ * literal. */
 struct dkim_verdict {
 	enum dkim_result result;
 	const char *why; /* "" for a pass */

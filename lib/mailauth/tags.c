@@ -18,22 +18,28 @@ static bool is_name(struct str s)
 	return true;
 }
 
-/* Printable octets and blanks; octets above ASCII are RFC 8616's UTF-8. */
+/* Printable octets and folding blanks; octets above ASCII are RFC 8616's
+ * UTF-8. */
 static bool is_value(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if ((uint8_t)s.p[i] < ' ' && !is_blank(s.p[i]))
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = (uint8_t)s.p[i];
+		char next = i + 1 < s.len ? s.p[i + 1] : '\0';
+
+		if (c == '\r'       ? next != '\n'
+			: c == '\n' ? next != ' ' && next != '\t'
+				    : (c < ' ' && c != '\t') || c == 127)
 			return false;
+	}
 	return true;
 }
 
 int tags_parse(struct str text, struct tags *out)
 {
 	out->count = 0;
-	while (text.len > 0) {
+	/* Behind the last one a semicolon may stand, and blanks. */
+	while (out->count == 0 || str_trim(text).len > 0) {
 		struct str rest = str_cut(&text, ';');
-		if (str_trim(rest).len == 0 && text.len == 0)
-			break; /* behind the last semicolon */
 		size_t equals = str_find(rest, '=');
 		struct tag t = {.name = str_trim(str_sub(rest, 0, equals)),
 		    .place = str_skip(rest, equals + 1)};
@@ -46,7 +52,7 @@ int tags_parse(struct str text, struct tags *out)
 				return -1;
 		out->list[out->count++] = t;
 	}
-	return out->count > 0 ? 0 : -1;
+	return 0;
 }
 
 const struct tag *tags_find(const struct tags *tags, const char *name)
