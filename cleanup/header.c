@@ -158,6 +158,18 @@ static void put_received(struct buf *out, const struct header_completion *c)
 	buf_printf(out, ";%s%s\r\n", local ? "\r\n\t" : " ", c->date);
 }
 
+/* RFC 8601 section 5; Received-SPF has the same readers. */
+static bool is_forged(
+    const struct header_completion *c, const struct header_field *f)
+{
+	if (named(f, "Authentication-Results"))
+		return results_are_of(f->value, c->forged_results) ||
+		    !results_are_readable(f->value);
+	return named(f, "Received-SPF") &&
+	    (results_spf_is_of(f->value, c->forged_results) ||
+		results_spf_is_of(f->value, str_from(c->myhostname)));
+}
+
 static bool stays(
     const struct header_completion *c, const struct header_field *f)
 {
@@ -165,10 +177,7 @@ static bool stays(
 		return false;
 	if (c->drop_bcc && (named(f, "Bcc") || named(f, "Resent-Bcc")))
 		return false;
-	if (c->forged_results.len > 0 && named(f, "Authentication-Results") &&
-	    results_are_of(f->value, c->forged_results))
-		return false;
-	return true;
+	return c->forged_results.len == 0 || !is_forged(c, f);
 }
 
 /* Values that are not empty, as fields. */

@@ -46,7 +46,8 @@ struct header_completion {
 	bool drop_bcc;
 	/* Values of Authentication-Results and Received-SPF; "": none. */
 	struct str results, received_spf;
-	/* Authentication-Results of this name are forged; "": all stay. */
+	/* Authentication-Results of this name, and Received-SPF of it, of
+	 * myhostname or of nobody, are forged; "": all stay. */
 	struct str forged_results;
 };
 

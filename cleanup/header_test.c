@@ -261,6 +261,12 @@ static void puts_findings_on_top(void **state)
 	    "Authentication-Results: (a) MX.example.org (b); dmarc=pass\r\n"
 	    "From: a@b\r\n"
 	    "authentication-results:\r\n \"mx.example.org\" 1;\r\n none\r\n"
+	    "Authentication-Results : mx.example.org.; spf=pass\r\n"
+	    "Authentication-Results: mx.example.net 2; spf=pass\r\n"
+	    "Received-SPF: pass receiver=mx.example.org\r\n"
+	    "received-spf: pass receiver=MAIL.example.org; helo=x\r\n"
+	    "Received-SPF: pass (mx.example.net: domain of a@b)\r\n"
+	    "Received-SPF: fail receiver=mx.example.net\r\n"
 	    "Authentication-Results: mx.example.net; spf=pass\r\n"
 	    "ARC-Authentication-Results: i=1; mx.example.org; spf=pass\r\n",
 	    "Authentication-Results: mx.example.org;\r\n"
@@ -269,14 +275,18 @@ static void puts_findings_on_top(void **state)
 	    "Received: by mail.example.org (Posthouse) id ID;\r\n"
 	    "\tSat, 21 Nov 2026 19:22:18 +0000\r\n"
 	    "From: a@b\r\n"
+	    "Received-SPF: fail receiver=mx.example.net\r\n"
 	    "Authentication-Results: mx.example.net; spf=pass\r\n"
 	    "ARC-Authentication-Results: i=1; mx.example.org; spf=pass\r\n"
 	    "\r\n");
 	c.results = c.received_spf = c.forged_results = STR_EMPTY;
-	complete(&c, "Authentication-Results: mx.example.org; spf=pass\r\n",
+	complete(&c,
+	    "Authentication-Results: mx.example.org; spf=pass\r\n"
+	    "Received-SPF: pass\r\n",
 	    "Received: by mail.example.org (Posthouse) id ID;\r\n"
 	    "\tSat, 21 Nov 2026 19:22:18 +0000\r\n"
-	    "Authentication-Results: mx.example.org; spf=pass\r\n\r\n");
+	    "Authentication-Results: mx.example.org; spf=pass\r\n"
+	    "Received-SPF: pass\r\n\r\n");
 }
 
 static void knows_what_breaks_out_of_a_field(void **state)

@@ -91,9 +91,10 @@ const struct conf_param smtpd_params[] = {
 	  "Clients that are not checked: networks, blanks or commas between "
 	  "them. Authentication-Results of ours that they bring stay. Loopback "
 	  "is a network like any other."),
-	P(TIME, mail_authentication_timeout, "10s", 1,    60,
-	  "How long a message may wait for DNS, in all. What is not answered by "
-	  "then is a temporary error."),
+	P(TIME, mail_authentication_timeout, "30s", 1,    60,
+	  "How long a message may wait for DNS, in all, and two thirds of it for "
+	  "SPF: with the default the 20 seconds of RFC 7208 section 4.6.4. What "
+	  "is not answered by then is a temporary error."),
 	P(SIZE, mail_authentication_cache_size, "512K", 0, 1073741824,
 	  "Octets of DNS answers (keys, policies) that each process keeps for "
 	  "the next messages; 0: none."),

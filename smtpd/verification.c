@@ -176,17 +176,15 @@ static void finish(struct verification *n)
 
 static struct results_context context(const struct session *s)
 {
-	struct results_context c = {
+	return (struct results_context){
 	    .server = str_from(s->server->house->authserv_id),
+	    .client = s->peer,
+	    .name_asked = s->name_asked,
 	    .client_name = str_from(s->name),
 	    .name_status = s->name_status,
 	    .helo = str_from(s->helo),
 	    .sender = s->t.sender,
 	    .user = str_from(s->login)};
-
-	if (s->name_asked)
-		c.client = s->peer;
-	return c;
 }
 
 /* The fields of a message that was checked. */
@@ -200,7 +198,6 @@ static void write_fields(struct session *s, struct cleanup_verdict *out)
 	out->results = buf_str(&n->results);
 	if (!s->conf->received_spf_header)
 		return;
-	c.client = s->peer;
 	buf_clear(&n->received_spf);
 	results_write_spf(verdict_spf(n->verdict), &c, &n->received_spf);
 	out->received_spf = buf_str(&n->received_spf);

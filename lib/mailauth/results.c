@@ -3,36 +3,64 @@
 
 #include <stdio.h>
 
+#include "mail/address.h"
+#include "mailauth/results_text.h"
+
 #define FOLD "\r\n\t"
 
 /* What strangers chose is bounded: a line stays one that SMTP takes, and a
  * message with many signatures a field that can be read. */
-#define VALUE_MOST   254  /* octets; a longer value is left out */
-#define VALUE_LONG   100  /* octets; a longer value stands on its own line */
-#define COMMENT_MOST 100  /* octets; the rest is cut off */
-#define DKIM_MOST    8192 /* octets of DKIM's results, then no more of them */
+#define VALUE_MOST      254  /* octets; a longer value is left out */
+#define VALUE_LONG      100  /* octets; a longer value stands on its own line */
+#define COMMENT_MOST    100  /* octets; the rest is cut off */
+#define NAME_SHOWN      100  /* octets of a name in a comment of Received-SPF */
+#define SIGNATURE_LEAST 8    /* octets of b= */
+#define DKIM_MOST       8192 /* octets of DKIM's results, then no more of them */
 
-/* ---- writing ---- */
-
-/* What may stand without quotes: RFC 2045's token. */
-static bool is_plain(char c)
+static bool is_token(struct str s)
 {
-	return ascii_alnum(c) || (uint8_t)c >= 0x80 ||
-	    (c != '\0' && strchr("!#$%&'*+-^_`{|}~.", c) != NULL);
+	for (size_t i = 0; i < s.len; i++)
+		if (results_special(s.p[i]) || (uint8_t)s.p[i] >= 0x80)
+			return false;
+	return s.len > 0;
 }
 
-/* A value, quoted where it must be; what no text may have is left out.
- * address: an "@" may stand in it, as Authentication-Results lets it (RFC 8601
- * section 2.2) and Received-SPF does not. */
-static void add_text(struct str value, bool address, struct buf *out)
+/* A dot-atom (RFC 5322 section 3.2.3). */
+static bool is_dot_atom(struct str s)
 {
-	bool plain = value.len > 0;
+	bool dot = true; /* at either end, or behind another */
 
-	for (size_t i = 0; i < value.len; i++)
-		plain = plain &&
-		    (is_plain(value.p[i]) || (address && value.p[i] == '@'));
-	if (!plain)
-		buf_add_char(out, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] != '.' && results_special(s.p[i]) &&
+		    memchr("/=?", s.p[i], 3) == NULL)
+			return false;
+		if (s.p[i] == '.' && dot)
+			return false;
+		dot = s.p[i] == '.';
+	}
+	return !dot;
+}
+
+/* What a pvalue has without quotes beside a token (RFC 8601 section 2.2): an
+ * address of mail, or only its domain, with or without "@". */
+static bool is_address(struct str s)
+{
+	struct address parts;
+	const char *why;
+
+	struct str domain = str_starts(s, STR("@")) ? str_skip(s, 1) : s;
+
+	if (str_find(domain, '.') < domain.len &&
+	    address_is_domain(domain, true))
+		return true;
+	return address_split(s, true, &parts, &why) == 0 &&
+	    parts.domain.p[0] != '[';
+}
+
+/* Quoted; what no text may have is left out. */
+static void add_quoted(struct str value, struct buf *out)
+{
+	buf_add_char(out, '"');
 	for (size_t i = 0; i < value.len; i++) {
 		char c = value.p[i];
 		if ((uint8_t)c < ' ' || c == 0x7f)
@@ -41,13 +69,15 @@ static void add_text(struct str value, bool address, struct buf *out)
 			buf_add_char(out, '\\');
 		buf_add_char(out, c);
 	}
-	if (!plain)
-		buf_add_char(out, '"');
+	buf_add_char(out, '"');
 }
 
 static void add_value(struct str value, struct buf *out)
 {
-	add_text(value, true, out);
+	if (is_token(value) || is_address(value))
+		buf_add(out, value);
+	else
+		add_quoted(value, out);
 }
 
 static void add_property(const char *name, struct str value, struct buf *out)
@@ -58,17 +88,22 @@ static void add_property(const char *name, struct str value, struct buf *out)
 	add_value(value, out);
 }
 
-/* "(text)", with nothing in it that ends or opens one. */
-static void add_comment(struct str text, struct buf *out)
+/* Text inside a comment, with nothing in it that ends or opens one. */
+static void add_words(struct str text, size_t most, struct buf *out)
 {
-	if (text.len == 0)
-		return;
-	text = str_sub(text, 0, COMMENT_MOST);
-	buf_add_text(out, " (");
+	text = str_sub(text, 0, most);
 	for (size_t i = 0; i < text.len; i++)
 		if ((uint8_t)text.p[i] >= ' ' && text.p[i] != 0x7f)
 			buf_add_char(out,
 			    memchr("()\\", text.p[i], 3) ? '_' : text.p[i]);
+}
+
+static void add_comment(struct str text, struct buf *out)
+{
+	if (text.len == 0)
+		return;
+	buf_add_text(out, " (");
+	add_words(text, COMMENT_MOST, out);
 	buf_add_char(out, ')');
 }
 
@@ -85,7 +120,7 @@ static void add_user(const struct results_context *c, struct buf *out)
 	add_property("smtp.auth", c->user, out);
 }
 
-/* Section 3: whether the client's name leads back to it. */
+/* Sections 2.7.3 and 3: whether the client's name leads back to it. */
 static void add_name(const struct results_context *c, struct buf *out)
 {
 	char address[NETADDR_TEXT_MAX];
@@ -94,6 +129,7 @@ static void add_name(const struct results_context *c, struct buf *out)
 	begin("iprev",
 	    c->name_status == DNS_OK              ? "pass"
 		: c->name_status == DNS_TEMPORARY ? "temperror"
+		: c->name_status == DNS_NO_NAME   ? "permerror"
 						  : "fail",
 	    out);
 	if (c->name_status == DNS_OK)
@@ -109,8 +145,57 @@ static void add_spf(const struct spf_verdict *spf, const char *property,
 	add_property(property, value, out);
 }
 
-static void add_dkim(const struct dkim_verdict *d, struct buf *out)
+/* The sender as far as SPF looked at it (section 2.7.2): a local part that no
+ * policy asked for is not vouched for. */
+static void add_sender(const struct spf_verdict *spf,
+    const struct results_context *c, struct buf *out)
 {
+	add_spf(spf, "smtp.mailfrom",
+	    spf->of_local_part ? c->sender : spf->domain, out);
+}
+
+/* b= without its folding. */
+static void add_octets_of(struct str signature, struct buf *out)
+{
+	for (size_t i = 0; i < signature.len; i++)
+		if (!results_special(signature.p[i]) ||
+		    memchr("/=", signature.p[i], 2) != NULL)
+			buf_add_char(out, signature.p[i]);
+}
+
+static size_t same_octets(struct str a, struct str b)
+{
+	size_t i = 0;
+
+	while (i < a.len && i < b.len && a.p[i] == b.p[i])
+		i++;
+	return i;
+}
+
+/* As many octets of it as tell it from the others (RFC 6008 section 4); one that
+ * stands there twice cannot be told. */
+static void add_signature(
+    const struct verdict *v, size_t which, struct buf *out)
+{
+	struct buf own = buf_new(VALUE_MOST), other = buf_new(VALUE_MOST);
+	size_t len = SIGNATURE_LEAST;
+
+	add_octets_of(verdict_dkim(v, which)->signature, &own);
+	for (size_t i = 0; i < verdict_dkim_count(v); i++) {
+		buf_clear(&other);
+		add_octets_of(verdict_dkim(v, i)->signature, &other);
+		size_t same = same_octets(buf_str(&own), buf_str(&other));
+		if (i != which && same < own.len && same >= len)
+			len = same + 1;
+	}
+	add_property("header.b", str_sub(buf_str(&own), 0, len), out);
+	buf_free(&own);
+	buf_free(&other);
+}
+
+static void add_dkim(const struct verdict *v, size_t which, struct buf *out)
+{
+	const struct dkim_verdict *d = verdict_dkim(v, which);
 	char bits[32];
 
 	begin("dkim", dkim_result_name(d->result), out);
@@ -124,7 +209,7 @@ static void add_dkim(const struct dkim_verdict *d, struct buf *out)
 	add_property("header.s", d->selector, out);
 	add_property("header.i", d->identity, out);
 	add_property("header.a", d->algorithm, out);
-	add_property("header.b", str_sub(d->signature, 0, 8), out);
+	add_signature(v, which, out);
 }
 
 static void add_dmarc(const struct verdict *v, struct buf *out)
@@ -153,10 +238,13 @@ static void add_arc(
 		return;
 	const struct arc_set *newest = arc_chain_set(
 	    chain, arc_chain_length(chain));
-	buf_printf(out, " (i=%u)", arc_chain_length(chain));
+	buf_printf(out, " (i=%u", arc_chain_length(chain));
+	if (newest != NULL) {
+		buf_add_text(out, " sealed by ");
+		add_words(newest->domain, NAME_SHOWN, out);
+	}
+	buf_add_char(out, ')');
 	add_comment(str_from(arc_chain_why(chain)), out);
-	if (newest != NULL)
-		add_property("header.d", newest->domain, out);
 	netaddr_text(&c->client, address);
 	if (c->client.len > 0) /* RFC 8617 section 6 */
 		add_property("smtp.remote-ip", str_from(address), out);
@@ -167,21 +255,24 @@ void results_write(
 {
 	size_t before;
 
-	add_value(c->server, out);
+	if (is_token(c->server))
+		buf_add(out, c->server);
+	else
+		add_quoted(c->server, out);
 	before = out->len;
 	add_user(c, out);
-	if (c->client.len > 0 && c->user.len == 0)
+	if (c->name_asked && c->user.len == 0)
 		add_name(c, out);
 	if (v != NULL) {
 		const struct spf_verdict *sender = verdict_spf_sender(v);
 		add_spf(verdict_spf_helo(v), "smtp.helo", c->helo, out);
 		if (sender != NULL)
-			add_spf(sender, "smtp.mailfrom", c->sender, out);
+			add_sender(sender, c, out);
 		size_t from = out->len;
 		for (size_t i = 0;
 		     i < verdict_dkim_count(v) && out->len - from < DKIM_MOST;
 		     i++)
-			add_dkim(verdict_dkim(v, i), out);
+			add_dkim(v, i, out);
 		if (verdict_dkim_count(v) == 0)
 			begin("dkim", "none", out);
 		add_arc(v, c, out);
@@ -191,6 +282,41 @@ void results_write(
 		buf_add_text(out, "; none");
 }
 
+/* ---- Received-SPF ---- */
+
+static void add_key(const char *key, struct str value, struct buf *out)
+{
+	value = str_sub(value, 0, VALUE_MOST);
+	buf_printf(out, ";" FOLD "%s=", key);
+	if (is_dot_atom(value))
+		buf_add(out, value);
+	else
+		add_quoted(value, out);
+}
+
+/* What the result says, for people. */
+static void add_sentence(const struct spf_verdict *spf,
+    const struct results_context *c, const char *address, struct buf *out)
+{
+	static const char *const words[] = {[SPF_NONE] = "has no policy for",
+	    [SPF_NEUTRAL] = "neither permits nor denies",
+	    [SPF_PASS] = "designates",
+	    [SPF_FAIL] = "does not designate",
+	    [SPF_SOFTFAIL] = "probably does not designate",
+	    [SPF_TEMPERROR] = "could not be asked about",
+	    [SPF_PERMERROR] = "has a policy with an error for"};
+
+	bool designates = spf->result == SPF_PASS || spf->result == SPF_FAIL ||
+	    spf->result == SPF_SOFTFAIL;
+
+	buf_add_text(out, FOLD "(");
+	add_words(c->server, NAME_SHOWN, out);
+	buf_add_text(out, ": domain of ");
+	add_words(spf->of_helo ? c->helo : c->sender, NAME_SHOWN, out);
+	buf_printf(out, FOLD "%s %s%s)", words[spf->result], address,
+	    designates ? " as permitted sender" : "");
+}
+
 void results_write_spf(const struct spf_verdict *spf,
     const struct results_context *c, struct buf *out)
 {
@@ -198,125 +324,16 @@ void results_write_spf(const struct spf_verdict *spf,
 
 	netaddr_text(&c->client, address);
 	buf_add_text(out, spf_result_name(spf->result));
-	add_comment(spf->problem, out);
-	buf_add_text(out, FOLD "receiver=");
-	add_text(c->server, false, out);
-	buf_add_text(out, "; client-ip=");
-	add_text(str_from(address), false, out);
-	buf_add_text(out, "; helo=");
-	add_text(str_sub(c->helo, 0, VALUE_MOST), false, out);
-	buf_add_text(out, ";" FOLD "envelope-from=");
-	add_text(str_sub(c->sender, 0, VALUE_MOST), false, out);
-	buf_printf(out, "; identity=%s", spf->of_helo ? "helo" : "mailfrom");
-	if (spf->term.len > 0 && spf->problem.len == 0) {
-		buf_add_text(out, ";" FOLD "mechanism=");
-		add_text(str_sub(spf->term, 0, VALUE_MOST), false, out);
-	}
-}
-
-/* ---- reading ---- */
-
-/* Behind blanks, line ends and comments, which nest. */
-static struct str skip_comments(struct str s)
-{
-	unsigned depth = 0;
-	size_t i;
-
-	for (i = 0; i < s.len; i++) {
-		if (s.p[i] == '\\' && depth > 0)
-			i++;
-		else if (s.p[i] == '(')
-			depth++;
-		else if (s.p[i] == ')' && depth > 0)
-			depth--;
-		else if (depth == 0 && strchr(" \t\r\n", s.p[i]) == NULL)
-			break;
-	}
-	return str_skip(s, i < s.len ? i : s.len);
-}
-
-/* The authserv-id: a token or a quoted string, without its quotes. */
-static void read_server(struct str s, struct buf *out)
-{
-	if (s.len == 0 || s.p[0] != '"') {
-		for (size_t i = 0; i < s.len && is_plain(s.p[i]); i++)
-			buf_add_char(out, s.p[i]);
-		return;
-	}
-	for (size_t i = 1; i < s.len && s.p[i] != '"'; i++) {
-		if (s.p[i] == '\\' && i + 1 < s.len)
-			i++;
-		buf_add_char(out, s.p[i]);
-	}
-}
-
-bool results_are_of(struct str value, struct str server)
-{
-	struct buf claimed = buf_new(1024);
-
-	read_server(skip_comments(value), &claimed);
-	bool same = str_case_eq(buf_str(&claimed), server);
-	buf_free(&claimed);
-	return same;
-}
-
-/* The quoted string that s begins with; what would mean something without the
- * quotes becomes "_", for a stranger may have chosen it. */
-static struct str unquote(struct str s, struct buf *out)
-{
-	size_t i;
-
-	for (i = 1; i < s.len && s.p[i] != '"'; i++) {
-		if (s.p[i] == '\\' && i + 1 < s.len)
-			i++;
-		buf_add_char(out, is_plain(s.p[i]) ? s.p[i] : '_');
-	}
-	return str_skip(s, i < s.len ? i + 1 : s.len);
-}
-
-/* Without comments; each run of blanks is one, none stands beside "=". */
-static void simplify(struct str s, struct buf *out)
-{
-	bool blank = false;
-
-	while ((s = skip_comments(s)).len > 0) {
-		blank = out->len > 0 && s.p[0] != '=' &&
-		    out->p[out->len - 1] != '=' && blank;
-		if (blank)
-			buf_add_char(out, ' ');
-		if (s.p[0] == '"') {
-			s = unquote(s, out);
-		} else {
-			buf_add_char(out, s.p[0]);
-			s = str_skip(s, 1);
-		}
-		blank = s.len > 0 && strchr(" \t\r\n(", s.p[0]) != NULL;
-	}
-}
-
-/* One result, without its comments. */
-static bool is_pass_of(struct str one, struct str author)
-{
-	struct str word = str_word(&one, " ");
-
-	if (!str_case_eq(word, STR("dmarc=pass")))
-		return false;
-	while ((word = str_word(&one, " ")).len > 0)
-		if (str_case_starts(word, STR("header.from=")))
-			return str_case_eq(
-			    str_skip(word, sizeof("header.from=") - 1), author);
-	return false;
-}
-
-bool results_passed_dmarc(struct str value, struct str author)
-{
-	struct buf plain = buf_new(65536);
-	bool passed = false;
-
-	simplify(value, &plain);
-	struct str rest = buf_str(&plain);
-	while (!passed && !plain.overflow && author.len > 0 && rest.len > 0)
-		passed = is_pass_of(str_cut(&rest, ';'), author);
-	buf_free(&plain);
-	return passed;
+	add_sentence(spf, c, address, out);
+	buf_printf(out, FOLD "identity=%s", spf->of_helo ? "helo" : "mailfrom");
+	add_key("receiver", c->server, out);
+	add_key("client-ip", str_from(address), out);
+	add_key("helo", c->helo, out);
+	if (!spf->of_helo)
+		add_key("envelope-from", c->sender, out);
+	if (spf->problem.len > 0)
+		add_key("problem", spf->problem, out);
+	else if (spf->result != SPF_NONE)
+		add_key("mechanism",
+		    spf->term.len > 0 ? spf->term : STR("default"), out);
 }

@@ -149,7 +149,7 @@ static void wait(struct verdict *v, struct questions *q,
 
 static void wait_spf(struct verdict *v, bool done(struct verdict *v))
 {
-	wait(v, v->questions, done, v->policy.budget_ms / 2);
+	wait(v, v->questions, done, v->policy.budget_ms / 3);
 }
 
 static void wait_keys(struct verdict *v, bool done(struct verdict *v))

@@ -12,7 +12,7 @@
  *
  * Nothing waits before verdict_spf_... or verdict_end, and only what is waited
  * counts for the budget, so that a slow client has no say in it. SPF takes at
- * most half of it, the keys of signatures leave a quarter to DMARC. What DNS
+ * most two thirds of it, the keys of signatures leave a quarter to DMARC. What DNS
  * does not answer within it is a temporary error, never a refusal.
  */
 #ifndef MAILAUTH_VERDICT_H

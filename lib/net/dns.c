@@ -453,6 +453,8 @@ enum dns_status dns_client_name(struct dns *dns, const struct netaddr *client,
 		if (count < PTR_NAMES && r->records[i].name.len > 0 &&
 		    str_copy(names[count], 256, r->records[i].name) == 0)
 			count++;
+	if (count > 0)
+		result = DNS_NO_DATA;
 	for (size_t i = 0; i < count; i++) {
 		enum dns_status found = leads_back(
 		    dns, str_from(names[i]), text, deadline);

@@ -78,8 +78,8 @@ const struct dns_reply *dns_wait(
 /*
  * The verified name of a client (RFC 8601 iprev, Postfix's
  * reject_unknown_client_hostname): PTR, then the address again. out is
- * "unknown" when there is none. Returns DNS_OK, DNS_NO_NAME or
- * DNS_TEMPORARY.
+ * "unknown" when there is none. Returns DNS_OK, DNS_NO_NAME when the address
+ * has no name, DNS_NO_DATA when none of its names leads back, or DNS_TEMPORARY.
  */
 enum dns_status dns_client_name(struct dns *dns, const struct netaddr *client,
     char out[256], int64_t deadline);
