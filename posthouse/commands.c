@@ -65,7 +65,7 @@ const struct command_row commands[] = {
 	 "[--since T] [--until T] [--limit N] [--follow]",
 	 "the way of a message, hop by hop, and where it waited"},
 	{"report",  cmd_report,  "report list|summary [--domain D] [--since T] "
-	 "[--kind dmarc|tls|arf|unreadable] | show KEY | pending [DOMAIN] | "
+	 "[--until T] [--kind dmarc|tls|arf|unreadable] [--limit N] | show KEY | pending [DOMAIN] | "
 	 "send [DOMAIN | --now DOMAIN]",
 	 "what others report about our mail, and what we report to them"},
 	{"stats",   cmd_stats,   "stats [--interval SECONDS] | stats --list",

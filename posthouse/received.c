@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "posthouse/time_point.h"
@@ -32,14 +33,26 @@ static int take_kind(struct received_query *q, const char *value)
 	    "--kind is one of dmarc, tls, arf and unreadable, not", value);
 }
 
-static int take_since(struct received_query *q, const char *value, uint64_t now)
+static int take_time(
+    struct received_query *q, const char *value, uint64_t now, uint64_t *into)
 {
 	const char *why;
 	int64_t us;
 
 	if (time_point_parse(value, (int64_t)now * 1000000, &us, &why) < 0)
 		return refuse(q->verb, why, value);
-	q->since = us < 0 ? 0 : (uint64_t)us / 1000000;
+	*into = us < 0 ? 0 : (uint64_t)us / 1000000;
+	return 0;
+}
+
+static int take_limit(struct received_query *q, const char *value)
+{
+	uint64_t n;
+
+	if (str_to_u64(str_from(value), RECEIVED_LIMIT_MOST, &n) < 0 || n == 0)
+		return refuse(q->verb,
+		    "--limit is a number from 1 to 100000, not", value);
+	q->most = (size_t)n;
 	return 0;
 }
 
@@ -53,17 +66,25 @@ static int take_option(
 		return 0;
 	}
 	if (strcmp(name, "--since") == 0)
-		return take_since(q, value, now);
+		return take_time(q, value, now, &q->since);
+	if (strcmp(name, "--until") == 0)
+		return take_time(q, value, now, &q->until);
 	if (strcmp(name, "--kind") == 0)
 		return take_kind(q, value);
+	if (strcmp(name, "--limit") == 0)
+		return take_limit(q, value);
 	return refuse(q->verb, "there is no such option", name);
 }
 
 int received_options(struct received_query *q, int argc, char **argv,
     bool takes_key, uint64_t now)
 {
-	*q = (struct received_query){
-	    .domain = STR_EMPTY, .kind = -1, .key = STR_EMPTY, .verb = argv[0]};
+	*q = (struct received_query){.domain = STR_EMPTY,
+	    .kind = -1,
+	    .until = UINT64_MAX,
+	    .most = RECEIVED_LIMIT,
+	    .key = STR_EMPTY,
+	    .verb = argv[0]};
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) == 0) {
 			if (take_option(q, argv[i], argv[i + 1], now) < 0)
@@ -109,38 +130,85 @@ struct walk {
 	const char *path;
 	int folder;
 	uint64_t oldest;
-	received_found *found;
+	received_found *found; /* NULL: heads */
+	received_head *found_head;
 	void *arg;
 	struct arena arena;
 	struct buf text;
 };
 
-static int look_at(struct walk *w, const char *name)
+/* The head, and as much behind it as came with it. 1; 0: it went meanwhile, or
+ * is none, which is said. */
+static int read_start(struct walk *w, int fd, const char *path)
 {
-	char key[REPORT_KEY_LEN + 1], path[4400];
+	char *room = buf_room(&w->text, REPORT_HEAD_MAX);
+	ssize_t got = read(fd, room, REPORT_HEAD_MAX);
+
+	if (got < 0) {
+		posthouse_fail("report", "%s: %s", path, strerror(errno));
+		return 0;
+	}
+	buf_added(&w->text, (size_t)got);
+	return 1;
+}
+
+static bool is_asked_for(const struct walk *w, const struct report_head *h)
+{
+	return h->received >= w->oldest && h->received <= w->q->until &&
+	    (w->q->domain.len == 0 ||
+		received_is_below(h->domain, w->q->domain));
+}
+
+/* The whole behind its head, which is what was asked for. */
+static int look_at_all(
+    struct walk *w, int fd, const char *key, const char *path)
+{
 	const char *why;
 	struct report r;
 
+	if (file_read_fd(fd, &w->text) < 0) {
+		posthouse_fail("report", "%s: %s", path, strerror(errno));
+		return 0;
+	}
+	arena_clear(&w->arena);
+	if (report_parse(buf_str(&w->text), &w->arena, &r, &why) < 0) {
+		posthouse_fail("report", "%s: %s", path, why);
+		return 0;
+	}
+	return w->found(&r, key, path, w->arg);
+}
+
+static int look_at(struct walk *w, const char *name)
+{
+	char key[REPORT_KEY_LEN + 1], path[4400];
+	struct report_head h;
+	const char *why;
+	int fd, result = 0;
+
 	if (!is_wanted(w->q, str_from(name), key))
 		return 0;
-	arena_clear(&w->arena);
-	buf_clear(&w->text);
 	snprintf(path, sizeof(path), "%s/%s", w->path, name);
-	if (file_read_at(w->folder, name, &w->text) < 0) {
+	fd = openat(w->folder, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
 		if (errno != ENOENT) /* it went meanwhile */
 			posthouse_fail(
 			    "report", "%s: %s", path, strerror(errno));
 		return 0;
 	}
-	if (report_parse(buf_str(&w->text), &w->arena, &r, &why) < 0) {
+	arena_clear(&w->arena);
+	buf_clear(&w->text);
+	if (read_start(w, fd, path) == 0)
+		;
+	else if (report_parse_head(buf_str(&w->text), &w->arena, &h, &why) < 0)
 		posthouse_fail("report", "%s: %s", path, why);
-		return 0;
-	}
-	if (r.received < w->oldest ||
-	    (w->q->domain.len > 0 &&
-		!received_is_below(r.domain, w->q->domain)))
-		return 0;
-	return w->found(&r, key, path, w->arg);
+	else if (!is_asked_for(w, &h))
+		;
+	else if (w->found == NULL)
+		result = w->found_head(&h, key, w->arg);
+	else
+		result = look_at_all(w, fd, key, path);
+	file_close(&fd);
+	return result;
 }
 
 static int walk_folder(struct walk *w)
@@ -182,25 +250,39 @@ static uint64_t lifetime(const struct posthouse *p)
 	return (uint64_t)ms / 1000;
 }
 
-int received_each(struct posthouse *p, const struct received_query *q,
-    uint64_t now, received_found *found, void *arg)
+static int walk(struct walk *w, struct posthouse *p,
+    const struct received_query *q, uint64_t now)
 {
-	struct walk w = {.q = q,
-	    .path = p->house.feedback_directory,
-	    .found = found,
-	    .arg = arg,
-	    .arena = arena_new(REPORT_ARENA_MAX),
-	    .text = buf_new(FILE_MAX)};
 	uint64_t age = lifetime(p);
 	int status;
 
-	w.oldest = now > age ? now - age : 0;
-	if (q->since > w.oldest)
-		w.oldest = q->since;
-	status = walk_folder(&w);
-	arena_free(&w.arena);
-	buf_free(&w.text);
+	w->q = q;
+	w->path = p->house.feedback_directory;
+	w->arena = arena_new(REPORT_ARENA_MAX);
+	w->text = buf_new(FILE_MAX);
+	w->oldest = now > age ? now - age : 0;
+	if (q->since > w->oldest)
+		w->oldest = q->since;
+	status = walk_folder(w);
+	arena_free(&w->arena);
+	buf_free(&w->text);
 	return status;
+}
+
+int received_each(struct posthouse *p, const struct received_query *q,
+    uint64_t now, received_found *found, void *arg)
+{
+	struct walk w = {.found = found, .arg = arg};
+
+	return walk(&w, p, q, now);
+}
+
+int received_heads(struct posthouse *p, const struct received_query *q,
+    uint64_t now, received_head *found, void *arg)
+{
+	struct walk w = {.found_head = found, .arg = arg};
+
+	return walk(&w, p, q, now);
 }
 
 /* ---- words ---- */
@@ -216,9 +298,4 @@ void received_put_time(struct buf *out, uint64_t seconds)
 		snprintf(
 		    text, sizeof(text), "@%llu", (unsigned long long)seconds);
 	buf_add_text(out, text);
-}
-
-bool received_row_passed(const struct report_row *row)
-{
-	return str_eq(row->dkim, STR("pass")) || str_eq(row->spf, STR("pass"));
 }

@@ -14,50 +14,24 @@
 
 /* ---- one report in a line ---- */
 
-static void say_dmarc(const struct report *r, struct buf *out)
+static void say(const struct report_head *h, struct buf *out)
 {
-	uint64_t messages = 0, failed = 0;
-
-	for (size_t i = 0; i < r->dmarc.row_count; i++) {
-		const struct report_row *row = &r->dmarc.rows[i];
-
-		messages += row->count;
-		failed += received_row_passed(row) ? 0 : row->count;
-	}
-	buf_printf(out, "%llu messages, %llu failed",
-	    (unsigned long long)messages, (unsigned long long)failed);
-}
-
-static void say_tls(const struct report *r, struct buf *out)
-{
-	uint64_t sessions = 0, failed = 0;
-
-	for (size_t i = 0; i < r->tls.policy_count; i++) {
-		sessions += r->tls.policies[i].passed;
-		sessions += r->tls.policies[i].failed;
-		failed += r->tls.policies[i].failed;
-	}
-	buf_printf(out, "%llu sessions, %llu failed",
-	    (unsigned long long)sessions, (unsigned long long)failed);
-}
-
-static void say(const struct report *r, struct buf *out)
-{
-	switch (r->kind) {
+	switch (h->kind) {
 	case REPORT_DMARC:
-		say_dmarc(r, out);
-		break;
 	case REPORT_TLS:
-		say_tls(r, out);
+		buf_printf(out, "%llu %s, %llu failed",
+		    (unsigned long long)h->total,
+		    h->kind == REPORT_DMARC ? "messages" : "sessions",
+		    (unsigned long long)h->failed);
 		break;
 	case REPORT_ARF:
-		buf_printf(out, "%.*s", STR_FMT(r->arf.type));
-		if (r->arf.message_id.len > 0)
+		buf_printf(out, "%.*s", STR_FMT(h->type));
+		if (h->message_id.len > 0)
 			buf_printf(
-			    out, " about <%.*s>", STR_FMT(r->arf.message_id));
+			    out, " about <%.*s>", STR_FMT(h->message_id));
 		break;
 	case REPORT_UNREADABLE:
-		buf_printf(out, "%.*s", STR_FMT(r->reason));
+		buf_printf(out, "%.*s", STR_FMT(h->reason));
 	}
 }
 
@@ -69,73 +43,106 @@ struct row {
 	char *line; /* as it is printed */
 };
 
+/* The newest that were found, twice as many as are wanted at most. */
 struct list {
 	struct row *rows;
-	size_t count, room;
+	size_t count, room, most;
+	uint64_t found;
 	bool json;
 };
 
-static void put_row_json(const struct report *r, const char *key,
-    const struct buf *what, struct buf *out)
+static void put_row_json(
+    const struct report_head *h, const char *key, struct buf *out)
 {
+	struct buf what = buf_new(4096);
 	struct json j = json_start(out);
 
+	say(h, &what);
 	json_object(&j, NULL);
 	json_text(&j, "key", str_from(key));
-	json_text(&j, "kind", str_from(report_kind_names[r->kind]));
-	json_u64(&j, "received", r->received);
-	json_text(&j, "reporter", r->reporter);
-	json_text(&j, "report_id", r->id);
-	json_text(&j, "domain", r->domain);
-	json_u64(&j, "begin", r->begin);
-	json_u64(&j, "end", r->end);
-	json_text(&j, "text", buf_str(what));
+	json_text(&j, "kind", str_from(report_kind_names[h->kind]));
+	json_u64(&j, "received", h->received);
+	json_text(&j, "reporter", h->reporter);
+	json_text(&j, "report_id", h->id);
+	json_text(&j, "domain", h->domain);
+	json_u64(&j, "begin", h->begin);
+	json_u64(&j, "end", h->end);
+	json_u64(&j, "total", h->total);
+	json_u64(&j, "failed", h->failed);
+	json_text(&j, "text", buf_str(&what));
 	json_end(&j);
+	buf_free(&what);
+	out->len--; /* the line's end: it is one of a list */
 }
 
-static int take_row(
-    const struct report *r, const char *key, const char *path, void *arg)
+static void put_row_text(
+    const struct report_head *h, const char *key, struct buf *out)
+{
+	buf_printf(out, "%.*s  ", RECEIVED_ID, key);
+	received_put_time(out, h->received);
+	buf_printf(out, "  %-10s  %.*s from %.*s: ", report_kind_names[h->kind],
+	    STR_FMT(h->domain.len > 0 ? h->domain : STR("-")),
+	    STR_FMT(h->reporter.len > 0 ? h->reporter : STR("nobody known")));
+	say(h, out);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->received != y->received)
+		return x->received > y->received ? -1 : 1;
+	return strcmp(y->key, x->key);
+}
+
+/* Sorted, and no more than are wanted. */
+static void keep_newest(struct list *l)
+{
+	if (l->count > 0)
+		qsort(l->rows, l->count, sizeof(*l->rows), newest_first);
+	while (l->count > l->most)
+		free(l->rows[--l->count].line);
+}
+
+static int take_row(const struct report_head *h, const char *key, void *arg)
 {
 	struct list *l = arg;
-	struct buf what = buf_new(4096), line = buf_new(16384);
+	struct buf line = buf_new(32768);
 	struct row *row;
 
-	(void)path;
+	l->found++;
+	if (l->count == 2 * l->most)
+		keep_newest(l);
 	if (l->count == l->room) {
 		l->room = l->room == 0 ? 64 : l->room * 2;
 		l->rows = mem_resize(l->rows, l->room, sizeof(*l->rows));
 	}
 	row = &l->rows[l->count++];
-	*row = (struct row){.received = r->received};
+	*row = (struct row){.received = h->received};
 	snprintf(row->key, sizeof(row->key), "%s", key);
-	say(r, &what);
-	if (l->json) {
-		put_row_json(r, key, &what, &line);
-		while (line.len > 0 && line.p[line.len - 1] == '\n')
-			line.len--;
-	} else {
-		buf_printf(&line, "%.*s  ", RECEIVED_ID, key);
-		received_put_time(&line, r->received);
-		buf_printf(&line,
-		    "  %-10s  %.*s from %.*s: ", report_kind_names[r->kind],
-		    STR_FMT(r->domain.len > 0 ? r->domain : STR("-")),
-		    STR_FMT(r->reporter.len > 0 ? r->reporter
-						: STR("nobody known")));
-		buf_add(&line, buf_str(&what));
-	}
+	if (l->json)
+		put_row_json(h, key, &line);
+	else
+		put_row_text(h, key, &line);
 	row->line = str_dup(buf_str(&line));
-	buf_free(&what);
 	buf_free(&line);
 	return 0;
 }
 
-static int by_time(const void *a, const void *b)
+/* The oldest first: what came last stands where the eye is. */
+static void print_rows(struct list *l)
 {
-	const struct row *x = a, *y = b;
-
-	if (x->received != y->received)
-		return x->received < y->received ? -1 : 1;
-	return strcmp(x->key, y->key);
+	if (l->json)
+		printf("{\"reports\":[");
+	for (size_t i = l->count; i > 0; i--) {
+		printf("%s%s%s", l->json && i < l->count ? "," : "",
+		    l->rows[i - 1].line, l->json ? "" : "\n");
+		free(l->rows[i - 1].line);
+	}
+	if (l->json)
+		printf("],\"found\":%llu,\"more\":%s}\n",
+		    (unsigned long long)l->found,
+		    l->found > l->count ? "true" : "false");
 }
 
 int report_list(struct posthouse *p, int argc, char **argv)
@@ -149,18 +156,17 @@ int report_list(struct posthouse *p, int argc, char **argv)
 		return EX_USAGE;
 	if (posthouse_conf(p) < 0)
 		return EX_CONFIG;
-	status = received_each(p, &q, now, take_row, &l) == 0 ? 0 : EX_NOINPUT;
-	if (l.count > 0)
-		qsort(l.rows, l.count, sizeof(*l.rows), by_time);
+	l.most = q.most;
+	status = received_heads(p, &q, now, take_row, &l) == 0 ? 0 : EX_NOINPUT;
+	keep_newest(&l);
+	print_rows(&l);
 	if (p->json)
-		printf("{\"reports\":[");
-	for (size_t i = 0; i < l.count; i++) {
-		printf("%s%s%s", p->json && i > 0 ? "," : "", l.rows[i].line,
-		    p->json ? "" : "\n");
-		free(l.rows[i].line);
-	}
-	if (p->json)
-		printf("]}\n");
+		;
+	else if (l.found > l.count)
+		fprintf(stderr,
+		    "there is more: only the newest %zu of %llu are shown "
+		    "(--limit, --until and --since choose others)\n",
+		    l.count, (unsigned long long)l.found);
 	else if (l.count == 0 && status == 0)
 		printf("no report was received; report_recipients says at "
 		       "which addresses they are taken\n");

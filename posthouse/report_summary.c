@@ -159,7 +159,7 @@ static void take_row(struct summary *s, const struct report *r,
 		    .policy = arena_copy(&s->texts, r->dmarc.p)};
 	}
 	a->messages += row->count;
-	if (received_row_passed(row)) {
+	if (report_row_passed(row)) {
 		domain->good += row->count;
 		return;
 	}

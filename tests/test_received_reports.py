@@ -268,6 +268,53 @@ def test_filters(house):
     assert done.returncode == 64
 
 
+def test_a_long_list_comes_in_pages(house):
+    domain = "pages.test"
+    keys = []
+    folder = os.path.join(house.dir, "feedback")
+    first = bring(house, mail(gzip.compress(aggregate(
+        "p0", row(), domain=domain))))
+    with open(os.path.join(folder, "dmarc-%s.json" % first["key"])) as f:
+        text = f.read()
+    # As feedback writes them, a minute apart: many come in no time.
+    for n in range(60):
+        key = "%032x" % (n + 1)
+        stamp = first["received"] - 60 * (60 - n)
+        path = os.path.join(folder, "dmarc-%s.json" % key)
+        with open(path, "w") as f:
+            f.write(text.replace('"id":"p0"', '"id":"p-%d"' % n).replace(
+                '"received":%d' % first["received"],
+                '"received":%d' % stamp))
+        os.chown(path, os.stat(folder).st_uid, os.stat(folder).st_gid)
+        keys.append(key)
+    pages, until = [], []
+    while True:
+        page = house.json("report", "list", "--domain", domain, "--limit",
+                          "25", *until)
+        pages.append([r["report_id"] for r in page["reports"]])
+        if not page["more"]:
+            break
+        assert page["found"] > 25 and len(page["reports"]) == 25
+        until = ["--until", "@%d" % (page["reports"][0]["received"] - 1)]
+    assert sum(reversed(pages), []) == ["p-%d" % n for n in range(60)] + ["p0"]
+    text = house.posthouse("report", "list", "--domain", domain, "--limit",
+                           "2", check=False)
+    assert len(text.stdout.splitlines()) == 2
+    assert "only the newest 2 of 61 are shown" in text.stderr
+    assert ": 120 messages, 120 failed" in text.stdout
+    done = house.posthouse("report", "list", "--limit", "0", check=False)
+    assert done.returncode == 64
+    # The head is what a list reads: one that is none is named, and the rest
+    # is shown.
+    damaged = os.path.join(folder, "dmarc-%s.json" % keys[7])
+    with open(damaged, "w") as f:
+        f.write("{\n")
+    done = house.posthouse("report", "list", "--domain", domain, check=False)
+    assert damaged in done.stderr and len(done.stdout.splitlines()) == 60
+    for key in keys:
+        os.unlink(os.path.join(folder, "dmarc-%s.json" % key))
+
+
 # ---- what cannot be read ----
 
 LAUGHS = (b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">'

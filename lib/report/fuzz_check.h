@@ -19,9 +19,26 @@ static inline void fuzz_check_texts(struct str json)
 {
 	if (!utf8_valid(json))
 		abort();
-	for (size_t i = 0; i + 1 < json.len; i++)
+	for (size_t i = 0; i < json.len; i++)
 		if ((unsigned char)json.p[i] < ' ' || json.p[i] == 0x7f)
 			abort();
+}
+
+/* The head is found with no more than its longest length read. */
+static inline void fuzz_check_head(
+    struct arena *arena, const struct report *r, struct str stored)
+{
+	struct report_head want, got;
+	const char *why;
+
+	report_head_of(r, &want);
+	if (report_parse_head(
+		str_sub(stored, 0, REPORT_HEAD_MAX), arena, &got, &why) < 0 ||
+	    got.kind != want.kind || got.total != want.total ||
+	    got.failed != want.failed || got.received != want.received ||
+	    !str_eq(got.domain, want.domain) ||
+	    !str_eq(got.reason, want.reason))
+		abort();
 }
 
 static inline void fuzz_check(struct arena *arena, struct report *r)
@@ -33,7 +50,12 @@ static inline void fuzz_check(struct arena *arena, struct report *r)
 
 	report_fill(r);
 	report_write(r, &first);
-	fuzz_check_texts(buf_str(&first));
+	struct str rest = buf_str(&first);
+	fuzz_check_texts(str_cut(&rest, '\n'));
+	fuzz_check_texts(str_cut(&rest, '\n'));
+	if (rest.len > 0)
+		abort();
+	fuzz_check_head(arena, r, buf_str(&first));
 	if (report_parse(buf_str(&first), arena, &back, &why) < 0)
 		abort();
 	report_write(&back, &second);

@@ -128,12 +128,36 @@ void report_read(struct str message, const struct report_limits *limits,
 void report_key(
     const struct report *r, struct str message, char key[REPORT_KEY_LEN + 1]);
 
-/* The stored form, one JSON object; out's overflow tells whether it fitted. */
+/* What a list shows of a report. */
+struct report_head {
+	enum report_kind kind;
+	struct str reporter, id, domain;
+	uint64_t begin, end, received;
+	uint64_t total, failed; /* DMARC: messages; TLS: sessions; ARF: cases */
+	struct str type;        /* ARF */
+	struct str message_id;  /* ARF: of the message that it is about */
+	struct str reason;      /* unreadable */
+};
+
+/* Octets of a stored head, with its LF. */
+#define REPORT_HEAD_MAX 20000
+
+/* A row of DMARC passes when either is aligned. */
+bool report_row_passed(const struct report_row *r);
+
+/* Views into the report. */
+void report_head_of(const struct report *r, struct report_head *out);
+
+/* The stored form: a line with the head, one with the report, JSON objects
+ * both; out's overflow tells whether it fitted. */
 void report_write(const struct report *r, struct buf *out);
 /* The same inside a document, without and with its last end. */
 void report_write_members(const struct report *r, struct json *j);
 /* Reads it back. 0, or -1 and *why (a constant): it is no such document. */
 int report_parse(
     struct str text, struct arena *arena, struct report *out, const char **why);
+/* The same of its head alone; text need not go beyond it. */
+int report_parse_head(struct str text, struct arena *arena,
+    struct report_head *out, const char **why);
 
 #endif

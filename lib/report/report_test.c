@@ -729,12 +729,70 @@ static void stores_and_reads_back(void **state)
 		report_write(&back, &second);
 		assert_string_equal(buf_text(&first), buf_text(&second));
 	}
+	assert_int_equal(report_parse(STR("{\"kind\":\"tls\"}\n"
+					  "{\"kind\":\"x\"}"),
+			     &f->arena, &back, &why),
+	    -1);
 	assert_int_equal(
-	    report_parse(STR("{\"kind\":\"x\"}"), &f->arena, &back, &why), -1);
-	assert_int_equal(report_parse(STR("{"), &f->arena, &back, &why), -1);
+	    report_parse(STR("{\"kind\":\"tls\"}"), &f->arena, &back, &why),
+	    -1);
+	assert_int_equal(report_parse(STR("\n{"), &f->arena, &back, &why), -1);
 	buf_free(&first);
 	buf_free(&second);
 	end(f);
+}
+
+/* A list needs the head alone, and no more than its longest form. */
+static void its_head_sums_it_up(void **state)
+{
+	static char texts[REPORT_TEXT_MAX];
+	struct report_row rows[] = {
+	    {.count = 5, .dkim = STR_INIT("fail"), .spf = STR_INIT("fail")},
+	    {.count = 7, .dkim = STR_INIT("pass"), .spf = STR_INIT("fail")},
+	    {.count = 11, .dkim = STR_INIT("fail"), .spf = STR_INIT("pass")}};
+	struct report_policy policies[] = {
+	    {.passed = 40, .failed = 2}, {.passed = 1, .failed = 3}};
+	struct report r = {.kind = REPORT_DMARC, .received = 1795305600};
+	struct arena arena = arena_new(REPORT_ARENA_MAX);
+	struct buf out = buf_new(1 << 20);
+	struct report_head h;
+	const char *why;
+
+	(void)state;
+	report_fill(&r);
+	r.dmarc.rows = rows;
+	r.dmarc.row_count = 3;
+	report_head_of(&r, &h);
+	assert_int_equal(h.total, 23);
+	assert_int_equal(h.failed, 5);
+	rows[0].count = rows[1].count = REPORT_NUMBER_MAX;
+	report_head_of(&r, &h);
+	assert_true(h.total == REPORT_NUMBER_MAX);
+	r.kind = REPORT_TLS;
+	r.tls.policies = policies;
+	r.tls.policy_count = 2;
+	report_head_of(&r, &h);
+	assert_int_equal(h.total, 46);
+	assert_int_equal(h.failed, 5);
+
+	/* the longest: every octet is written as two */
+	memset(texts, '"', sizeof(texts));
+	r.kind = REPORT_ARF;
+	r.reporter = r.id = r.domain = r.reason = r.arf.type =
+	    r.arf.message_id = str_of(texts, sizeof(texts));
+	r.begin = r.end = r.received = r.arf.incidents = REPORT_NUMBER_MAX;
+	report_write(&r, &out);
+	assert_true(str_find(buf_str(&out), '\n') < REPORT_HEAD_MAX);
+	assert_int_equal(
+	    report_parse_head(
+		str_sub(buf_str(&out), 0, REPORT_HEAD_MAX), &arena, &h, &why),
+	    0);
+	assert_true(str_eq(h.message_id, r.arf.message_id));
+	assert_int_equal(h.kind, REPORT_ARF);
+	assert_int_equal(report_parse_head(STR("{}\n"), &arena, &h, &why), -1);
+	assert_int_equal(report_parse_head(STR(""), &arena, &h, &why), -1);
+	buf_free(&out);
+	arena_free(&arena);
 }
 
 static void knows_the_same_again(void **state)
@@ -791,6 +849,7 @@ int main(void)
 	    cmocka_unit_test(reads_arf),
 	    cmocka_unit_test(knows_own_ids),
 	    cmocka_unit_test(stores_and_reads_back),
+	    cmocka_unit_test(its_head_sums_it_up),
 	    cmocka_unit_test(knows_the_same_again),
 	};
 

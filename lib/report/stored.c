@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The stored form of a report: one JSON object, written and read by the same
- * tables, so that what is written is what is read.
+ * The stored form of a report: its head and itself, a JSON object each, written
+ * and read by the same tables, so that what is written is what is read.
  */
 #include <stdio.h>
 
@@ -133,6 +133,14 @@ static const struct member common_members[] = {
 };
 static const struct shape common = {sizeof(struct report), common_members};
 
+static const struct member head_members[] = {
+	T(report_head, reporter), T(report_head, id), T(report_head, domain),
+	N(report_head, begin), N(report_head, end), N(report_head, received),
+	N(report_head, total), N(report_head, failed), T(report_head, type),
+	T(report_head, message_id), T(report_head, reason), END,
+};
+static const struct shape head = {sizeof(struct report_head), head_members};
+
 /* Of one kind; of unreadable ones nothing. */
 static const struct member kind_members[][2] = {
 	[REPORT_DMARC] = {P(report, dmarc, &dmarc), END},
@@ -191,6 +199,64 @@ void report_fill(struct report *r)
 	fill(&kinds[REPORT_DMARC], r);
 	fill(&kinds[REPORT_TLS], r);
 	fill(&kinds[REPORT_ARF], r);
+}
+
+/* ---- the head ---- */
+
+bool report_row_passed(const struct report_row *r)
+{
+	return str_eq(r->dkim, STR("pass")) || str_eq(r->spf, STR("pass"));
+}
+
+/* A sum of what strangers wrote is at most what JSON says exactly. */
+static void add_to(uint64_t *sum, uint64_t count)
+{
+	*sum += count;
+	if (*sum > REPORT_NUMBER_MAX)
+		*sum = REPORT_NUMBER_MAX;
+}
+
+static void add_up_dmarc(const struct report *r, struct report_head *out)
+{
+	for (size_t i = 0; i < r->dmarc.row_count; i++) {
+		const struct report_row *one = &r->dmarc.rows[i];
+
+		add_to(&out->total, one->count);
+		if (!report_row_passed(one))
+			add_to(&out->failed, one->count);
+	}
+}
+
+static void add_up_tls(const struct report *r, struct report_head *out)
+{
+	for (size_t i = 0; i < r->tls.policy_count; i++) {
+		const struct report_policy *p = &r->tls.policies[i];
+
+		add_to(&out->total, p->passed);
+		add_to(&out->total, p->failed);
+		add_to(&out->failed, p->failed);
+	}
+}
+
+void report_head_of(const struct report *r, struct report_head *out)
+{
+	*out = (struct report_head){.kind = r->kind,
+	    .reporter = r->reporter,
+	    .id = r->id,
+	    .domain = r->domain,
+	    .begin = r->begin,
+	    .end = r->end,
+	    .received = r->received,
+	    .type = r->arf.type,
+	    .message_id = r->arf.message_id,
+	    .reason = r->reason};
+	if (r->kind == REPORT_DMARC)
+		add_up_dmarc(r, out);
+	else if (r->kind == REPORT_TLS)
+		add_up_tls(r, out);
+	else if (r->kind == REPORT_ARF)
+		out->total = r->arf.incidents;
+	fill(&head, out);
 }
 
 /* ---- writing ---- */
@@ -254,7 +320,14 @@ void report_write_members(const struct report *r, struct json *j)
 void report_write(const struct report *r, struct buf *out)
 {
 	struct json j = json_start(out);
+	struct report_head h;
 
+	report_head_of(r, &h);
+	json_object(&j, NULL);
+	json_text(&j, "kind", str_from(report_kind_names[r->kind]));
+	write_members(&j, &head, &h);
+	json_end(&j);
+	j = json_start(out);
 	json_object(&j, NULL);
 	report_write_members(r, &j);
 	json_end(&j);
@@ -331,27 +404,59 @@ static int kind_of(const cJSON *value)
 	return -1;
 }
 
+/* The JSON object of a line, and the kind that it says; NULL with *why. */
+static cJSON *load(struct str line, enum report_kind *kind, const char **why)
+{
+	cJSON *root = report_json_load(line, why);
+	int named;
+
+	if (root == NULL)
+		return NULL;
+	named = kind_of(report_json_get(root, "kind"));
+	if (named >= 0) {
+		*kind = (enum report_kind)named;
+		return root;
+	}
+	*why = "it does not say what kind of report it is";
+	report_json_free(root);
+	return NULL;
+}
+
 int report_parse(
     struct str text, struct arena *arena, struct report *out, const char **why)
 {
-	cJSON *root = report_json_load(text, why);
-	int kind, result = -1;
+	enum report_kind kind;
+	cJSON *root;
+	int result = -1;
 
+	(void)str_cut(&text, '\n');
+	root = load(text, &kind, why);
 	if (root == NULL)
 		return -1;
-	*out = (struct report){.kind = REPORT_UNREADABLE};
-	kind = kind_of(report_json_get(root, "kind"));
-	*why = "it does not say what kind of report it is";
-	if (kind >= 0) {
-		out->kind = (enum report_kind)kind;
-		*why = "it has too many entries";
-		if (read_members(arena, &common, root, out) == 0 &&
-		    read_members(arena, &kinds[kind], root, out) == 0)
-			result = 0;
-	}
+	*out = (struct report){.kind = kind};
+	*why = "it has too many entries";
+	if (read_members(arena, &common, root, out) == 0 &&
+	    read_members(arena, &kinds[kind], root, out) == 0)
+		result = 0;
 	report_json_free(root);
 	report_fill(out);
 	return result;
+}
+
+int report_parse_head(struct str text, struct arena *arena,
+    struct report_head *out, const char **why)
+{
+	struct str line = str_cut(&text, '\n');
+	enum report_kind kind;
+	cJSON *root = load(line, &kind, why);
+
+	if (root == NULL)
+		return -1;
+	*out = (struct report_head){.kind = kind};
+	(void)read_members(arena, &head, root, out); /* it has no lists */
+	report_json_free(root);
+	fill(&head, out);
+	return 0;
 }
 
 /* ---- the same report ---- */
