@@ -156,12 +156,13 @@ static void put_fields(struct seven_bit *s, struct str header,
     const struct change *change, bool is_message, struct buf *out)
 {
 	bool encoding = change->encoding == NULL, version = !is_message;
+	struct str rest = header;
 	struct header_field f;
 	int got;
 
 	if (count_high(header) > 0)
 		leave(s, "a header field has 8-bit octets");
-	while (header.len > 0 && (got = header_next(&header, &f)) != 0) {
+	for (; (got = header_next(&rest, &f)) != 0; header = rest) {
 		if (got > 0 &&
 		    str_case_eq(f.name, STR("Content-Transfer-Encoding")) &&
 		    change->encoding != NULL) {
@@ -180,6 +181,8 @@ static void put_fields(struct seven_bit *s, struct str header,
 		    change->charset);
 	if (!encoding)
 		put_encoding(change, out);
+	/* A bare LF can end the fields before the header's last line. */
+	put_folded(s, header, out);
 	s->changed |= change->encoding != NULL;
 }
 

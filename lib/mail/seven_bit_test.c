@@ -139,6 +139,24 @@ static void what_needs_nothing_stays(void **state)
 	}
 }
 
+/* A bare LF ends the fields of a part before its header's last line does. */
+static void nothing_behind_a_bare_line_feed_is_lost(void **state)
+{
+	struct str message = STR(
+	    "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	    "--b\r\nX-One: 1\n\r\nX-Two: 2\r\n\r\ntext\r\n"
+	    "--b--\r\n");
+
+	(void)state;
+	for (size_t piece = 1; piece < 4; piece++) {
+		struct result r = convert(message, piece);
+
+		assert_true(str_eq(buf_str(&r.whole), message));
+		assert_false(r.changed);
+		buf_free(&r.whole);
+	}
+}
+
 static void text_becomes_quoted_printable(void **state)
 {
 	struct result r = check(
@@ -309,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_needs_nothing_stays),
+	    cmocka_unit_test(nothing_behind_a_bare_line_feed_is_lost),
 	    cmocka_unit_test(text_becomes_quoted_printable),
 	    cmocka_unit_test(what_says_nothing_gets_a_charset),
 	    cmocka_unit_test(other_parts_become_base64),
