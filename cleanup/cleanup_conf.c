@@ -41,10 +41,6 @@ const struct conf_param cleanup_params[] = {
 	  "message is queued."),
 	P(INT,  cut_through_recipient_limit, "20", 1, 1000,
 	  "Recipients above which a message is always queued."),
-	P(TEXT, dkim_signing_table, "", 0, 4096,
-	  "Who signs mail of ours where it is not the author's domain: a "
-	  "table. Empty: mail is signed with the active keys of the domain "
-	  "in From, and with none where there are none."),
 	P(TEXT, dkim_sign_networks, "$mynetworks", 0, 65536,
 	  "Clients without a login whose mail is signed as that of users is: "
 	  "networks, blanks or commas between them. Empty: none."),

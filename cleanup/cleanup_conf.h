@@ -16,7 +16,6 @@ struct cleanup_conf {
 	int64_t cleanup_ticket_reuse; /* ms */
 	int64_t cut_through_timeout;  /* ms */
 	int cut_through_recipient_limit;
-	const char *dkim_signing_table;
 	const char *dkim_sign_networks;
 	bool dkim_sign_owned_domains;
 	bool dkim_sign_subdomains;

@@ -18,7 +18,7 @@ static struct map *table; /* dkim_signing_table, or NULL */
 
 int signers_open(const struct cleanup *c)
 {
-	const char *spec = c->conf->dkim_signing_table, *why;
+	const char *spec = c->house->dkim_signing_table, *why;
 	struct str bad = STR_EMPTY;
 	struct netaddr any;
 

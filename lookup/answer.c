@@ -114,40 +114,6 @@ static int answer_owns(
 	return wire_put(w, &lookup_owned, &r);
 }
 
-static int answer_table(
-    struct directory *d, struct wire *w, const struct lookup_table *q)
-{
-	struct lookup_value r = {.request = q->request,
-	    .status = RESOLVE_TEMPORARY,
-	    .value = STR_EMPTY};
-	struct buf value = buf_new(VALUE_MAX);
-	const char *why;
-	int result;
-
-	if (!tables_may_ask(d->tables, q->table, d->conf->proxy_read_maps,
-		d->conf->srs_secrets_file)) {
-		log_error("table %.*s was asked for, but it is neither below "
-			  "the configuration directory nor in proxy_read_maps",
-		    STR_FMT(q->table));
-	} else {
-		switch (
-		    tables_find(d->tables, q->table, q->key, &value, &why)) {
-		case MAP_FOUND:
-			r.status = RESOLVE_OK;
-			r.value = buf_str(&value);
-			break;
-		case MAP_NONE:
-			r.status = RESOLVE_UNKNOWN;
-			break;
-		case MAP_ERROR:
-			break;
-		}
-	}
-	result = wire_put(w, &lookup_value, &r);
-	buf_free(&value);
-	return result;
-}
-
 /* ---- the same, and why ---- */
 
 struct telling {
@@ -199,6 +165,69 @@ static int answer_explain(
 		r = answer_resolve(d, w, &resolve);
 	else if (q->what == EXPLAIN_EXPAND && q->address.len > 0)
 		r = answer_expand(d, w, &expand);
+	d->explain = NULL;
+	return t.failed ? -1 : r;
+}
+
+/* ---- one table ---- */
+
+/* The first of the keys that the table has. */
+static enum map_result find_keys(struct directory *d,
+    const struct lookup_table *q, struct buf *value, const char **why)
+{
+	struct str rest = q->key, key;
+	enum map_result r;
+
+	do {
+		key = str_cut(&rest, '\n');
+		r = directory_look(d, q->rule, q->table, key, value, why);
+	} while (r == MAP_NONE && rest.len > 0);
+	return r;
+}
+
+static int put_value(
+    struct directory *d, struct wire *w, const struct lookup_table *q)
+{
+	struct lookup_value r = {.request = q->request,
+	    .status = RESOLVE_TEMPORARY,
+	    .value = STR_EMPTY};
+	struct buf value = buf_new(VALUE_MAX);
+	const char *why;
+	int result;
+
+	if (!tables_may_ask(
+		d->tables, q->table, d->readable, d->conf->srs_secrets_file)) {
+		log_error("table %.*s was asked for, but it is neither below "
+			  "the configuration directory nor in proxy_read_maps",
+		    STR_FMT(q->table));
+	} else {
+		switch (find_keys(d, q, &value, &why)) {
+		case MAP_FOUND:
+			r.status = RESOLVE_OK;
+			r.value = buf_str(&value);
+			break;
+		case MAP_NONE:
+			r.status = RESOLVE_UNKNOWN;
+			break;
+		case MAP_ERROR:
+			break;
+		}
+	}
+	result = wire_put(w, &lookup_value, &r);
+	buf_free(&value);
+	return result;
+}
+
+static int answer_table(
+    struct directory *d, struct wire *w, const struct lookup_table *q)
+{
+	struct telling t = {w, d, q->request, EXPLAIN_STEPS_MAX, false};
+	struct explain explain = {tell, &t, "lookup"};
+	int r;
+
+	if (q->rule.len > 0)
+		d->explain = &explain;
+	r = put_value(d, w, q);
 	d->explain = NULL;
 	return t.failed ? -1 : r;
 }

@@ -43,7 +43,7 @@ void directory_tell(struct directory *d, const char *rule, const char *result,
 	buf_free(&text);
 }
 
-static void tell_found(struct directory *d, const char *parameter,
+static void tell_found(struct directory *d, struct str parameter,
     struct str spec, struct str key, enum map_result result, struct str text)
 {
 	static const char *const words[] = {
@@ -52,11 +52,21 @@ static void tell_found(struct directory *d, const char *parameter,
 	explain_tell(d->explain,
 	    &(struct explain_step){.kind = STEP_LOOKUP,
 		.about = d->about,
-		.rule = str_from(parameter),
+		.rule = parameter,
 		.table = spec,
 		.key = key,
 		.result = str_from(words[result]),
 		.text = text});
+}
+
+enum map_result directory_look(struct directory *d, struct str parameter,
+    struct str spec, struct str key, struct buf *out, const char **why)
+{
+	enum map_result r = tables_find(d->tables, spec, key, out, why);
+
+	tell_found(d, parameter, spec, key, r,
+	    r == MAP_ERROR ? str_from(*why) : buf_str(out));
+	return r;
 }
 
 /* The first of the tables that has the key. */
@@ -67,11 +77,9 @@ static enum map_result find_any(struct directory *d, const char *parameter,
 
 	while ((spec = map_cut_spec(&rest)).len > 0) {
 		const char *why = "";
-		enum map_result r = tables_find(
-		    d->tables, spec, key, out, &why);
+		enum map_result r = directory_look(
+		    d, str_from(parameter), spec, key, out, &why);
 
-		tell_found(d, parameter, spec, key, r,
-		    r == MAP_ERROR ? str_from(why) : buf_str(out));
 		if (r != MAP_NONE)
 			return r;
 	}

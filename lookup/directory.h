@@ -24,6 +24,8 @@ struct directory {
 	const struct lookup_conf *conf;
 	const char *myorigin; /* domain of addresses without one */
 	struct tables *tables;
+	const char *readable; /* lists with the tables, wherever they stand,
+	                       * that other daemons may ask for */
 	struct rewriting *rewriting; /* rewriting.h; NULL: none */
 	struct arena arena;      /* of the answer; cleared by each question */
 	const char *routed_by;   /* the parameter that chose the route */
@@ -101,6 +103,9 @@ void directory_route(struct directory *d, const struct who *w, struct str relay,
 /* A key in the tables of a parameter; the value in the arena. */
 enum map_result directory_find(struct directory *d, const char *parameter,
     const char *maps, struct str key, struct str *value);
+/* The same in one table, for whichever parameter; the value is appended. */
+enum map_result directory_look(struct directory *d, struct str parameter,
+    struct str spec, struct str key, struct buf *out, const char **why);
 /* Tells who asks why that a rule, mostly a parameter, decided so. */
 void directory_tell(struct directory *d, const char *rule, const char *result,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -7,8 +7,10 @@
  * secrets of rewritten senders. Every question
  * is answered at once, so a connection has no state but its buffers.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/log.h"
 #include "daemon/desk.h"
 #include "ipc/lookup.h"
 #include "lookup/answer.h"
@@ -24,6 +26,7 @@ static struct lookup_conf conf;
 static struct tables tables;
 static struct directory directory;
 static struct rewriting rewriting;
+static char *readable; /* as struct directory has it */
 
 static int answer(
     struct wire *w, void *peer, const struct ipc_type *type, const void *msg)
@@ -44,12 +47,23 @@ static void allow_tables(const char *maps)
 	char *text, *folder;
 
 	while ((spec = map_cut_spec(&rest)).len > 0) {
-		text = str_dup(spec);
+		text = str_dup(str_skip(spec, spec.p[0] == '!'));
 		folder = map_folder(text, daemon_house()->config_directory);
 		if (folder != NULL)
 			daemon_allow(folder, false);
 		free(text);
 	}
+}
+
+/* What other daemons ask tables for, and what proxy_read_maps allows them. */
+static void list_readable(void)
+{
+	const struct house_conf *house = daemon_house();
+
+	if (asprintf(&readable, "%s %s %s %s %s", conf.proxy_read_maps,
+		house->dmarc_trusted_forwarders, house->dmarc_mailing_lists,
+		house->arc_trusted_sealers, house->dkim_signing_table) < 0)
+		log_fatal("no memory");
 }
 
 /* The folder, so that a file that takes its place may be read as well. */
@@ -66,12 +80,29 @@ static void allow_secrets(void)
 
 static int before_jail(void)
 {
-	const char *const maps[] = {ALL_MAPS, conf.proxy_read_maps};
+	list_readable();
+	const char *const maps[] = {ALL_MAPS, readable};
 
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		allow_tables(maps[i]);
 	allow_secrets();
 	return 0;
+}
+
+/* Of lists of words and tables. */
+static void open_listed(const char *list)
+{
+	struct str rest = str_from(list), word;
+	struct buf value = buf_new(65536);
+	const char *why;
+
+	while ((word = map_cut_spec(&rest)).len > 0) {
+		word = str_skip(word, word.p[0] == '!');
+		buf_clear(&value);
+		if (map_is_spec(word))
+			tables_find(&tables, word, STR(""), &value, &why);
+	}
+	buf_free(&value);
 }
 
 /* Opens the tables, so that what is wrong with them is in the log now. */
@@ -88,11 +119,13 @@ static int start(void)
 	    .rewriting = &rewriting,
 	    .myorigin = daemon_house()->myorigin,
 	    .tables = &tables,
+	    .readable = readable,
 	    .arena = arena_new(DIRECTORY_ARENA_MAX),
 	    .origin = daemon_origin};
 	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
 		tables_find_any(&tables, maps[i], STR(""), &value, &why);
 	buf_free(&value);
+	open_listed(readable);
 	desk_open(&lookup_exchange, &calls);
 	return 0;
 }

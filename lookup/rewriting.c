@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conf/listed.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -134,18 +135,6 @@ static struct str keep(struct directory *d, const struct buf *text)
 	return copy.p == NULL ? STR_EMPTY : copy;
 }
 
-/* "example.org" is that domain, ".example.org" those below it. */
-static bool lists_domain(const char *list, struct str domain)
-{
-	struct str rest = str_from(list), word;
-
-	while ((word = str_word(&rest, ", \t")).len > 0)
-		if (word.p[0] == '.' ? str_case_ends(domain, word)
-				     : str_case_eq(domain, word))
-			return true;
-	return false;
-}
-
 /* Whether the sender needs no other one; -1: that cannot be known now. */
 static int stays(struct directory *d, const struct who *w)
 {
@@ -157,7 +146,7 @@ static int stays(struct directory *d, const struct who *w)
 		    "the sender is of this domain: it stays");
 		return 1;
 	}
-	if (lists_domain(d->conf->srs_exclude_domains, w->domain)) {
+	if (listed_domain(str_from(d->conf->srs_exclude_domains), w->domain)) {
 		directory_tell(d, "srs_exclude_domains", "dunno",
 		    "senders of %.*s stay", STR_FMT(w->domain));
 		return 1;

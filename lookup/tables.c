@@ -153,7 +153,7 @@ bool tables_may_ask(const struct tables *t, struct str spec,
 	struct str rest = str_from(allowed), other, path = spec;
 
 	while ((other = map_cut_spec(&rest)).len > 0)
-		if (str_eq(other, spec))
+		if (str_eq(str_skip(other, other.p[0] == '!'), spec))
 			return true;
 	if (str_starts(path, STR("proxy:")))
 		path = str_skip(path, 6);

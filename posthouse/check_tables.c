@@ -36,17 +36,6 @@ static const char *nearest_type(struct str spec)
 	return best;
 }
 
-static bool has_type(struct str spec)
-{
-	struct str type = str_cut(&spec, ':');
-	const char *name;
-
-	for (size_t i = 0; (name = map_type(i)) != NULL; i++)
-		if (str_eq(type, str_from(name)))
-			return spec.len > 0;
-	return false;
-}
-
 /* Each line of a table with the parameter that names it. */
 static void tell(struct check *c, struct str lines, struct str spec,
     const char *name, const char *place)
@@ -110,8 +99,10 @@ static void look_at_value(struct check *c, const struct conf_param *row,
 	struct table *seen = arg;
 
 	while ((spec = map_cut_spec(&rest)).len > 0) {
+		spec = str_skip(spec, spec.p[0] == '!');
 		/* Of other lists the words that are tables. */
-		if ((!all && !has_type(spec)) || table_get(seen, spec) != NULL)
+		if ((!all && !map_is_spec(spec)) ||
+		    table_get(seen, spec) != NULL)
 			continue;
 		table_put(seen, spec, c);
 		look_at_table(c, spec, row->name, place);

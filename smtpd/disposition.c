@@ -4,25 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "mailauth/results.h"
+#include "smtpd/spared.h"
 
 const char *const applied_names[] = {"none", "junk", "reject", "defer", NULL};
 const char *const spared_names[] = {"", "policy_test_mode", "trusted_forwarder",
     "mailing_list", "local_policy", "local_policy", NULL};
-
-bool domain_in_list(struct str domain, struct str list)
-{
-	for (;;) {
-		struct str word = str_word(&list, " ,\t\r\n");
-
-		if (word.len == 0)
-			return false;
-		if (word.p[0] == '.'
-			? domain.len > word.len && str_case_ends(domain, word)
-			: str_case_eq(domain, word))
-			return true;
-	}
-}
 
 /* ---- SPF ---- */
 
@@ -37,60 +23,6 @@ int disposition_of_spf(
 		conf->spf_reject == SPF_REJECT_SOFTFAIL
 	    ? 550
 	    : 0;
-}
-
-/* ---- who is spared ---- */
-
-static bool by_list(struct verdict *v, struct str lists)
-{
-	const struct spf_verdict *spf = verdict_spf(v);
-
-	if (lists.len == 0)
-		return false;
-	if (spf->result == SPF_PASS && domain_in_list(spf->domain, lists))
-		return true;
-	for (size_t i = 0; i < verdict_dkim_count(v); i++) {
-		const struct dkim_verdict *d = verdict_dkim(v, i);
-
-		if (d->result == DKIM_PASS && domain_in_list(d->domain, lists))
-			return true;
-	}
-	return false;
-}
-
-/* A sealer says that the author's domain passed DMARC there, and all who
- * sealed after it are trusted as it is. */
-static bool by_sealer(struct verdict *v, struct str sealers)
-{
-	const struct arc_chain *chain = verdict_arc_chain(v);
-
-	if (sealers.len == 0 || verdict_arc(v) != ARC_PASS)
-		return false;
-	for (unsigned i = arc_chain_length(chain); i > 0; i--) {
-		const struct arc_set *set = arc_chain_set(chain, i);
-
-		if (set == NULL || !domain_in_list(set->domain, sealers))
-			return false;
-		if (results_passed_dmarc(
-			set->results->value, verdict_author(v)))
-			return true;
-	}
-	return false;
-}
-
-static enum spared spared_by(struct verdict *v, const struct smtpd_conf *conf,
-    const struct netaddr *client)
-{
-	struct str bad;
-
-	if (netaddr_in_list(
-		client, str_from(conf->dmarc_trusted_forwarders), &bad) == 1)
-		return SPARED_FORWARDER;
-	if (by_list(v, str_from(conf->dmarc_mailing_lists)))
-		return SPARED_LIST;
-	if (by_sealer(v, str_from(conf->arc_trusted_sealers)))
-		return SPARED_SEALER;
-	return SPARED_NOT;
 }
 
 /* ---- what is done ---- */
@@ -118,6 +50,7 @@ static void apply(struct disposition *out, int action, const struct rule *rule)
 	    [DMARC_DO_REJECT] = APPLIED_REJECT};
 
 	out->applied = applied[action];
+	out->dsn = "5.7.1";
 	out->rule = rule;
 }
 
@@ -143,33 +76,50 @@ static void say_failure(struct verdict *v, struct disposition *out)
 	    dmarc_policy_name(d->published), d->testing ? " t=y" : "");
 }
 
-static void fail(struct verdict *v, const struct smtpd_conf *conf,
-    const struct netaddr *client, struct disposition *out)
+/* Less may be done than was asked for; while that is not known, nothing. */
+static void spare(struct verdict *v, const struct decision *by,
+    const struct dmarc_verdict *d, struct disposition *out)
 {
+	struct sparing s = spared_by(v, by);
+
+	if (s.spared != SPARED_NOT) {
+		out->applied = APPLIED_NONE;
+		out->spared = s.spared;
+		out->rule = s.rule;
+		out->table = s.table;
+	} else if (s.unknown && out->applied != APPLIED_NONE) {
+		out->applied = APPLIED_DEFER;
+		out->dsn = "4.3.0";
+		out->rule = s.rule;
+		out->table = s.table;
+		say(out,
+		    "Temporary lookup failure: whether this mail may fail "
+		    "DMARC of %.*s is not known now",
+		    STR_FMT(str_sub(verdict_author(v), 0, 80)));
+	} else if (d->asked != d->published) {
+		out->spared = SPARED_TEST_MODE;
+	} else if ((d->asked == DMARC_REJECT &&
+		       out->applied != APPLIED_REJECT) ||
+	    out->applied == APPLIED_NONE) {
+		out->spared = SPARED_PARAMETER;
+	}
+}
+
+static void fail(
+    struct verdict *v, const struct decision *by, struct disposition *out)
+{
+	const struct smtpd_conf *conf = by->conf;
 	const struct dmarc_verdict *d = verdict_dmarc(v);
-	static const struct rule *const by[] = {
-	    [SPARED_FORWARDER] = &rule_dmarc_forwarder,
-	    [SPARED_LIST] = &rule_dmarc_list,
-	    [SPARED_SEALER] = &rule_arc_sealer};
 
 	if (d->published == DMARC_POLICY_NONE)
 		return;
 	say_failure(v, out);
-	out->spared = spared_by(v, conf, client);
-	if (out->spared != SPARED_NOT) {
-		out->rule = by[out->spared];
-		return;
-	}
 	if (d->asked == DMARC_REJECT)
 		apply(out, conf->dmarc_reject_action, &rule_dmarc_reject);
 	else if (d->asked == DMARC_QUARANTINE)
 		apply(
 		    out, conf->dmarc_quarantine_action, &rule_dmarc_quarantine);
-	if (d->asked != d->published)
-		out->spared = SPARED_TEST_MODE;
-	else if ((d->asked == DMARC_REJECT && out->applied != APPLIED_REJECT) ||
-	    out->applied == APPLIED_NONE)
-		out->spared = SPARED_PARAMETER;
+	spare(v, by, d, out);
 }
 
 static bool is_deferred(
@@ -181,19 +131,21 @@ static bool is_deferred(
 		conf->dmarc_reject_action == DMARC_DO_REJECT);
 }
 
-void disposition_of(struct verdict *v, const struct smtpd_conf *conf,
-    const struct netaddr *client, struct disposition *out)
+void disposition_of(
+    struct verdict *v, const struct decision *by, struct disposition *out)
 {
+	const struct smtpd_conf *conf = by->conf;
 	const struct dmarc_verdict *d = verdict_dmarc(v);
 	const struct rule *rule = &rule_dmarc_author;
 	int doubtful = conf->dmarc_doubtful_author_action;
 
-	*out = (struct disposition){.why = ""};
+	*out = DISPOSITION_NONE;
 	if (d->result == DMARC_FAIL) {
-		fail(v, conf, client, out);
+		fail(v, by, out);
 	} else if (d->result == DMARC_TEMPERROR && is_deferred(d, conf) &&
-	    spared_by(v, conf, client) == SPARED_NOT) {
+	    spared_by(v, by).spared == SPARED_NOT) {
 		out->applied = APPLIED_DEFER;
+		out->dsn = "4.7.1";
 		out->rule = &rule_dmarc_temperror;
 		say(out, "DMARC of %.*s cannot be checked now: %s",
 		    STR_FMT(str_sub(verdict_author(v), 0, 80)), d->problem);

@@ -2,11 +2,14 @@
 /*
  * What becomes of a message for what its verdict says: the author's domain asks
  * (RFC 9989 section 5.4), our parameters decide, and known forwarders, lists
- * and sealers are spared. A function of the verdict and the parameters.
+ * and sealers are spared (spared.h). A function of the verdict, the parameters
+ * and what tables say.
  */
 #ifndef SMTPD_DISPOSITION_H
 #define SMTPD_DISPOSITION_H
 
+#include "conf/map.h"
+#include "daemon/house_conf.h"
 #include "mailauth/verdict.h"
 #include "net/netaddr.h"
 #include "smtpd/rule.h"
@@ -30,20 +33,36 @@ struct disposition {
 	enum applied applied;
 	enum spared spared;
 	const struct rule *rule; /* that decided; NULL: none had to */
+	struct str table;        /* of the rule's list, that decided; "" */
+	const char *dsn;         /* of the refusal: "5.7.1"; "" */
 	char why[300];           /* in words; "" */
 };
+#define DISPOSITION_NONE                                                       \
+	((struct disposition){.table = STR_EMPTY, .dsn = "", .why = ""})
 
-/* What is to be done for DMARC; the verdict has ended. */
-void disposition_of(struct verdict *v, const struct smtpd_conf *conf,
-    const struct netaddr *client, struct disposition *out);
+/* What a decision is made by. */
+struct decision {
+	const struct smtpd_conf *conf;
+	const struct house_conf *house; /* lists of whom is spared */
+	const struct netaddr *client;
+	/* Whether a table of the rule's list has one of the keys. */
+	enum map_result (*ask)(void *arg, const struct rule *rule,
+	    struct str table, struct str keys);
+	void *arg;
+};
+
+/*
+ * What is to be done for DMARC; the verdict has ended. Tables are asked only
+ * where they can change that. When one cannot be asked, what would be refused,
+ * or put into Junk, is put off: refused, an honest mail of a list would be
+ * lost; accepted, a forger would only have to wait for a table to fail.
+ */
+void disposition_of(
+    struct verdict *v, const struct decision *by, struct disposition *out);
 
 /* Whether SPF's result is one that a parameter refuses or defers: the reply's
  * code, or 0. */
 int disposition_of_spf(
     const struct spf_verdict *spf, const struct smtpd_conf *conf);
-
-/* "example.org" is in "a.test, .org": as a name, or below one that begins with
- * a dot. */
-bool domain_in_list(struct str domain, struct str list);
 
 #endif

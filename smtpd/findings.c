@@ -64,7 +64,9 @@ void findings_line(
 	add_dmarc(v, out);
 	buf_printf(out, " disposition=%s", applied_names[d->applied]);
 	if (d->rule != NULL)
-		buf_printf(out, " rule=%s", d->rule->name);
+		buf_printf(out, " rule=%s%s%.*s", d->rule->name,
+		    d->table.len > 0 ? " table=" : "",
+		    STR_FMT(shown(d->table)));
 	clean(out, from);
 }
 
@@ -138,7 +140,7 @@ static void trace_dmarc(const struct id *session, struct verdict *v)
 void findings_trace(
     const struct id *session, struct verdict *v, const struct disposition *d)
 {
-	char why[sizeof(d->why) + 64];
+	char why[sizeof(d->why) + 200];
 
 	findings_trace_spf(session, verdict_spf(v));
 	trace_dkim(session, v);
@@ -146,7 +148,9 @@ void findings_trace(
 	trace_dmarc(session, v);
 	if (d->rule == NULL)
 		return;
-	snprintf(why, sizeof(why), "rule=%s: %s", d->rule->name, d->why);
+	snprintf(why, sizeof(why), "rule=%s%s%.*s: %s", d->rule->name,
+	    d->table.len > 0 ? " table=" : "", STR_FMT(shown(d->table)),
+	    d->why);
 	trace(session, "policy", applied_names[d->applied], STR_EMPTY,
 	    str_from(why));
 }

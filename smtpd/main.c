@@ -10,8 +10,8 @@
  * (the decoder of DATA) are pure. peer.c keeps the connections to the daemons
  * that are asked, question.c asks lookup, and rule.c names the rules by which
  * mail is refused. verification.c finds out where a message comes from while it
- * arrives, disposition.c what is to become of it for that (pure), findings.c
- * tells the log and the trace, report_row.c tells reportd. What posthouse explain says comes from here too: it plays a
+ * arrives, disposition.c what is to become of it for that, spared.c who is
+ * spared, findings.c tells the log and the trace, report_row.c tells reportd. What posthouse explain says comes from here too: it plays a
  * client (daemon/rehearsal.h), and every rule tells what it decided.
  */
 #include "core/log.h"
@@ -94,8 +94,6 @@ static int before_jail(void)
 		conf.smtpd_client_event_limit_exceptions) < 0 ||
 	    check_networks("mail_authentication_exempt_networks",
 		conf.mail_authentication_exempt_networks) < 0 ||
-	    check_networks("dmarc_trusted_forwarders",
-		conf.dmarc_trusted_forwarders) < 0 ||
 	    open_tls() < 0 || verification_open(&server) < 0)
 		return -1;
 	if (!conf.smtpd_peername_lookup && server.verification == NULL)

@@ -140,18 +140,6 @@ const struct conf_param smtpd_params[] = {
 	  "of DNS: yes, always; reject, where the author's domain is known to "
 	  "have p=reject, as a forger may name a key that cannot be asked for. "
 	  "Else it is accepted."),
-	P(TEXT, dmarc_trusted_forwarders, "",     0,     65536,
-	  "Clients whose mail is accepted although it fails DMARC, as they "
-	  "forward for users here: networks."),
-	P(TEXT, dmarc_mailing_lists,      "",     0,     65536,
-	  "Domains of mailing lists whose mail is accepted although it fails "
-	  "DMARC of its author: those for which SPF or DKIM pass. "
-	  "example.org, or .example.org for what is below it."),
-	P(TEXT, arc_trusted_sealers,      "",     0,     65536,
-	  "Domains whose ARC seals (RFC 8617) are believed: mail that fails "
-	  "DMARC is accepted when its chain is whole and, all seals from the "
-	  "newest one on being of these, one of them says that it passed "
-	  "DMARC there."),
 	CONF_END
 };
 /* clang-format on */

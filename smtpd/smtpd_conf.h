@@ -64,9 +64,6 @@ struct smtpd_conf {
 	int dmarc_reject_action, dmarc_quarantine_action,
 	    dmarc_doubtful_author_action;
 	int dmarc_temperror_defer; /* enum temperror_defer */
-	const char *dmarc_trusted_forwarders;
-	const char *dmarc_mailing_lists;
-	const char *arc_trusted_sealers;
 };
 
 extern const struct conf_param smtpd_params[];

@@ -428,10 +428,9 @@ static void verify(struct passage *p)
 
 	p->verified = true;
 	p->has_verdict = verification_end(p->s, &p->disposition, &p->verdict);
-	if (d->applied == APPLIED_REJECT)
-		refuse(p, d->rule, 550, "5.7.1", "%s", d->why);
-	else if (d->applied == APPLIED_DEFER)
-		refuse(p, d->rule, 451, "4.7.1", "%s", d->why);
+	if (d->applied >= APPLIED_REJECT)
+		refuse(p, d->rule, d->applied == APPLIED_REJECT ? 550 : 451,
+		    d->dsn, "%s", d->why);
 }
 
 /* What was found, behind the line that names the client. */

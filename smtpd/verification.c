@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/verification.h"
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "daemon/house_suffixes.h"
 #include "smtpd/findings.h"
+#include "smtpd/question.h"
 #include "smtpd/report_row.h"
+#include "smtpd/spared.h"
 
 static bool wanted(const struct server *server)
 {
@@ -221,12 +224,29 @@ static bool write_login(struct session *s, struct cleanup_verdict *out)
 	return written;
 }
 
+static enum map_result ask(
+    void *arg, const struct rule *rule, struct str table, struct str keys)
+{
+	struct session *s = arg;
+
+	return ask_table(
+	    s, rule->name, table, keys, s->server->verification->tables_until);
+}
+
+static struct decision decision(struct session *s)
+{
+	s->server->verification->tables_until = deadline_in(
+	    s->server->house->ipc_timeout);
+	return (struct decision){s->conf, s->server->house, &s->peer, ask, s};
+}
+
 bool verification_end(
     struct session *s, struct disposition *out, struct cleanup_verdict *verdict)
 {
 	struct verification *n = s->server->verification;
+	struct decision by;
 
-	*out = (struct disposition){.why = ""};
+	*out = DISPOSITION_NONE;
 	*verdict = (struct cleanup_verdict){.results = STR_EMPTY,
 	    .received_spf = STR_EMPTY,
 	    .arc = STR_EMPTY,
@@ -236,7 +256,8 @@ bool verification_end(
 	if (n == NULL || !n->checks)
 		return verdict->inside;
 	finish(n);
-	disposition_of(n->verdict, s->conf, &s->peer, out);
+	by = decision(s);
+	disposition_of(n->verdict, &by, out);
 	findings_trace(&s->id, n->verdict, out);
 	findings_count(n->verdict, out);
 	write_fields(s, verdict);
@@ -278,13 +299,40 @@ static void explain_spf(struct session *s, const struct spf_verdict *spf)
 	    by.len > 0 ? ", by " : "", STR_FMT(by));
 }
 
+/* Whether mail of the sender's domain, as far as it passes or is sealed, may
+ * fail DMARC of its author. */
+static void explain_spared(struct session *s, const struct rule *rule)
+{
+	struct str domain =
+		       verdict_spf(s->server->verification->verdict)->domain,
+		   table;
+	const struct house_conf *house = s->server->house;
+	bool seals = rule == &rule_arc_sealer;
+	struct decision by = decision(s);
+	enum map_result r;
+
+	if (domain.len == 0 ||
+	    (seals ? house->arc_trusted_sealers
+		   : house->dmarc_mailing_lists)[0] == '\0')
+		return;
+	r = spared_lists_domain(&by, rule, domain, &table);
+	passes(s, rule, r == MAP_FOUND ? "permit" : "dunno", "%s %.*s %s%s%.*s",
+	    seals ? "ARC seals of" : "a mailing list of", STR_FMT(domain),
+	    r == MAP_ERROR ? "may be in the list, which cannot be known now"
+		: r == MAP_NONE ? "would not be believed"
+		: seals         ? "are believed"
+				: "may fail DMARC of its authors",
+	    table.len > 0 ? ": " : "", STR_FMT(table));
+}
+
 /* As if From named the sender's domain, and nothing was signed. */
 static void explain_dmarc(struct session *s, struct verdict *v)
 {
 	const struct dmarc_verdict *d = verdict_dmarc(v);
+	struct decision by = decision(s);
 	struct disposition done;
 
-	disposition_of(v, s->conf, &s->peer, &done);
+	disposition_of(v, &by, &done);
 	if (d->policy_domain.len == 0) {
 		passes(s, &rule_dmarc_reject, "dunno", "DMARC of %.*s: %s%s%s",
 		    STR_FMT(verdict_author(v)), dmarc_result_name(d->result),
@@ -299,7 +347,7 @@ static void explain_dmarc(struct session *s, struct verdict *v)
 	    d->testing ? " t=y" : "", STR_FMT(d->policy_domain),
 	    dmarc_result_name(d->result),
 	    done.applied == APPLIED_REJECT      ? "refused with 550 5.7.1"
-		: done.applied == APPLIED_DEFER ? "put off with 451 4.7.1"
+		: done.applied == APPLIED_DEFER ? "put off with 451"
 		: done.applied == APPLIED_JUNK  ? "put into Junk"
 						: "accepted");
 }
@@ -323,6 +371,8 @@ void verification_explain(struct session *s)
 		return;
 	}
 	explain_spf(s, verdict_spf(n->verdict));
+	explain_spared(s, &rule_dmarc_list);
+	explain_spared(s, &rule_arc_sealer);
 	if (s->t.sender.len > 0) {
 		buf_printf(&from, "From: <%.*s>\r\n", STR_FMT(s->t.sender));
 		verdict_header(n->verdict, buf_str(&from));

@@ -21,8 +21,9 @@ struct verification {
 	struct public_suffixes *suffixes;
 	struct splitter content;
 	struct buf results, received_spf;
-	bool checks;  /* this message is being checked */
-	bool refused; /* SPF has refused it, at the first recipient */
+	int64_t tables_until; /* deadline of all tables of a message */
+	bool checks;          /* this message is being checked */
+	bool refused;         /* SPF has refused it, at the first recipient */
 };
 
 /* Before the jail: opens what it reads. 0 or -1, which is logged. */

@@ -206,7 +206,8 @@ def test_only_tables_of_the_house_are_read(house):
         f.write("bad.test REJECT no\n")
 
     def table(spec, key):
-        f = ask(house, "lookup", "table", table=spec, key=key)[1]
+        f = ask(house, "lookup", "table", table=spec, key=key,
+                rule="")[1]
         return f["status"], f["value"]
     assert table("text:access", "BAD.test") == ("ok", "REJECT no")
     assert table("text:access", "good.test") == ("unknown", "")

@@ -390,7 +390,7 @@ def test_the_secrets_are_lookups_alone(world):
         sock = socket.socket(socket.AF_UNIX)
         sock.connect(os.path.join(world.dir, "run", "sockets", "lookup"))
         c = Connection(sock, "lookup")
-        c.send("table", request=1, table=spec, key=secrets(world)[0])
+        c.send("table", request=1, table=spec, key=secrets(world)[0], rule="")
         assert c.receive()[1]["status"] == "temporary"
         c.close()
     world.logged("was asked for, but it is neither", times=3)

@@ -2,6 +2,7 @@
 instances, a real DNS server, and signatures of dkimpy."""
 import email
 import imaplib
+import os
 import re
 import smtplib
 
@@ -401,6 +402,113 @@ def test_a_trusted_forwarder_and_a_softfail(dns):
         assert code == 550 and words.startswith("5.7.23 soft.test says"), words
         code, words = send(h, message(), "x@bank.invalid")
         assert code == 451 and words.startswith("4.7.24 SPF of bank.invalid")
+
+
+def table(house, name, text):
+    """Writes a table whole, as an editor does."""
+    path = os.path.join(house.etc, name)
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
+
+
+def test_tables_name_who_is_spared(dns):
+    """What tables say of forwarders, lists and sealers counts at once; the log,
+    the trace and explain name the table."""
+    good = "dmarc=pass (p=reject) header.from=strict.test; spf=fail"
+    with House(users=1, start=False, settings=settings(
+            dns, dmarc_trusted_forwarders="198.51.100.0/24 cidr:forwarders",
+            dmarc_mailing_lists="other.test, text:lists",
+            arc_trusted_sealers="!bad.list.test pcre:sealers")) as h:
+        for name, text in (("forwarders", "127.0.0.8/32 the uplink\n"),
+                           ("lists", "other.test -\n"), ("sealers", "")):
+            table(h, name, text)
+        h.start()
+        forged = message("a@strict.test", "via")
+        listed = message("a@strict.test", "list", signer="list.test")
+        sealed = arc_message("a@strict.test", "seal", good)
+        # A hit, and misses.
+        assert send(h, forged, "x@plain.test", client="127.0.0.8")[0] == 250
+        h.logged("disposition=none rule=dmarc_trusted_forwarders "
+                 "table=cidr:forwarders")
+        for text in (forged, listed, sealed):
+            assert send(h, text, "x@plain.test")[0] == 550
+        # Without reload.
+        table(h, "lists", ".other.test -\n.test  any\n")
+        table(h, "sealers", "/^list\\.test$/ ok\n")
+        wait_until(lambda: send(h, listed, "x@plain.test")[0] == 250)
+        wait_until(lambda: send(h, sealed, "x@plain.test")[0] == 250)
+        assert send(h, forged, "x@plain.test")[0] == 550
+        h.logged("disposition=none rule=dmarc_mailing_lists table=text:lists")
+        h.logged("disposition=none rule=arc_trusted_sealers table=pcre:sealers")
+
+        def explained(client, sender):
+            return h.json("explain", "--client", client, "--from", sender,
+                          "--rcpt", "user0@example.test")["steps"]
+        found = [(s["rule"], s["table"], s["key"], s["place"])
+                 for s in explained("127.0.0.8", "a@strict.test")
+                 if s["kind"] == "lookup" and s["result"] == "found"]
+        assert ("dmarc_trusted_forwarders", "cidr:forwarders", "127.0.0.8",
+                "forwarders:1") in found
+        assert ("dmarc_mailing_lists", "text:lists", ".test", "lists:2") \
+            in found
+        said = [s["text"] for s in explained(CLIENT, "a@list.test")
+                if s["kind"] == "rule"]
+        assert "ARC seals of list.test are believed: pcre:sealers" in said
+        assert ("a mailing list of list.test may fail DMARC of its authors: "
+                "text:lists") in said
+        table(h, "lists", "")
+        wait_until(lambda: send(h, listed, "x@plain.test")[0] == 550)
+
+
+def test_a_table_that_fails_refuses_nobody_and_lets_nobody_in(dns):
+    with House(users=1, settings=settings(
+            dns, dmarc_trusted_forwarders="cidr:forwarders",
+            dmarc_mailing_lists="text:lists")) as h:
+        table(h, "lists", "list.test -\n")
+        forged = message("a@strict.test", "forged")
+        for text in (forged, message("a@soft.test", "suspect")):
+            code, words = send(h, text)
+            assert code == 451 and words.startswith(
+                "4.3.0 Temporary lookup failure: whether this mail may fail "
+                "DMARC of "), words
+        h.logged("disposition=defer rule=dmarc_trusted_forwarders "
+                 "table=cidr:forwarders")
+        assert find(h, "suspect") is None
+        # What does not need the table goes its way.
+        assert send(h, message(subject="honest"))[0] == 250
+        assert send(h, message("a@none.test", "mild"))[0] == 250
+        listed = message("a@strict.test", "list", signer="list.test")
+        wait_until(lambda: send(h, listed)[0] == 250)
+        said = h.posthouse("explain", "--client", CLIENT, "--from",
+                           "a@strict.test", "--rcpt", "user0@example.test")
+        assert "cidr:forwarders [%s] -> error" % CLIENT in said
+        assert "the message would be: put off with 451" in said
+        done = h.posthouse("check", check=False)
+        assert done.returncode == 1
+        assert re.search(r"forwarders: No such file or directory "
+                         r"\(dmarc_trusted_forwarders, main.cf:\d+\)",
+                         done.stdout + done.stderr)
+        # One that is there but cannot be read as it is written.
+        table(h, "forwarders", "127.0.0.0/99 x\n")
+        assert send(h, forged)[0] == 451
+        assert "forwarders:1: " in h.posthouse("check", check=False).stderr
+        # And mended, it decides again.
+        table(h, "forwarders", "127.0.0.8 x\n")
+        wait_until(lambda: send(h, forged)[0] == 550)
+
+
+def test_tables_elsewhere_and_of_one_service(dns, tmp_path):
+    """A table that a parameter names may stand anywhere."""
+    os.chmod(tmp_path, 0o755)
+    for parent in list(tmp_path.parents)[:2]:
+        os.chmod(parent, 0o755)
+    far = tmp_path / "lists"
+    far.write_text("list.test -\n")
+    with House(users=1, settings=settings(
+            dns, dmarc_mailing_lists="text:%s" % far)) as h:
+        listed = message("a@strict.test", "list", signer="list.test")
+        assert send(h, listed)[0] == 250
 
 
 def test_large_headers_and_bodies(house):

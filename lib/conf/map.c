@@ -114,6 +114,13 @@ static const struct map_kind *cut_kind(struct str spec, struct str *where)
 	return where->len > 0 ? find_kind(type) : NULL;
 }
 
+bool map_is_spec(struct str word)
+{
+	struct str where;
+
+	return cut_kind(word, &where) != NULL;
+}
+
 char *map_path(const char *spec, const char *base)
 {
 	struct str where;

@@ -25,6 +25,8 @@ struct map *map_open(const char *spec, const char *base, const char **why);
  * the compiled form opened. 0 when nothing is wrong, else -1.
  */
 int map_check(const char *spec, const char *base, struct buf *errors);
+/* Whether the word is a table: "type:name", of a type that there is. */
+bool map_is_spec(struct str word);
 /* The types that there are: NULL behind the last. */
 const char *map_type(size_t n);
 /* The next table of a list ("hash:a, inline:{x=y z=1}"): blanks and commas

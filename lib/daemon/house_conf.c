@@ -33,6 +33,10 @@ const struct conf_param house_params[] = {
 	P(TEXT, dkim_key_directory, POSTHOUSE_STATEDIR "/lib/posthouse-dkim", 1,
 	  4096, "The private keys that mail is signed with, DOMAIN/SELECTOR; "
 	  "read by cleanup alone, written by posthouse dkim."),
+	P(TEXT, dkim_signing_table, "", 0, 4096,
+	  "Who signs mail of ours where it is not the author's domain: a "
+	  "table. Empty: mail is signed with the active keys of the domain "
+	  "in From, and with none where there are none."),
 	P(TIME, dkim_retired_key_time, "30d", 0, 31536000,
 	  "How long a key that signs no more is kept, so that it can be "
 	  "activated again; posthouse dkim then removes it."),
@@ -94,6 +98,22 @@ const struct conf_param house_params[] = {
 	  "Local users who may send mail with sendmail(1): names or numbers, "
 	  "!name for all but this one, static:anyone for everybody; the first "
 	  "that matches decides. root always may."),
+	P(TEXT, dmarc_trusted_forwarders, "", 0, 65536,
+	  "Clients whose mail is accepted although it fails DMARC, as they "
+	  "forward for users here: networks, and tables (type:name) that have "
+	  "their addresses; \"!\" before a word excepts it, the first that "
+	  "matches decides. While a table cannot be asked, mail that would be "
+	  "refused or put into Junk is put off with 451 4.3.0."),
+	P(TEXT, dmarc_mailing_lists, "", 0, 65536,
+	  "Domains of mailing lists whose mail is accepted although it fails "
+	  "DMARC of its author: those for which SPF or DKIM pass. "
+	  "example.org, or .example.org for what is below it, and tables as in "
+	  "dmarc_trusted_forwarders, with such keys."),
+	P(TEXT, arc_trusted_sealers, "", 0, 65536,
+	  "Domains whose ARC seals (RFC 8617) are believed: mail that fails "
+	  "DMARC is accepted when its chain is whole and, all seals from the "
+	  "newest one on being of these, one of them says that it passed "
+	  "DMARC there. Domains and tables as in dmarc_mailing_lists."),
 	P(TEXT, dns_servers, "", 0, 4096,
 	  "Resolvers with an optional port; empty takes resolv.conf's."),
 	P(TIME, maximal_queue_lifetime, "5d", 0, 8640000,

@@ -48,6 +48,11 @@ struct house_conf {
 	const char *authorized_submit_users;
 	int64_t anvil_rate_time_unit; /* ms */
 	const char *haproxy_trusted_networks;
+	/* lists of words and tables (conf/listed.h) */
+	const char *dmarc_trusted_forwarders;
+	const char *dmarc_mailing_lists;
+	const char *arc_trusted_sealers;
+	const char *dkim_signing_table; /* a table, or "" */
 	const char *dns_servers;
 	int64_t maximal_queue_lifetime;      /* ms */
 	int64_t mail_undelete_time;          /* ms */

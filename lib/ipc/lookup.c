@@ -108,7 +108,8 @@ const struct ipc_type lookup_explain = {"explain", explain};
 static const struct ipc_field table[] = {
     IPC_U64(struct lookup_table, request, 0, UINT64_MAX),
     IPC_TEXT(struct lookup_table, table, 1, 4096),
-    IPC_TEXT(struct lookup_table, key, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct lookup_table, key, 0, LOOKUP_KEYS_MAX),
+    IPC_TEXT(struct lookup_table, rule, 0, IPC_NAME_MAX),
     IPC_END,
 };
 const struct ipc_type lookup_table = {"table", table};

@@ -121,17 +121,23 @@ struct lookup_explain {
 	struct str login;   /* OWNS */
 };
 
-/* One key in one table ("hash:/etc/posthouse/access"), as postmap -q. */
+/*
+ * Keys in one table ("hash:/etc/posthouse/access"), as postmap -q: the first
+ * that is there counts. With `rule`, the parameter that names the table, an
+ * `explain_step` for each look-up comes before the answer.
+ */
 struct lookup_table {
 	uint64_t request;
 	struct str table;
-	struct str key;
+	struct str key;  /* or several, LF between them */
+	struct str rule; /* "": nobody asks why */
 };
 struct lookup_value {
 	uint64_t request;
 	int status; /* ok, unknown, temporary */
 	struct str value;
 };
+#define LOOKUP_KEYS_MAX 20000 /* octets */
 
 extern const struct ipc_type lookup_resolve, lookup_resolved, lookup_expand,
     lookup_expanded, lookup_expand_end, lookup_forward, lookup_forwarded,
