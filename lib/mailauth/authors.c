@@ -41,6 +41,42 @@ static void add_list(
 	arena_free(&memory);
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Whether something stands behind an address in angle brackets, of which some
+ * readers take this for the author and some that. */
+static bool has_text_behind(struct str value)
+{
+	bool quoted = false, open = false, behind = false;
+	unsigned comments = 0;
+
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.p[i];
+
+		if (c == '\\' && (quoted || comments > 0)) {
+			i++;
+		} else if (quoted) {
+			quoted = c != '"';
+		} else if (c == '(') {
+			comments++;
+		} else if (comments > 0) {
+			comments -= c == ')';
+		} else if (c == ',' || c == ';') {
+			behind = open = false;
+		} else if (behind && !is_blank(c)) {
+			return true;
+		} else {
+			quoted = c == '"';
+			behind = behind || (open && c == '>');
+			open = open || c == '<';
+		}
+	}
+	return false;
+}
+
 void author_domains(const struct header_fields *fields, struct arena *arena,
     struct author_domains *out)
 {
@@ -52,6 +88,7 @@ void author_domains(const struct header_fields *fields, struct arena *arena,
 			continue;
 		found++;
 		add_list(fields->list[i].value, arena, out);
+		out->doubtful |= has_text_behind(fields->list[i].value);
 	}
 	if (found != 1 || out->count == 0 || out->cut)
 		out->doubtful = true;

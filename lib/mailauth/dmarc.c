@@ -8,7 +8,8 @@
 /* A domain on the way up, and what was found there. */
 struct step {
 	struct str domain;
-	bool valid; /* there is one record, and it is of DMARC */
+	bool valid;  /* there is one record, and it is of DMARC */
+	bool silent; /* it asks for nothing */
 	struct str text;
 	struct dmarc_record record;
 };
@@ -47,8 +48,9 @@ static enum found look(
 		records++;
 		step->text = text;
 	}
-	step->valid = records == 1 &&
-	    dmarc_record_parse(step->text, &step->record) == 0;
+	step->valid = records == 1;
+	step->silent = step->valid &&
+	    dmarc_record_parse(step->text, &step->record) < 0;
 	return step->valid ? FOUND : FOUND_NONE;
 }
 
@@ -214,7 +216,7 @@ static enum found align_unknown(struct questions *q,
 
 /* Section 4.10.1: the author's own record, else that of its organisational
  * domain, else that of the public suffix. */
-static enum found find_policy(struct questions *q,
+static enum found find_record(struct questions *q,
     const struct dmarc_request *r, struct step *step, const char **problem)
 {
 	struct walk walk;
@@ -249,6 +251,15 @@ static enum found find_policy(struct questions *q,
 		return FOUND_NONE;
 	*step = *best;
 	return FOUND;
+}
+
+/* Whose record asks for nothing wants no DMARC, and nobody above is asked. */
+static enum found find_policy(struct questions *q,
+    const struct dmarc_request *r, struct step *step, const char **problem)
+{
+	enum found found = find_record(q, r, step, problem);
+
+	return found == FOUND && step->silent ? FOUND_NONE : found;
 }
 
 /* Section 3.2.13: what NXDOMAIN says does not exist, whatever the type that was

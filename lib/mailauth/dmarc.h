@@ -31,7 +31,8 @@ struct dmarc_record {
 /* Whether a TXT record begins with v=DMARC1. */
 bool dmarc_record_is(struct str text);
 /* -1 when the text is no policy record (it does not begin with v=DMARC1), or
- * is one that asks for nothing (section 4.10.1). */
+ * is one that asks for nothing (section 4.10.1), with *out filled in as far as
+ * it goes. */
 int dmarc_record_parse(struct str text, struct dmarc_record *out);
 
 enum dmarc_result {

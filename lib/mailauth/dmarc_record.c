@@ -96,7 +96,7 @@ int dmarc_record_parse(struct str text, struct dmarc_record *out)
 	out->has_policy = true;
 	out->policy = DMARC_POLICY_NONE;
 	out->has_subdomain_policy = out->has_absent_policy = false;
-	return has_uri(out->reports) || out->psd != 'u' ? 0 : -1;
+	return has_uri(out->reports) ? 0 : -1;
 }
 
 const char *dmarc_policy_name(enum dmarc_policy policy)

@@ -98,6 +98,21 @@ static const struct zone zone[] = {
 	{"_dmarc.a.part.example.net", "v=DMARC1; p=none; psd=n", false},
 	{"_dmarc.example.net", "v=DMARC1; p=reject", false},
 	{"_dmarc.j.mail.deep.example", "v=DMARC1; p=quarantine", false},
+	{"_dmarc.broken.example.com", "v=DMARC1; p=bogus", false},
+	{"_dmarc.badsub.example.com", "v=DMARC1; p=reject; np=bogus", false},
+	{"_dmarc.silent.example", "v=DMARC1", false},
+	{"_dmarc.own.silent.example", "v=DMARC1; p=reject", false},
+	{"_dmarc.other.silent.example", "v=DMARC1; p=reject", false},
+	{"_dmarc.suffix", "v=DMARC1; psd=y", false},
+	{"_dmarc.own.suffix", "v=DMARC1; p=reject; sp=none; t=y", false},
+	{"a.own.suffix", NULL, false},
+	{"_dmarc.b.c.d.e.f.g.example.com", "v=DMARC1; p=none; psd=n", false},
+	{"_dmarc.long.a.b.c.d.e.f.g.example.org", "v=DMARC1; p=reject; psd=N", false},
+	{"_dmarc.quiet.example", "v=DMARC1; p=quarantine; np=reject", false},
+	{"there.quiet.example", NULL, false},
+	{"_dmarc.mid.quiet.example", "v=DMARC1; p=none; sp=none", false},
+	{"_dmarc.parts.example", "v=DMARC1; p=reject; sp=none; t=Y", false},
+	{"x.parts.example", NULL, false},
 	{NULL, NULL, false},
 };
 
@@ -142,6 +157,29 @@ static const struct want wants[] = {
 	/* RFC 9989 section 4.10: a name of many labels */
 	{"a.b.c.d.e.f.g.h.i.j.mail.deep.example", "", "x.j.mail.deep.example", "", "pass quarantine j.mail.deep.example"},
 	{"not a domain", "", "", "", "none none "},
+	/* section 4.10.1: who publishes a policy that asks for nothing has one */
+	{"broken.example.com", "", "", "", "none none "},
+	{"badsub.example.com", "", "", "", "none none "},
+	{"x.broken.example.com", "", "", "", "fail reject example.com"},
+	{"a.silent.example", "", "", "", "none none "},
+	{"own.silent.example", "", "other.silent.example", "", "pass reject own.silent.example"},
+	{"shop.suffix", "", "", "", "none none "},
+	{"own.suffix", "shop.suffix", "other.suffix", "", "fail quarantine own.suffix"},
+	{"a.own.suffix", "", "", "", "fail none own.suffix"},
+	/* section 5.1.8: a cut at eight labels is not seen from ten */
+	{"mail.a.b.c.d.e.f.g.example.com", "", "", "", "fail reject example.com"},
+	{"a.b.c.d.e.f.g.example.com", "", "x.b.c.d.e.f.g.example.com", "", "pass reject example.com"},
+	{"long.a.b.c.d.e.f.g.example.org", "example.org", "", "", "fail reject long.a.b.c.d.e.f.g.example.org"},
+	/* np= without sp=, and a record of a part is nobody else's */
+	{"there.quiet.example", "", "", "", "fail quarantine quiet.example"},
+	{"gone.quiet.example", "", "", "", "fail reject quiet.example"},
+	{"x.mid.quiet.example", "", "", "", "fail reject quiet.example"},
+	{"mid.quiet.example", "", "", "", "fail none mid.quiet.example"},
+	{"parts.example", "", "", "", "fail quarantine parts.example"},
+	{"x.parts.example", "", "", "", "fail none parts.example"},
+	/* the author is the suffix itself: it is its own organisation */
+	{"bank", "", "", "", "fail reject bank"},
+	{"bank", "", "own.bank", "", "fail reject bank"},
 };
 /* clang-format on */
 
