@@ -12,6 +12,11 @@ const struct conf_param cleanup_params[] = {
 	P(INT,  hopcount_limit, "50", 1, 1000,
 	  "Received fields above which a message is taken for looping and "
 	  "refused with 554 5.4.6."),
+	P(INT,  submission_header_fields_limit, "1000", 100, 1000,
+	  "Header fields above which a submission is refused with 550 5.6.0. "
+	  "Who verifies signatures looks at 1024, those that are added on the "
+	  "way among them; a signature under more could be extended, so other "
+	  "mail of ours with more is not signed."),
 	P(INT,  cleanup_recipient_limit, "10000", 1, 50000,
 	  "Recipients of one message after the expansion of aliases."),
 	P(SIZE, queue_minfree, "16M", 0, INT64_MAX,

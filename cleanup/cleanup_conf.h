@@ -6,6 +6,7 @@
 
 struct cleanup_conf {
 	int hopcount_limit;
+	int submission_header_fields_limit;
 	int cleanup_recipient_limit;
 	uint64_t queue_minfree; /* octets */
 	int queue_minfree_inodes;

@@ -42,6 +42,13 @@ static void check_header(
 	}
 	if (!is_submission(c))
 		return;
+	if (facts->fields > (size_t)c->conf->submission_header_fields_limit) {
+		message_refuse(m, 550, "5.6.0",
+		    "Message header has %zu fields, the limit is %lld",
+		    facts->fields,
+		    (long long)c->conf->submission_header_fields_limit);
+		return;
+	}
 	why = header_check_author(facts);
 	if (why != NULL)
 		message_refuse(m, 550, "5.6.0", "%s", why);

@@ -23,6 +23,7 @@ void header_look(struct str header, struct header_facts *out)
 	while ((got = header_next(&header, &f)) != 0) {
 		if (got < 0)
 			continue;
+		out->fields++;
 		if (named(&f, "Received")) {
 			out->received++;
 		} else if (named(&f, "From")) {

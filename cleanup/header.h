@@ -14,6 +14,7 @@
 /* ---- what a header says ---- */
 
 struct header_facts {
+	size_t fields;                         /* in all */
 	size_t received;                       /* Received fields */
 	size_t from, sender, date, message_id; /* how many of each */
 	bool resent, resent_date;

@@ -250,7 +250,11 @@ void signers_choose(struct cleanup *c, struct message *m)
 	if (!s->ours)
 		return;
 	header_fields_of(buf_str(&m->content.header), &fields);
-	choose(c, m, &fields);
+	if (fields.count > (size_t)c->conf->submission_header_fields_limit)
+		s->why = "its header has more fields than are signed "
+			 "(submission_header_fields_limit)";
+	else
+		choose(c, m, &fields);
 	header_fields_free(&fields);
 	if (s->count == 0 && s->why == NULL)
 		s->why = s->broken ? "its key, or who may use it, is not known"

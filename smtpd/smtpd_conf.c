@@ -116,12 +116,14 @@ const struct conf_param smtpd_params[] = {
 	P(INT,  dkim_signature_count_limit, "10", 1,      100,
 	  "Signatures of one message that are verified; more are not looked "
 	  "at."),
-	P(INT,  dkim_minimum_key_bits,    "1024", 512,    16384,
-	  "RSA keys below do not count (RFC 8301 section 3.2)."),
+	P(INT,  dkim_minimum_key_bits,    "1024", 1024,   8192,
+	  "RSA keys below do not count. Those below 1024 never do (RFC 8301 "
+	  "section 3.2), those above 8192 cost too much."),
 	P(INT,  dkim_public_key_cache_limit, "50", 0,     100000,
 	  "Public keys that each process keeps, read, for the next messages: "
 	  "reading an RSA key takes several times as long as verifying with "
-	  "it, and the memory for one is some 4 KB; 0: none."),
+	  "it, and the memory for one is some 4 KB; records above "
+	  "2 KB are not kept; 0: none."),
 	P(BOOL, dkim_partial_bodies,      "no",
 	  "Let a signature with l= count although octets stand behind what it "
 	  "signs."),

@@ -8,6 +8,7 @@ import smtplib
 import stat
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -299,6 +300,75 @@ def test_one_key_for_all_that_was_hashed(world):
     for _ in range(3):
         world.carry()
     wait_until(lambda: counter(world.house, "signed") == before + 3)
+
+
+TOOL = os.path.join(os.environ.get("POSTHOUSE_BUILD", os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "build")),
+    "tests", "mailauth_tool")
+
+
+def verdicts(world, message, folder, *domains):
+    """What our own verifier says of a message."""
+    zone = str(folder / "zone")
+    with open(zone, "w") as f:
+        for domain in domains:
+            for key in world.house.json("dkim", "publish", domain):
+                f.write("%s\t%s\n" % (key["name"], key["record"]))
+    out = subprocess.run([TOOL, "verify", str(int(time.time())), zone],
+                         input=message, capture_output=True, check=True,
+                         timeout=60).stdout.decode()
+    return [line.split("\t")[0] for line in out.splitlines()]
+
+
+def test_what_is_signed_cannot_be_extended(world, tmp_path):
+    """As many fields as a submission may have are signed, all of them seen by
+    who verifies; one more is refused."""
+    def fields(count):  # From, To and Subject are there
+        return "".join("X-%d: y\r\n" % i for i in range(count - 3))
+    who = dict(port=world.house.submission, login="user0@sign.test")
+    got = world.carry(header=fields(1000), **who)
+    assert world.signatures(got) == BOTH
+    assert verdicts(world, got, tmp_path, "sign.test") == ["pass", "pass"]
+    head, body = got.split(b"\r\n\r\n", 1)
+    for name in (b"From", b"Subject", b"Reply-To"):
+        more = b"%s: a@evil.test\r\n" % name
+        for forged in (more + got, head + b"\r\n" + more + b"\r\n" + body,
+                       head + b"\r\n" + b"Y: z\r\n" * 1000 + more +
+                       b"\r\n" + body):
+            assert "pass" not in verdicts(
+                world, forged, tmp_path, "sign.test")
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        world.send(header=fields(1001), **who)
+    assert refused.value.smtp_code == 550
+    assert refused.value.smtp_error.startswith(
+        b"5.6.0 Message header has 1001 fields, the limit is 1000")
+    # A host of ours may have it from elsewhere: it goes on as it is.
+    got = world.carry(header=fields(1001), author="x@other.test")
+    assert world.signatures(got) == {}
+    assert "its header has more fields than are signed" in wait_until(
+        lambda: [t for t in [world.house.posthouse("trace", FAR)]
+                 if "more fields than" in t])[0]
+
+
+@pytest.mark.parametrize("name,value,why", [
+    ("dkim_oversign_headers", "From Received", "Received is changed or added"),
+    ("dkim_sign_headers", "Sender ARC-Seal", "ARC-Seal is changed or added"),
+    ("dkim_sign_headers", "Sen;der", "Sen;der is no name of a header field"),
+])
+def test_names_that_break_signatures(world, name, value, why):
+    """What would break each signature on its way is refused when the daemon
+    starts, so a reload rolls back."""
+    house = world.house
+    before = house.posthouse("conf", "get", name).strip()
+    house.set(name, value)
+    try:
+        assert house.posthouse("reload", check=False).returncode != 0
+        house.logged("%s: %s" % (name, why))
+    finally:
+        house.posthouse("conf", "unset", name)
+        house.posthouse("reload")
+    assert house.posthouse("conf", "get", name).strip() == before
+    assert world.signatures(world.carry()) == BOTH
 
 
 def test_the_command(world):

@@ -8,8 +8,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /*
  * The first line is the key record that every selector has, the rest a
- * message with whatever signatures. Each gets a verdict, and a body given in
- * two parts has the same digests as one given whole.
+ * message with whatever signatures. Each gets a verdict; a body given in two
+ * parts has the same digests as one given whole; a canonical field stays as it
+ * is.
  */
 static void check_bodies(struct str body)
 {
@@ -48,6 +49,26 @@ static void check_key(struct str record)
 	dkim_key_free(&key);
 }
 
+static void check_fields(const struct header_fields *fields)
+{
+	struct buf once = buf_new(SIZE_MAX / 2), twice = buf_new(SIZE_MAX / 2);
+
+	for (size_t i = 0; i < fields->count; i++)
+		for (int form = 0; form < 2; form++) {
+			buf_clear(&once);
+			buf_clear(&twice);
+			canonical_field(fields->list[i].whole,
+			    (enum canonical)form, true, &once);
+			canonical_field(
+			    buf_str(&once), (enum canonical)form, true, &twice);
+			if (!str_eq(buf_str(&once), buf_str(&twice)) ||
+			    !str_ends(buf_str(&once), STR("\r\n")))
+				abort();
+		}
+	buf_free(&once);
+	buf_free(&twice);
+}
+
 static void answer(struct questions *q, struct str record)
 {
 	struct dns_record r = {
@@ -75,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_key(record);
 	check_bodies(str_skip(message, header.len));
 	header_fields_of(header, &fields);
+	check_fields(&fields);
 	struct dkim_verifier *v = dkim_verifier_new(
 	    &fields, &policy, 1000, &bodies);
 	dkim_verifier_ask(v, q);

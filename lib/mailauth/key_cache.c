@@ -18,6 +18,7 @@ struct key_cache {
 	size_t most, count;
 	size_t oldest; /* once the ring is full */
 	struct buf name;
+	struct dkim_key *passing; /* not kept: until the next call */
 };
 
 struct key_cache *key_cache_new(size_t most)
@@ -46,6 +47,7 @@ void key_cache_free(struct key_cache **cache)
 	*cache = NULL;
 	for (size_t i = 0; i < c->count; i++)
 		drop(c, &c->ring[i]);
+	dkim_key_free(&c->passing);
 	table_free(&c->table);
 	free(c->ring);
 	buf_free(&c->name);
@@ -76,6 +78,10 @@ const struct dkim_key *key_cache_parse(struct key_cache *cache,
     struct str record, enum dkim_algorithm algorithm,
     struct dkim_key_flags *flags, const char **why)
 {
+	dkim_key_free(&cache->passing);
+	if (record.len > KEY_CACHE_RECORD_MOST)
+		return cache->passing = dkim_key_parse(
+			   record, algorithm, flags, why);
 	struct str name = name_of(cache, record, algorithm);
 	struct entry *e = table_get(&cache->table, name);
 

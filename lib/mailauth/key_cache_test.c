@@ -111,6 +111,51 @@ static void test_what_is_no_key_is_not_kept(void **state)
 	key_cache_free(&cache);
 }
 
+/* Strangers write what they like beside a key; it takes no room. */
+static void test_large_records_are_not_kept(void **state)
+{
+	struct key_cache *cache = key_cache_new(KEYS);
+	struct buf large = buf_new(70000);
+	struct dkim_key_flags flags;
+	const char *why;
+
+	(void)state;
+	buf_printf(&large, "%s; t=y; n=", records[0]);
+	while (large.len < KEY_CACHE_RECORD_MOST)
+		buf_add_char(&large, 'x');
+	assert_non_null(get(cache, buf_text(&large), &flags, &why));
+	assert_int_equal(key_cache_count(cache), 1);
+	for (int i = 0; i < 100; i++) {
+		buf_add_text(&large, "some hundred octets");
+		const struct dkim_key *key = get(
+		    cache, buf_text(&large), &flags, &why);
+		assert_non_null(key);
+		assert_int_equal(dkim_key_bits(key), 256);
+		assert_true(flags.testing);
+	}
+	assert_int_equal(key_cache_count(cache), 1);
+	buf_add_text(&large, ";;");
+	assert_null(get(cache, buf_text(&large), &flags, &why));
+	assert_string_equal(why, "the key record is malformed");
+	buf_free(&large);
+	key_cache_free(&cache);
+}
+
+/* The longest key that counts is kept. */
+static void test_the_longest_key_is_kept(void **state)
+{
+	struct dkim_key *key = dkim_key_new(DKIM_RSA_SHA256, RSA_BITS_MOST / 4);
+	struct buf text = buf_new(65536);
+
+	(void)state;
+	assert_non_null(key);
+	assert_int_equal(dkim_key_record(key, &text), 0);
+	/* One of four times the bits has four times the octets at most. */
+	assert_in_range(4 * text.len, 1, KEY_CACHE_RECORD_MOST);
+	dkim_key_free(&key);
+	buf_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +163,8 @@ int main(void)
 	    cmocka_unit_test(test_flags_are_those_of_the_record),
 	    cmocka_unit_test(test_the_oldest_leaves),
 	    cmocka_unit_test(test_what_is_no_key_is_not_kept),
+	    cmocka_unit_test(test_large_records_are_not_kept),
+	    cmocka_unit_test(test_the_longest_key_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, make_records, NULL);
