@@ -19,6 +19,10 @@ const struct conf_param feedback_params[] = {
 	P(INT,  feedback_expansion_limit, "200", 2, 100000,
 	  "How many times its own size an archive may become, beyond the "
 	  "first megabyte."),
+	P(TEXT, feedback_own_networks, "", 0, 65536,
+	  "Networks that mail of ours leaves from besides the addresses of "
+	  "this host: the outer address of a NAT, other hosts of the site; as "
+	  "mynetworks. posthouse report counts what comes from there as ours."),
 	P(SIZE, feedback_kept_size, "256K", 0, 1073741824,
 	  "Octets of a mail that are kept beside the reason when its report "
 	  "cannot be read."),

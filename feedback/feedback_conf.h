@@ -10,6 +10,7 @@ struct feedback_conf {
 	uint64_t feedback_message_size_limit;  /* octets */
 	uint64_t feedback_expanded_size_limit; /* octets */
 	int feedback_expansion_limit;          /* times */
+	const char *feedback_own_networks;
 	uint64_t feedback_kept_size;           /* octets */
 };
 

@@ -3,7 +3,6 @@
  * posthouse report summary: all received reports together. By domain: who sends
  * in its name and what to do about it, how TLS fared, who complained.
  */
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -11,22 +10,29 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "core/table.h"
-#include "net/netaddr.h"
 #include "posthouse/received.h"
 #include "posthouse/report.h"
 #include "posthouse/report_advice.h"
+#include "posthouse/report_own.h"
 
 #define OUTPUT_MAX  ((size_t)512 << 20)
 #define TEXTS_MAX   ((size_t)512 << 20)
 #define SHOWN_MOST  20 /* sources of a domain, without --json */
 #define GROUPS_MOST 1000000
 
+/* Messages, and what receivers did with those that failed DMARC. */
+struct share {
+	uint64_t messages, failed, refused, quarantined;
+};
+
 /* One thing that is counted, under a key: "domain", "domain source" ... */
 struct group {
 	struct str domain, name, other; /* in the arena */
 	uint64_t reports, begin, end;
 	uint64_t good, bad;
+	struct share shares[WHOSE_COUNT]; /* of a domain */
 	struct advice_source source;
+	bool own; /* TLS: the host is this one */
 };
 
 struct groups {
@@ -40,7 +46,9 @@ struct summary {
 	struct buf key;
 	struct groups domains, sources, policies, failures, complaints;
 	uint64_t reports, unreadable;
-	struct ifaddrs *own;
+	struct share shares[WHOSE_COUNT]; /* of all domains */
+	struct report_own own;
+	struct str myhostname;
 	bool full;
 };
 
@@ -88,29 +96,6 @@ static void take_period(struct group *g, const struct report *r)
 		g->end = r->end;
 }
 
-static bool is_own(const struct summary *s, struct str address)
-{
-	char text[NETADDR_TEXT_MAX];
-
-	for (const struct ifaddrs *i = s->own; i != NULL; i = i->ifa_next) {
-		struct netaddr a = {.len = 0};
-		int family = i->ifa_addr == NULL ? AF_UNSPEC
-						 : i->ifa_addr->sa_family;
-
-		if (family == AF_INET)
-			a.len = sizeof(a.u.in);
-		else if (family == AF_INET6)
-			a.len = sizeof(a.u.in6);
-		else
-			continue;
-		memcpy(&a.u, i->ifa_addr, a.len);
-		netaddr_text(&a, text);
-		if (str_eq(str_from(text), address))
-			return true;
-	}
-	return false;
-}
-
 /* What vouched for messages that failed, and what should have. */
 static void take_auth(struct summary *s, struct advice_source *source,
     const struct report_row *row)
@@ -127,7 +112,10 @@ static void take_auth(struct summary *s, struct advice_source *source,
 			if (!aligned && domain->len == 0)
 				*domain = arena_copy(&s->texts, a->domain);
 		} else if (dkim && aligned && a->domain.len > 0 &&
-		    !str_case_eq(a->result, STR("none"))) {
+		    !str_case_eq(a->result, STR("none")) &&
+		    /* any selector will do for a forger: ours are known */
+		    report_own_key(&s->own, a->domain, a->selector) !=
+			OWN_KEY_OTHER) {
 			source->broken = true;
 		}
 	}
@@ -140,6 +128,18 @@ static bool is_forwarding(const struct report_row *row)
 	    str_eq(row->override, STR("trusted_forwarder"));
 }
 
+static void take_share(struct share *one, const struct report_row *row)
+{
+	one->messages += row->count;
+	if (report_row_passed(row))
+		return;
+	one->failed += row->count;
+	if (str_eq(row->disposition, STR("reject")))
+		one->refused += row->count;
+	else if (str_eq(row->disposition, STR("quarantine")))
+		one->quarantined += row->count;
+}
+
 static void take_row(struct summary *s, const struct report *r,
     const struct report_row *row, struct group *domain)
 {
@@ -147,15 +147,18 @@ static void take_row(struct summary *s, const struct report *r,
 						   : r->domain;
 	struct group *g = group_of(
 	    s, &s->sources, r->domain, row->source, from);
+	enum whose whose = report_own_row(&s->own, row);
 	struct advice_source *a;
 
+	take_share(&domain->shares[whose], row);
+	take_share(&s->shares[whose], row);
 	if (g == NULL)
 		return;
 	a = &g->source;
 	if (a->domain.len == 0) {
 		*a = (struct advice_source){.source = g->name,
 		    .domain = g->other,
-		    .own = is_own(s, row->source),
+		    .own = report_own_address(&s->own, row->source),
 		    .policy = arena_copy(&s->texts, r->dmarc.p)};
 	}
 	a->messages += row->count;
@@ -203,8 +206,12 @@ static void take_tls(struct summary *s, const struct report *r)
 			struct group *fg = group_of(s, &s->failures, p->domain,
 			    f->result, f->receiving_host);
 
-			if (fg != NULL)
-				fg->bad += f->count;
+			if (fg == NULL)
+				continue;
+			fg->bad += f->count;
+			fg->own = fg->own ||
+			    str_case_eq(f->receiving_host, s->myhostname) ||
+			    report_own_address(&s->own, f->receiving_address);
 		}
 	}
 }
@@ -314,6 +321,41 @@ static void put_sources(const struct summary *s, const struct group *domain,
 		    out, "  and %zu more sources (--json has all)\n", more);
 }
 
+/* The question of an operator: what of ours was not believed, and what of
+ * others was refused. */
+static void put_share(
+    struct buf *out, const char *whose, const struct share *one)
+{
+	uint64_t through = one->failed - one->refused - one->quarantined;
+
+	if (one->messages == 0)
+		return;
+	buf_printf(out, "  %s: %llu messages, ", whose,
+	    (unsigned long long)one->messages);
+	if (one->failed == 0) {
+		buf_add_text(out, "all passed\n");
+		return;
+	}
+	buf_printf(out,
+	    "%llu failed: %llu refused, %llu to Junk, %llu delivered all the "
+	    "same\n",
+	    (unsigned long long)one->failed, (unsigned long long)one->refused,
+	    (unsigned long long)one->quarantined, (unsigned long long)through);
+}
+
+static void put_shares(struct buf *out, const struct share *shares)
+{
+	static const char *const words[WHOSE_COUNT] = {
+	    [WHOSE_OURS] = "sent by this house",
+	    [WHOSE_CHANGED] = "with a signature of this house that does not "
+			      "hold, changed on the way or forged",
+	    [WHOSE_OTHERS] = "sent by others",
+	};
+
+	for (size_t i = 0; i < WHOSE_COUNT; i++)
+		put_share(out, words[i], &shares[i]);
+}
+
 static void put_domain(
     const struct summary *s, const struct group *g, size_t *at, struct buf *out)
 {
@@ -332,6 +374,7 @@ static void put_domain(
 		received_put_time(out, g->end);
 	}
 	buf_add_text(out, ")\n");
+	put_shares(out, g->shares);
 	put_sources(s, g, at, out);
 }
 
@@ -350,11 +393,12 @@ static void put_failures(const struct summary *s, struct buf *out)
 		const struct group *g = s->failures.all[i];
 
 		buf_printf(out,
-		    "  %.*s: %llu sessions to %.*s failed with "
+		    "  %.*s: %llu sessions to %.*s%s failed with "
 		    "%.*s: %s\n",
 		    STR_FMT(g->domain), (unsigned long long)g->bad,
 		    STR_FMT(g->other.len > 0 ? g->other : STR("its hosts")),
-		    STR_FMT(g->name), advice_tls(g->name));
+		    g->own ? " (this house)" : "", STR_FMT(g->name),
+		    advice_tls(g->name));
 	}
 }
 
@@ -378,6 +422,10 @@ static void put_text(const struct summary *s, struct buf *out)
 {
 	size_t at = 0;
 
+	if (s->domains.count > 1) {
+		buf_add_text(out, "in the name of all domains:\n");
+		put_shares(out, s->shares);
+	}
 	for (size_t i = 0; i < s->domains.count; i++)
 		put_domain(s, s->domains.all[i], &at, out);
 	for (size_t i = 0; i < s->policies.count; i++)
@@ -426,6 +474,18 @@ static void json_source(struct json *j, const struct advice_source *a)
 	buf_free(&words);
 }
 
+static void json_shares(struct json *j, const struct share *shares)
+{
+	for (size_t i = 0; i < WHOSE_COUNT; i++) {
+		json_object(j, whose_names[i]);
+		json_u64(j, "messages", shares[i].messages);
+		json_u64(j, "failed", shares[i].failed);
+		json_u64(j, "refused", shares[i].refused);
+		json_u64(j, "quarantined", shares[i].quarantined);
+		json_end(j);
+	}
+}
+
 static void json_domains(struct json *j, const struct summary *s)
 {
 	const struct advice_source *a;
@@ -442,6 +502,7 @@ static void json_domains(struct json *j, const struct summary *s)
 		json_u64(j, "end", g->end);
 		json_u64(j, "passed", g->good);
 		json_u64(j, "failed", g->bad);
+		json_shares(j, g->shares);
 		json_array(j, "sources");
 		while ((a = next_source(s, g, &at)) != NULL)
 			json_source(j, a);
@@ -474,6 +535,7 @@ static void json_tls(struct json *j, const struct summary *s)
 		json_text(j, "domain", g->domain);
 		json_text(j, "result", g->name);
 		json_text(j, "host", g->other);
+		json_bool(j, "own", g->own);
 		json_u64(j, "sessions", g->bad);
 		json_text(j, "text", str_from(advice_tls(g->name)));
 		json_end(j);
@@ -489,6 +551,7 @@ static void put_json(const struct summary *s, struct buf *out)
 	json_u64(&j, "reports", s->reports);
 	json_u64(&j, "unreadable", s->unreadable);
 	json_bool(&j, "incomplete", s->full);
+	json_shares(&j, s->shares);
 	json_domains(&j, s);
 	json_tls(&j, s);
 	json_array(&j, "complaints");
@@ -532,8 +595,11 @@ int report_summary(struct posthouse *p, int argc, char **argv)
 		return EX_USAGE;
 	if (posthouse_conf(p) < 0)
 		return EX_CONFIG;
-	if (getifaddrs(&s.own) < 0)
-		s.own = NULL;
+	if (report_own_open(&s.own, p) < 0) {
+		report_own_close(&s.own);
+		return EX_CONFIG;
+	}
+	s.myhostname = str_from(p->house.myhostname);
 	status = received_each(p, &q, now, take, &s) == 0 ? 0 : EX_NOINPUT;
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
 		sort(groups[i]);
@@ -544,8 +610,7 @@ int report_summary(struct posthouse *p, int argc, char **argv)
 	fwrite(buf_text(&out), 1, out.len, stdout);
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
 		groups_free(groups[i]);
-	if (s.own != NULL)
-		freeifaddrs(s.own);
+	report_own_close(&s.own);
 	arena_free(&s.texts);
 	buf_free(&s.key);
 	buf_free(&out);

@@ -20,7 +20,8 @@ ADDRESS = "dmarc@" + DOMAIN
 
 @pytest.fixture(scope="module")
 def house():
-    settings = {"report_recipients": "%s, tls@" % ADDRESS,
+    settings = {"feedback_own_networks": "198.51.100.0/24",
+                "report_recipients": "%s, tls@" % ADDRESS,
                 "dns_servers": "127.0.0.1:1"}
     with House(domain=DOMAIN, users=1, settings=settings) as h:
         yield h
@@ -247,6 +248,80 @@ def test_the_summary_says_who_sends_and_what_to_do(house):
             "crm.test, which is not aligned" % domain) in text
     assert "127.0.0.1 (this house) sent 11 messages" in text
     assert "have it sign as %s" % domain in text
+
+
+def test_what_was_ours_and_what_was_not(house):
+    """Rows carry no ids: they are joined by address and by our keys."""
+    domain = "joined.test"
+    house.posthouse("dkim", "new", domain, "--selector", "ours", "--type",
+                    "ed25519")
+
+    def signed(selector, result, d=domain):
+        return ("<dkim><domain>%s</domain><selector>%s</selector><result>%s"
+                "</result></dkim>" % (d, selector, result))
+    rows = [
+        # this host, by its address, and one behind the NAT
+        row("127.0.0.1", 5, header_from=domain),
+        row("198.51.100.7", 7, header_from=domain, disposition="reject"),
+        # forwarded by another host, with our signature: ours
+        row("203.0.113.1", 11, dkim="pass", header_from=domain,
+            auth=signed("ours", "pass")),
+        # changed on its way; a selector that we do not have is anybody's
+        row("203.0.113.2", 13, header_from=domain, disposition="quarantine",
+            auth=signed("ours", "fail")),
+        row("203.0.113.3", 17, header_from=domain, disposition="reject",
+            auth=signed("theirs", "fail")),
+        # names that are no names of keys
+        row("203.0.113.4", 19, header_from=domain, disposition="quarantine",
+            auth=signed("../joined.test/ours", "fail") +
+            signed("ours", "pass", "joined.test/../joined.test")),
+        row("203.0.113.5", 23, header_from=domain),
+        # a service that has a key of its own
+        row("203.0.113.6", 29, dkim="pass", header_from=domain,
+            auth=signed("theirs", "pass"))]
+    bring(house, mail(gzip.compress(aggregate("j1", *rows, domain=domain))))
+    summary = house.json("report", "summary", "--domain", domain)
+    d, = summary["domains"]
+    for of in (d, summary):
+        assert [[of[w][k] for k in ("messages", "failed", "refused",
+                                    "quarantined")]
+                for w in ("ours", "changed", "others")] == [
+            [23, 12, 7, 0], [13, 13, 0, 13], [88, 59, 17, 19]]
+    advice = {s["source"]: s["advice"] for s in d["sources"]}
+    assert advice["203.0.113.2"] == "forwarded"
+    assert advice["203.0.113.3"] == "unknown-sender"
+    assert advice["198.51.100.7"] == "own-unsigned"
+    text = house.posthouse("report", "summary", "--domain", domain)
+    assert ("sent by this house: 23 messages, 12 failed: 7 refused, 0 to "
+            "Junk, 5 delivered all the same\n") in text
+    assert ("sent by others: 88 messages, 59 failed: 17 refused, 19 to Junk, "
+            "23 delivered all the same\n") in text
+
+
+def test_a_complaint_without_our_line_is_found_by_its_message_id(house):
+    """Who complains may send the last header fields alone."""
+    queue_id = send(house, b"From: user0@reports.test\r\nSubject: more\r\n"
+                    b"Message-ID: <more@reports.test>\r\n\r\nnow\r\n",
+                    to=house.user())
+    house.wait_empty_queue()
+    r = bring(house, b"From: fbl@isp.test\r\nContent-Type: multipart/report; "
+              b"report-type=feedback-report; boundary=b\r\n\r\n--b\r\n"
+              b"Content-Type: message/feedback-report\r\n\r\n"
+              b"Feedback-Type: abuse\r\nVersion: 1\r\nUser-Agent: x\r\n\r\n"
+              b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
+              b"Return-Path: <user0@reports.test>\r\n"
+              b"Message-ID: <more@reports.test>\r\nSubject: more\r\n\r\n"
+              b"--b--\r\n")
+    assert r["arf"]["queue_id"] == ""
+    assert r["arf"]["message_id"] == "more@reports.test"
+    text = house.posthouse("report", "show", r["key"])
+    assert "posthouse trace 'more@reports.test'" in text
+
+    def found():
+        """the trace knows the message by its id"""
+        told = house.posthouse("trace", "more@reports.test", check=False)
+        return queue_id in told.stdout
+    wait_until(found)
 
 
 def test_filters(house):
