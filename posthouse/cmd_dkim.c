@@ -17,8 +17,10 @@
 #include "posthouse/dkim.h"
 
 #define BITS      2048
+#define NAME_ROOM (253 - 12)  /* octets of a name beside "._domainkey." */
 #define REPORT    (64u << 20) /* octets printed */
 #define DATE_TEXT 40
+#define OTHERS    07u /* of a file's mode */
 
 struct order {
 	struct posthouse *p;
@@ -43,6 +45,26 @@ static const char *date_of(int64_t seconds, char out[DATE_TEXT])
 	return out;
 }
 
+/* Until when mail that a retired key signed may still leave our queue; then
+ * nobody here needs its record. 0: it is not retired. */
+static int64_t needed_until(const struct order *o, const struct key_row *row)
+{
+	return row->state == KEY_RETIRED
+	    ? row->since + o->p->house.maximal_queue_lifetime / 1000
+	    : 0;
+}
+
+static bool is_on_its_way(const struct order *o, const struct key_row *row)
+{
+	return needed_until(o, row) > clock_seconds();
+}
+
+/* A key that others have seen may sign in our name elsewhere. */
+static bool is_exposed(const struct key_row *row)
+{
+	return (row->mode & OTHERS) != 0;
+}
+
 static const char *type_of(const struct key_row *row)
 {
 	if (row->key == NULL)
@@ -52,8 +74,10 @@ static const char *type_of(const struct key_row *row)
 }
 
 /* What both list and test say of a key; the object stays open. */
-static void put_json(struct json *j, const struct key_row *row)
+static void put_json(struct order *o, const struct key_row *row)
 {
+	struct json *j = &o->json;
+
 	struct buf name = buf_new(1024), record = buf_new(16384);
 
 	key_name(row->domain, row->selector, &name);
@@ -62,6 +86,9 @@ static void put_json(struct json *j, const struct key_row *row)
 	json_text(j, "selector", row->selector);
 	json_text(j, "state", str_from(key_state_names[row->state]));
 	json_i64(j, "since", row->since);
+	if (needed_until(o, row) > 0)
+		json_i64(j, "record_needed_until", needed_until(o, row));
+	json_bool(j, "exposed", is_exposed(row));
 	if (row->key != NULL) {
 		dkim_key_record(row->key, &record);
 		json_text(j, "type", str_from(type_of(row)));
@@ -83,10 +110,13 @@ static void put_line(struct buf *out, const struct key_row *row)
 	    STR_FMT(row->selector), key_state_names[row->state],
 	    date_of(row->since, date));
 	if (row->key != NULL)
-		buf_printf(out, "%s, %u bits\n", type_of(row),
-		    dkim_key_bits(row->key));
+		buf_printf(
+		    out, "%s, %u bits", type_of(row), dkim_key_bits(row->key));
 	else
-		buf_printf(out, "cannot be used: %s\n", row->why);
+		buf_printf(out, "cannot be used: %s", row->why);
+	if (is_exposed(row))
+		buf_printf(out, "; others may read it (mode %04o)", row->mode);
+	buf_add_char(out, '\n');
 }
 
 /* ---- list ---- */
@@ -98,7 +128,7 @@ static int list(struct order *o, struct key_rows *r)
 			put_line(&o->out, &r->list[i]);
 			continue;
 		}
-		put_json(&o->json, &r->list[i]);
+		put_json(o, &r->list[i]);
 		json_end(&o->json);
 	}
 	if (!o->p->json && r->count == 0)
@@ -141,14 +171,19 @@ static int publish(struct order *o, struct key_rows *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct key_row *row = &r->list[i];
 
-		if (!is_meant(o, row) || row->key == NULL)
+		if (!is_meant(o, row))
 			continue;
+		if (row->key == NULL)
+			return posthouse_fail("dkim",
+			    "%.*s/%.*s cannot be used: %s",
+			    STR_FMT(row->domain), STR_FMT(row->selector),
+			    row->why);
 		shown++;
 		if (!o->p->json) {
 			key_zone(row, &o->out);
 			continue;
 		}
-		put_json(&o->json, row);
+		put_json(o, row);
 		json_end(&o->json);
 	}
 	return shown > 0 ? 0 : no_such(o);
@@ -156,12 +191,56 @@ static int publish(struct order *o, struct key_rows *r)
 
 /* ---- test ---- */
 
-static void put_test(
-    struct buf *out, const struct key_row *row, const char *said)
+/* What a record of a retired key is still for. */
+static void put_retired(struct order *o, const struct key_row *row, bool there)
 {
-	buf_printf(out, "%.*s._domainkey.%.*s (%s): %s\n",
+	char date[DATE_TEXT];
+
+	date_of(needed_until(o, row), date);
+	if (!is_on_its_way(o, row))
+		buf_printf(&o->out, "; not needed since %s%s", date,
+		    there ? ", take it out" : "");
+	else if (there)
+		buf_printf(&o->out,
+		    "; leave it until %s: mail that it signed is on its way",
+		    date);
+	else
+		buf_printf(&o->out,
+		    "; mail that it signed may be on its way until %s and is "
+		    "taken for forged: put the record back (posthouse dkim "
+		    "publish %.*s %.*s)",
+		    date, STR_FMT(row->domain), STR_FMT(row->selector));
+}
+
+static void put_test(struct order *o, const struct key_row *row,
+    enum publication found, const char *said)
+{
+	buf_printf(&o->out, "%.*s._domainkey.%.*s (%s): %s",
 	    STR_FMT(row->selector), STR_FMT(row->domain),
 	    key_state_names[row->state], said);
+	if (row->state == KEY_RETIRED)
+		put_retired(o, row, found == PUBLISHED);
+	if (is_exposed(row))
+		buf_printf(&o->out,
+		    "; others may read its file (mode %04o), so it may be "
+		    "known: take a new one",
+		    row->mode);
+	buf_add_char(&o->out, '\n');
+}
+
+/* Retired ones too, as long as mail of theirs is on its way. */
+static bool is_to_test(const struct order *o, const struct key_row *row)
+{
+	return is_meant(o, row) ||
+	    (o->selector.len == 0 && is_on_its_way(o, row));
+}
+
+static bool is_in_order(
+    const struct order *o, const struct key_row *row, enum publication found)
+{
+	if (row->state == KEY_RETIRED && !is_on_its_way(o, row))
+		return true;
+	return found == PUBLISHED && !is_exposed(row);
 }
 
 static int test(struct order *o, struct key_rows *r)
@@ -175,16 +254,16 @@ static int test(struct order *o, struct key_rows *r)
 	for (size_t i = 0; i < r->count; i++) {
 		struct key_row *row = &r->list[i];
 
-		if (!is_meant(o, row))
+		if (!is_to_test(o, row))
 			continue;
 		enum publication found = dns_view_look(v, row, &why);
 		looked++;
-		wrong += found != PUBLISHED;
+		wrong += !is_in_order(o, row, found);
 		if (!o->p->json) {
-			put_test(&o->out, row, why);
+			put_test(o, row, found, why);
 			continue;
 		}
-		put_json(&o->json, row);
+		put_json(o, row);
 		json_text(&o->json, "dns", str_from(publication_name(found)));
 		json_text(&o->json, "says", str_from(why));
 		json_end(&o->json);
@@ -238,6 +317,11 @@ static int add(struct order *o, struct key_rows *r, const char *selector,
 		    "%s is no selector: letters in lower case, digits and "
 		    "hyphens, with dots between",
 		    selector);
+	if (o->domain.len + row.selector.len > NAME_ROOM)
+		return posthouse_fail("dkim",
+		    "%s._domainkey.%.*s is too long for DNS: take a shorter "
+		    "selector",
+		    selector, STR_FMT(o->domain));
 	if (key_rows_find(r, row.selector) != NULL)
 		return posthouse_fail("dkim",
 		    "%.*s has a key %s already; selectors are not used twice",
@@ -245,7 +329,7 @@ static int add(struct order *o, struct key_rows *r, const char *selector,
 	result = key_add(r, &o->p->house, o->domain, row.selector, key);
 	if (result == 0 && o->p->json) {
 		row.since = clock_seconds();
-		put_json(&o->json, &row);
+		put_json(o, &row);
 		json_end(&o->json);
 	} else if (result == 0) {
 		key_zone(&row, &o->out);
@@ -320,7 +404,7 @@ static int make(struct order *o, struct key_rows *r)
 static void say(struct order *o, const struct key_row *row, const char *text)
 {
 	if (o->p->json) {
-		put_json(&o->json, row);
+		put_json(o, row);
 		json_end(&o->json);
 	} else {
 		buf_printf(&o->out, "%.*s/%.*s %s\n", STR_FMT(row->domain),
@@ -351,6 +435,13 @@ static int check_published(struct order *o, struct key_rows *r)
 		if (!is_to_activate(o, row))
 			continue;
 		enum publication found = dns_view_look(v, row, &why);
+		if (is_exposed(row) && !o->force)
+			result = posthouse_fail("dkim",
+			    "%.*s/%.*s is not activated: others may read its "
+			    "file (mode %04o), so it may be known; remove it "
+			    "and make a new one, or --force",
+			    STR_FMT(row->domain), STR_FMT(row->selector),
+			    row->mode);
 		if (found == PUBLISHED || found == PUBLISHED_TESTING ||
 		    (o->force && found != UNREADABLE_KEY))
 			continue;
@@ -366,11 +457,32 @@ static int check_published(struct order *o, struct key_rows *r)
 	return result;
 }
 
+/* Those that signed before. */
+static void tell_older(
+    const struct order *o, const struct key_rows *r, struct buf *out)
+{
+	char date[DATE_TEXT];
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct key_row *row = &r->list[i];
+
+		if (row->state == KEY_ACTIVE && !is_to_activate(o, row))
+			buf_printf(out,
+			    "%.*s/%.*s signs too, since %s; \"posthouse dkim "
+			    "retire %.*s %.*s\" ends that\n",
+			    STR_FMT(row->domain), STR_FMT(row->selector),
+			    date_of(row->since, date), STR_FMT(row->domain),
+			    STR_FMT(row->selector));
+	}
+}
+
 static int activate(struct order *o, struct key_rows *r)
 {
+	struct buf older = buf_new(REPORT);
 	size_t done = 0;
 	int result = check_published(o, r);
 
+	tell_older(o, r, &older);
 	for (size_t i = 0; i < r->count && result == 0; i++) {
 		struct key_row *row = &r->list[i];
 
@@ -382,6 +494,9 @@ static int activate(struct order *o, struct key_rows *r)
 			say(o, row, "signs from now on");
 		done++;
 	}
+	if (result == 0 && done > 0 && !o->p->json)
+		buf_add(&o->out, buf_str(&older));
+	buf_free(&older);
 	return result == 0 && done == 0 ? no_such(o) : result;
 }
 
@@ -397,6 +512,7 @@ static bool is_last(const struct key_rows *r)
 static int retire(struct order *o, struct key_rows *r)
 {
 	struct key_row *row = key_rows_find(r, o->selector);
+	char date[DATE_TEXT];
 	int result;
 
 	if (row == NULL)
@@ -412,15 +528,20 @@ static int retire(struct order *o, struct key_rows *r)
 		    STR_FMT(row->domain), STR_FMT(row->selector));
 	result = key_move(r, row, KEY_RETIRED);
 	if (result == 0)
-		say(o, row,
-		    "signs no more; leave its record in DNS for some days, "
-		    "until the mail that it signed has arrived");
+		say(o, row, "signs no more");
+	if (result == 0 && !o->p->json)
+		buf_printf(&o->out,
+		    "Mail that it signed may be on its way until %s "
+		    "(maximal_queue_lifetime): leave its record in DNS till "
+		    "then, at least.\n",
+		    date_of(needed_until(o, row), date));
 	return result;
 }
 
 static int discard(struct order *o, struct key_rows *r)
 {
 	struct key_row *row = key_rows_find(r, o->selector), gone;
+	char date[DATE_TEXT];
 	int result;
 
 	if (row == NULL)
@@ -435,6 +556,11 @@ static int discard(struct order *o, struct key_rows *r)
 	result = key_remove(r, row);
 	if (result == 0)
 		say(o, &gone, "is removed");
+	if (result == 0 && is_on_its_way(o, &gone) && !o->p->json)
+		buf_printf(&o->out,
+		    "Mail that it signed may be on its way until %s: leave "
+		    "its record in DNS till then.\n",
+		    date_of(needed_until(o, &gone), date));
 	return result;
 }
 

@@ -14,6 +14,7 @@ struct key_row {
 	struct str domain, selector;
 	enum key_state state;
 	int64_t since; /* of its state; seconds since 1970 */
+	unsigned mode; /* of its file */
 	struct dkim_key *key;
 	const char *why; /* key is NULL: why */
 };

@@ -44,6 +44,7 @@ static int add_row(struct str selector, enum key_state state, void *arg)
 	    .selector = arena_copy(&r->arena, selector),
 	    .state = state,
 	    .since = st.st_mtim.tv_sec,
+	    .mode = st.st_mode & 07777u,
 	    .why = ""};
 	struct key_row *row = &r->list[r->count++];
 	row->key = key_folder_read(

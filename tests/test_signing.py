@@ -435,6 +435,122 @@ def test_the_command(world):
         assert said(*wrong)[0] == 1, wrong
 
 
+def test_a_rotation_as_its_operator_lives_it(world):
+    """From a new pair of keys to the old record's end, with what goes wrong at
+    each step."""
+    house, zone = world.house, world.zones
+
+    def said(*args):
+        done = house.posthouse("dkim", *args, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def found(*args):
+        return {k["selector"]: k for k in json.loads(house.posthouse(
+            "--json", "dkim", "test", "turn.test", *args,
+            check=False).stdout)}
+    zone["turn.test"] = []
+    house.posthouse("domain", "add", "turn.test")
+    world.key("turn.test", "--selector", "old")
+    both = {("turn.test", "old-rsa"): True, ("turn.test", "old-ed25519"): True}
+    mail = dict(author="x@turn.test")
+    assert world.signatures(world.carry(**mail)) == both
+    # A pair takes over: made, not yet published, half of it, a wrong one.
+    assert said("new", "turn.test", "--selector", "new")[0] == 0
+    code, text = said("activate", "turn.test")
+    assert code == 1 and text.count("is not activated: not published") == 2
+    records = {k["selector"]: k for k in house.json(
+        "dkim", "publish", "turn.test")}
+    old = [house.posthouse("dkim", "publish", "turn.test", "old-" + kind)
+           for kind in ("rsa", "ed25519")]
+    zone["turn.test"] = old + [house.posthouse(
+        "dkim", "publish", "turn.test", "new-rsa")]
+    world.publish()
+    code, text = said("activate", "turn.test")
+    assert code == 1 and "turn.test/new-ed25519 is not activated: not " \
+        "published" in text and "new-rsa is not" not in text
+    zone["turn.test"].append('new-ed25519._domainkey TXT "%s"' %
+                             records["old-ed25519"]["record"])
+    world.publish()
+    assert found()["new-ed25519"]["dns"] == "different"
+    assert "the record has another key" in said("activate", "turn.test")[1]
+    assert world.signatures(world.carry(**mail)) == both  # nothing changed
+    world.publish("turn.test")
+    # A file that others may read is a key that others may have.
+    path = os.path.join(house.dir, "dkim", "turn.test", "new-rsa.new")
+    os.chmod(path, 0o644)
+    assert "others may read it (mode 0644)" in said("list", "turn.test")[1]
+    code, text = said("test", "turn.test", "new-rsa")
+    assert code == 1 and "published; others may read its file" in text
+    assert found()["new-rsa"]["exposed"] and not found()["old-rsa"]["exposed"]
+    code, text = said("activate", "turn.test")
+    assert code == 1 and "new-rsa is not activated: others may read" in text
+    os.chmod(path, 0o640)
+    code, text = said("activate", "turn.test")
+    assert code == 0
+    for selector in ("new-rsa", "new-ed25519"):
+        assert "turn.test/%s signs from now on\n" % selector in text
+    for selector in ("old-rsa", "old-ed25519"):
+        assert '"posthouse dkim retire turn.test %s" ends that' % selector \
+            in text
+    four = {**both, ("turn.test", "new-rsa"): True,
+            ("turn.test", "new-ed25519"): True}
+    wait_until(lambda: world.signatures(world.carry(**mail)) == four)
+    # Mail that waits in the queue, signed with what is then retired.
+    zone["slow.test"] = ["@ MX 10 a", "a A 127.0.0.3"]  # nobody is there
+    world.publish()
+    world.send(to="there@slow.test", **mail)
+    for selector in ("old-rsa", "old-ed25519"):
+        code, text = said("retire", "turn.test", selector)
+        assert code == 0 and re.search(
+            r"signs no more\nMail that it signed may be on its way until "
+            r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ \(maximal_queue_lifetime\)",
+            text), text
+    code, text = said("test", "turn.test")
+    assert code == 0 and text.count("published; leave it until") == 2
+    kept = zone["turn.test"]
+    world.publish("turn.test")  # the new ones alone: too early
+    code, text = said("test", "turn.test")
+    assert code == 1 and text.count("is taken for forged: put the record "
+                                    "back (posthouse dkim publish turn.test "
+                                    "old-") == 2
+    zone["turn.test"] = kept
+    zone["slow.test"] = ["@ MX 10 a", "a A 127.0.0.2"]  # now somebody is
+    world.publish()
+    assert said("test", "turn.test")[0] == 0
+    house.posthouse("queue", "flush")
+
+    def late():
+        """the mail that waited"""
+        return [m for m in list(world.hop.messages)
+                if m[1] == ["there@slow.test"]]
+    assert world.signatures(wait_until(late, 60)[0][2]) == four
+    # Days later the record may go, and then the key does.
+    for selector in ("old-rsa", "old-ed25519"):
+        path = os.path.join(house.dir, "dkim", "turn.test",
+                            selector + ".retired")
+        past = os.stat(path).st_mtime - 6 * 86400
+        os.utime(path, (past, past))
+    assert set(found()) == {"new-rsa", "new-ed25519"}
+    code, text = said("test", "turn.test", "old-rsa")
+    assert code == 0 and re.search("not needed since .*, take it out", text)
+    world.publish("turn.test")
+    assert said("test", "turn.test", "old-rsa")[0] == 0
+    code, text = said("remove", "turn.test", "old-rsa")
+    assert code == 0 and "on its way" not in text
+    # A key that cannot be read is said to be so.
+    path = os.path.join(house.dir, "dkim", "turn.test", "old-ed25519.retired")
+    with open(path, "w") as f:
+        f.write("damaged\n")
+    code, text = said("publish", "turn.test", "old-ed25519")
+    assert code == 1 and "cannot be used: not a private key" in text
+    code, text = said("new", "x" * 63 + "." + "y" * 63 + "." + "z" * 63 +
+                      ".test", "--type", "ed25519", "--selector", "s" * 50)
+    assert code == 1 and "is too long for DNS" in text
+    assert said("remove", "turn.test", "old-ed25519")[0] == 0
+    assert world.signatures(world.carry(**mail)) == {
+        ("turn.test", "new-rsa"): True, ("turn.test", "new-ed25519"): True}
+
+
 def test_retired_keys_go_in_the_end(world):
     house = world.house
     house.posthouse("dkim", "new", "bare.test", "--selector", "old", "--type",
