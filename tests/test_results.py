@@ -41,21 +41,24 @@ KINDS = {
         "dmarc": "dmarc=pass header.from=good.test"}),
     "literal": (dict(sender="", helo="[127.0.0.9]"), {
         "helo": "spf=none smtp.helo=[127.0.0.9]",
-        "dmarc": "dmarc=fail header.from=good.test"}),
+        "dmarc": "dmarc=fail header.from=good.test policy.dmarc=reject"}),
     "softfail": (dict(sender="a@soft.test"), {
         "mail": "spf=softfail smtp.mailfrom=soft.test",
-        "dmarc": "dmarc=fail header.from=good.test"}),
+        "dmarc": "dmarc=fail header.from=good.test policy.dmarc=reject"}),
+    "trial": (dict(author="a@trial.test"), {
+        "mail": "spf=pass smtp.mailfrom=good.test",
+        "dmarc": "dmarc=fail header.from=trial.test policy.dmarc=none"}),
     "permerror": (dict(sender="a@mixed.test", author="a@plain.test"), {
         "mail": "spf=permerror smtp.mailfrom=mixed.test",
         "dmarc": "dmarc=none header.from=plain.test"}),
     # The local part stands there when the policy looked at it.
     "local": (dict(sender="joe=x/y@local.test", author="a@none.test"), {
         "mail": "spf=pass smtp.mailfrom=joe=x/y@local.test",
-        "dmarc": "dmarc=fail header.from=none.test"}),
+        "dmarc": "dmarc=fail header.from=none.test policy.dmarc=none"}),
     "quoted": (dict(sender='"a; dmarc=pass"@local.test',
                     author="a@none.test"), {
         "mail": 'spf=pass smtp.mailfrom="a; dmarc=pass"@local.test',
-        "dmarc": "dmarc=fail header.from=none.test"}),
+        "dmarc": "dmarc=fail header.from=none.test policy.dmarc=none"}),
     "signed": (dict(sender="a@plain.test", author="a@strict.test",
                     signer="strict.test"), {
         "mail": "spf=none smtp.mailfrom=plain.test",

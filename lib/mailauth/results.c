@@ -225,6 +225,9 @@ static void add_dmarc(const struct verdict *v, struct buf *out)
 	else if (d->policy_domain.len > 0)
 		add_comment(str_from(policy), out);
 	add_property("header.from", verdict_author(v), out);
+	if (d->result == DMARC_FAIL) /* RFC 9989 section 9.1: after t=y */
+		add_property(
+		    "policy.dmarc", str_from(dmarc_policy_name(d->asked)), out);
 }
 
 static void add_arc(

@@ -59,6 +59,9 @@ static void set_problem(
 	    which.len > 0 ? ": " : "",
 	    which.len > 0 ? arena_copy(e->arena, str_sub(which, 0, 200)).p
 			  : "");
+	for (char *p = text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?'; /* it goes into logs and replies */
 	e->verdict.problem = arena_copy(e->arena, str_from(text));
 }
 

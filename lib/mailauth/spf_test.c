@@ -437,6 +437,24 @@ static void test_checks(void **state)
 	}
 }
 
+/* What is wrong with a record is told in its own words, but not in its control
+ * octets. */
+static void test_problem_is_text(void **state)
+{
+	struct questions *q = questions_new(NULL);
+	struct arena arena = arena_new(65536);
+	struct spf_request r = request_of("192.0.2.9", "user@example.com");
+	struct spf_verdict v;
+
+	(void)state;
+	spf_check(q, &r, &arena, &v);
+	answer_text(q, "example.com", "v=spf1 a\r\nb\x7f");
+	assert_int_equal(spf_check(q, &r, &arena, &v), SPF_PERMERROR);
+	assert_true(str_eq(v.problem, STR("unknown mechanism: a??b?")));
+	arena_free(&arena);
+	questions_free(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +469,7 @@ int main(void)
 	    cmocka_unit_test(test_many_parts),
 	    cmocka_unit_test(test_long_names),
 	    cmocka_unit_test(test_checks),
+	    cmocka_unit_test(test_problem_is_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
