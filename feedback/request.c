@@ -145,7 +145,8 @@ static struct dsn store(struct request *r, const struct feedback_conf *conf,
 	const struct report_limits limits = {
 	    .expanded = (size_t)conf->feedback_expanded_size_limit,
 	    .ratio = (unsigned)conf->feedback_expansion_limit,
-	    .host = str_from(daemon_house()->myhostname)};
+	    .host = str_from(daemon_house()->myhostname),
+	    .site = str_from(daemon_house()->authserv_id)};
 	struct arena arena = arena_new(REPORT_ARENA_MAX);
 	char key[REPORT_KEY_LEN + 1];
 	enum kept result;

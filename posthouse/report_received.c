@@ -282,6 +282,7 @@ static void show_arf(const struct report *r, struct buf *out)
 
 	put_line(out, "type", a->type);
 	put_line(out, "failure", a->auth_failure);
+	put_line(out, "not aligned", a->identity_alignment);
 	put_line(out, "result", a->results);
 	put_line(out, "source", a->source);
 	put_line(out, "sender", a->sender);
@@ -290,6 +291,7 @@ static void show_arf(const struct report *r, struct buf *out)
 	put_line(out, "subject", a->subject);
 	put_line(out, "arrived", a->arrived);
 	put_line(out, "message id", a->message_id);
+	put_line(out, "envelope id", a->envelope_id);
 	put_line(out, "queue id", a->queue_id);
 	if (a->queue_id.len > 0)
 		buf_printf(out,
@@ -317,6 +319,14 @@ static void show(
 	received_put_time(out, r->received);
 	buf_printf(out, " as %.*s from %.*s\n", STR_FMT(r->mail_queue_id),
 	    STR_FMT(r->mail_from.len > 0 ? r->mail_from : STR("nobody known")));
+	if (str_eq(r->mail_dmarc, STR("pass")))
+		buf_printf(
+		    out, "%-12s yes, that mail passed DMARC\n", "authentic");
+	else
+		buf_printf(out,
+		    "%-12s not proved: that mail did not pass DMARC here, so "
+		    "anybody may have written it\n",
+		    "authentic");
 	put_line(out, "subject", r->mail_subject);
 	put_line(out, "reason", r->reason);
 	if (r->kind == REPORT_DMARC)

@@ -45,7 +45,7 @@ struct summary {
 	struct arena texts;
 	struct buf key;
 	struct groups domains, sources, policies, failures, complaints;
-	uint64_t reports, unreadable;
+	uint64_t reports, unreadable, unproved;
 	struct share shares[WHOSE_COUNT]; /* of all domains */
 	struct report_own own;
 	struct str myhostname;
@@ -242,6 +242,8 @@ static int take(
 	(void)key;
 	(void)path;
 	s->reports++;
+	if (r->kind != REPORT_UNREADABLE && !str_eq(r->mail_dmarc, STR("pass")))
+		s->unproved++;
 	if (r->kind == REPORT_DMARC)
 		take_dmarc(s, r);
 	else if (r->kind == REPORT_TLS)
@@ -438,6 +440,13 @@ static void put_text(const struct summary *s, struct buf *out)
 		    "%llu reports could not be read: \"posthouse report list "
 		    "--kind unreadable\"\n",
 		    (unsigned long long)s->unreadable);
+	if (s->unproved > 0)
+		buf_printf(out,
+		    "%llu of %llu reports came in mail that did not pass DMARC "
+		    "here: anybody may have written them (\"posthouse report "
+		    "show\")\n",
+		    (unsigned long long)s->unproved,
+		    (unsigned long long)s->reports);
 	if (s->reports == 0)
 		buf_add_text(out,
 		    "no report was received; report_recipients says at which "
@@ -550,6 +559,7 @@ static void put_json(const struct summary *s, struct buf *out)
 	json_object(&j, NULL);
 	json_u64(&j, "reports", s->reports);
 	json_u64(&j, "unreadable", s->unreadable);
+	json_u64(&j, "unproved", s->unproved);
 	json_bool(&j, "incomplete", s->full);
 	json_shares(&j, s->shares);
 	json_domains(&j, s);

@@ -22,6 +22,7 @@ static const struct {
 	F("User-Agent", user_agent),
 	F("Version", version),
 	F("Source-IP", source),
+	F("Original-Envelope-Id", envelope_id),
 	F("Original-Mail-From", sender),
 	F("Original-Rcpt-To", recipient),
 	F("Arrival-Date", arrived),
@@ -30,6 +31,7 @@ static const struct {
 	F("Reported-Domain", reported_domain),
 	F("Reported-URI", reported_uri),
 	F("Authentication-Results", results),
+	F("Identity-Alignment", identity_alignment),
 	F("Auth-Failure", auth_failure),
 	F("Delivery-Result", delivery_result),
 	F("DKIM-Domain", dkim_domain),
@@ -127,6 +129,9 @@ static void take_original(
 			    r->arena, header_message_id(f.value));
 		else if (str_case_eq(f.name, STR("From")))
 			a->from = author_of(r, f.value);
+		else if (str_case_eq(f.name, STR("Return-Path")) &&
+		    a->sender.len == 0)
+			a->sender = report_text(r->arena, f.value);
 		else if (str_case_eq(f.name, STR("Subject")))
 			a->subject = report_header(r->arena, f.value);
 		else if (str_case_eq(f.name, STR("Date")))
@@ -158,7 +163,9 @@ int report_read_arf(struct report_reader *r, struct str fields,
 		    r, "the feedback report has no Feedback-Type");
 	if (a->incidents == 0)
 		a->incidents = 1;
-	a->sender = bare(a->sender);
+	/* words without case (RFC 5965 section 3.1), compared later */
+	a->type = report_lower(r->arena, a->type);
+	a->auth_failure = report_lower(r->arena, a->auth_failure);
 	a->recipient = bare(a->recipient);
 	a->reporting_mta = bare(a->reporting_mta);
 	if (netaddr_parse(a->source, 0, &source) == 0) {
@@ -168,6 +175,7 @@ int report_read_arf(struct report_reader *r, struct str fields,
 		a->source = report_text(r->arena, str_from(text));
 	}
 	take_original(r, original, a);
+	a->sender = bare(a->sender);
 	out->reporter = a->reporting_mta;
 	out->domain = a->reported_domain;
 	if (out->domain.len == 0)

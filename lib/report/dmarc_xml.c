@@ -143,17 +143,6 @@ static void take_address(
 	*out = report_text(d->reader->arena, str_from(canonical));
 }
 
-/* Domains, results: compared later, so in lower case. */
-static struct str lower(struct arena *arena, struct str in)
-{
-	struct str text = report_text(arena, in);
-
-	for (size_t i = 0; i < text.len; i++)
-		/* the arena's copy is ours */
-		((char *)(uintptr_t)text.p)[i] = ascii_lower(text.p[i]);
-	return text;
-}
-
 static void take_value(struct dmarc_parse *d, const struct element *e)
 {
 	char *owner = owner_of(d, e->owner);
@@ -177,9 +166,9 @@ static void take_value(struct dmarc_parse *d, const struct element *e)
 		if (out->len == 0) /* of several, the first */
 			*out = report_text(d->reader->arena, text);
 		return;
-	case WORD:
+	case WORD: /* domains, results: compared later */
 		if (out->len == 0)
-			*out = lower(d->reader->arena, text);
+			*out = report_lower(d->reader->arena, text);
 	}
 }
 

@@ -72,7 +72,8 @@ static inline int fuzz_report(const uint8_t *data, size_t len,
 {
 	static const struct report_limits limits = {.expanded = 1 << 20,
 	    .ratio = 200,
-	    .host = STR_INIT("mail.example.org")};
+	    .host = STR_INIT("mail.example.org"),
+	    .site = STR_INIT("example.org")};
 	struct arena arena = arena_new(REPORT_ARENA_MAX);
 	struct report report = {.kind = REPORT_UNREADABLE};
 	struct report_reader reader = {.limits = &limits, .arena = &arena};

@@ -5,10 +5,12 @@
 #include "mail/address.h"
 #include "mail/header.h"
 #include "mail/mime.h"
+#include "mailauth/results.h"
 #include "report/parts.h"
 
-#define TRIED_MAX 10 /* parts that might be one */
-#define PIECE     65536
+#define TRIED_MAX  10 /* parts that might be one */
+#define PIECE      65536
+#define FIELDS_MAX 1000 /* of the header; the rest is not looked at */
 
 const char *const report_kind_names[] = {
     "dmarc", "tls", "arf", "unreadable", NULL};
@@ -185,6 +187,25 @@ static void take_author(
 	}
 }
 
+/* cleanup has taken out what strangers wrote in our name. */
+static void take_verdict(struct finder *f, struct report *out)
+{
+	struct str rest = f->message, from = out->mail_from;
+	struct str author = from.len == 0
+	    ? STR_EMPTY
+	    : str_skip(from, str_find_last(from, '@') + 1);
+	struct header_field field;
+
+	for (int n = 0, got = 1; n < FIELDS_MAX && got != 0; n++) {
+		got = header_next(&rest, &field);
+		if (got == 1 &&
+		    str_case_eq(field.name, STR("Authentication-Results")) &&
+		    results_are_of(field.value, f->reader->limits->site) &&
+		    results_passed_dmarc(field.value, author))
+			out->mail_dmarc = STR("pass");
+	}
+}
+
 static void take_mail(struct finder *f, struct report *out)
 {
 	struct report_reader *r = f->reader;
@@ -197,6 +218,8 @@ static void take_mail(struct finder *f, struct report *out)
 	if (header_find(f->message, STR("Message-ID"), &field))
 		out->mail_id = report_text(
 		    r->arena, header_message_id(field.value));
+	if (r->limits->site.len > 0)
+		take_verdict(f, out);
 }
 
 void report_read(struct str message, const struct report_limits *limits,

@@ -26,6 +26,9 @@ int report_fail(struct report_reader *r, const char *format, ...)
  */
 struct str report_text(struct arena *arena, struct str in);
 
+/* The same in lower case. */
+struct str report_lower(struct arena *arena, struct str in);
+
 /* The same of a header field's value, decoded (RFC 2047). */
 struct str report_header(struct arena *arena, struct str value);
 

@@ -79,9 +79,10 @@ struct report_arf {
 	struct str user_agent, version, source, sender, recipient, arrived,
 	    reporting_mta, reported_domain, reported_uri, results;
 	uint64_t incidents;
-	/* RFC 6591 */
-	struct str auth_failure, delivery_result, dkim_domain, dkim_identity,
-	    dkim_selector, spf_dns;
+	struct str envelope_id; /* Original-Envelope-Id */
+	/* RFC 6591, RFC 9991 */
+	struct str identity_alignment, auth_failure, delivery_result,
+	    dkim_domain, dkim_identity, dkim_selector, spf_dns;
 	/* Of the message that it is about: */
 	struct str message_id, from, subject, date;
 	struct str queue_id; /* ours, of its Received lines; "" */
@@ -101,6 +102,9 @@ struct report {
 	/* The mail that brought it. */
 	struct str mail_from; /* address in From */
 	struct str mail_subject, mail_id;
+	/* "pass": it passed DMARC as its author's, as a field of this site
+	 * says (RFC 9990 section 3.5.2); else anybody may have written it. */
+	struct str mail_dmarc;
 	/* Filled by who receives it. */
 	struct str mail_queue_id, mail_recipient;
 	uint64_t received; /* seconds since 1970 */
@@ -110,6 +114,7 @@ struct report_limits {
 	size_t expanded; /* octets that an archive may become */
 	unsigned ratio;  /* times its own size, beyond the first megabyte */
 	struct str host; /* myhostname: whose Received lines are ours */
+	struct str site; /* authserv_id: whose Authentication-Results are */
 };
 
 /*

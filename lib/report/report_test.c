@@ -16,7 +16,8 @@
 
 static const struct report_limits limits = {.expanded = (size_t)8 << 20,
     .ratio = 200,
-    .host = {"mail.example.org", 16}};
+    .host = {"mail.example.org", 16},
+    .site = {"example.org", 11}};
 
 struct fixture {
 	struct arena arena;
@@ -675,6 +676,66 @@ static void reads_arf(void **state)
 	end(f);
 }
 
+/* Fields that RFC 9991 and RFC 5965 have besides; words have no case, and the
+ * envelope's sender may stand in the message alone. */
+static void reads_what_arf_adds(void **state)
+{
+	struct fixture *f = begin();
+
+	(void)state;
+	buf_add_text(&f->mail,
+	    ARF_HEAD "Feedback-Type: Auth-Failure\r\nAuth-Failure: DMARC\r\n"
+		     "Identity-Alignment: dkim, spf\r\n"
+		     "Original-Envelope-Id: QQ314159\r\n\r\n--b\r\n"
+		     "Content-Type: text/rfc822-headers\r\n\r\n"
+		     "Return-Path: <bob@Example.org>\r\n"
+		     "Message-ID: <m2@example.org>\r\n\r\n--b--\r\n");
+	read_mail(f);
+	assert_true(str_eq(f->report.arf.type, STR("auth-failure")));
+	assert_true(str_eq(f->report.arf.auth_failure, STR("dmarc")));
+	assert_true(str_eq(f->report.arf.identity_alignment, STR("dkim, spf")));
+	assert_true(str_eq(f->report.arf.envelope_id, STR("QQ314159")));
+	assert_true(str_eq(f->report.arf.sender, STR("bob@Example.org")));
+	assert_true(str_eq(f->report.domain, STR("Example.org")));
+	end(f);
+}
+
+/* Whether the mail that brought it is its author's: by our own field alone. */
+static void knows_whether_it_was_authentic(void **state)
+{
+	static const struct {
+		const char *fields, *want;
+	} rows[] = {
+	    {"", ""},
+	    {"Authentication-Results: example.org; dmarc=pass "
+	     "header.from=reporter.example\r\n",
+		"pass"},
+	    {"Authentication-Results: example.org;\r\n\tspf=pass "
+	     "smtp.mailfrom=x.example;\r\n\tdmarc=fail "
+	     "header.from=reporter.example\r\n",
+		""},
+	    {"Authentication-Results: other.example; dmarc=pass "
+	     "header.from=reporter.example\r\n",
+		""},
+	    {"Authentication-Results: example.org; dmarc=pass "
+	     "header.from=other.example\r\n",
+		""},
+	};
+	struct fixture *f = begin();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_clear(&f->mail);
+		buf_printf(&f->mail,
+		    "%sFrom: Reports <r@reporter.example>\r\n\r\nhello\r\n",
+		    rows[i].fields);
+		read_mail(f);
+		assert_true(
+		    str_eq(f->report.mail_dmarc, str_from(rows[i].want)));
+	}
+	end(f);
+}
+
 /* Lines of another host with an id like ours are not ours. */
 static void knows_own_ids(void **state)
 {
@@ -847,6 +908,8 @@ int main(void)
 	    cmocka_unit_test(reads_tls),
 	    cmocka_unit_test(bounds_json),
 	    cmocka_unit_test(reads_arf),
+	    cmocka_unit_test(reads_what_arf_adds),
+	    cmocka_unit_test(knows_whether_it_was_authentic),
 	    cmocka_unit_test(knows_own_ids),
 	    cmocka_unit_test(stores_and_reads_back),
 	    cmocka_unit_test(its_head_sums_it_up),

@@ -117,6 +117,7 @@ static const struct member arf_members[] = {
 	N(report_arf, incidents), T(report_arf, auth_failure),
 	T(report_arf, delivery_result), T(report_arf, dkim_domain),
 	T(report_arf, dkim_identity), T(report_arf, dkim_selector),
+	T(report_arf, envelope_id), T(report_arf, identity_alignment),
 	T(report_arf, spf_dns), T(report_arf, message_id),
 	T(report_arf, from), T(report_arf, subject), T(report_arf, date),
 	T(report_arf, queue_id), END,
@@ -128,7 +129,7 @@ static const struct member common_members[] = {
 	T(report, reporter), T(report, contact), T(report, id),
 	T(report, domain), N(report, begin), N(report, end),
 	N(report, received), T(report, reason), T(report, mail_from),
-	T(report, mail_subject), T(report, mail_id),
+	T(report, mail_subject), T(report, mail_id), T(report, mail_dmarc),
 	T(report, mail_queue_id), T(report, mail_recipient), END,
 };
 static const struct shape common = {sizeof(struct report), common_members};

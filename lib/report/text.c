@@ -75,6 +75,16 @@ struct str report_text(struct arena *arena, struct str in)
 	return out.p == NULL ? STR_EMPTY : out;
 }
 
+struct str report_lower(struct arena *arena, struct str in)
+{
+	struct str text = report_text(arena, in);
+
+	for (size_t i = 0; i < text.len; i++)
+		/* the arena's copy is ours */
+		((char *)(uintptr_t)text.p)[i] = ascii_lower(text.p[i]);
+	return text;
+}
+
 struct str report_header(struct arena *arena, struct str value)
 {
 	struct buf text = buf_new(16 * REPORT_TEXT_MAX);
