@@ -60,9 +60,11 @@ static void list_readable(void)
 {
 	const struct house_conf *house = daemon_house();
 
-	if (asprintf(&readable, "%s %s %s %s %s", conf.proxy_read_maps,
+	if (asprintf(&readable, "%s %s %s %s %s %s %s %s", conf.proxy_read_maps,
 		house->dmarc_trusted_forwarders, house->dmarc_mailing_lists,
-		house->arc_trusted_sealers, house->dkim_signing_table) < 0)
+		house->arc_trusted_sealers, house->dkim_signing_table,
+		house->greylist_exempt_clients, house->greylist_exempt_senders,
+		house->greylist_exempt_recipients) < 0)
 		log_fatal("no memory");
 }
 

@@ -192,6 +192,7 @@ void tree_make(void)
 	make_parents(h->log_directory);
 	make_parents(h->report_directory);
 	make_parents(h->feedback_directory);
+	make_parents(h->policy_directory);
 	make_and_close(
 	    AT_FDCWD, h->mail_store_directory, 0700, "vmail", "vmail");
 	make_and_close(AT_FDCWD, h->log_directory, 0750, "logd", "logd");
@@ -199,6 +200,8 @@ void tree_make(void)
 	    AT_FDCWD, h->report_directory, 0700, "reportd", "reportd");
 	make_and_close(
 	    AT_FDCWD, h->feedback_directory, 0700, "feedback", "feedback");
+	make_and_close(
+	    AT_FDCWD, h->policy_directory, 0700, "policyd", "policyd");
 	make_spool(h->queue_directory);
 	make_keys(h->dkim_key_directory);
 	protect_passwords();

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * policyd, a front: how often? Counters in memory, for everybody who asks.
+ * policyd, a front: how often, and is it known? For everybody who asks.
  *
  * window.c counts in sliding windows, penalty.c makes delays and refusals of
- * failed logins, memory.c remembers for others what they found out; what is
- * here is the conversation. A restart forgets the counters. The memory is
- * written to a file of policyd's own, now and then and at the end: it can all
- * be found out again.
+ * failed logins, memory.c remembers for others what they found out, greylist.c
+ * who has come back, and operator.c answers the operator; what is here is the
+ * conversation. A restart forgets the counters. The memory is written to a
+ * file of policyd's own, now and then and at the end: it can all be found out
+ * again. What greylisting knows cannot, but from mail that has waited:
+ * greylist_store.c keeps it in a database.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,8 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "daemon/desk.h"
+#include "policyd/greylist_operator.h"
+#include "policyd/greylist_store.h"
 #include "policyd/memory.h"
 #include "policyd/operator.h"
 #include "policyd/penalty.h"
@@ -30,6 +34,7 @@ static int memory_file = -1;
 static struct loop_timer *saving;
 static struct windows counters;
 static struct penalties penalties;
+static struct greylist greylist;
 
 /* The key of a counter: its name, its window, and of whom. */
 static struct buf counter_key(struct str name, struct str of, uint64_t window)
@@ -117,6 +122,77 @@ static int remember(const struct policy_remember *q)
 	return -1;
 }
 
+/* ---- greylisting ---- */
+
+static void count_greylisted(int state)
+{
+	static const char *const names[] = {
+	    [GREYLIST_STATE_UNINVITED] = "greylist_uninvited",
+	    [GREYLIST_STATE_ALLOWED] = "greylist_allowed",
+	    [GREYLIST_STATE_CLIENT] = "greylist_client",
+	    [GREYLIST_STATE_KNOWN] = "greylist_known",
+	    [GREYLIST_STATE_PASSED] = "greylist_passed",
+	    [GREYLIST_STATE_NEW] = "greylist_new",
+	    [GREYLIST_STATE_EARLY] = "greylist_early"};
+
+	daemon_count(names[state], 1);
+}
+
+static void show_greylist(void)
+{
+	daemon_gauge(
+	    "greylist_entries_waiting", greylist.of[GREYLIST_WAITS].count);
+	daemon_gauge(
+	    "greylist_entries_passed", greylist.of[GREYLIST_PROVED].count);
+	daemon_gauge(
+	    "greylist_entries_allowed", greylist.of[GREYLIST_ALLOWED].count);
+}
+
+/* Who guesses passwords is asked to come back, whatever smtpd knows. */
+static bool is_suspect(
+    const struct policy_greylist *q, int64_t now_ms, uint64_t *failures)
+{
+	const struct policy_ask from = {
+	    .client_address = q->client_address, .login = STR_EMPTY};
+	struct policy_penalty p = {.failures = 0};
+
+	*failures = 0;
+	if (conf.greylist_login_failures == 0)
+		return false;
+	penalties_ask(&penalties, &from, now_ms, &p);
+	if (p.failures < (uint64_t)conf.greylist_login_failures)
+		return false;
+	*failures = p.failures;
+	return true;
+}
+
+static int ask_greylist(
+    struct wire *w, const struct policy_greylist *q, int64_t now_ms)
+{
+	struct policy_greylisted r = {.request = q->request};
+	struct policy_greylist with = *q;
+
+	if (!q->invited)
+		with.invited = is_suspect(q, now_ms, &r.failures);
+	greylist_ask(&greylist, &with, clock_seconds(), &r);
+	if (!q->look) {
+		count_greylisted(r.state);
+		show_greylist();
+	}
+	return wire_put(w, &policy_greylisted, &r);
+}
+
+static int greylist_operator(
+    struct wire *w, const struct ipc_type *type, const void *msg)
+{
+	int r = greylist_operator_asks(&greylist, w, type, msg);
+
+	show_greylist();
+	return r;
+}
+
+/* ---- the conversation ---- */
+
 static const struct remembered remembered = {
     &conf, &counters, &penalties, &memory};
 
@@ -131,6 +207,9 @@ static int answer(
 		return peek(w, msg, now);
 	if (type == &policy_look)
 		return look(w, msg);
+	if (type == &policy_greylist &&
+	    ((const struct policy_greylist *)msg)->look)
+		return ask_greylist(w, msg, now);
 	daemon_count("questions", 1);
 	if (type == &policy_count)
 		return count(w, msg, now);
@@ -142,6 +221,11 @@ static int answer(
 		return recall(w, msg);
 	if (type == &policy_remember)
 		return remember(msg);
+	if (type == &policy_greylist)
+		return ask_greylist(w, msg, now);
+	if (type == &policy_greylist_list || type == &policy_greylist_allow ||
+	    type == &policy_greylist_forget)
+		return greylist_operator(w, type, msg);
 	if (type == &policy_list || type == &policy_clear)
 		return operator_asks(&remembered, w, type, msg, now);
 	log_error("a peer sent %s, which is an answer", type->name);
@@ -163,6 +247,13 @@ static int before_jail(void)
 {
 	char *path;
 
+	if (conf.greylist_retry_window <= conf.greylist_delay) {
+		log_error("greylist_retry_window must be longer than "
+			  "greylist_delay, or nobody comes back in time");
+		return -1;
+	}
+	if (greylist_store_prepare(daemon_house()->policy_directory) < 0)
+		return -1;
 	if (asprintf(
 		&path, "%s/policyd.memory", daemon_house()->run_directory) < 0)
 		return -1;
@@ -176,6 +267,7 @@ static int before_jail(void)
 static void drain(void)
 {
 	save(NULL);
+	greylist_store_close();
 	desk_drain();
 }
 
@@ -188,6 +280,9 @@ static int start(void)
 	loop_timer_set(saving, SAVE_MS);
 	counters = windows_new((size_t)conf.policy_counters_max);
 	penalties = penalties_new(&conf);
+	greylist = greylist_new(&conf);
+	greylist_store_open(&greylist, daemon_loop());
+	show_greylist();
 	desk_open(&policy_exchange, &calls);
 	return 0;
 }

@@ -8,8 +8,6 @@
 #include "core/log.h"
 #include "net/netaddr.h"
 
-#define ROWS_MOST 10000 /* of one list; those used last come first */
-
 /* The keys that an address or a user has. */
 struct wanted {
 	struct buf network; /* of an address; else as given, in lower case */
@@ -53,7 +51,7 @@ struct listing {
 
 static void put(struct listing *l, struct policy_row *row)
 {
-	if (l->end.count >= ROWS_MOST) {
+	if (l->end.count >= OPERATOR_ROWS_MOST) {
 		l->end.cut = true;
 		return;
 	}
@@ -236,15 +234,21 @@ static int clear(
 	return wire_put(w, &policy_listed, &end);
 }
 
-int operator_asks(const struct remembered *r, struct wire *w,
-    const struct ipc_type *type, const void *msg, int64_t now_ms)
+bool operator_may(struct wire *w)
 {
 	unsigned uid = ipc_peer_uid(wire_ipc(w));
 
-	if (uid != 0 && uid != geteuid()) {
-		log_warning("uid %u may not ask what is remembered", uid);
+	if (uid == 0 || uid == geteuid())
+		return true;
+	log_warning("uid %u may not ask what is remembered", uid);
+	return false;
+}
+
+int operator_asks(const struct remembered *r, struct wire *w,
+    const struct ipc_type *type, const void *msg, int64_t now_ms)
+{
+	if (!operator_may(w))
 		return -1;
-	}
 	if (type == &policy_clear)
 		return clear(r, w, msg);
 	return list(r, w, msg, now_ms);

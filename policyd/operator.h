@@ -14,6 +14,11 @@ struct remembered {
 	struct memory *memory;
 };
 
+#define OPERATOR_ROWS_MOST 10000 /* of one list; those used last come first */
+
+/* Whether the peer is root or policyd's own user; logged when not. */
+bool operator_may(struct wire *w);
+
 /* policy_list and policy_clear. -1: the peer may not ask (logged). */
 int operator_asks(const struct remembered *r, struct wire *w,
     const struct ipc_type *type, const void *msg, int64_t now_ms);

@@ -12,6 +12,14 @@ struct policyd_conf {
 	int64_t login_failure_delay_max; /* ms */
 	int login_failure_block;
 	const char *login_failure_exempt;
+	int64_t greylist_delay;        /* ms */
+	int64_t greylist_retry_window; /* ms */
+	int64_t greylist_lifetime;     /* ms */
+	int greylist_client_passes;
+	int greylist_login_failures;
+	int greylist_ipv4_prefix;
+	int greylist_ipv6_prefix;
+	int greylist_entries_max;
 };
 
 extern const struct conf_param policyd_params[];

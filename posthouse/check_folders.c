@@ -185,4 +185,5 @@ void check_folders(struct check *c)
 	check_directory(c, h->log_directory, 02, "logd");
 	check_directory(c, h->report_directory, 077, "reportd");
 	check_directory(c, h->feedback_directory, 077, "feedback");
+	check_directory(c, h->policy_directory, 077, "policyd");
 }

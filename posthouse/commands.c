@@ -29,6 +29,10 @@ const struct command_row commands[] = {
 	{"penalty", cmd_penalty, "penalty list [ADDRESS|USER] [--all]|"
 	 "clear ADDRESS|USER|ALL [--all]",
 	 "what is remembered of failed logins, rates and strangers"},
+	{"greylist", cmd_greylist, "greylist list [KEY] | show KEY | "
+	 "allow CLIENT [--for TIME] | forget KEY|ALL [--all]; KEY: ADDRESS, "
+	 "NETWORK, SENDER, RECIPIENT or DOMAIN",
+	 "who has to come back, who has, and who need not"},
 	{"auth",    cmd_auth,    "auth test USER [--mechanism M] "
 	 "[--service S] [--from ADDRESS] [--no-tls]",
 	 "try a password, without a session"},

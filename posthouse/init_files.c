@@ -132,6 +132,7 @@ void init_main_cf(const struct init *in, struct buf *out)
 	put(in, out, "log_directory", "%s/log", dir);
 	put(in, out, "report_directory", "%s/reports", dir);
 	put(in, out, "feedback_directory", "%s/feedback", dir);
+	put(in, out, "policy_directory", "%s/policy", dir);
 	put(in, out, "run_directory", "%s/run", dir);
 	put_daemon_directory(in, out);
 	buf_add_text(out,

@@ -26,8 +26,8 @@ typedef int posthouse_command(struct posthouse *p, int argc, char **argv);
 posthouse_command cmd_upgrade, cmd_init, cmd_start, cmd_stop, cmd_reload,
     cmd_status, cmd_check, cmd_conf, cmd_service, cmd_queue, cmd_user,
     cmd_domain, cmd_alias, cmd_store, cmd_trace, cmd_stats, cmd_who, cmd_kick,
-    cmd_route, cmd_explain, cmd_top, cmd_penalty, cmd_debug, cmd_auth,
-    cmd_report, cmd_dkim, cmd_dns, cmd_srs;
+    cmd_route, cmd_explain, cmd_top, cmd_penalty, cmd_greylist, cmd_debug,
+    cmd_auth, cmd_report, cmd_dkim, cmd_dns, cmd_srs;
 
 /* Reads main.cf once; prints its errors and returns -1 when there are any. */
 int posthouse_conf(struct posthouse *p);

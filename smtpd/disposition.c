@@ -10,21 +10,6 @@ const char *const applied_names[] = {"none", "junk", "reject", "defer", NULL};
 const char *const spared_names[] = {"", "policy_test_mode", "trusted_forwarder",
     "mailing_list", "local_policy", "local_policy", NULL};
 
-/* ---- SPF ---- */
-
-int disposition_of_spf(
-    const struct spf_verdict *spf, const struct smtpd_conf *conf)
-{
-	if (spf->result == SPF_TEMPERROR)
-		return conf->spf_temperror_defer ? 451 : 0;
-	if (spf->result == SPF_FAIL && conf->spf_reject != SPF_REJECT_NONE)
-		return 550;
-	return spf->result == SPF_SOFTFAIL &&
-		conf->spf_reject == SPF_REJECT_SOFTFAIL
-	    ? 550
-	    : 0;
-}
-
 /* ---- what is done ---- */
 
 static void say(struct disposition *out, const char *format, ...)

@@ -60,9 +60,4 @@ struct decision {
 void disposition_of(
     struct verdict *v, const struct decision *by, struct disposition *out);
 
-/* Whether SPF's result is one that a parameter refuses or defers: the reply's
- * code, or 0. */
-int disposition_of_spf(
-    const struct spf_verdict *spf, const struct smtpd_conf *conf);
-
 #endif

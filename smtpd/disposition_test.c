@@ -284,27 +284,6 @@ static void a_table_that_is_away(void **state)
 	    "reject  dmarc_reject_action");
 }
 
-static void spf_refuses_when_told(void **state)
-{
-	struct smtpd_conf c = defaults();
-	struct spf_verdict fail = {.result = SPF_FAIL};
-	struct spf_verdict soft = {.result = SPF_SOFTFAIL};
-	struct spf_verdict late = {.result = SPF_TEMPERROR};
-
-	(void)state;
-	assert_int_equal(disposition_of_spf(&fail, &c), 0);
-	assert_int_equal(disposition_of_spf(&late, &c), 0);
-	c.spf_reject = SPF_REJECT_FAIL;
-	assert_int_equal(disposition_of_spf(&fail, &c), 550);
-	assert_int_equal(disposition_of_spf(&soft, &c), 0);
-	assert_int_equal(disposition_of_spf(&late, &c), 0);
-	c.spf_reject = SPF_REJECT_SOFTFAIL;
-	assert_int_equal(disposition_of_spf(&fail, &c), 550);
-	assert_int_equal(disposition_of_spf(&soft, &c), 550);
-	c.spf_temperror_defer = true;
-	assert_int_equal(disposition_of_spf(&late, &c), 451);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,7 +294,6 @@ int main(void)
 	    cmocka_unit_test(some_are_spared),
 	    cmocka_unit_test(tables_spare),
 	    cmocka_unit_test(a_table_that_is_away),
-	    cmocka_unit_test(spf_refuses_when_told),
 	};
 
 	return cmocka_run_group_tests_name("disposition", tests, NULL, NULL);

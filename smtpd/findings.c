@@ -157,15 +157,21 @@ void findings_trace(
 
 /* ---- counters ---- */
 
-void findings_count(struct verdict *v, const struct disposition *d)
+void findings_count_spf(const struct spf_verdict *spf)
 {
-	static const char *const spf[] = {[SPF_NONE] = "spf_none",
+	static const char *const names[] = {[SPF_NONE] = "spf_none",
 	    [SPF_NEUTRAL] = "spf_neutral",
 	    [SPF_PASS] = "spf_pass",
 	    [SPF_FAIL] = "spf_fail",
 	    [SPF_SOFTFAIL] = "spf_softfail",
 	    [SPF_TEMPERROR] = "spf_temperror",
 	    [SPF_PERMERROR] = "spf_permerror"};
+
+	daemon_count(names[spf->result], 1);
+}
+
+void findings_count(struct verdict *v, const struct disposition *d)
+{
 	static const char *const dkim[] = {[DKIM_NONE] = "dkim_none",
 	    [DKIM_PASS] = "dkim_pass",
 	    [DKIM_FAIL] = "dkim_fail",
@@ -184,7 +190,7 @@ void findings_count(struct verdict *v, const struct disposition *d)
 	    [APPLIED_REJECT] = "verdict_reject",
 	    [APPLIED_DEFER] = "verdict_defer"};
 
-	daemon_count(spf[verdict_spf(v)->result], 1);
+	findings_count_spf(verdict_spf(v));
 	for (size_t i = 0; i < verdict_dkim_count(v); i++)
 		daemon_count(dkim[verdict_dkim(v, i)->result], 1);
 	if (verdict_dkim_count(v) == 0)

@@ -16,6 +16,8 @@ void findings_trace(
 /* For SPF that refuses before there is more. */
 void findings_trace_spf(
     const struct id *session, const struct spf_verdict *spf);
+void findings_count_spf(const struct spf_verdict *spf);
+/* All of it, SPF too. */
 void findings_count(struct verdict *v, const struct disposition *d);
 
 #endif

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "ipc/trace.h"
 #include "smtpd/envelope.h"
+#include "smtpd/greylist.h"
 #include "smtpd/question.h"
 #include "smtpd/verification.h"
 
@@ -151,7 +152,8 @@ void cmd_rcpt(struct session *s, struct str args)
 		reply(s, 452, "4.5.3", "Error: envelope too large");
 		return;
 	}
-	if (refused(s, r.address) || verification_refuses(s, r.address))
+	if (refused(s, r.address) || verification_refuses(s, r.address) ||
+	    greylist_defers(s, r.address))
 		return;
 	if (keep(s, r) < 0) {
 		reply(s, 452, "4.5.3", "Error: envelope too large");

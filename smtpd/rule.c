@@ -29,8 +29,15 @@ const struct rule rule_bare_newline = LIMIT(smtpd_forbid_bare_newline);
 const struct rule rule_nul = LIMIT(smtpd_forbid_nul);
 const struct rule rule_line_length = LIMIT(smtpd_line_length_limit);
 /* where it comes from */
-const struct rule rule_spf = LIMIT(spf_reject);
-const struct rule rule_spf_temperror = LIMIT(spf_temperror_defer);
+const struct rule rule_spf_fail = LIMIT(spf_fail_action);
+const struct rule rule_spf_softfail = LIMIT(spf_softfail_action);
+const struct rule rule_spf_none = LIMIT(spf_none_action);
+const struct rule rule_spf_permerror = LIMIT(spf_permerror_action);
+const struct rule rule_spf_temperror = LIMIT(spf_temperror_action);
+const struct rule rule_greylisting = LIMIT(smtpd_greylisting);
+const struct rule rule_greylist_clients = LIMIT(greylist_exempt_clients);
+const struct rule rule_greylist_senders = LIMIT(greylist_exempt_senders);
+const struct rule rule_greylist_recipients = LIMIT(greylist_exempt_recipients);
 const struct rule rule_dmarc_reject = LIMIT(dmarc_reject_action);
 const struct rule rule_dmarc_quarantine = LIMIT(dmarc_quarantine_action);
 const struct rule rule_dmarc_author = LIMIT(dmarc_doubtful_author_action);

@@ -18,6 +18,7 @@
 #define REPLY_MAX      512   /* octets, RFC 5321 4.5.3.1.5 */
 #define POLICY_MS      2000  /* for a count */
 #define POLICY_REST_MS 10000 /* after an answer that did not come */
+#define SLICE_MS       250   /* of a delay that may end early */
 #define FAREWELL_MS    5000  /* for a last reply to get away */
 
 /* ---- replies ---- */
@@ -231,6 +232,30 @@ int64_t session_silence(struct session *s)
 {
 	s->waits_since = clock_ms();
 	return deadline_in(s->conf->smtpd_timeout);
+}
+
+void session_delay(struct session *s, const int64_t *ms)
+{
+	int64_t began = clock_ms();
+
+	session_silence(s);
+	stream_flush(s->stream, deadline_in(SLICE_MS));
+	for (;;) {
+		int64_t left = began + *ms - clock_ms();
+		enum stream_result r = STREAM_OK;
+
+		daemon_feel_stress();
+		if (left <= 0 || daemon_kicked() || daemon_hurried())
+			return;
+		if (left > SLICE_MS)
+			left = SLICE_MS;
+		if (stream_has_input(s->stream))
+			sleep_ms(left); /* it has said more meanwhile */
+		else
+			r = stream_wait_input(s->stream, deadline_in(left));
+		if (r != STREAM_OK && r != STREAM_TIMEOUT)
+			return;
+	}
 }
 
 static void say_drain(struct session *s)

@@ -119,6 +119,13 @@ void reject(struct session *s, const struct rule *rule, struct str recipient,
     int code, const char *dsn, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
 
+/*
+ * Holds the client up for *ms, which is looked at again and again, as it may
+ * become less under stress. Ends early when the client goes, or the process is
+ * to end.
+ */
+void session_delay(struct session *s, const int64_t *ms);
+
 /* Tells who rehearses (else nobody) that a rule was asked, and did not
  * refuse: result is "permit", or "dunno" when others decide. */
 void passes(const struct session *s, const struct rule *rule,

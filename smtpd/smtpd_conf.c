@@ -4,7 +4,10 @@
 static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
 static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const bare_policies[] = {"reject", "normalize", NULL};
-static const char *const spf_rejects[] = {"none", "fail", "softfail", NULL};
+static const char *const spf_actions[] = {
+    "accept", "delay", "greylist", "refuse", NULL};
+static const char *const greylistings[] = {
+    "never", "selective", "always", NULL};
 static const char *const dmarc_actions[] = {"none", "junk", "reject", NULL};
 static const char *const temperrors[] = {"no", "reject", "yes", NULL};
 
@@ -105,14 +108,40 @@ const struct conf_param smtpd_params[] = {
 	P(BOOL, smtpd_sasl_authentication_results, "no",
 	  "Write Authentication-Results with auth=pass and the account into "
 	  "submissions."),
-	P(CHOICE, spf_reject,             "none", spf_rejects,
-	  "Refuse a recipient with 550 5.7.23 when SPF of the sender, or of "
-	  "HELO for notifications, ends with fail, or with softfail too. Mail "
-	  "that was forwarded without SRS fails as well, so that DMARC, which "
-	  "knows DKIM, is the better judge."),
-	P(BOOL, spf_temperror_defer,      "no",
-	  "Put mail off with 451 4.7.24 while SPF cannot be checked for want "
-	  "of DNS."),
+	P(CHOICE, spf_fail_action,        "greylist", spf_actions,
+	  "What a result fail of SPF, of the sender or for notifications of "
+	  "HELO, leads to at RCPT: accept, nothing; delay, the first reply comes "
+	  "after spf_delay_time; greylist, the client is asked to come back "
+	  "where smtpd_greylisting is not never; refuse, 550 5.7.23. Mail that "
+	  "was forwarded without SRS fails as well, so that DMARC, which knows "
+	  "DKIM, is the better judge."),
+	P(CHOICE, spf_softfail_action,    "greylist", spf_actions,
+	  "The same for softfail."),
+	P(CHOICE, spf_none_action,        "greylist", spf_actions,
+	  "The same for none, where the domain has no policy, and for neutral, "
+	  "which RFC 7208 section 8.2 wants treated alike; refuse says 550 "
+	  "5.7.1, and refuses much honest mail."),
+	P(CHOICE, spf_permerror_action,   "greylist", spf_actions,
+	  "The same for permerror, where the policy cannot be read; refuse says "
+	  "550 5.7.24."),
+	P(CHOICE, spf_temperror_action,   "accept", spf_actions,
+	  "The same for temperror, while DNS does not answer; refuse puts mail "
+	  "off with 451 4.7.24."),
+	P(TIME, spf_delay_time,           "${stress?{0}:{10}}s", 0, 120,
+	  "How long a client waits whose result of SPF says delay, once for "
+	  "each message. It holds a process for that time, but none that "
+	  "others need: under stress nobody waits, and who does goes on."),
+	P(CHOICE, smtpd_greylisting,      "never", greylistings,
+	  "Who is asked with 450 4.7.1 to come back, as hosts with a queue do: "
+	  "never, nobody; always, every stranger; selective, those against whom "
+	  "something is known: the result of SPF (spf_fail_action and the "
+	  "others), no verified name (greylist_unverified_clients), or failed "
+	  "logins (greylist_login_failures), but nobody for whom SPF passes. The "
+	  "first message of a stranger comes later by greylist_delay, so that "
+	  "nothing is greylisted unless it is asked for."),
+	P(BOOL, greylist_unverified_clients, "yes",
+	  "With selective: greylist clients without a name in DNS that leads "
+	  "back to their address (iprev)."),
 	P(INT,  dkim_signature_count_limit, "10", 1,      100,
 	  "Signatures of one message that are verified; more are not looked "
 	  "at."),

@@ -8,8 +8,14 @@
 /* smtpd_forbid_bare_newline */
 enum bare_policy { BARE_REJECT, BARE_NORMALIZE };
 
-/* spf_reject */
-enum spf_reject { SPF_REJECT_NONE, SPF_REJECT_FAIL, SPF_REJECT_SOFTFAIL };
+/* spf_fail_action and others */
+enum spf_action { SPF_ACCEPT, SPF_DELAY, SPF_GREYLIST, SPF_REFUSE };
+/* smtpd_greylisting */
+enum greylisting {
+	GREYLISTING_NEVER,
+	GREYLISTING_SELECTIVE,
+	GREYLISTING_ALWAYS
+};
 /* dmarc_reject_action and others, from mild to hard */
 enum dmarc_action { DMARC_DO_NOTHING, DMARC_DO_JUNK, DMARC_DO_REJECT };
 /* dmarc_temperror_defer */
@@ -54,8 +60,12 @@ struct smtpd_conf {
 	int64_t mail_authentication_cache_time;  /* ms */
 	bool received_spf_header;
 	bool smtpd_sasl_authentication_results;
-	int spf_reject; /* enum spf_reject */
-	bool spf_temperror_defer;
+	/* enum spf_action */
+	int spf_fail_action, spf_softfail_action, spf_none_action,
+	    spf_permerror_action, spf_temperror_action;
+	int64_t spf_delay_time; /* ms */
+	int smtpd_greylisting;  /* enum greylisting */
+	bool greylist_unverified_clients;
 	int dkim_signature_count_limit;
 	int dkim_minimum_key_bits;
 	int dkim_public_key_cache_limit;

@@ -8,6 +8,7 @@
 #include "smtpd/question.h"
 #include "smtpd/report_row.h"
 #include "smtpd/spared.h"
+#include "smtpd/spf_policy.h"
 
 static bool wanted(const struct server *server)
 {
@@ -74,7 +75,7 @@ void verification_begin(struct session *s)
 	if (n == NULL)
 		return;
 	n->checks = checks(s);
-	n->refused = false;
+	n->acted = false;
 	if (!n->checks)
 		return;
 	if (n->verdict == NULL)
@@ -86,47 +87,95 @@ void verification_begin(struct session *s)
 	verdict_sender(n->verdict, s->t.sender);
 }
 
-/* RFC 7208 section 8.4, RFC 7372 section 3.2. */
+/* RFC 7208 section 8, RFC 7372 section 3.2. */
 static void refuse_for_spf(struct session *s, const struct spf_verdict *spf,
-    int code, struct str recipient)
+    const struct spf_decision *d, struct str recipient)
 {
 	struct str words = spf->explanation;
+	struct str domain = str_sub(spf->domain, 0, 80);
 
-	if (code == 451)
-		reject(s, &rule_spf_temperror, recipient, 451, "4.7.24",
-		    "SPF of %.*s cannot be checked now: %.*s",
-		    STR_FMT(str_sub(spf->domain, 0, 80)),
+	if (spf->result == SPF_TEMPERROR || spf->result == SPF_PERMERROR)
+		reject(s, d->rule, recipient, d->code, d->dsn,
+		    "SPF of %.*s cannot be checked%s: %.*s", STR_FMT(domain),
+		    spf->result == SPF_TEMPERROR ? " now" : "",
 		    STR_FMT(str_sub(spf->problem, 0, 80)));
-	else
-		reject(s, &rule_spf, recipient, 550, "5.7.23",
+	else if (spf->result == SPF_FAIL || spf->result == SPF_SOFTFAIL)
+		reject(s, d->rule, recipient, d->code, d->dsn,
 		    "%.*s says that %s may not send mail in its name (SPF "
 		    "%s)%s%.*s",
-		    STR_FMT(str_sub(spf->domain, 0, 80)), s->address,
-		    spf_result_name(spf->result),
+		    STR_FMT(domain), s->address, spf_result_name(spf->result),
 		    words.len > 0 ? "; it explains: " : "",
 		    STR_FMT(str_sub(words, 0, 200)));
+	else
+		reject(s, d->rule, recipient, d->code, d->dsn,
+		    "%.*s does not say that %s may send mail in its name (SPF "
+		    "%s), which is required here",
+		    STR_FMT(domain), s->address, spf_result_name(spf->result));
+}
+
+/* Once for each message: its client waits. */
+static void delay_for_spf(struct session *s, const struct spf_verdict *spf,
+    const struct spf_decision *d)
+{
+	int64_t began = clock_ms();
+
+	if (s->server->rehearsal != NULL) {
+		passes(s, d->rule, "dunno",
+		    "the client would wait for %lld s, as SPF says %s",
+		    (long long)(s->conf->spf_delay_time / 1000),
+		    spf_result_name(spf->result));
+		return;
+	}
+	session_delay(s, &s->conf->spf_delay_time);
+	log_info("NOQUEUE: delay: RCPT from %s[%s]: %lld ms, SPF of %.*s says "
+		 "%s; from=<%.*s> rule=%s",
+	    s->name, s->address, (long long)(clock_ms() - began),
+	    STR_FMT(str_sub(spf->domain, 0, 80)), spf_result_name(spf->result),
+	    STR_FMT(s->t.sender), d->rule->name);
+}
+
+const struct spf_verdict *verification_spf(struct session *s)
+{
+	struct verification *n = s->server->verification;
+
+	return n != NULL && n->checks ? verdict_spf(n->verdict) : NULL;
 }
 
 bool verification_refuses(struct session *s, struct str recipient)
 {
 	struct verification *n = s->server->verification;
-	const struct smtpd_conf *conf = s->conf;
-	int code;
+	const struct spf_verdict *spf;
+	struct spf_decision d;
+	bool again;
 
 	if (n == NULL || !n->checks)
 		return false;
-	if (conf->spf_reject == SPF_REJECT_NONE && !conf->spf_temperror_defer) {
+	if (!spf_decides(s->conf)) {
 		verdict_go_on(n->verdict);
 		return false;
 	}
-	const struct spf_verdict *spf = verdict_spf(n->verdict);
-	code = disposition_of_spf(spf, conf);
-	if (code == 0)
+	spf = verdict_spf(n->verdict);
+	d = spf_decide(spf, s->conf);
+	if (d.action != SPF_DELAY && d.action != SPF_REFUSE)
 		return false;
-	if (!n->refused)
+	again = n->acted;
+	n->acted = true;
+	if (!again && s->server->rehearsal == NULL)
+		daemon_count(d.action == SPF_DELAY ? "spf_delayed"
+			: d.code < 500             ? "spf_put_off"
+						   : "spf_refused",
+		    1);
+	if (d.action == SPF_DELAY) {
+		if (!again)
+			delay_for_spf(s, spf, &d);
+		return false;
+	}
+	/* There will be no content to find out more of. */
+	if (!again) {
 		findings_trace_spf(&s->id, spf);
-	n->refused = true;
-	refuse_for_spf(s, spf, code, recipient);
+		findings_count_spf(spf);
+	}
+	refuse_for_spf(s, spf, &d, recipient);
 	return true;
 }
 
@@ -287,13 +336,13 @@ void verification_report(const struct session *s, const struct disposition *d)
 
 static void explain_spf(struct session *s, const struct spf_verdict *spf)
 {
-	int code = disposition_of_spf(spf, s->conf);
+	struct spf_decision d = spf_decide(spf, s->conf);
 	struct str by = spf->problem.len > 0 ? spf->problem : spf->term;
 
-	passes(s, code == 451 ? &rule_spf_temperror : &rule_spf,
-	    code == 550       ? "reject"
-		: code == 451 ? "defer"
-			      : "dunno",
+	passes(s, d.rule != NULL ? d.rule : &rule_spf_fail,
+	    d.action != SPF_REFUSE ? "dunno"
+		: d.code < 500     ? "defer"
+				   : "reject",
 	    "SPF of %s %.*s: %s%s%.*s", spf->of_helo ? "HELO" : "the sender,",
 	    STR_FMT(spf->domain), spf_result_name(spf->result),
 	    by.len > 0 ? ", by " : "", STR_FMT(by));

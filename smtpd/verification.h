@@ -23,7 +23,7 @@ struct verification {
 	struct buf results, received_spf;
 	int64_t tables_until; /* deadline of all tables of a message */
 	bool checks;          /* this message is being checked */
-	bool refused;         /* SPF has refused it, at the first recipient */
+	bool acted; /* SPF has refused or delayed it, at the first recipient */
 };
 
 /* Before the jail: opens what it reads. 0 or -1, which is logged. */
@@ -32,8 +32,11 @@ int verification_open(struct server *server);
 /* MAIL was accepted; nothing waits. */
 void verification_begin(struct session *s);
 /* A recipient would be accepted: true when SPF forbids it, which is replied.
- * Waits for SPF where a parameter lets it refuse. */
+ * Waits for SPF where a parameter lets its result decide something, and
+ * holds the client up where one says delay. */
 bool verification_refuses(struct session *s, struct str recipient);
+/* SPF's result, which is waited for; NULL: it is not checked. */
+const struct spf_verdict *verification_spf(struct session *s);
 /* Content, in order, as cleanup gets it. */
 void verification_content(struct session *s, struct str octets);
 /*

@@ -205,7 +205,8 @@ static int before_jail(void)
 	} rows[] = {{"cleanup", h->queue_directory},
 	    {"qmgr", h->queue_directory}, {"local", h->mail_store_directory},
 	    {"logd", h->log_directory}, {"reportd", h->report_directory},
-	    {"feedback", h->feedback_directory}};
+	    {"feedback", h->feedback_directory},
+	    {"policyd", h->policy_directory}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (strcmp(rows[i].role, daemon_role()) == 0)

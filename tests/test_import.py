@@ -463,7 +463,8 @@ def test_imported_directory_starts_and_takes_mail():
         ours = ["%s=%s" % (n, h.posthouse("conf", "get", n).strip()) for n in
                 ("queue_directory", "mail_store_directory", "log_directory",
                  "run_directory", "daemon_directory", "dkim_key_directory",
-                 "report_directory", "feedback_directory", "role_uid_base",
+                 "report_directory", "feedback_directory", "policy_directory",
+                 "role_uid_base",
                  "dns_servers")]
         rows = [l for l in open(os.path.join(new, "master.cf")).read()
                 .splitlines()]

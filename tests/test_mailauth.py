@@ -301,7 +301,7 @@ def test_queued_mail_keeps_what_was_found(dns):
 
 def test_parameters_that_decide_otherwise(dns):
     with House(users=1, settings=settings(
-            dns, received_spf_header="yes", spf_reject="fail",
+            dns, received_spf_header="yes", spf_fail_action="refuse",
             dmarc_reject_action="junk", dmarc_quarantine_action="reject",
             dmarc_mailing_lists=".other.test list.test",
             dmarc_organizational_domain="psl",
@@ -393,7 +393,8 @@ def test_a_sealer_whom_nobody_trusts(house):
 def test_a_trusted_forwarder_and_a_softfail(dns):
     with House(users=1, settings=settings(
             dns, dmarc_trusted_forwarders="127.0.0.8/32",
-            spf_reject="softfail", spf_temperror_defer="yes")) as h:
+            spf_fail_action="refuse",
+            spf_softfail_action="refuse", spf_temperror_action="refuse")) as h:
         assert send(h, message("a@strict.test", "forwarded"), "x@plain.test",
                     client="127.0.0.8")[0] == 250
         assert "dmarc=fail" in results(find(h, "forwarded"))

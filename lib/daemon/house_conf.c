@@ -51,6 +51,8 @@ const struct conf_param house_params[] = {
 	  1, 4096, "What reportd counts for DMARC's aggregate reports."),
 	P(TEXT, feedback_directory, POSTHOUSE_STATEDIR "/lib/posthouse-feedback",
 	  1, 4096, "The reports that others have sent us, one file for each."),
+	P(TEXT, policy_directory, POSTHOUSE_STATEDIR "/lib/posthouse-policy",
+	  1, 4096, "What policyd remembers of greylisting."),
 	P(TEXT, run_directory, POSTHOUSE_RUNDIR, 1, 4096,
 	  "Sockets, jails and the process id of master."),
 	P(TEXT, daemon_directory, POSTHOUSE_LIBEXECDIR, 1, 4096,
@@ -114,6 +116,17 @@ const struct conf_param house_params[] = {
 	  "DMARC is accepted when its chain is whole and, all seals from the "
 	  "newest one on being of these, one of them says that it passed "
 	  "DMARC there. Domains and tables as in dmarc_mailing_lists."),
+	P(TEXT, greylist_exempt_clients, "", 0, 65536,
+	  "Clients that are never greylisted: networks, verified names "
+	  "(example.org, or .example.org for what is below it), and tables "
+	  "(type:name) with such keys; \"!\" before a word excepts it, the "
+	  "first that matches decides."),
+	P(TEXT, greylist_exempt_senders, "", 0, 65536,
+	  "Senders that are never greylisted: addresses, domains as in "
+	  "greylist_exempt_clients, <> for notifications, and tables."),
+	P(TEXT, greylist_exempt_recipients, "", 0, 65536,
+	  "Recipients whose mail is never greylisted, as they want it at once: "
+	  "addresses, domains, and tables, as in greylist_exempt_senders."),
 	P(TEXT, dns_servers, "", 0, 4096,
 	  "Resolvers with an optional port; empty takes resolv.conf's."),
 	P(TIME, maximal_queue_lifetime, "5d", 0, 8640000,

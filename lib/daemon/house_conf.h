@@ -24,6 +24,7 @@ struct house_conf {
 	int dmarc_organizational_domain; /* enum organizations */
 	const char *report_directory;
 	const char *feedback_directory;
+	const char *policy_directory;
 	const char *run_directory;
 	const char *daemon_directory;
 	/* who: a role's user is role_user_prefix + role; with role_uid_base
@@ -53,6 +54,9 @@ struct house_conf {
 	const char *dmarc_mailing_lists;
 	const char *arc_trusted_sealers;
 	const char *dkim_signing_table; /* a table, or "" */
+	const char *greylist_exempt_clients;
+	const char *greylist_exempt_senders;
+	const char *greylist_exempt_recipients;
 	const char *dns_servers;
 	int64_t maximal_queue_lifetime;      /* ms */
 	int64_t mail_undelete_time;          /* ms */

@@ -71,6 +71,9 @@ static void allow_folder(enum folder folder, enum folder_right right)
 	case FOLDER_FEEDBACK:
 		paths[0] = h->feedback_directory;
 		break;
+	case FOLDER_POLICY:
+		paths[0] = h->policy_directory;
+		break;
 	case FOLDER_NOTIFY:
 		snprintf(notify, sizeof(notify), "%s/notify", h->run_directory);
 		paths[0] = notify;

@@ -14,7 +14,9 @@ const struct rights role_rights[] = {
 	{"lookup",     MAY_READ | MAY_COMPILE | MAY_LOAD,
 	    {{FOLDER_CONFIG, FOLDER_READ}, {FOLDER_LIBRARIES, FOLDER_READ},
 	     {FOLDER_SYSTEM, FOLDER_READ}}},
-	{"policyd",    0, {{0}}},
+	/* Berkeley DB knows paths only: its folder is gone to. */
+	{"policyd",    MAY_READ | MAY_WRITE | MAY_REACH,
+	    {{FOLDER_POLICY, FOLDER_WRITE}}},
 	{"auth",       MAY_READ | MAY_THREAD,
 	    {{FOLDER_CONFIG, FOLDER_READ}}},
 	{"screen",     MAY_RESOLVE, {{0}}},
@@ -40,7 +42,7 @@ const struct rights role_rights[] = {
 	{"pickup",     MAY_READ | MAY_WRITE,
 	    {{FOLDER_DROP, FOLDER_WRITE}}},
 	{"exporter",   0, {{0}}},
-	/* Berkeley DB knows paths only: its folder is gone to. */
+	/* The same. */
 	{"reportd",    MAY_READ | MAY_WRITE | MAY_RESOLVE | MAY_REACH,
 	    {{FOLDER_REPORTS, FOLDER_WRITE}}},
 	/* Packed and written by strangers. */

@@ -40,6 +40,7 @@ enum folder {
 	FOLDER_LOG,       /* log_directory */
 	FOLDER_REPORTS,   /* report_directory */
 	FOLDER_FEEDBACK,  /* feedback_directory */
+	FOLDER_POLICY,    /* policy_directory */
 	FOLDER_NOTIFY,    /* run_directory/notify */
 	FOLDER_LIBRARIES, /* /usr and /lib */
 	FOLDER_SYSTEM     /* /etc and /run, of the name service */

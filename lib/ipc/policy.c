@@ -129,8 +129,75 @@ static const struct ipc_field listed[] = {
 };
 const struct ipc_type policy_listed = {"policy_listed", listed};
 
+const char *const greylist_state_names[] = {
+    "uninvited", "allowed", "client", "known", "passed", "new", "early", NULL};
+const char *const greylist_row_names[] = {
+    "allowed", "client", "passed", "waits", NULL};
+
+static const struct ipc_field greylist[] = {
+    IPC_U64(struct policy_greylist, request, 0, UINT64_MAX),
+    IPC_TEXT(struct policy_greylist, client_address, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct policy_greylist, domain, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct policy_greylist, sender, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct policy_greylist, recipient, 1, IPC_ADDRESS_MAX),
+    IPC_BOOL(struct policy_greylist, invited),
+    IPC_BOOL(struct policy_greylist, look),
+    IPC_END,
+};
+const struct ipc_type policy_greylist = {"policy_greylist", greylist};
+
+static const struct ipc_field greylisted[] = {
+    IPC_U64(struct policy_greylisted, request, 0, UINT64_MAX),
+    IPC_CHOICE(struct policy_greylisted, state, greylist_state_names),
+    IPC_U64(struct policy_greylisted, seconds, 0, INT64_MAX),
+    IPC_U64(struct policy_greylisted, failures, 0, UINT64_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_greylisted = {"policy_greylisted", greylisted};
+
+static const struct ipc_field greylist_list[] = {
+    IPC_TEXT(struct policy_greylist_list, key, 0, IPC_ADDRESS_MAX),
+    IPC_END,
+};
+const struct ipc_type policy_greylist_list = {
+    "policy_greylist_list", greylist_list};
+
+static const struct ipc_field greylist_allow[] = {
+    IPC_TEXT(struct policy_greylist_allow, client, 1, IPC_HOST_MAX),
+    IPC_U64(struct policy_greylist_allow, seconds, 0, 86400 * 3660),
+    IPC_END,
+};
+const struct ipc_type policy_greylist_allow = {
+    "policy_greylist_allow", greylist_allow};
+
+static const struct ipc_field greylist_forget[] = {
+    IPC_TEXT(struct policy_greylist_forget, key, 0, IPC_ADDRESS_MAX),
+    IPC_BOOL(struct policy_greylist_forget, all),
+    IPC_END,
+};
+const struct ipc_type policy_greylist_forget = {
+    "policy_greylist_forget", greylist_forget};
+
+static const struct ipc_field greylist_row[] = {
+    IPC_CHOICE(struct policy_greylist_row, kind, greylist_row_names),
+    IPC_TEXT(struct policy_greylist_row, client, 0, 2048),
+    IPC_TEXT(struct policy_greylist_row, sender, 0, 2048),
+    IPC_TEXT(struct policy_greylist_row, recipient, 0, 2048),
+    IPC_U64(struct policy_greylist_row, first, 0, INT64_MAX),
+    IPC_U64(struct policy_greylist_row, last, 0, INT64_MAX),
+    IPC_U64(struct policy_greylist_row, end, 0, INT64_MAX),
+    IPC_U64(struct policy_greylist_row, ready, 0, INT64_MAX),
+    IPC_U64(struct policy_greylist_row, count, 0, UINT64_MAX),
+    IPC_BOOL(struct policy_greylist_row, exempt),
+    IPC_END,
+};
+const struct ipc_type policy_greylist_row = {
+    "policy_greylist_row", greylist_row};
+
 static const struct ipc_type *const types[] = {&policy_count, &policy_counted,
     &policy_peek, &policy_failure, &policy_penalty, &policy_ask,
     &policy_remember, &policy_recall, &policy_look, &policy_recalled,
-    &policy_list, &policy_clear, &policy_row, &policy_listed, NULL};
+    &policy_list, &policy_clear, &policy_row, &policy_listed, &policy_greylist,
+    &policy_greylisted, &policy_greylist_list, &policy_greylist_allow,
+    &policy_greylist_forget, &policy_greylist_row, NULL};
 const struct ipc_exchange policy_exchange = {"policy", 1, types};

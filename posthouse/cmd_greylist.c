@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC */
+/* posthouse greylist: who has to come back, who has, and who need not. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "core/clock.h"
+#include "ipc/policy.h"
+#include "posthouse/posthouse.h"
+#include "posthouse/time_point.h"
+
+#define OUT_MAX (64u << 20)
+#define WAIT_MS 30000
+
+struct greylist_out {
+	struct policy_listed end;
+	bool json, details;
+	int64_t now;
+	struct buf text;
+	struct json j;
+};
+
+/* ---- rows ---- */
+
+static void json_row(struct json *j, const struct policy_greylist_row *r)
+{
+	json_object(j, NULL);
+	json_text(j, "kind", str_from(greylist_row_names[r->kind]));
+	json_text(j, "client", r->client);
+	json_text(j, "sender", r->sender);
+	json_text(j, "recipient", r->recipient);
+	json_u64(j, "first", r->first);
+	json_u64(j, "last", r->last);
+	json_u64(j, "ready", r->ready);
+	json_u64(j, "end", r->end);
+	json_u64(j, "count", r->count);
+	json_bool(j, "exempt", r->exempt);
+	json_end(j);
+}
+
+/* "1 attempt", "3 attempts" */
+static void put_number(struct buf *out, uint64_t n, const char *what)
+{
+	buf_printf(
+	    out, "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+}
+
+static void put_left(const struct greylist_out *o, uint64_t at, struct buf *out)
+{
+	int64_t left = (int64_t)at - o->now;
+
+	buf_printf(out, "%lld s", left > 0 ? (long long)left : 0LL);
+}
+
+/* What it comes to, in a line. */
+static void put_state(
+    struct greylist_out *o, const struct policy_greylist_row *r)
+{
+	struct buf *out = &o->text;
+
+	switch ((enum greylist_row_kind)r->kind) {
+	case GREYLIST_ROW_ALLOWED:
+		buf_add_text(out, "allowed by the operator");
+		if (r->end != 0) {
+			buf_add_text(out, " for ");
+			put_left(o, r->end, out);
+		}
+		break;
+	case GREYLIST_ROW_CLIENT:
+		put_number(out, r->count, "message");
+		buf_add_text(out,
+		    r->exempt ? " came back: it is asked no more"
+			      : " came back");
+		break;
+	case GREYLIST_ROW_PASSED:
+		buf_add_text(out, "came back, and passes");
+		break;
+	case GREYLIST_ROW_WAITS:
+		put_number(out, r->count, "attempt");
+		buf_add_text(out,
+		    (int64_t)r->ready > o->now
+			? "; passes when it comes back in "
+			: "; passes when it comes back within ");
+		put_left(
+		    o, (int64_t)r->ready > o->now ? r->ready : r->end, out);
+		break;
+	}
+}
+
+static void put_time(struct buf *out, const char *name, uint64_t at)
+{
+	char text[TIME_POINT_TEXT];
+
+	if (at != 0)
+		buf_printf(out, "  %-10s %s\n", name,
+		    time_point_text((int64_t)at * 1000000, text));
+}
+
+static void put_details(
+    struct greylist_out *o, const struct policy_greylist_row *r)
+{
+	static const char *const last[] = {[GREYLIST_ROW_ALLOWED] = "since",
+	    [GREYLIST_ROW_CLIENT] = "last used",
+	    [GREYLIST_ROW_PASSED] = "last used",
+	    [GREYLIST_ROW_WAITS] = "first try"};
+
+	put_time(&o->text, last[r->kind],
+	    r->kind == GREYLIST_ROW_WAITS ? r->first : r->last);
+	put_time(&o->text, "passes at", r->ready);
+	put_time(&o->text, "forgotten", r->end);
+}
+
+static void put_row(struct greylist_out *o, const struct policy_greylist_row *r)
+{
+	buf_printf(&o->text, "%-24.*s ", STR_FMT(r->client));
+	if (r->recipient.len > 0)
+		buf_printf(&o->text, "<%.*s> to <%.*s>: ", STR_FMT(r->sender),
+		    STR_FMT(r->recipient));
+	put_state(o, r);
+	buf_add_char(&o->text, '\n');
+	if (o->details)
+		put_details(o, r);
+}
+
+static void take(const struct ipc_type *type, const void *answer, void *arg)
+{
+	struct greylist_out *o = arg;
+
+	if (type == &policy_listed)
+		o->end = *(const struct policy_listed *)answer;
+	else if (type == &policy_greylist_row && o->json)
+		json_row(&o->j, answer);
+	else if (type == &policy_greylist_row)
+		put_row(o, answer);
+}
+
+/* ---- commands ---- */
+
+static int ask(struct posthouse *p, const struct ipc_type *type,
+    const void *message, struct greylist_out *o)
+{
+	return posthouse_ask(p,
+	    &(struct posthouse_question){.command = "greylist",
+		.daemon = "policyd",
+		.exchange = &policy_exchange,
+		.type = type,
+		.last = &policy_listed,
+		.message = message,
+		.wait_ms = WAIT_MS,
+		.take = take,
+		.arg = o});
+}
+
+static int list(struct posthouse *p, const char *key, bool details)
+{
+	struct greylist_out o = {.json = p->json,
+	    .details = details,
+	    .now = clock_seconds(),
+	    .text = buf_new(OUT_MAX)};
+	struct policy_greylist_list question = {str_from(key)};
+	int status;
+
+	o.j = json_start(&o.text);
+	if (p->json)
+		json_array(&o.j, NULL);
+	status = ask(p, &policy_greylist_list, &question, &o);
+	if (p->json) {
+		json_end(&o.j);
+		buf_add_char(&o.text, '\n');
+	} else if (o.end.count == 0) {
+		buf_printf(&o.text,
+		    "nothing is remembered%s%s; \"posthouse explain\" says "
+		    "whether a client would be greylisted, and why\n",
+		    key[0] != '\0' ? " of " : "", key);
+	} else if (o.end.cut) {
+		buf_printf(&o.text, "there is more than these %llu\n",
+		    (unsigned long long)o.end.count);
+	}
+	if (status == 0)
+		fputs(buf_text(&o.text), stdout);
+	buf_free(&o.text);
+	return status;
+}
+
+static int allow(struct posthouse *p, const char *client, const char *time)
+{
+	struct policy_greylist_allow question = {.client = str_from(client)};
+	struct greylist_out o = {.json = p->json};
+	const char *why;
+	int64_t ms = 0;
+	int status;
+
+	if (time != NULL &&
+	    (conf_parse_time(time, &ms, &why) < 0 || ms < 1000)) {
+		posthouse_fail("greylist",
+		    "--for %s: not a time of a second "
+		    "or more",
+		    time);
+		return EX_USAGE;
+	}
+	question.seconds = (uint64_t)(ms / 1000);
+	status = ask(p, &policy_greylist_allow, &question, &o);
+	if (status == 0 && o.end.count == 0) {
+		posthouse_fail("greylist",
+		    "%s: too many are allowed already; forget some, put "
+		    "them into greylist_exempt_clients, or raise "
+		    "greylist_entries_max",
+		    client);
+		return EX_UNAVAILABLE;
+	}
+	if (status == 0)
+		printf(p->json ? "{\"allowed\":%llu}\n" : "%llu allowed\n",
+		    (unsigned long long)o.end.count);
+	return status;
+}
+
+static int forget(struct posthouse *p, const char *key, bool all)
+{
+	bool every = strcmp(key, "ALL") == 0;
+	struct policy_greylist_forget question = {
+	    every ? STR_EMPTY : str_from(key), all};
+	struct greylist_out o = {.json = p->json};
+	int status = ask(p, &policy_greylist_forget, &question, &o);
+
+	if (status == 0)
+		printf(p->json ? "{\"forgotten\":%llu}\n" : "%llu forgotten\n",
+		    (unsigned long long)o.end.count);
+	return status;
+}
+
+int cmd_greylist(struct posthouse *p, int argc, char **argv)
+{
+	const char *verb = argc >= 2 ? argv[1] : "", *key = NULL, *time = NULL;
+	bool all = false;
+
+	for (int i = 2; i < argc; i++) {
+		if (strcmp(argv[i], "--all") == 0 &&
+		    strcmp(verb, "forget") == 0)
+			all = true;
+		else if (strcmp(argv[i], "--for") == 0 && i + 1 < argc &&
+		    strcmp(verb, "allow") == 0)
+			time = argv[++i];
+		else if (argv[i][0] != '-' && argv[i][0] != '\0' && key == NULL)
+			key = argv[i];
+		else
+			return posthouse_usage("greylist");
+	}
+	if (strcmp(verb, "list") == 0)
+		return list(p, key != NULL ? key : "", false);
+	if (key == NULL)
+		return posthouse_usage("greylist");
+	if (strcmp(verb, "show") == 0)
+		return list(p, key, true);
+	if (strcmp(verb, "allow") == 0)
+		return allow(p, key, time);
+	if (strcmp(verb, "forget") == 0)
+		return forget(p, key, all);
+	return posthouse_usage("greylist");
+}
