@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
+#include "core/table.h"
 #include "mail/encode.h"
 #include "mailauth/domain.h"
 #include "net/dns_answer.h"
 
 #define SIGNATURE_MOST   (RSA_BITS_MOST / 8)
 #define IDENTITY_MOST    1024 /* octets of i= */
+#define NAME_LOOK        256  /* octets of a field's name that its mark is of */
 #define CLOCK_DIFFERENCE 3600 /* seconds that a signer's clock may be ahead */
 
 /* ---- fields ---- */
@@ -317,16 +319,29 @@ void dkim_without_b(
 	buf_free(&whole);
 }
 
-/* The lowest field of the name that is not taken yet; NULL: none is left,
+/* A number that equal names share, and few others; never 0. */
+static uint32_t mark_of(struct str name)
+{
+	char small[NAME_LOOK];
+	size_t len = name.len < sizeof(small) ? name.len : sizeof(small);
+
+	for (size_t i = 0; i < len; i++)
+		small[i] = ascii_lower(name.p[i]);
+	return (uint32_t)table_hash(str_of(small, len)) | 1;
+}
+
+/* The lowest field of the name that is not taken yet (its mark is 0); NULL: none is left,
  * which is signed as nothing. The signature itself is none of them (section
  * 3.5, h=), so that it may say that there is no other. */
 static const struct header_field *take_field(const struct header_fields *fields,
-    struct str name, struct str itself, bool *taken)
+    struct str name, struct str itself, uint32_t *marks)
 {
+	uint32_t mark = mark_of(name);
+
 	for (size_t i = fields->count; i-- > 0;)
-		if (!taken[i] && fields->list[i].whole.p != itself.p &&
+		if (marks[i] == mark && fields->list[i].whole.p != itself.p &&
 		    str_case_eq(fields->list[i].name, name)) {
-			taken[i] = true;
+			marks[i] = 0;
 			return &fields->list[i];
 		}
 	return NULL;
@@ -336,17 +351,20 @@ void dkim_header_digest(const struct header_fields *fields, struct str names,
     enum canonical form, struct str signature_field, struct str place,
     uint8_t digest[32])
 {
-	bool *taken = mem_array(fields->count + 1, sizeof(*taken));
+	uint32_t *marks = mem_array(fields->count + 1, sizeof(*marks));
 	struct buf text = buf_new(SIZE_MAX / 2);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	struct str name;
 
+	/* A stranger may name a thousand fields, of a thousand. */
+	for (size_t i = 0; i < fields->count; i++)
+		marks[i] = mark_of(fields->list[i].name);
 	memset(digest, 0, 32);
 	bool works = context != NULL &&
 	    EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
 	while (works && tags_item(&names, &name)) {
 		const struct header_field *f = take_field(
-		    fields, name, signature_field, taken);
+		    fields, name, signature_field, marks);
 		if (f == NULL)
 			continue;
 		buf_clear(&text);
@@ -361,5 +379,5 @@ void dkim_header_digest(const struct header_fields *fields, struct str names,
 	}
 	EVP_MD_CTX_free(context);
 	buf_free(&text);
-	free(taken);
+	free(marks);
 }
