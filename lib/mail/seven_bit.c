@@ -117,6 +117,15 @@ static void put_raw(struct seven_bit *s, struct str lines, const char *reason)
 
 /* ---- headers ---- */
 
+/* Who takes it for the end of a line and who does not will not agree. */
+static bool has_bare_lf(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r'))
+			return true;
+	return false;
+}
+
 /* Appends a field with lines of 998 octets at most, broken before a blank. */
 static void put_folded(struct seven_bit *s, struct str field, struct buf *out)
 {
@@ -162,6 +171,8 @@ static void put_fields(struct seven_bit *s, struct str header,
 
 	if (count_high(header) > 0)
 		leave(s, "a header field has 8-bit octets");
+	if (has_bare_lf(header))
+		leave(s, "a header has a bare line feed");
 	for (; (got = header_next(&rest, &f)) != 0; header = rest) {
 		if (got > 0 &&
 		    str_case_eq(f.name, STR("Content-Transfer-Encoding")) &&
