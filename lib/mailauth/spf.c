@@ -352,38 +352,57 @@ static enum match match_term(struct host *h, const struct spf_term *term)
 
 /* ---- a record ---- */
 
-static void ask_ahead(struct host *h, struct str spec, enum dns_type type)
+/* Whether it is known to find something; what is not known is asked for. */
+static bool ask_ahead(struct host *h, struct str spec, enum dns_type type)
 {
 	struct spf_verdict kept = h->e->verdict;
+	const struct dns_reply *r = NULL;
 	struct str name;
 
 	if (!spf_macro_uses(spec, 'p') && target(h, spec, &name) == NO_MATCH)
-		questions_ask(h->e->questions, name, type);
+		r = questions_ask(h->e->questions, name, type);
 	h->e->verdict = kept;
+	return r != NULL && r->status == DNS_OK;
 }
 
-/* Asks what the terms behind the one that waits will need. */
+static bool ask_for_term(struct host *h, const struct spf_term *t)
+{
+	switch (t->mechanism) {
+	case SPF_INCLUDE:
+		return ask_ahead(h, t->domain, DNS_TXT);
+	case SPF_A:
+		return ask_ahead(h, t->domain, address_type(h->e));
+	case SPF_MX:
+		return ask_ahead(h, t->domain, DNS_MX);
+	case SPF_EXISTS:
+		return ask_ahead(h, t->domain, DNS_A);
+	default:
+		return true;
+	}
+}
+
+/*
+ * Asks what the terms behind the one that waits will need: but no more than may
+ * find nothing, for a record can name what is not there only to have it asked
+ * for (section 11.1).
+ */
 static void ask_for_rest(struct host *h, size_t from)
 {
 	unsigned left = SPF_LOOKUPS_MOST - h->e->verdict.lookups;
+	unsigned open = h->e->verdict.voids;
 	size_t i;
 
-	for (i = from; i < h->record.count && left > 0; i++, left--) {
+	for (i = from; i < h->record.count && left > 0 && open < SPF_VOIDS_MOST;
+	     i++) {
 		const struct spf_term *t = &h->record.terms[i];
-		if (t->mechanism == SPF_INCLUDE)
-			ask_ahead(h, t->domain, DNS_TXT);
-		else if (t->mechanism == SPF_A)
-			ask_ahead(h, t->domain, address_type(h->e));
-		else if (t->mechanism == SPF_MX)
-			ask_ahead(h, t->domain, DNS_MX);
-		else if (t->mechanism == SPF_EXISTS)
-			ask_ahead(h, t->domain, DNS_A);
-		else if (t->mechanism == SPF_ALL)
+		if (t->mechanism == SPF_ALL)
 			return;
-		else
-			left++;
+		open += !ask_for_term(h, t);
+		left -= t->mechanism != SPF_IP4 && t->mechanism != SPF_IP6 &&
+		    t->mechanism != SPF_PTR;
 	}
-	if (i == h->record.count && left > 0 && h->record.redirect.len > 0)
+	if (i == h->record.count && left > 0 && open < SPF_VOIDS_MOST &&
+	    h->record.redirect.len > 0)
 		ask_ahead(h, h->record.redirect, DNS_TXT);
 }
 

@@ -41,7 +41,8 @@ static void answer_none(
 	questions_answer(q, str_from(name), type, &reply);
 }
 
-/* What waits for one answer asks for what it will need behind it too. */
+/* What waits for one answer asks for what it will need behind it too: three
+ * look-ups at a time, for the third that finds nothing is the end. */
 static void test_asks_ahead(void **state)
 {
 	struct questions *q = questions_new(NULL);
@@ -56,9 +57,10 @@ static void test_asks_ahead(void **state)
 	    "v=spf1 include:a.example include:b.example mx a:c.example "
 	    "ip4:192.0.2.9 include:not.needed.example");
 	assert_int_equal(spf_check(q, &r, &arena, &v), SPF_PENDING);
-	assert_int_equal(questions_count(q), 6);
+	assert_int_equal(questions_count(q), 4);
 	answer_text(q, "B.Example", "v=spf1 ?all");
 	assert_int_equal(spf_check(q, &r, &arena, &v), SPF_PENDING);
+	assert_int_equal(questions_count(q), 5);
 	answer_text(q, "a.example", "v=spf1 -all");
 	answer_none(q, "example.com", DNS_MX);
 	answer_none(q, "c.example", DNS_A);
@@ -67,6 +69,33 @@ static void test_asks_ahead(void **state)
 	assert_true(str_eq(v.term_domain, STR("example.com")));
 	assert_int_equal(v.lookups, 4);
 	assert_int_equal(v.voids, 2);
+	arena_free(&arena);
+	questions_free(&q);
+}
+
+/* Section 11.1: names that are not there, of somebody who is to be asked for
+ * them. */
+static void test_few_names_that_are_not_there(void **state)
+{
+	struct questions *q = questions_new(NULL);
+	struct arena arena = arena_new(65536);
+	struct spf_request r = request_of("192.0.2.9", "user@example.com");
+	struct spf_verdict v;
+	enum dns_type type;
+	struct str name;
+
+	(void)state;
+	spf_check(q, &r, &arena, &v);
+	answer_text(q, "example.com",
+	    "v=spf1 a:1.victim.test mx:2.victim.test exists:3.victim.test "
+	    "a:4.victim.test mx:5.victim.test redirect=6.victim.test");
+	while (spf_check(q, &r, &arena, &v) == SPF_PENDING) {
+		assert_true(questions_open(q, &name, &type));
+		struct str copy = arena_copy(&arena, name);
+		answer_none(q, copy.p, type);
+	}
+	assert_int_equal(v.result, SPF_PERMERROR);
+	assert_int_equal(questions_count(q), 1 + SPF_VOIDS_MOST + 1);
 	arena_free(&arena);
 	questions_free(&q);
 }
@@ -459,6 +488,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_asks_ahead),
+	    cmocka_unit_test(test_few_names_that_are_not_there),
 	    cmocka_unit_test(test_what_is_behind_all_is_not_asked),
 	    cmocka_unit_test(test_loopback),
 	    cmocka_unit_test(test_budget),

@@ -283,6 +283,26 @@ static void test_slow_client(void **state)
 	verdict_free(&v);
 }
 
+/* RFC 7208 section 4.6.4: of the default budget SPF has 20 seconds, and DMARC
+ * the rest. */
+static void test_time_of_spf(void **state)
+{
+	struct verdict_policy policy = {
+	    .receiver = "here.example.org", .budget_ms = 30000};
+	struct verdict *v = verdict_new(NULL, NULL, &policy);
+	struct netaddr client;
+
+	(void)state;
+	netaddr_parse(STR("192.0.2.1"), 0, &client);
+	questions_answer_by(verdict_questions(v), answer_nothing);
+	verdict_begin(v, &client, STR("mx.example.com"));
+	verdict_sender(v, STR("a@example.com"));
+	int64_t began = clock_ms();
+	assert_int_equal(verdict_spf_sender(v)->result, SPF_TEMPERROR);
+	assert_true(clock_ms() - began >= 20000);
+	verdict_free(&v);
+}
+
 static void test_no_sender(void **state)
 {
 	static const struct message m = {"192.0.2.1", "mx.example.com", "",
@@ -472,6 +492,7 @@ int main(void)
 	    cmocka_unit_test(test_silence_of_helo),
 	    cmocka_unit_test(test_too_much_of_others),
 	    cmocka_unit_test(test_slow_client),
+	    cmocka_unit_test(test_time_of_spf),
 	    cmocka_unit_test(test_no_sender),
 	    cmocka_unit_test(test_doubtful_authors),
 	    cmocka_unit_test(test_local_part_of_sender),
