@@ -24,7 +24,7 @@
 #include "policyd/policyd_conf.h"
 
 /* Octets of a key and of a stored value. */
-#define GREYLIST_KEY_MAX   1100
+#define GREYLIST_KEY_MAX   1300
 #define GREYLIST_VALUE_MAX 160
 
 enum greylist_kind { GREYLIST_WAITS, GREYLIST_PROVED, GREYLIST_ALLOWED };

@@ -202,6 +202,26 @@ static void senders_that_change_are_one(void **state)
 	assert_int_equal(strlen(sender(longest)), 320);
 }
 
+/* As long as the exchange lets them be, with an end of their own. */
+static void long_addresses_are_told_apart(void **state)
+{
+	char domain[257], from[1025], to[1025];
+
+	(void)state;
+	memset(domain, 'd', sizeof(domain));
+	memset(from, 'f', sizeof(from));
+	memset(to, 't', sizeof(to));
+	domain[256] = from[1024] = to[1024] = '\0';
+	from[500] = '@';
+	assert_string_equal(
+	    ask_all("192.0.2.1", domain, from, to, true, false, NOW), "new");
+	to[319] = 'x';
+	assert_string_equal(
+	    ask_all("192.0.2.1", domain, from, to, true, false, NOW), "new");
+	assert_string_equal(
+	    ask_all("192.0.2.1", domain, from, to, true, false, NOW), "early");
+}
+
 static void a_notification_is_a_sender(void **state)
 {
 	(void)state;
@@ -558,6 +578,7 @@ int main(void)
 	    TEST(a_network_is_a_client),
 	    TEST(networks_have_any_size),
 	    TEST(senders_that_change_are_one),
+	    TEST(long_addresses_are_told_apart),
 	    TEST(a_notification_is_a_sender),
 	    TEST(clients_that_pass_are_not_asked),
 	    TEST(a_domain_stands_for_many_networks),

@@ -136,7 +136,7 @@ const char *const greylist_row_names[] = {
 
 static const struct ipc_field greylist[] = {
     IPC_U64(struct policy_greylist, request, 0, UINT64_MAX),
-    IPC_TEXT(struct policy_greylist, client_address, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct policy_greylist, client_address, 1, IPC_HOST_MAX),
     IPC_TEXT(struct policy_greylist, domain, 0, IPC_HOST_MAX),
     IPC_TEXT(struct policy_greylist, sender, 0, IPC_ADDRESS_MAX),
     IPC_TEXT(struct policy_greylist, recipient, 1, IPC_ADDRESS_MAX),
