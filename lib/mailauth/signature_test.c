@@ -11,6 +11,7 @@
 #include "core/buf.h"
 #include "mail/encode.h"
 #include "mailauth/arc.h"
+#include "net/dns_answer.h"
 
 #define NOW  1700000000
 #define BODY "text\r\n"
@@ -468,6 +469,19 @@ static void test_too_many_fields(void **state)
 	buf_add_text(&header, FROM);
 	expect_dkim(&f, buf_str(&header), NULL,
 	    "policy the header has too many fields");
+	/* Nor does anybody name more. */
+	const char *const expected[] = {READ, "neutral malformed signature"};
+	for (size_t more = 0; more < 2; more++) {
+		struct buf names = buf_new(65536);
+		buf_add_text(&names, "h=From");
+		for (size_t i = 0; i < HEADER_FIELDS_MOST + more; i++)
+			buf_add_text(&names, ":x");
+		const struct written w = {"h", buf_text(&names), ""};
+		buf_clear(&header);
+		write_signature(&f, &w, &header);
+		expect_dkim(&f, buf_str(&header), NULL, expected[more]);
+		buf_free(&names);
+	}
 	buf_free(&header);
 	stop(&f);
 }
@@ -478,7 +492,8 @@ static void test_too_many_fields(void **state)
 
 /* The first set of a chain, of which the signature covers `limit` octets of
  * the body. */
-static void seal(struct fixture *f, unsigned limit, struct buf *out)
+static void seal(
+    struct fixture *f, const char *domain, unsigned limit, struct buf *out)
 {
 	struct buf signature = buf_new(8192), before = buf_new(4096);
 	struct buf text = buf_new(16384);
@@ -489,8 +504,8 @@ static void seal(struct fixture *f, unsigned limit, struct buf *out)
 	header_fields_of(STR(FROM), &fields);
 	buf_printf(&before,
 	    "ARC-Message-Signature: i=1; a=ed25519-sha256; c=relaxed/relaxed;"
-	    " d=a.example; s=s; h=From; l=%u; bh=",
-	    limit);
+	    " d=%s; s=s; h=From; l=%u; bh=",
+	    domain, limit);
 	base64_encode(str_of(f->digest, BODY_HASH_LEN), &before);
 	buf_add_text(&before, "; b=");
 	struct str whole = buf_str(&before);
@@ -500,9 +515,8 @@ static void seal(struct fixture *f, unsigned limit, struct buf *out)
 	canonical_field(STR(RESULTS), CANONICAL_RELAXED, true, &text);
 	canonical_field(buf_str(&signature), CANONICAL_RELAXED, true, &text);
 	buf_clear(&before);
-	buf_add_text(&before,
-	    "ARC-Seal: i=1; a=ed25519-sha256; cv=none;"
-	    " d=a.example; s=s; b=");
+	buf_printf(&before,
+	    "ARC-Seal: i=1; a=ed25519-sha256; cv=none; d=%s; s=s; b=", domain);
 	canonical_field(buf_str(&before), CANONICAL_RELAXED, false, &text);
 	EVP_Digest(text.p, text.len, digest, &len, EVP_sha256(), NULL);
 	dkim_finish_field(
@@ -516,7 +530,7 @@ static void seal(struct fixture *f, unsigned limit, struct buf *out)
 }
 
 static void expect_arc(const struct fixture *f, struct str header,
-    const char *body, const char *expected)
+    const char *body, const struct dns_reply *reply, const char *expected)
 {
 	struct questions *q = questions_new(NULL);
 	struct body_hashes bodies = {0};
@@ -529,7 +543,9 @@ static void expect_arc(const struct fixture *f, struct str header,
 	body_hash_add(&bodies, str_from(body));
 	body_hash_end(&bodies);
 	while ((result = arc_chain_check(chain, q)) == ARC_PENDING)
-		answer(q, f, NULL);
+		answer(q, f, reply);
+	if (result == ARC_PASS)
+		assert_true(dns_name_valid(arc_chain_set(chain, 1)->domain));
 	snprintf(text, sizeof(text), "%s %s", arc_result_name(result),
 	    arc_chain_why(chain));
 	assert_string_equal(text, expected);
@@ -547,16 +563,36 @@ static void test_partial_body_of_a_chain(void **state)
 
 	(void)state;
 	start(&f, BODY);
-	seal(&f, 6, &header);
-	expect_arc(&f, buf_str(&header), BODY, "pass ");
-	expect_arc(&f, buf_str(&header), BODY "and more\r\n",
+	seal(&f, "a.example", 6, &header);
+	expect_arc(&f, buf_str(&header), BODY, NULL, "pass ");
+	expect_arc(&f, buf_str(&header), BODY "and more\r\n", NULL,
 	    "fail only a part of the body is signed");
-	expect_arc(
-	    &f, buf_str(&header), "", "fail more is signed than there is");
+	expect_arc(&f, buf_str(&header), "", NULL,
+	    "fail more is signed than there is");
 	for (size_t i = 0; i < HEADER_FIELDS_MOST; i++)
 		buf_add_text(&header, "X: y\r\n");
-	expect_arc(
-	    &f, buf_str(&header), BODY, "fail the header has too many fields");
+	expect_arc(&f, buf_str(&header), BODY, NULL,
+	    "fail the header has too many fields");
+	buf_free(&header);
+	stop(&f);
+}
+
+/* RFC 8617 sections 4.1.4 and 5.2.1. */
+static void test_seals_and_dns(void **state)
+{
+	static const struct dns_reply late = {
+	    .status = DNS_TEMPORARY, .why = "timeout"};
+	struct buf header = buf_new(65536);
+	struct fixture f;
+
+	(void)state;
+	start(&f, BODY);
+	seal(&f,
+	    "b\xc3\xbc"
+	    "cher.example",
+	    6, &header);
+	expect_arc(&f, buf_str(&header), BODY, NULL, "pass ");
+	expect_arc(&f, buf_str(&header), BODY, &late, "fail timeout");
 	buf_free(&header);
 	stop(&f);
 }
@@ -574,6 +610,7 @@ int main(void)
 	    cmocka_unit_test(test_international_domain),
 	    cmocka_unit_test(test_too_many_fields),
 	    cmocka_unit_test(test_partial_body_of_a_chain),
+	    cmocka_unit_test(test_seals_and_dns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
