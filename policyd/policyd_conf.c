@@ -49,7 +49,7 @@ const struct conf_param policyd_params[] = {
 	P(INT,  greylist_ipv6_prefix,  "64", 16, 128,
 	  "The same of an IPv6 address."),
 	P(INT,  greylist_entries_max,  "200000", 100, 100000000,
-	  "Clients and triplets that are remembered, of some 250 octets of "
+	  "Clients and triplets that are remembered, of some 500 octets of "
 	  "memory each; what was used least recently makes room, and what has "
 	  "not come back yet never takes more than half."),
 	CONF_END

@@ -712,7 +712,8 @@ const struct import_group import_groups[] = {
 	    "smtpd_tls_ask_ccert smtpd_tls_ccert_verifydepth smtpd_tls_dcert_file "
 	    "smtpd_tls_dkey_file smtpd_tls_req_ccert"},
 	{IMPORT_UNSUPPORTED,
-	    "there are no policy servers; rates and greylisting are policyd's",
+	    "there are no policy servers; for greylisting see smtpd_greylisting, "
+	    "rates are policyd's",
 	    "smtpd_policy_service_default_action smtpd_policy_service_max_idle "
 	    "smtpd_policy_service_max_ttl smtpd_policy_service_policy_context "
 	    "smtpd_policy_service_request_limit smtpd_policy_service_retry_delay "

@@ -124,7 +124,8 @@ static const struct restriction {
     {"check_recipient_ns_access", true, IMPORT_UNSUPPORTED, NULL, table_checks},
     {"check_policy_service", true, IMPORT_UNSUPPORTED, NULL,
 	"there are no policy servers; what they did is screen's and "
-	"policyd's"},
+	"policyd's: for postgrey see smtpd_greylisting, for policyd-spf "
+	"spf_fail_action"},
     {"permit_mx_backup", false, IMPORT_UNSUPPORTED, NULL,
 	"list the domains in \"domains\" as relay"},
     {"permit_tls_clientcerts", false, IMPORT_UNSUPPORTED, NULL, certificates},
