@@ -76,7 +76,7 @@ static int add_targets(struct edit *e, struct str key, char **targets)
 		}
 	}
 	if (value.overflow)
-		result = posthouse_fail("alias", "too many targets");
+		result = posthouse_misused("alias", "too many targets");
 	if (result == 0)
 		edit_set(e, key, buf_str(&value));
 	buf_free(&value);

@@ -58,7 +58,7 @@ static void print_json(const struct auth_tested *m)
 	json_bool(&j, "blocked", m->blocked);
 	json_u64(&j, "delay_ms", m->delay_ms);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 }
 
@@ -186,15 +186,14 @@ int cmd_auth(struct posthouse *p, int argc, char **argv)
 	    !str_eq(question.service, str_from(services[known])))
 		known++;
 	if (known == ARRAY_LEN(services)) {
-		posthouse_fail("auth",
+		return posthouse_misused("auth",
 		    "--service is imap, pop3 or submission, not %.*s",
 		    STR_FMT(question.service));
-		return 2;
 	}
 	if (netaddr_parse(question.client_address, 0, &from) < 0) {
-		posthouse_fail("auth", "--from takes an address, not %.*s",
+		return posthouse_misused("auth",
+		    "--from takes an address, not %.*s",
 		    STR_FMT(question.client_address));
-		return 2;
 	}
 	if (!question.tls && posthouse_conf(p) < 0)
 		return EX_CONFIG;

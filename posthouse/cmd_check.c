@@ -123,7 +123,7 @@ static int report(struct posthouse *p, struct check *c)
 		json_lines(&j, "problems", buf_str(&c->problems));
 		json_lines(&j, "warnings", buf_str(&c->warnings));
 		json_end(&j);
-		printf("%s\n", buf_text(&out));
+		fputs(buf_text(&out), stdout);
 	} else {
 		fprintf(stderr, "%s", buf_text(&c->problems));
 		while (rest.len > 0) {

@@ -130,10 +130,8 @@ static int list(struct posthouse *p)
 		value_of(p, row, &value);
 		buf_printf(&out, "%s = %s\n", row->name, buf_text(&value));
 	}
-	if (p->json) {
+	if (p->json)
 		json_end(&j);
-		buf_add_char(&out, '\n');
-	}
 	fputs(buf_text(&out), stdout);
 	free(all);
 	buf_free(&out);
@@ -180,7 +178,7 @@ static int get(struct posthouse *p, const char *name)
 			value_of(p, row, &value);
 		else /* a macro of the user's own */
 			conf_value(p->conf, name, "", &value, &errors);
-		printf("%s\n", buf_text(&value));
+		fputs(buf_text(&value), stdout);
 		buf_free(&errors);
 		result = 0;
 	}
@@ -220,7 +218,6 @@ static int explain(struct posthouse *p, const char *name)
 		return 1;
 	if (p->json) {
 		put_json(p, &j, row, owner);
-		buf_add_char(&out, '\n');
 	} else {
 		unsigned line = line_of(p, name);
 
@@ -389,7 +386,7 @@ static int check(struct posthouse *p)
 			json_text(&j, NULL, str_cut(&rest, '\n'));
 		json_end(&j);
 		json_end(&j);
-		printf("%s\n", buf_text(&out));
+		fputs(buf_text(&out), stdout);
 	} else {
 		fputs(buf_text(&errors), stderr);
 		if (config != NULL)

@@ -84,12 +84,11 @@ static void put_json(const struct import *im, struct buf *out)
 		json_u64(&j, import_verdict_names[i], counts[i]);
 	json_end(&j);
 	json_end(&j);
-	buf_add_char(out, '\n');
 }
 
 int conf_import(struct posthouse *p, int argc, char **argv)
 {
-	const char *directory = "/etc/postfix", *target = NULL, *why = "";
+	const char *directory = NULL, *target = NULL, *why = "";
 	struct buf out = buf_new(REPORT_MAX);
 	struct import im;
 	int status = EX_OK;
@@ -97,11 +96,13 @@ int conf_import(struct posthouse *p, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		if (strcmp(argv[i], "--write") == 0 && i + 1 < argc)
 			target = argv[++i];
-		else if (argv[i][0] == '-')
+		else if (argv[i][0] == '-' || directory != NULL)
 			return posthouse_usage("conf");
 		else
 			directory = argv[i];
 	}
+	if (directory == NULL)
+		directory = "/etc/postfix";
 	if (import_open(&im, directory, file_read, &why) < 0) {
 		posthouse_fail("conf import", "%s", why);
 		import_close(&im);

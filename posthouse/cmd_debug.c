@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "posthouse/ask_master.h"
+#include "posthouse/edit.h"
 #include "posthouse/posthouse.h"
 
 #define USUAL_SECONDS 600
@@ -34,6 +36,37 @@ static char *file_of(struct posthouse *p, const char *whom)
 	return path;
 }
 
+/* A user who has a mailbox here; a login may leave the domain out. 0, or a
+ * status after a message: nobody would notice that no line comes. */
+static int look_up(struct posthouse *p, const char *whom)
+{
+	struct buf name = buf_new(1024), value = buf_new(65536);
+	struct edit e;
+	int status = EX_NOUSER;
+
+	if (posthouse_conf(p) < 0)
+		return EX_CONFIG;
+	buf_add_text(&name, whom);
+	if (strchr(whom, '@') == NULL)
+		buf_printf(&name, "@%s", p->house.mydomain);
+	if (edit_open(&e, p, "debug", "users") < 0) {
+		status = EX_CONFIG;
+	} else {
+		if (edit_get(&e, buf_str(&name), &value))
+			status = 0;
+		else
+			posthouse_fail("debug",
+			    "there is no user %s; \"posthouse user list\" "
+			    "shows "
+			    "them, and a client is given by its address",
+			    whom);
+		edit_close(&e);
+	}
+	buf_free(&name);
+	buf_free(&value);
+	return status;
+}
+
 static int say_off(struct posthouse *p)
 {
 	if (p->json)
@@ -56,7 +89,7 @@ static int say_on(struct posthouse *p, const char *whom, int64_t seconds)
 		json_u64(&j, "seconds", (uint64_t)seconds);
 		json_text(&j, "file", str_from(file != NULL ? file : ""));
 		json_end(&j);
-		printf("%s\n", buf_text(&out));
+		fputs(buf_text(&out), stdout);
 	} else {
 		printf("for %lld s this file has the lines of %s: \"C:\" what "
 		       "the client says, \"S:\" the answers\n    %s\n",
@@ -79,8 +112,10 @@ int cmd_debug(struct posthouse *p, int argc, char **argv)
 		return posthouse_usage("debug");
 	if (argv[1][0] == '-' || strchr(argv[1], '\n') != NULL)
 		return posthouse_usage("debug");
+	if (!off && !is_client(argv[1]) && (status = look_up(p, argv[1])) != 0)
+		return status;
 	if (argc == 4 && (conf_parse_time(argv[3], &ms, &why) < 0 || ms < 1000))
-		return posthouse_fail("debug", "%s is no time", argv[3]);
+		return posthouse_misused("debug", "%s is no time", argv[3]);
 	len = snprintf(what, sizeof(what), "%s\n%s\n%lld",
 	    off || is_client(argv[1]) ? "" : argv[1],
 	    !off && is_client(argv[1]) ? argv[1] : "",

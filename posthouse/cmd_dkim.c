@@ -313,7 +313,7 @@ static int add(struct order *o, struct key_rows *r, const char *selector,
 	if (key == NULL)
 		return posthouse_fail("dkim", "OpenSSL makes no such key");
 	if (!key_selector_valid(row.selector))
-		return posthouse_fail("dkim",
+		return posthouse_misused("dkim",
 		    "%s is no selector: letters in lower case, digits and "
 		    "hyphens, with dots between",
 		    selector);
@@ -630,7 +630,7 @@ static int run(struct order *o, const struct verb *verb, char **args)
 		o->domain = domain_to_ascii(str_from(args[0]), &names);
 		if (!key_domain_valid(o->domain)) {
 			arena_free(&names);
-			return posthouse_fail(
+			return posthouse_misused(
 			    "dkim", "%s is no domain", args[0]);
 		}
 		if (args[1] != NULL)
@@ -642,10 +642,8 @@ static int run(struct order *o, const struct verb *verb, char **args)
 		json_array(&o->json, NULL);
 	if (result == 0)
 		result = verb->run(o, &rows);
-	if (o->p->json) {
+	if (o->p->json)
 		json_end(&o->json);
-		buf_add_char(&o->out, '\n');
-	}
 	fputs(buf_text(&o->out), stdout);
 	buf_free(&o->out);
 	key_rows_close(&rows);

@@ -163,8 +163,6 @@ int cmd_dns(struct posthouse *p, int argc, char **argv)
 	run.json = json_start(&run.out);
 	run.plan = NEW(struct dns_plan);
 	if (posthouse_conf(p) == 0 && run_request(&run) == 0) {
-		if (p->json)
-			buf_add_char(&run.out, '\n');
 		fputs(buf_text(&run.out), stdout);
 		status = status_of(run.worst);
 	}

@@ -57,10 +57,10 @@ static int add(struct posthouse *p, const char *name, const char *what)
 	int result = 1;
 
 	if (!address_is_domain(str_from(name), true))
-		return posthouse_fail("domain", "%s is not a domain", name);
+		return posthouse_misused("domain", "%s is not a domain", name);
 	if (entry_of(what, &entry) < 0 || strpbrk(what, " \t\n") != NULL) {
 		buf_free(&entry);
-		return posthouse_fail("domain",
+		return posthouse_misused("domain",
 		    "%s is none of mailbox, alias, "
 		    "local, relay and relay:transport:nexthop",
 		    what);

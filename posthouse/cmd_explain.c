@@ -352,7 +352,7 @@ static void print_json(const struct explanation *x, const struct result *r)
 	}
 	json_end(&j);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 }
 
@@ -426,12 +426,12 @@ int cmd_explain(struct posthouse *p, int argc, char **argv)
 {
 	struct question q;
 	const char *wrong = read_arguments(&q, argc, argv);
-	int status = 2;
+	int status;
 
 	if (wrong == NULL)
 		status = explain(p, &q);
 	else if (wrong[0] != '\0')
-		posthouse_fail("explain", "%s", wrong);
+		status = posthouse_misused("explain", "%s", wrong);
 	else
 		status = posthouse_usage("explain");
 	buf_free(&q.list);

@@ -101,7 +101,7 @@ static int parse(struct init *in, int argc, char **argv, const char **dir)
 			return posthouse_usage("init");
 		why = take(in, option, optarg);
 		if (why != NULL)
-			return posthouse_fail("init", "%s", why);
+			return posthouse_misused("init", "%s", why);
 	}
 	if (optind + 1 != argc)
 		return posthouse_usage("init");

@@ -93,7 +93,6 @@ static int list(struct posthouse *p, const char *key, bool all)
 	status = ask(p, &policy_list, &question, &o);
 	if (p->json) {
 		json_end(&o.j);
-		buf_add_char(&o.text, '\n');
 	} else if (o.end.count == 0) {
 		buf_printf(&o.text, "no penalties%s%s\n",
 		    key[0] != '\0' ? " for " : "", key);

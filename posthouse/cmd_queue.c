@@ -50,7 +50,7 @@ int cmd_queue(struct posthouse *p, int argc, char **argv)
 	o.ask.verb = (int)v->act;
 	if (!v->takes_name && o.name != NULL) {
 		if (id_parse(str_from(o.name), &id) < 0)
-			return posthouse_fail("queue",
+			return posthouse_misused("queue",
 			    "%s is not a queue id; addresses and domains are "
 			    "given by --sender, --recipient and --domain",
 			    o.name);

@@ -21,7 +21,7 @@ static void print_json(
 	json_object(&j, NULL);
 	destinations_json(x, d, &j);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 }
 

@@ -57,7 +57,7 @@ static void print(const struct explanation *x, const struct answer *a,
 	json_text(&j, "text", a->text);
 	explanation_json(x, &j, "steps", 0, x->count);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 }
 

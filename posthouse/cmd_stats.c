@@ -32,7 +32,6 @@ static void list_json(struct buf *out)
 		json_end(&j);
 	}
 	json_end(&j);
-	buf_add_char(out, '\n');
 }
 
 static void list_text(struct buf *out)

@@ -136,7 +136,7 @@ int status_print(struct posthouse *p, const char *command, const char *service)
 	report_start(&r);
 	status = ask_master(p, command, MASTER_STATUS, service, &calls, NULL);
 	if (status == 0 && p->json)
-		printf("%s\n", buf_text(&r.json_text));
+		fputs(buf_text(&r.json_text), stdout);
 	else if (status == 0)
 		printf("%s%s%s", buf_text(&r.text),
 		    r.counters.len > 0 ? "\n" : "", buf_text(&r.counters));

@@ -204,7 +204,7 @@ int cmd_top(struct posthouse *p, int argc, char **argv)
 	if (argc > 1 && !one)
 		return posthouse_usage("top");
 	if (p->json)
-		return posthouse_fail("top",
+		return posthouse_misused("top",
 		    "it is for people alone; \"posthouse --json stats "
 		    "--interval 1\" has the figures");
 	t.hops = mem_array(HOPS_MOST, sizeof(t.hops[0]));

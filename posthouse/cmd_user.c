@@ -38,7 +38,8 @@ static int work_begin(struct work *w, struct posthouse *p, const char *address)
 {
 	*w = (struct work){.p = p, .lock = -1, .address = buf_new(1024)};
 	if (address_normalize(str_from(address), true, &w->address) < 0)
-		return posthouse_fail("user", "%s is not an address", address);
+		return posthouse_misused(
+		    "user", "%s is not an address", address);
 	w->lock = edit_lock(p, "user");
 	if (w->lock < 0 || edit_open(&w->users, p, "user", "users") < 0 ||
 	    edit_open(&w->passwords, p, "user", "passwords") < 0)
@@ -326,7 +327,8 @@ static int show(struct posthouse *p, const char *address)
 
 	l.json = json_start(&l.out);
 	if (address_normalize(str_from(address), true, &name) < 0) {
-		posthouse_fail("user", "%s is not an address", address);
+		result = posthouse_misused(
+		    "user", "%s is not an address", address);
 	} else if (edit_open(&e, p, "user", "users") == 0) {
 		if (edit_get(&e, buf_str(&name), &value)) {
 			put_user(&l, buf_str(&name), buf_str(&value));

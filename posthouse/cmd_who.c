@@ -158,7 +158,6 @@ int cmd_who(struct posthouse *p, int argc, char **argv)
 	    p, "who", MASTER_WHO, "", filter, &calls, NULL);
 	if (p->json) {
 		json_end(&w.j);
-		buf_add_char(&w.text, '\n');
 	} else {
 		put_sum(&w);
 	}

@@ -14,16 +14,31 @@
 
 #define CONNECT_MS 5000
 
+static void complain(const char *command, const char *format, va_list args)
+{
+	fprintf(stderr, "posthouse %s: ", command);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
 int posthouse_fail(const char *command, const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "posthouse %s: ", command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	complain(command, format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return 1;
+}
+
+int posthouse_misused(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(command, format, args);
+	va_end(args);
+	return EX_USAGE;
 }
 
 int posthouse_usage(const char *command)
@@ -31,7 +46,7 @@ int posthouse_usage(const char *command)
 	for (const struct command_row *c = commands; c->name != NULL; c++)
 		if (strcmp(c->name, command) == 0)
 			fprintf(stderr, "usage: posthouse %s\n", c->usage);
-	return 2;
+	return EX_USAGE;
 }
 
 char *posthouse_path(const struct posthouse *p, const char *name)

@@ -190,10 +190,8 @@ int conf_diff(struct posthouse *p, int argc, char **argv)
 	if (p->json)
 		json_array(&d.j, NULL);
 	all_names(&d);
-	if (p->json) {
+	if (p->json)
 		json_end(&d.j);
-		buf_add_char(&d.out, '\n');
-	}
 	fputs(buf_text(&d.out), stdout);
 	if (d.count == 0 && !p->json)
 		printf("nothing differs\n");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "core/log.h"
 #include "posthouse/commands.h"
@@ -23,7 +24,7 @@ static int help(FILE *to)
 	fprintf(to,
 	    "\nposthouse(8) describes each. posthouse COMMAND --help "
 	    "shows its arguments.\n");
-	return to == stdout ? 0 : 2;
+	return to == stdout ? 0 : EX_USAGE;
 }
 
 /* Takes every --json out of the arguments. */

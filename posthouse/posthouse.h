@@ -3,7 +3,8 @@
  * The operator's command. commands.c has the table of commands; each is
  * one file cmd_NAME.c with one function of this form. What is printed is for
  * people, or with --json one JSON document. Exit status: 0 done, 1 failed
- * (a message on stderr that says what to do), 2 wrong usage.
+ * (a message on stderr that says what to do), EX_USAGE wrong usage; others of
+ * sysexits.h where a script has to tell them apart.
  */
 #ifndef POSTHOUSE_POSTHOUSE_H
 #define POSTHOUSE_POSTHOUSE_H
@@ -35,7 +36,10 @@ int posthouse_conf(struct posthouse *p);
 /* Prints "posthouse COMMAND: ..." on stderr; returns 1, for `return`. */
 int posthouse_fail(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Prints the usage line of a command on stderr; returns 2. */
+/* The same of arguments that are wrong; returns EX_USAGE. */
+int posthouse_misused(const char *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Prints the usage line of a command on stderr; returns EX_USAGE. */
 int posthouse_usage(const char *command);
 
 struct ipc;

@@ -24,7 +24,7 @@ static void tell(const struct queue_end *e, void *arg)
 	json_text(&j, "text", e->text);
 	json_end(&j);
 	if (a->p->json)
-		printf("%s\n", buf_text(&out));
+		fputs(buf_text(&out), stdout);
 	else
 		printf("%s: %s%llu %s, %llu %s%s%.*s\n", verb,
 		    a->ask->dry_run ? "would change " : "",
@@ -45,12 +45,12 @@ int queue_do_act(
 
 	ask.verb = (int)verb;
 	if (ask.all && queue_has_filter(&ask))
-		return posthouse_fail(
+		return posthouse_misused(
 		    "queue", "ALL and a filter: which of the two is meant?");
 	if (!ask.all && !queue_has_filter(&ask) && verb == QUEUE_FLUSH)
 		ask.all = true;
 	if (!ask.all && !queue_has_filter(&ask))
-		return posthouse_fail("queue",
+		return posthouse_misused("queue",
 		    "%s which messages? Give an id, a filter (--sender, "
 		    "--recipient, --domain, --reason, --older ...), or ALL",
 		    queue_verb_names[verb]);

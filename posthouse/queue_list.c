@@ -112,7 +112,7 @@ int queue_do_list(struct posthouse *p, const struct queue_options *o)
 	if (status == 0 && l.out.overflow)
 		status = posthouse_fail("queue", "too much for one document");
 	else if (status == 0 && p->json)
-		printf("%s\n", buf_text(&l.out));
+		fputs(buf_text(&l.out), stdout);
 	else if (status == 0 && l.messages == 0)
 		puts(l.filtered ? "No message in the queue is meant."
 				: "The queue is empty.");
@@ -139,7 +139,7 @@ int queue_do_count(struct posthouse *p, const struct queue_options *o)
 	json_u64(&j, "recipients", l.recipients);
 	json_end(&j);
 	if (p->json)
-		printf("%s\n", buf_text(&out));
+		fputs(buf_text(&out), stdout);
 	else
 		printf("%llu messages, %llu recipients\n",
 		    (unsigned long long)l.messages,

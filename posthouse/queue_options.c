@@ -24,8 +24,7 @@ static struct str *text_of(struct queue_options *o, const char *name)
 
 static int wrong(const char *name, const char *value, const char *why)
 {
-	posthouse_fail("queue", "%s %s: %s", name, value, why);
-	return 2;
+	return posthouse_misused("queue", "%s %s: %s", name, value, why);
 }
 
 /* --older and --younger: an age, as main.cf writes times. */
@@ -82,8 +81,7 @@ static int take_filter(
 		return take_age(name, value, &o->ask.since);
 	if (strcmp(name, "--size") == 0)
 		return take_size(value, &o->ask);
-	posthouse_usage("queue");
-	return 2;
+	return posthouse_usage("queue");
 }
 
 int queue_options(int argc, char **argv, struct queue_options *o)

@@ -105,7 +105,7 @@ static void json_envelope(const struct queue_file *f,
 	json_end(&j);
 	json_text(&j, "header", header);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 }
 
@@ -167,7 +167,8 @@ int queue_do_show(struct posthouse *p, const struct queue_options *a)
 	if (a->name == NULL)
 		return posthouse_usage("queue");
 	if (id_parse(str_from(a->name), &id) < 0)
-		return posthouse_fail("queue", "%s is not a queue id", a->name);
+		return posthouse_misused(
+		    "queue", "%s is not a queue id", a->name);
 	if (posthouse_conf(p) < 0)
 		return 1;
 	queue_path(&id, name);

@@ -121,7 +121,7 @@ static void print_json(const struct summary *s)
 	json_tally(&j, "states", "state", &s->states);
 	json_tally(&j, "reasons", "reason", &s->reasons);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 }
 

@@ -464,7 +464,7 @@ static int report(struct posthouse *p, const struct queue_ask *ask)
 	json_u64(&t.json, "recipients", t.recipients);
 	json_end(&t.json);
 	if (status == 0 && p->json)
-		printf("%s\n", buf_text(&t.out));
+		fputs(buf_text(&t.out), stdout);
 	else if (status == 0 && t.messages == 0)
 		puts("No message in the queue is meant. What was delivered, "
 		     "returned or deleted \"posthouse trace\" knows.");

@@ -14,10 +14,19 @@
 #define REASONS  5   /* shown to people */
 #define STRETCH  600 /* seconds that queue_hop.recent is of */
 
+/* Of the recipients of a destination that wait for their time, the next one. */
+struct asleep {
+	uint64_t next; /* seconds since 1970; 0: none does */
+	int bind;
+	struct str parameter;
+};
+
 struct site {
 	const char *name;
 	uint64_t now;
 	struct queue_hop *hops; /* texts in the arena */
+	struct asleep *asleep;  /* of each of them */
+	struct asleep *of_row;  /* of the row before, NULL: of none */
 	size_t count;
 	struct arena arena;
 	/* Of the recipients that wait. */
@@ -38,6 +47,8 @@ static void take_hop(const struct queue_hop *h, void *arg)
 	struct queue_hop *to;
 
 	s->hops = mem_resize(s->hops, s->count + 1, sizeof(s->hops[0]));
+	s->asleep = mem_resize(s->asleep, s->count + 1, sizeof(s->asleep[0]));
+	s->asleep[s->count] = (struct asleep){.parameter = STR_EMPTY};
 	to = &s->hops[s->count++];
 	*to = *h;
 
@@ -60,6 +71,25 @@ static void take_row(const struct queue_row *r, void *arg)
 		s->oldest = r->arrived;
 	if (r->next > 0 && (s->next == 0 || r->next < s->next))
 		s->next = r->next;
+	s->of_row = NULL;
+	for (size_t i = 0; i < s->count; i++)
+		if (str_eq(r->transport, s->hops[i].transport) &&
+		    str_eq(r->nexthop, s->hops[i].nexthop))
+			s->of_row = &s->asleep[i];
+}
+
+static void take_why(const struct queue_why *w, void *arg)
+{
+	struct site *s = arg;
+	struct asleep *a = s->of_row;
+
+	if (a == NULL || w->next == 0 || (a->next != 0 && a->next <= w->next))
+		return;
+	a->next = w->next;
+	a->bind = w->bind;
+	a->parameter = arena_copy(&s->arena, w->parameter);
+	if (a->parameter.p == NULL)
+		a->parameter = STR_EMPTY;
 }
 
 static void take_end(const struct queue_end *e, void *arg)
@@ -81,7 +111,26 @@ static const char *agent_of(const struct queue_hop *h)
 	return is_local(h) ? "local" : "smtp";
 }
 
-static void bound_by(const struct queue_hop *h, struct finding *f)
+/* What its mail waits for that has its time, as qmgr says of each. */
+static void asleep_for(
+    const struct queue_hop *h, const struct asleep *a, struct finding *f)
+{
+	struct buf *out = &f->words;
+
+	f->name = queue_bind_names[a->next > 0 ? a->bind : BIND_BACKOFF];
+	f->parameter = a->parameter;
+	if (a->next > 0 && a->bind == BIND_TROUBLE) {
+		buf_printf(out,
+		    "trouble in our own house; it is tried again in a moment");
+		return;
+	}
+	buf_printf(out, "its mail waits for the next attempt");
+	if (h->failure.len > 0)
+		buf_printf(out, ": %.*s", STR_FMT(h->failure));
+}
+
+static void bound_by(
+    const struct queue_hop *h, const struct asleep *a, struct finding *f)
 {
 	struct buf *out = &f->words;
 
@@ -115,11 +164,7 @@ static void bound_by(const struct queue_hop *h, struct finding *f)
 		    "all %llu requests that the agent may have are under way",
 		    (unsigned long long)h->agent_limit);
 	} else if (h->waiting > 0 && h->in_line == 0 && h->in_use == 0) {
-		f->name = "backoff";
-		f->parameter = STR("maximal_backoff_time");
-		buf_printf(out, "its mail waits for the next attempt");
-		if (h->failure.len > 0)
-			buf_printf(out, ": %.*s", STR_FMT(h->failure));
+		asleep_for(h, a, f);
 	} else if (h->waiting > 0) {
 		f->name = "none";
 		buf_printf(out, "nothing: attempts are under way");
@@ -196,7 +241,7 @@ static void print_hop(
 	char date[QUEUE_WORDS], when[QUEUE_WORDS];
 	uint64_t at = estimate(s, h);
 
-	bound_by(h, &f);
+	bound_by(h, &s->asleep[h - s->hops], &f);
 	printf("  by %.*s to ", STR_FMT(h->transport));
 	queue_print(h->nexthop);
 	putchar('\n');
@@ -299,7 +344,7 @@ static void json_hop(struct posthouse *p, struct json *j, const struct site *s,
 	struct finding f = {.words = buf_new(TEXT_MAX)};
 	struct buf value = buf_new(TEXT_MAX);
 
-	bound_by(h, &f);
+	bound_by(h, &s->asleep[h - s->hops], &f);
 	if (f.parameter.len > 0)
 		queue_value(p, f.parameter, &value);
 	json_object(j, NULL);
@@ -347,7 +392,7 @@ static void json_site(struct posthouse *p, const struct site *s)
 	}
 	json_end(&j);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 	free(lines);
 }
@@ -358,14 +403,15 @@ int queue_do_why_site(struct posthouse *p, const char *name)
 	    .now = (uint64_t)clock_seconds(),
 	    .arena = arena_new(16u << 20)};
 	struct queue_ask ask = {.verb = QUEUE_HOPS, .site = str_from(name)};
-	struct queue_calls calls = {
-	    .row = take_row, .hop = take_hop, .arg = &s};
+	struct queue_calls calls = {.hop = take_hop, .arg = &s};
 	struct ipc *c = queue_connect(p);
 	int status = 1;
 
 	if (c != NULL)
 		status = queue_question(c, &ask, &calls);
-	ask.verb = QUEUE_LIST;
+	ask.verb = QUEUE_WHY;
+	calls.row = take_row;
+	calls.why = take_why;
 	calls.end = take_end;
 	if (status == 0)
 		status = queue_question(c, &ask, &calls);
@@ -376,6 +422,7 @@ int queue_do_why_site(struct posthouse *p, const char *name)
 		print_site(p, &s);
 	tally_free(&s.reasons);
 	free(s.hops);
+	free(s.asleep);
 	arena_free(&s.arena);
 	return status;
 }

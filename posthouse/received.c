@@ -17,7 +17,7 @@
 
 static int refuse(const char *verb, const char *what, const char *value)
 {
-	posthouse_fail("report", "%s: %s%s%s", verb, what,
+	posthouse_misused("report", "%s: %s%s%s", verb, what,
 	    value == NULL ? "" : ": ", value == NULL ? "" : value);
 	return -1;
 }

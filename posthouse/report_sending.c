@@ -132,7 +132,6 @@ static int ask(struct posthouse *p, const struct ipc_type *type,
 		.arg = &o});
 	if (p->json) {
 		json_end(&o.j);
-		buf_add_char(&o.text, '\n');
 	} else if (o.count == 0) {
 		buf_printf(&o.text, "%s\n", nothing);
 	}

@@ -109,7 +109,7 @@ int service_status(struct posthouse *p, const char *service)
 		json_end(&d.json);
 	json_end(&d.json);
 	if (status == 0 && p->json)
-		printf("%s\n", buf_text(&d.json_text));
+		fputs(buf_text(&d.json_text), stdout);
 	else if (status == 0)
 		printf("%s%s%s", buf_text(&d.text),
 		    d.counters.len > 0 ? "\n" : "", buf_text(&d.counters));

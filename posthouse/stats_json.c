@@ -114,5 +114,4 @@ void stats_json(const struct stats *s, struct buf *out)
 		add_certificate(&j, s, c);
 	json_end(&j);
 	json_end(&j);
-	buf_add_char(out, '\n');
 }

@@ -387,7 +387,7 @@ static unsigned report_json(const struct security *s)
 	json_end(&j);
 	json_u64(&j, "weaker", weaker);
 	json_end(&j);
-	printf("%s\n", buf_text(&out));
+	fputs(buf_text(&out), stdout);
 	buf_free(&out);
 	return weaker;
 }

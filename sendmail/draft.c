@@ -48,6 +48,22 @@ int draft_clear(struct draft *d, const struct sendmail *s)
 	return content_clear(&d->content);
 }
 
+/* Without "<" the text is the address: what the reading of header fields would
+ * mend ("bad bad") is no sender. */
+static bool is_as_given(struct str given, struct str got, const char *origin)
+{
+	struct str rest;
+
+	if (str_find(given, '<') < given.len ||
+	    str_find(given, '(') < given.len)
+		return true;
+	if (!str_starts(got, given))
+		return false;
+	rest = str_skip(got, given.len);
+	return rest.len == 0 ||
+	    (rest.p[0] == '@' && str_eq(str_skip(rest, 1), str_from(origin)));
+}
+
 int draft_sender(struct draft *d, const struct sendmail *s, const char *address)
 {
 	struct addresses one = {NULL, 0, 0, STR_EMPTY, false};
@@ -58,7 +74,8 @@ int draft_sender(struct draft *d, const struct sendmail *s, const char *address)
 		return 0;
 	header_addresses(text, s->house.myorigin, &d->arena, &one);
 	if (one.count != 1 || one.wrong.len > 0 || one.full ||
-	    one.list[0].len > IPC_ADDRESS_MAX)
+	    one.list[0].len > IPC_ADDRESS_MAX ||
+	    !is_as_given(text, one.list[0], s->house.myorigin))
 		return -1;
 	d->sender = one.list[0];
 	return 0;

@@ -248,8 +248,14 @@ def test_a_sender_chooses_no_file(house):
 
 
 def test_what_is_no_user_or_time(house):
-    assert house.posthouse("debug", check=False).returncode == 2
-    done = house.posthouse("debug", "a@b.test", "--for", "soon", check=False)
-    assert done.returncode == 1 and "is no time" in done.stderr
-    done = house.posthouse("debug", "a@b.test", "--for", "2d", check=False)
+    assert house.posthouse("debug", check=False).returncode == 64
+    done = house.posthouse("debug", house.user(0), "--for", "soon",
+                           check=False)
+    assert done.returncode == 64 and "is no time" in done.stderr
+    done = house.posthouse("debug", house.user(0), "--for", "2d", check=False)
     assert done.returncode == 1 and "at most a day" in done.stderr
+    # A user who is none has no lines, and the operator would wait for them.
+    done = house.posthouse("debug", "usr0@" + house.domain, check=False)
+    assert done.returncode == 67 and "there is no user usr0@" in done.stderr
+    # A login may leave the domain out, and has no case.
+    house.posthouse("debug", house.user(0).upper(), "--for", "1s")

@@ -1,5 +1,6 @@
 """What an operator does to one service, and what its processes may do to
 master: a child that has gone mad hurts its own service only."""
+import json
 import os
 import re
 import resource
@@ -119,9 +120,56 @@ def test_a_limit_until_the_next_reload(house):
     done = house.posthouse("service", "limit", "qmgr", "2", check=False)
     assert done.returncode == 1 and "one process" in done.stderr
     assert house.posthouse("service", "limit", name,
-                           check=False).returncode == 2
+                           check=False).returncode == 64
     house.posthouse("reload")
     assert service(house, name + "/inet")["limit"] == before
+
+
+USAGE = [
+    [], ["nonsense"], ["report"], ["report", "nonsense"],
+    ["report", "list", "--nonsense", "x"], ["report", "list", "--since"],
+    ["report", "show"], ["queue"], ["queue", "list", "--older", "soon"],
+    ["queue", "show", "x"], ["queue", "delete"], ["debug", "a@b", "x"],
+    ["debug", "127.0.0.1", "--for", "soon"], ["user"], ["user", "show", "@"],
+    ["domain", "add", "no domain"], ["domain", "add", "a.test", "what"],
+    ["alias"], ["auth", "test", "a", "--service", "fax"],
+    ["auth", "test", "a", "--from", "nowhere"], ["conf"], ["conf", "get"],
+    ["conf", "import", "one", "two"], ["conf", "import", "--nonsense"],
+    ["dkim", "new", "no domain"], ["dkim", "new", "a.test", "--selector", "A/"],
+    ["service", "nonsense"], ["who", "--protocol", "fax"], ["kick"],
+    ["trace"], ["trace", "x", "--limit", "0"], ["route"], ["explain"],
+    ["penalty"], ["stats", "--interval", "0"], ["store"], ["srs"],
+    ["reload", "x"], ["status", "x"], ["check", "x"], ["upgrade", "x"],
+    ["init"]]
+DOCUMENTS = [
+    ["status"], ["stats"], ["stats", "--list"], ["conf", "list"],
+    ["conf", "get", "myhostname"], ["conf", "explain", "myhostname"],
+    ["conf", "check"], ["conf", "diff"], ["check"], ["who"],
+    ["queue", "list"], ["queue", "count"], ["queue", "summary"],
+    ["queue", "why", "none.test"], ["queue", "hold", "ALL"],
+    ["user", "list"], ["domain", "list"], ["alias", "list"],
+    ["user", "show", "user0@operation.test"], ["debug", "off"],
+    ["debug", "127.0.0.1"], ["service", "list"], ["service", "status", "qmgr"],
+    ["route", "user0@operation.test"], ["penalty", "list"], ["dkim", "list"],
+    ["report", "list"], ["report", "summary"], ["report", "pending"],
+    ["report", "send"], ["trace", "user0@operation.test"],
+    ["explain", "--to", "user0@operation.test"],
+    ["auth", "test", "user0@operation.test"], ["store", "check", "--all"]]
+
+
+def test_wrong_usage_has_one_status_and_json_is_one_document(house):
+    """EX_USAGE, whatever the command; and no empty line behind a document."""
+    for args in USAGE:
+        done = house.posthouse(*args, check=False)
+        assert done.returncode == 64 and done.stderr and not done.stdout, done
+    for args in DOCUMENTS:
+        done = house.posthouse("--json", *args, check=False, input="secret\n")
+        if done.stdout:
+            json.loads(done.stdout)
+            assert done.stdout.endswith("\n") and \
+                not done.stdout.endswith("\n\n"), done
+        else:
+            assert done.returncode != 0 and done.stderr, done
 
 
 def test_drain_lets_them_finish(house):

@@ -149,7 +149,7 @@ def test_why_not(house):
     for wrong in (["--service", "imaps"], ["--from", "nowhere"]):
         done = house.posthouse("auth", "test", house.user(0), *wrong,
                                input="x\n", check=False)
-        assert done.returncode == 2 and wrong[1] in done.stderr
+        assert done.returncode == 64 and wrong[1] in done.stderr
     done = house.posthouse("auth", "test", house.user(0), input="wrong\n",
                            check=False)
     assert "password mismatch" in done.stdout and "passwd" in done.stdout

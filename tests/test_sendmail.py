@@ -163,6 +163,8 @@ def test_senders(house):
             [("a@other.test", "a@other.test"), ("", ""), ("<>", ""),
              ("<b@other.test>", "b@other.test"),
              ("B <b@other.test>", "b@other.test"),
+             ("a@other.test (A comment)", "a@other.test"),
+             ('"a b"@other.test', '"a b"@other.test'),
              ("plain", "plain@" + house.domain)]):
         subject = "sender %d" % number
         sendmail(house, "-f", given, house.user(),
@@ -220,6 +222,9 @@ def test_many_recipients_and_an_address_in_utf8(house):
     (["Anna <>"], "", NOUSER, "\"Anna <>\" is not an address"),
     (["bad address <<"], "", NOUSER, "is not an address"),
     (["-f", "a, b", "c@x"], "", USAGE, "sender"),
+    (["-f", "bad bad", "c@x"], "", USAGE, "sender"),
+    (["-f", "bad bad@x", "c@x"], "", USAGE, "sender"),
+    (["-f", "a@x b@x", "c@x"], "", USAGE, "sender"),
     (["-Z", "a@x"], "", USAGE, "usage"),
     (["-B", "9BIT", "a@x"], "", USAGE, "8BITMIME"),
     (["-N", "sometimes", "a@x"], "", USAGE, "never"),
