@@ -62,6 +62,7 @@ struct import_file {
 struct import_copy {
 	const char *name;
 	struct buf text;
+	bool is_secret;
 };
 
 struct import {
@@ -220,6 +221,12 @@ void import_maps(struct import *im, const struct import_place *at,
 const char *import_transport(
     struct import *im, struct str value, const char **note);
 void import_add_domain(struct import *im, struct str domain, const char *class);
+/* A file of the new directory with this name; a secret is not for everybody.
+ * -1 when there are too many, or one of the name is there. */
+int import_copy_text(
+    struct import *im, const char *name, struct str text, bool is_secret);
+/* What postsrsd was told, once; false when its file is not there. */
+bool import_postsrsd(struct import *im);
 /* What no line says: defaults that differ, and what was gathered. */
 void import_finish(struct import *im);
 /* All of it. */

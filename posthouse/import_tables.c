@@ -129,6 +129,27 @@ static int rows(struct import *im, const struct import_place *at,
 	return 0;
 }
 
+static bool has_copy(const struct import *im, const char *name)
+{
+	for (size_t i = 0; i < im->copy_count; i++)
+		if (strcmp(im->copies[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+int import_copy_text(
+    struct import *im, const char *name, struct str text, bool is_secret)
+{
+	if (im->copy_count == COPIES_MAX || has_copy(im, name))
+		return -1;
+	im->copies = mem_resize(
+	    im->copies, im->copy_count + 1, sizeof(im->copies[0]));
+	im->copies[im->copy_count] = (struct import_copy){
+	    name, buf_new(IMPORT_TEXT_MAX), is_secret};
+	buf_add(&im->copies[im->copy_count++].text, text);
+	return 0;
+}
+
 /* A file of the new directory; its name, which no other has. */
 static const char *copy(struct import *im, const char *path, struct str text)
 {
@@ -139,16 +160,10 @@ static const char *copy(struct import *im, const char *path, struct str text)
 	if (name.len == 0 || im->copy_count == COPIES_MAX)
 		return NULL;
 	unique = import_format(im, "postfix-%.*s", STR_FMT(name));
-	for (size_t i = 0; i < im->copy_count; i++)
-		if (strcmp(im->copies[i].name, unique) == 0)
-			unique = import_format(im, "postfix%zu-%.*s",
-			    im->copy_count, STR_FMT(name));
-	im->copies = mem_resize(
-	    im->copies, im->copy_count + 1, sizeof(im->copies[0]));
-	im->copies[im->copy_count] = (struct import_copy){
-	    unique, buf_new(IMPORT_TEXT_MAX)};
-	buf_add(&im->copies[im->copy_count++].text, text);
-	return unique;
+	if (has_copy(im, unique))
+		unique = import_format(
+		    im, "postfix%zu-%.*s", im->copy_count, STR_FMT(name));
+	return import_copy_text(im, unique, text, false) < 0 ? NULL : unique;
 }
 
 static const char *copy_file(struct import *im, const struct import_place *at,

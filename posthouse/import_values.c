@@ -404,6 +404,11 @@ static void senders(struct import *im, const struct import_place *at,
 {
 	if (maps[0] == '\0')
 		import_say(im, at, IMPORT_IGNORED, what, "", "it is empty");
+	else if (is_postsrsd(maps) && import_postsrsd(im))
+		import_say(im, at, IMPORT_BUILT_IN, what, "",
+		    "senders of what aliases send on are rewritten by "
+		    "lookup(8), as /etc/default/postsrsd has it; unset "
+		    "srs_hash_minimum three weeks from now");
 	else if (is_postsrsd(maps))
 		import_say(im, at, IMPORT_BUILT_IN, what, "",
 		    "senders of what aliases send on are rewritten by "

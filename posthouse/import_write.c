@@ -137,7 +137,8 @@ int import_write(struct import *im, const char *directory)
 		result = 0;
 	for (size_t i = 0; i < im->copy_count && result == 0; i++)
 		result = write_file(directory, im->copies[i].name,
-		    buf_str(&im->copies[i].text), 0644);
+		    buf_str(&im->copies[i].text),
+		    im->copies[i].is_secret ? 0640 : 0644);
 	buf_free(&text);
 	return result;
 }

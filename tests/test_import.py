@@ -411,6 +411,42 @@ def test_written_directory_has_what_was_carried_over(postfix, tmp_path):
     assert done.returncode == 73 and "not empty" in done.stderr
 
 
+def test_what_postsrsd_was_told_is_carried_over(tmp_path):
+    etc, target = tmp_path / "etc", str(tmp_path / "new")
+    write_postfix(str(etc / "postfix"), "myhostname = mail.example.org\n"
+                  "sender_canonical_maps = tcp:localhost:10001\n"
+                  "recipient_canonical_maps = tcp:localhost:10002\n", "", {})
+    os.mkdir(etc / "default")
+    (etc / "default" / "postsrsd").write_text(
+        "# a comment\nSRS_DOMAIN=srs.example.org\n"
+        "SRS_EXCLUDE_DOMAINS=example.net,.example.com\n"
+        'SRS_SECRET="/etc/postsrsd.secret"\nSRS_FORWARD_PORT=10001\n'
+        "SRS_HASHLENGTH=5\n#SRS_HASHMIN=4\n")
+    (etc / "postsrsd.secret").write_text("newest\nolder\n")
+    done = run("conf", "import", str(etc / "postfix"), "--write", target)
+    assert "srs_hash_minimum three weeks from now" in done.stdout
+    with open(os.path.join(target, "main.cf")) as f:
+        main = f.read().splitlines()
+    for line in ("srs_domain = srs.example.org",
+                 "srs_exclude_domains = example.net .example.com",
+                 "srs_hash_length = 5", "srs_hash_minimum = 4"):
+        assert main.count(line) == 1, main
+    secrets = os.path.join(target, "srs_secrets")
+    with open(secrets) as f:
+        assert f.read() == "newest\nolder\n"
+    assert os.stat(secrets).st_mode & 0o007 == 0
+    assert "newest" not in done.stdout
+    done = run("-c", target, "conf", "check", check=False)
+    assert done.returncode == 0, done.stderr
+    # What cannot be taken over is told, with its line.
+    (etc / "default" / "postsrsd").write_text(
+        "SRS_DOMAIN=`hostname`\nSRS_SECRET=/etc/none\nSRS_HASHMIN=2\n")
+    told = json.loads(run("--json", "conf", "import",
+                          str(etc / "postfix")).stdout)["findings"]
+    assert [f["line"] for f in told if f["verdict"] == "unsupported" and
+            f["file"].endswith("default/postsrsd")] == [1, 2, 3]
+
+
 def test_no_postfix_there():
     done = run("conf", "import", "/nowhere", check=False)
     assert done.returncode == 66
