@@ -178,7 +178,8 @@ static int get(struct posthouse *p, const char *name)
 			value_of(p, row, &value);
 		else /* a macro of the user's own */
 			conf_value(p->conf, name, "", &value, &errors);
-		fputs(buf_text(&value), stdout);
+		printf("%s%s", buf_text(&value),
+		    p->json && row != NULL ? "" : "\n");
 		buf_free(&errors);
 		result = 0;
 	}

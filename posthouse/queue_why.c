@@ -479,7 +479,7 @@ int queue_do_why(struct posthouse *p, const struct queue_options *o)
 	struct id id;
 
 	if (o->name == NULL && !queue_has_filter(&ask))
-		return posthouse_fail("queue",
+		return posthouse_misused("queue",
 		    "why of what? Give a queue id, an address, a domain, or a "
 		    "filter");
 	if (o->name == NULL)
