@@ -3,8 +3,9 @@
 
 #define P(kind, name, ...) CONF_##kind(struct cleanup_conf, name, __VA_ARGS__)
 
-/* As enum canonical and enum failure_action count. */
+/* As enum canonical, enum sign_sendmail and enum failure_action count. */
 static const char *const forms[] = {"simple", "relaxed", NULL};
+static const char *const senders[] = {"none", "own", "all", NULL};
 static const char *const actions[] = {"accept", "tempfail", NULL};
 
 /* clang-format off */
@@ -46,9 +47,18 @@ const struct conf_param cleanup_params[] = {
 	  "message is queued."),
 	P(INT,  cut_through_recipient_limit, "20", 1, 1000,
 	  "Recipients above which a message is always queued."),
-	P(TEXT, dkim_sign_networks, "$mynetworks", 0, 65536,
-	  "Clients without a login whose mail is signed as that of users is: "
-	  "networks, blanks or commas between them. Empty: none."),
+	P(TEXT, dkim_sign_networks, "", 0, 65536,
+	  "Clients without a login whose mail is signed, with the keys of any "
+	  "domain here: networks, blanks or commas between them. Whoever can "
+	  "send from there makes every From of ours true: a filter that gives "
+	  "mail from outside back, or a second MX, must not be among them. "
+	  "Empty: who does not log in does not sign, in mynetworks either."),
+	P(CHOICE, dkim_sign_sendmail, "own", senders,
+	  "Whose mail by sendmail(1) is signed: own, that of any local user "
+	  "with a From of $myorigin or $mydomain or below, and all of root's "
+	  "and the suite's own; all, that of every local user, with the keys "
+	  "of any domain here; none, nobody's. An entry uid:NUMBER of "
+	  "dkim_signing_table gives a user keys of his own."),
 	P(BOOL, dkim_sign_owned_domains, "yes",
 	  "Sign a submission with the keys of a domain in its From only when "
 	  "its login or its envelope sender is of it, or of the one above it "

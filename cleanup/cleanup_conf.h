@@ -18,6 +18,7 @@ struct cleanup_conf {
 	int64_t cut_through_timeout;  /* ms */
 	int cut_through_recipient_limit;
 	const char *dkim_sign_networks;
+	int dkim_sign_sendmail; /* enum sign_sendmail */
 	bool dkim_sign_owned_domains;
 	bool dkim_sign_subdomains;
 	const char *dkim_sign_headers;
@@ -31,6 +32,9 @@ struct cleanup_conf {
 	bool dkim_sign_7bit;
 	uint64_t dkim_sign_7bit_look; /* octets */
 };
+
+/* dkim_sign_sendmail */
+enum sign_sendmail { SENDMAIL_NONE, SENDMAIL_OWN, SENDMAIL_ALL };
 
 enum failure_action { FAILURE_ACCEPT, FAILURE_TEMPFAIL };
 

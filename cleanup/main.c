@@ -5,7 +5,8 @@
  *
  * session.c speaks with the injector; header.c splits header from body and
  * completes the header (pure); sign.c signs what leaves in our name, with
- * whose keys signers.c says, keys.c reads them, and seal.c seals what an alias
+ * whose keys signers.c and signing_table.c say (and explain.c for who asks),
+ * keys.c reads them, and seal.c seals what an alias
  * sends on; expand.c asks lookup for virtual aliases, forward.c for the sender
  * of what they send on to other hosts; proof.c asks auth whether a
  * submission's login is true; space.c keeps the
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cleanup/explain.h"
 #include "cleanup/message.h"
 #include "cleanup/session.h"
 #include "core/log.h"
@@ -84,6 +86,11 @@ static void serve(struct conn *conn)
 	session_run(&cleanup, conn->fd);
 }
 
+static void explain(struct ipc *asker)
+{
+	explain_signing_of(&cleanup, asker);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon daemon = {
@@ -94,6 +101,7 @@ int main(int argc, char **argv)
 	    .before_jail = before_jail,
 	    .start = start,
 	    .serve = serve,
+	    .explain = explain,
 	};
 
 	return daemon_main(&daemon, argc, argv);

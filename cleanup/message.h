@@ -11,6 +11,7 @@
 #include "core/dsn.h"
 #include "daemon/house_conf.h"
 #include "ipc/cleanup.h"
+#include "ipc/explain.h"
 #include "ipc/limits.h"
 #include "mail/seven_bit.h"
 #include "queue/queue_file.h"
@@ -28,7 +29,8 @@ struct cleanup {
 	} entrance;
 	struct neighbour lookup, auth;
 	struct keys *keys;
-	char *oversigned; /* dkim_oversign_headers, From among them */
+	struct explain *explain; /* who asks why; NULL: nobody */
+	char *oversigned;        /* dkim_oversign_headers, From among them */
 };
 
 /* A login that auth has confirmed for this connection. */

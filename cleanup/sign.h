@@ -44,7 +44,7 @@ struct sealing {
 	bool done;
 };
 
-/* Opens tables and keys, before the jail. -1 after a line in the log. */
+/* Opens the keys, before the jail. -1 after a line in the log. */
 int sign_open(struct cleanup *c);
 
 /* The header of the message has come in whole: decides who signs it. */

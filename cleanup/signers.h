@@ -6,7 +6,7 @@
 
 #include "cleanup/message.h"
 
-/* Opens dkim_signing_table, before the jail. -1 after a line in the log. */
+/* Reads parameters. -1 after a line in the log. */
 int signers_open(const struct cleanup *c);
 
 /* Fills m->signing: ours, list, author, why, broken. The header is there whole. */

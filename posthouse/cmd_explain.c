@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/cleanup.h"
 #include "net/netaddr.h"
 #include "posthouse/destination.h"
 
@@ -23,6 +24,7 @@
 
 struct question {
 	struct explain_client client;
+	struct str author; /* the address in From; p NULL: the sender's */
 	const char *service;
 	const char *recipients[RECIPIENTS_MAX];
 	size_t count;
@@ -37,6 +39,7 @@ static const struct option options[] = {
     {"auth", required_argument, NULL, 'a'},
     {"tls", no_argument, NULL, 't'},
     {"from", required_argument, NULL, 'f'},
+    {"author", required_argument, NULL, 'u'},
     {"rcpt", required_argument, NULL, 'r'},
     {"size", required_argument, NULL, 's'},
     {"service", required_argument, NULL, 'v'},
@@ -93,6 +96,9 @@ static const char *take(struct question *q, int option, bool *has_sender)
 		q->client.sender = address_of(optarg);
 		*has_sender = true;
 		return NULL;
+	case 'u':
+		q->author = address_of(optarg);
+		return NULL;
 	case 'r':
 		if (q->count == RECIPIENTS_MAX)
 			return "too many recipients";
@@ -121,6 +127,8 @@ static void complete(struct question *q)
 		buf_add(&q->list, address_of(q->recipients[i]));
 	}
 	q->client.recipients = buf_str(&q->list);
+	if (q->author.p == NULL)
+		q->author = q->client.sender;
 	/* A client that did not say is called by what is known of it. */
 	if (q->client.helo.len == 0 && q->client.name.len > 0)
 		q->client.helo = q->client.name;
@@ -160,6 +168,12 @@ static const char *read_arguments(struct question *q, int argc, char **argv)
 
 /* ---- asking ---- */
 
+struct signers {
+	bool asked, any;
+	bool broken;     /* somebody should sign, and cannot */
+	struct str text; /* "example.org/s1, ..."; else why nobody does */
+};
+
 /* screen, where the service has it, then smtpd. */
 static int rehearse(
     struct explanation *x, const struct question *q, const struct service *row)
@@ -179,6 +193,26 @@ static int rehearse(
 		}
 	}
 	return explanation_ask(x, row, &explain_client, &q->client);
+}
+
+/* Who would sign it. The service that smtpd gives the message to answers. */
+static int find_signers(struct explanation *x, const struct question *q,
+    const struct service *row, struct signers *out)
+{
+	struct explain_signing asked = {.origin = explanation_origin(row),
+	    .address = q->client.address,
+	    .login = q->client.login,
+	    .sender = q->client.sender,
+	    .author = q->author};
+
+	row = explanation_named(x,
+	    asked.origin == ORIGIN_SUBMISSION ? "cleanup-submit" : "cleanup");
+	if (row == NULL ||
+	    explanation_ask(x, row, &explain_signing, &asked) < 0)
+		return -1;
+	*out = (struct signers){
+	    true, x->end.passed, x->end.temporary, x->end.text};
+	return 0;
 }
 
 static enum verdict judge(struct str reply)
@@ -248,6 +282,7 @@ struct result {
 	const struct explain_reply *reply; /* that decided; NULL */
 	const struct told *rule;           /* NULL: none told */
 	size_t steps;                      /* of the session */
+	struct signers signers;
 	struct destinations to[RECIPIENTS_MAX];
 	size_t count;
 };
@@ -307,6 +342,15 @@ static void print(const struct explanation *x, const struct result *r)
 	printf("\nsession\n");
 	for (size_t i = 0; i < x->reply_count; i++)
 		print_reply(&x->replies[i]);
+	if (r->signers.asked) {
+		printf("\nsignature (DKIM)\n  %s",
+		    r->signers.any ? "signed by " : "none: ");
+		explanation_put(r->signers.text);
+		printf("%s\n",
+		    r->signers.any && r->signers.broken
+			? "; not by all its keys"
+			: "");
+	}
 	printf("\nsteps\n");
 	explanation_print(x, 0, r->steps);
 	for (size_t i = 0; i < r->count; i++) {
@@ -327,6 +371,21 @@ static void json_decided(const struct result *r, struct json *j)
 	json_end(j);
 }
 
+static void json_signers(const struct signers *s, struct json *j)
+{
+	struct str rest = s->any ? s->text : STR_EMPTY;
+
+	json_object(j, "signature");
+	json_bool(j, "signed", s->any);
+	json_bool(j, "broken", s->broken);
+	json_array(j, "keys");
+	while (rest.len > 0)
+		json_text(j, NULL, str_word(&rest, ", "));
+	json_end(j);
+	json_text(j, "why", s->any ? STR_EMPTY : s->text);
+	json_end(j);
+}
+
 static void print_json(const struct explanation *x, const struct result *r)
 {
 	struct buf out = buf_new(JSON_MAX);
@@ -343,6 +402,8 @@ static void print_json(const struct explanation *x, const struct result *r)
 		json_end(&j);
 	}
 	json_end(&j);
+	if (r->signers.asked)
+		json_signers(&r->signers, &j);
 	explanation_json(x, &j, "steps", 0, r->steps);
 	json_array(&j, "deliveries");
 	for (size_t i = 0; i < r->count; i++) {
@@ -389,6 +450,21 @@ static int find_deliveries(
 	return 0;
 }
 
+/* What is refused needs no signature. */
+static int find_if_signed(struct explanation *x, const struct question *q,
+    const struct service *row, struct result *r)
+{
+	bool any = false;
+	int result = 0;
+
+	for (size_t i = 0; i < q->count; i++)
+		any |= accepted(x, address_of(q->recipients[i]));
+	if (any)
+		result = find_signers(x, q, row, &r->signers);
+	r->steps = x->count;
+	return result;
+}
+
 static int explain(struct posthouse *p, const struct question *q)
 {
 	const struct service *row;
@@ -405,9 +481,9 @@ static int explain(struct posthouse *p, const struct question *q)
 		posthouse_fail("explain",
 		    "master.cf has no service %s for clients", q->service);
 	} else if (rehearse(&x, q, row) == 0) {
-		r.steps = x.count;
 		r.verdict = judge_all(&x, &r.reply);
-		if (find_deliveries(&x, q, &r) == 0) {
+		if (find_if_signed(&x, q, row, &r) == 0 &&
+		    find_deliveries(&x, q, &r) == 0) {
 			r.rule = rule_of(&x, r.reply);
 			if (p->json)
 				print_json(&x, &r);

@@ -77,8 +77,8 @@ const struct command_row commands[] = {
 	{"route",   cmd_route,   "route [--steps] ADDRESS",
 	 "where mail for an address would go, and which line says so"},
 	{"explain", cmd_explain, "explain --client IP[,NAME] [--helo NAME] "
-	 "[--auth LOGIN] [--tls] --from SENDER --rcpt RECIPIENT... "
-	 "[--size OCTETS] [--service smtp|submission|submissions|lmtp]",
+	 "[--auth LOGIN] [--tls] --from SENDER [--author FROM] "
+	 "--rcpt RECIPIENT... [--size OCTETS] [--service smtp|submission|submissions|lmtp]",
 	 "what a client would hear, and which rule decides"},
 	{"top",     cmd_top,     "top [--once]", "the house at work, live"},
 	{NULL, NULL, NULL, NULL},

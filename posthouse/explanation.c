@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "ipc/cleanup.h"
 
 #define ARENA_MAX  (64u << 20)
 #define LOOKUP_MS  30000
@@ -117,6 +118,26 @@ const struct service *explanation_service(
 			strcmp(m->services[i].name, name) == 0))
 			return &m->services[i];
 	return NULL;
+}
+
+const struct service *explanation_named(
+    const struct explanation *x, const char *name)
+{
+	const struct mastercf *m = x->config->mastercf;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (strcmp(m->services[i].name, name) == 0)
+			return &m->services[i];
+	return NULL;
+}
+
+int explanation_origin(const struct service *row)
+{
+	struct str what = str_from(meaning(row));
+
+	if (str_starts(what, STR("submission")))
+		return ORIGIN_SUBMISSION;
+	return str_eq(what, STR("lmtp")) ? ORIGIN_LMTP : ORIGIN_MX;
 }
 
 const struct service *explanation_program(

@@ -50,6 +50,12 @@ const struct service *explanation_service(
 const struct service *explanation_program(
     const struct explanation *x, const char *program);
 
+/* The row with this name. */
+const struct service *explanation_named(
+    const struct explanation *x, const char *name);
+/* Where mail of the row's clients comes from: enum mail_origin. */
+int explanation_origin(const struct service *row);
+
 /* A parameter as the first service with this program has it, with -o of its
  * row; a default that refers to other parameters may come out empty. */
 void explanation_setting(const struct explanation *x, const char *program,

@@ -481,7 +481,8 @@ def test_wrong_use(house):
 
 def test_a_daemon_does_not_explain_by_itself(house):
     for name, words in [("smtpd", "no question has come"),
-                        ("cleanup", "--explain is for posthouse(8)")]:
+                        ("bounce", "--explain is for posthouse(8)"),
+                        ("cleanup", "no question has come")]:
         done = subprocess.run(
             [os.path.join(BUILD, "bin", name), "-C", house.etc, "--explain"],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,

@@ -87,6 +87,7 @@ class World:
             settings = dict({"dns_servers": self.dns.address,
                              "smtp_tcp_port": str(self.hop.port),
                              "myhostname": "mail.sign.test",
+                             "dkim_sign_networks": "127.0.0.1",
                              "minimal_backoff_time": "1s",
                              "maximal_backoff_time": "2s"}, **settings)
             self.house = House(domain="sign.test", users=3, start=False,
@@ -232,8 +233,105 @@ def test_a_login_signs_for_its_own_domains(world):
                  if "has no part" in t])[0]
 
 
-def test_clients_of_mynetworks_are_signed(world):
+def test_clients_of_dkim_sign_networks_are_signed(world):
     assert world.signatures(world.carry()) == BOTH
+
+
+def test_who_does_not_log_in_does_not_sign():
+    """The default: neither a client of mynetworks, nor a user of sendmail(1) for
+    the domains of others; a change of the table is seen at once."""
+    with World(dkim_sign_networks="",
+               dkim_signing_table="text:signers") as w:
+        path = os.path.join(w.house.etc, "signers")
+
+        def table(text):
+            with open(path + ".new", "w") as f:
+                f.write(text)
+            os.rename(path + ".new", path)
+        table("none.test none\n")
+        w.house.start()
+        w.key("sign.test", "--selector", "s1")
+        w.key("other.test", "--selector", "o1", "--type", "ed25519")
+        assert w.signatures(w.carry()) == {}
+        explain = ["explain", "--from", "user0@sign.test", "--rcpt", FAR,
+                   "--client", "127.0.0.1"]
+        login = explain + ["--service", "submission", "--auth",
+                           "user0@sign.test", "--tls"]
+
+        def says(*args):
+            return w.house.json(*args)["signature"]
+        assert says(*explain) == {
+            "signed": False, "broken": False, "keys": [],
+            "why": "the client has not logged in, and is not in "
+                   "dkim_sign_networks"}
+        assert says(*login)["keys"] == [
+            "sign.test/s1-ed25519", "sign.test/s1-rsa"]
+        assert "signed by sign.test/s1-ed25519, sign.test/s1-rsa" in \
+            w.house.posthouse(*login)
+        assert "the login has no part" in says(
+            *login, "--author", "x@other.test")["why"]
+        assert "no active key" in says(
+            *login, "--author", "user0@none2.test")["why"]
+        # The table, without a reload.
+        who = dict(port=w.house.submission, login="user0@sign.test")
+        assert w.signatures(w.carry(**who)) == BOTH
+        table("login:user0@sign.test other.test\n")
+        wait_until(lambda: w.signatures(w.carry(**who)) == {
+            ("other.test", "o1"): True})
+        steps = w.house.json(*login)["steps"]
+        assert [(s["key"], s["place"]) for s in steps
+                if s["rule"] == "dkim_signing_table"
+                and s["result"] == "found"] == [
+                    ("login:user0@sign.test", "signers:1")]
+        # A table that cannot be asked.
+        w.house.set("dkim_signing_table", "text:nowhere")
+        w.house.set("dkim_failure_action", "tempfail")
+        w.house.posthouse("reload")
+
+        def refused():
+            try:
+                w.send(**who)
+            except smtplib.SMTPDataError as e:
+                return e.smtp_code == 451 and b"cannot be signed" in \
+                    e.smtp_error
+            return False
+        wait_until(refused)
+        assert says(*login)["broken"] is True
+
+
+def by_hand(world, author, mark, uid=None):
+    """sendmail(1), as this user or another."""
+    subprocess.run([os.path.join(os.path.dirname(world.house.program()),
+                                 "sendmail"), "-C", world.house.etc, "-i",
+                    "-f", "user0@sign.test", FAR], check=True, timeout=60,
+                   input=("From: %s\nSubject: %s\n\nhi\n" % (
+                       author, mark)).encode(), user=uid)
+    return world.signatures(world.hop.wait(mark))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another user is needed: root")
+@pytest.mark.parametrize("mode", ["own", "all", "none"])
+def test_users_of_sendmail_sign_for_this_host(mode):
+    with World(dkim_sign_sendmail=mode, dkim_sign_networks="",
+               dkim_signing_table="text:signers") as w:
+        with open(os.path.join(w.house.etc, "signers"), "w") as f:
+            f.write("uid:65533 other.test\n")
+        for folder in (w.house.dir, w.house.etc):
+            os.chmod(folder, 0o755)
+        w.house.start()
+        w.key("sign.test", "--selector", "s1")
+        w.key("other.test", "--selector", "o1", "--type", "ed25519")
+        other = {("other.test", "o1"): True}
+        none = mode == "none"
+        assert by_hand(w, "x@other.test", "root") == ({} if none else other)
+        assert by_hand(w, "x@sign.test", "mine", 65534) == (
+            {} if none else BOTH)
+        assert by_hand(w, "x@a.mail.sign.test", "below", 65534) == (
+            {} if none else BOTH)
+        assert by_hand(w, "x@other.test", "forged", 65534) == (
+            other if mode == "all" else {})
+        assert by_hand(w, "x@sign.test", "table", 65533) == (
+            {} if none else other)
 
 
 def test_sendmail_is_signed(world):

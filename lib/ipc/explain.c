@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 
+#include "ipc/cleanup.h"
 #include "ipc/limits.h"
 
 const char *const step_kind_names[] = {"lookup", "rule", "dns", NULL};
@@ -52,6 +53,17 @@ static const struct ipc_field mailbox[] = {
 };
 const struct ipc_type explain_mailbox = {"explain_mailbox", mailbox};
 
+static const struct ipc_field signing[] = {
+    IPC_CHOICE(struct explain_signing, origin, mail_origin_names),
+    IPC_TEXT(struct explain_signing, address, 0, IPC_HOST_MAX),
+    IPC_TEXT(struct explain_signing, login, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct explain_signing, sender, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct explain_signing, author, 0, IPC_ADDRESS_MAX),
+    IPC_U64(struct explain_signing, uid, 0, UINT32_MAX),
+    IPC_END,
+};
+const struct ipc_type explain_signing = {"explain_signing", signing};
+
 static const struct ipc_field usage[] = {
     IPC_BOOL(struct explain_usage, exists),
     IPC_U64(struct explain_usage, octets, 0, UINT64_MAX),
@@ -87,8 +99,8 @@ static const struct ipc_field end[] = {
 const struct ipc_type explain_end = {"explain_end", end};
 
 static const struct ipc_type *const types[] = {&explain_client, &explain_hop,
-    &explain_mailbox, &explain_usage, &explain_step, &explain_reply,
-    &explain_target, &explain_end, NULL};
+    &explain_mailbox, &explain_signing, &explain_usage, &explain_step,
+    &explain_reply, &explain_target, &explain_end, NULL};
 const struct ipc_exchange explain_exchange = {"explain", 1, types};
 
 /* ---- telling ---- */

@@ -88,6 +88,17 @@ struct explain_usage {
 	uint64_t octets, messages;
 };
 
+/* Who would sign a message? For cleanup. end.passed: somebody would, and
+ * end.text has whose keys: "example.org/s1, example.org/s2"; else why nobody
+ * does. */
+struct explain_signing {
+	int origin;         /* enum mail_origin (ipc/cleanup.h) */
+	struct str address; /* of the client */
+	struct str login, sender;
+	struct str author; /* the address in From; "": there is none */
+	uint64_t uid;      /* of the local user, pickup only */
+};
+
 /* A reply, as the client would hear it. */
 struct explain_reply {
 	struct str to;   /* the command that it answers; "" the connection */
@@ -111,7 +122,7 @@ struct explain_end {
 };
 
 extern const struct ipc_type explain_client, explain_hop, explain_mailbox,
-    explain_usage, explain_reply, explain_target, explain_end;
+    explain_signing, explain_usage, explain_reply, explain_target, explain_end;
 extern const struct ipc_exchange explain_exchange;
 
 #endif
