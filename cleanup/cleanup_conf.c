@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "cleanup/cleanup_conf.h"
 
+#include "daemon/forms.h"
+
 #define P(kind, name, ...) CONF_##kind(struct cleanup_conf, name, __VA_ARGS__)
 
 /* As enum canonical, enum sign_sendmail and enum failure_action count. */
@@ -47,7 +49,7 @@ const struct conf_param cleanup_params[] = {
 	  "message is queued."),
 	P(INT,  cut_through_recipient_limit, "20", 1, 1000,
 	  "Recipients above which a message is always queued."),
-	P(TEXT, dkim_sign_networks, "", 0, 65536,
+	P(FORM, dkim_sign_networks, form_networks, "", 0, 65536,
 	  "Clients without a login whose mail is signed, with the keys of any "
 	  "domain here: networks, blanks or commas between them. Whoever can "
 	  "send from there makes every From of ours true: a filter that gives "
@@ -68,12 +70,12 @@ const struct conf_param cleanup_params[] = {
 	P(BOOL, dkim_sign_subdomains, "yes",
 	  "Sign mail of a domain without keys with those of the nearest "
 	  "domain above it that has some."),
-	P(TEXT, dkim_sign_headers, "Sender Resent-From Resent-Sender "
+	P(FORM, dkim_sign_headers, form_signed_fields, "Sender Resent-From Resent-Sender "
 	  "Resent-To Resent-Cc Resent-Date Resent-Message-ID List-Id "
 	  "List-Help List-Unsubscribe List-Unsubscribe-Post List-Subscribe "
 	  "List-Post List-Owner List-Archive Feedback-ID Auto-Submitted", 0,
 	  4096, "Header fields that are signed as often as they are there."),
-	P(TEXT, dkim_oversign_headers, "From Reply-To Subject Date To Cc "
+	P(FORM, dkim_oversign_headers, form_oversigned_fields, "From Reply-To Subject Date To Cc "
 	  "Message-ID In-Reply-To References MIME-Version Content-Type "
 	  "Content-Transfer-Encoding", 4, 4096,
 	  "Header fields that are signed once more than they are there, so "
@@ -102,7 +104,7 @@ const struct conf_param cleanup_params[] = {
 	  "How much of a part that claims to be of 7 bits is looked at, in "
 	  "memory, for octets and lines that are not; what comes behind it "
 	  "stays as it is."),
-	P(TEXT, arc_sealing_domain, "$mydomain", 0, 253,
+	P(FORM, arc_sealing_domain, form_domain, "$mydomain", 0, 253,
 	  "Mail from outside that an alias sends on to another host is sealed "
 	  "(ARC) with a key of this domain, if it has an active one. Empty: "
 	  "none is."),

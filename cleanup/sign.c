@@ -29,68 +29,16 @@ static char *with_from(const char *names)
 	return all;
 }
 
-/* Fields that those who carry the message remove, or change (RFC 6376 section
- * 5.4.1, RFC 8617 section 4.1.2); and those that they add, which may be signed
- * but not be forbidden. */
-static const struct {
-	const char *name;
-	bool always;
-} unsigned_fields[] = {
-    {"Return-Path", true},
-    {"Authentication-Results", true},
-    {"ARC-Authentication-Results", true},
-    {"ARC-Message-Signature", true},
-    {"ARC-Seal", true},
-    {"Received", false},
-    {"DKIM-Signature", false},
-};
-
-static const char *why_unfit(struct str name, bool oversigned)
-{
-	for (size_t i = 0; i < name.len; i++)
-		if (name.p[i] < '!' || name.p[i] > '~' || name.p[i] == ';')
-			return "is no name of a header field";
-	for (size_t i = 0; i < ARRAY_LEN(unsigned_fields); i++)
-		if ((oversigned || unsigned_fields[i].always) &&
-		    str_case_eq(name, str_from(unsigned_fields[i].name)))
-			return "is changed or added by who carries the "
-			       "message: the signature would break";
-	return NULL;
-}
-
-static int check_names(
-    const char *parameter, const char *names, bool oversigned)
-{
-	struct str rest = str_from(names), word;
-	const char *why;
-	int result = 0;
-
-	while ((word = str_word(&rest, " ,:\t")).len > 0) {
-		why = why_unfit(word, oversigned);
-		if (why == NULL)
-			continue;
-		log_error("%s: %.*s %s", parameter, STR_FMT(word), why);
-		result = -1;
-	}
-	return result;
-}
-
-int sign_open(struct cleanup *c)
+void sign_open(struct cleanup *c)
 {
 	const char *path = c->house->dkim_key_directory;
-
-	if (check_names(
-		"dkim_sign_headers", c->conf->dkim_sign_headers, false) < 0 ||
-	    check_names("dkim_oversign_headers", c->conf->dkim_oversign_headers,
-		true) < 0)
-		return -1;
 	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
 	/* Mail goes on, by dkim_failure_action where it should be signed. */
 	if (folder < 0)
 		log_error("dkim_key_directory %s: %s", path, strerror(errno));
 	c->oversigned = with_from(c->conf->dkim_oversign_headers);
 	c->keys = keys_new(folder, (size_t)c->conf->dkim_key_cache_limit);
-	return signers_open(c);
 }
 
 void sign_clear(struct message *m)

@@ -44,8 +44,8 @@ struct sealing {
 	bool done;
 };
 
-/* Opens the keys, before the jail. -1 after a line in the log. */
-int sign_open(struct cleanup *c);
+/* Opens the keys, before the jail. */
+void sign_open(struct cleanup *c);
 
 /* The header of the message has come in whole: decides who signs it. */
 void sign_begin(struct cleanup *c, struct message *m);

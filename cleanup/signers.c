@@ -16,22 +16,6 @@
 #define AUTHORS_MOST 16   /* addresses of From that are looked up */
 #define VALUE_MAX    4096 /* octets of an entry of the table */
 
-int signers_open(const struct cleanup *c)
-{
-	struct str bad = STR_EMPTY;
-	struct netaddr any;
-
-	netaddr_parse(STR("0.0.0.0"), 0, &any);
-	any.len = 0; /* lies in no network, so every entry is read */
-	if (netaddr_in_list(&any, str_from(c->conf->dkim_sign_networks), &bad) <
-	    0) {
-		log_error(
-		    "dkim_sign_networks: \"%.*s\" is no network", STR_FMT(bad));
-		return -1;
-	}
-	return 0;
-}
-
 /* ---- why ---- */
 
 static void tell(const struct cleanup *c, const char *rule, const char *result,

@@ -6,9 +6,6 @@
 
 #include "cleanup/message.h"
 
-/* Reads parameters. -1 after a line in the log. */
-int signers_open(const struct cleanup *c);
-
 /* Fills m->signing: ours, list, author, why, broken. The header is there whole. */
 void signers_choose(struct cleanup *c, struct message *m);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "lookup/lookup_conf.h"
 
+#include "daemon/forms.h"
+
 #define P(kind, name, ...) CONF_##kind(struct lookup_conf, name, __VA_ARGS__)
 #define MAPS               0, 65536
 
@@ -63,7 +65,7 @@ const struct conf_param lookup_params[] = {
 	P(TEXT, relayhost, "", 0, 256,
 	  "The next hop of all mail for the rest of the world: a domain, "
 	  "whose MX records count, or [host]:port."),
-	P(TEXT, srs_domain, "$mydomain", 0, 255,
+	P(FORM, srs_domain, form_domain, "$mydomain", 0, 255,
 	  "The domain of the senders that mail gets which an alias sends on "
 	  "to another host (SRS); its SPF record has to name this host, and "
 	  "its MX lead here. Empty leaves senders as they are."),
@@ -71,7 +73,7 @@ const struct conf_param lookup_params[] = {
 	  "The file with the secrets of rewritten senders, one on each line: "
 	  "the first one signs, all are believed. A relative name is in "
 	  "config_directory."),
-	P(TEXT, srs_exclude_domains, "", 0, 65536,
+	P(FORM, srs_exclude_domains, form_domains, "", 0, 65536,
 	  "Domains whose senders are not rewritten, besides our own; "
 	  ".example.org means all below it."),
 	P(TIME, srs_maximum_age, "21d", 86400, 86400000,

@@ -64,19 +64,6 @@ static int open_tls(void)
 	return -1;
 }
 
-static int check_networks(const char *name, const char *list)
-{
-	struct netaddr any = {.len = 0};
-	struct str bad;
-
-	netaddr_parse(STR("0.0.0.0"), 0, &any);
-	any.len = 0; /* lies in no network, so every entry is read */
-	if (netaddr_in_list(&any, str_from(list), &bad) >= 0)
-		return 0;
-	log_error("%s: \"%.*s\" is not a network", name, STR_FMT(bad));
-	return -1;
-}
-
 /* Still privileged: keys and resolv.conf are read here. */
 static int before_jail(void)
 {
@@ -89,12 +76,7 @@ static int before_jail(void)
 	} else if (strcmp(daemon_role(), "lmtpd") == 0) {
 		server.role = ROLE_LMTP;
 	}
-	if (check_networks("mynetworks", server.house->mynetworks) < 0 ||
-	    check_networks("smtpd_client_event_limit_exceptions",
-		conf.smtpd_client_event_limit_exceptions) < 0 ||
-	    check_networks("mail_authentication_exempt_networks",
-		conf.mail_authentication_exempt_networks) < 0 ||
-	    open_tls() < 0 || verification_open(&server) < 0)
+	if (open_tls() < 0 || verification_open(&server) < 0)
 		return -1;
 	if (!conf.smtpd_peername_lookup && server.verification == NULL)
 		return 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "smtpd/smtpd_conf.h"
 
+#include "daemon/forms.h"
+
 static const char *const tls_levels[] = {"none", "may", "encrypt", NULL};
 static const char *const proxies[] = {"", "haproxy", NULL};
 static const char *const bare_policies[] = {"reject", "normalize", NULL};
@@ -43,7 +45,7 @@ const struct conf_param smtpd_params[] = {
 	P(INT,  smtpd_client_connection_rate_limit, "0", 0, 1000000,
 	  "Connections of one client in anvil_rate_time_unit; 0 does not "
 	  "count them. Without policyd there is no limit."),
-	P(TEXT, smtpd_client_event_limit_exceptions, "$mynetworks", 0, 65536,
+	P(FORM, smtpd_client_event_limit_exceptions, form_networks, "$mynetworks", 0, 65536,
 	  "Networks that smtpd_client_connection_count_limit and "
 	  "smtpd_client_connection_rate_limit leave alone."),
 	P(INT,  smtpd_recipient_limit,    "1000", 100,   100000,
@@ -90,7 +92,7 @@ const struct conf_param smtpd_params[] = {
 	P(BOOL, lmtpd_mail_authentication, "no",
 	  "The same for mail that comes by LMTP, where as a rule the server "
 	  "before this one has done it, and SPF would be about that server."),
-	P(TEXT, mail_authentication_exempt_networks, "$mynetworks", 0, 65536,
+	P(FORM, mail_authentication_exempt_networks, form_networks, "$mynetworks", 0, 65536,
 	  "Clients that are not checked: networks, blanks or commas between "
 	  "them. Authentication-Results of ours that they bring stay. Loopback "
 	  "is a network like any other."),

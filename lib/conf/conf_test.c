@@ -329,9 +329,9 @@ static const struct {
 static void knows_origins(void **state)
 {
 	static const struct conf_param params[] = {
-	    {"number", CONF_KIND_INT, 0, "5", 0, 9, NULL, ""},
-	    {"list", CONF_KIND_TEXT, 8, "x $a", 0, 99, NULL, ""},
-	    {"by_other", CONF_KIND_TEXT, 16, "${list}", 0, 99, NULL, ""},
+	    {"number", CONF_KIND_INT, 0, "5", 0, 9, NULL, "", NULL},
+	    {"list", CONF_KIND_TEXT, 8, "x $a", 0, 99, NULL, "", NULL},
+	    {"by_other", CONF_KIND_TEXT, 16, "${list}", 0, 99, NULL, "", NULL},
 	    CONF_END};
 	struct {
 		int number;

@@ -39,6 +39,8 @@ enum conf_kind {
 	CONF_KIND_CHOICE /* int: the index in choices */
 };
 
+struct buf;
+
 struct conf_param {
 	const char *name;
 	enum conf_kind kind;
@@ -48,6 +50,8 @@ struct conf_param {
 	int64_t least, most;  /* TEXT: octets */
 	const char *const *choices;
 	const char *help; /* one or two sentences */
+	/* TEXT: 0, or -1 with the reason; NULL: any text will do */
+	int (*form)(const char *value, struct buf *why);
 };
 
 /* clang-format off */
@@ -56,24 +60,28 @@ struct conf_param {
 	    0 * sizeof((ctype *)0 == &((type *)0)->member))
 #define CONF_TEXT(type, member, fallback, least, most, help)              \
 	{#member, CONF_KIND_TEXT, CONF_MEMBER(type, member, const char *), \
-	    fallback, least, most, NULL, help}
+	    fallback, least, most, NULL, help, NULL}
+/* Text of a form (daemon/forms.h). */
+#define CONF_FORM(type, member, form, fallback, least, most, help)        \
+	{#member, CONF_KIND_TEXT, CONF_MEMBER(type, member, const char *), \
+	    fallback, least, most, NULL, help, form}
 #define CONF_INT(type, member, fallback, least, most, help)               \
 	{#member, CONF_KIND_INT, CONF_MEMBER(type, member, int), fallback, \
-	    least, most, NULL, help}
+	    least, most, NULL, help, NULL}
 #define CONF_BOOL(type, member, fallback, help)                           \
 	{#member, CONF_KIND_BOOL, CONF_MEMBER(type, member, bool),        \
-	    fallback, 0, 1, NULL, help}
+	    fallback, 0, 1, NULL, help, NULL}
 #define CONF_TIME(type, member, fallback, least, most, help)              \
 	{#member, CONF_KIND_TIME, CONF_MEMBER(type, member, int64_t),     \
-	    fallback, least, most, NULL, help}
+	    fallback, least, most, NULL, help, NULL}
 #define CONF_SIZE(type, member, fallback, least, most, help)              \
 	{#member, CONF_KIND_SIZE, CONF_MEMBER(type, member, uint64_t),    \
-	    fallback, least, most, NULL, help}
+	    fallback, least, most, NULL, help, NULL}
 #define CONF_CHOICE(type, member, fallback, choices, help)                \
 	{#member, CONF_KIND_CHOICE, CONF_MEMBER(type, member, int),       \
-	    fallback, 0, 0, choices, help}
+	    fallback, 0, 0, choices, help, NULL}
 #define CONF_END                                                          \
-	{NULL, CONF_KIND_TEXT, 0, NULL, 0, 0, NULL, NULL}
+	{NULL, CONF_KIND_TEXT, 0, NULL, 0, 0, NULL, NULL, NULL}
 /* clang-format on */
 
 #endif

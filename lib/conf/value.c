@@ -129,6 +129,19 @@ static int bounded(const struct conf_param *row, int64_t value, int64_t unit,
 	return -1;
 }
 
+/* Of the right length, and of the form that the row wants. */
+static int store_text(
+    const struct conf_param *row, const char *text, struct buf *why)
+{
+	struct buf ignored = buf_new(4096);
+	int result = bounded(row, (int64_t)strlen(text), 1, " octets", why);
+
+	if (result == 0 && row->form != NULL)
+		result = row->form(text, why != NULL ? why : &ignored);
+	buf_free(&ignored);
+	return result;
+}
+
 static void *member(const struct conf_param *row, void *into)
 {
 	return (char *)into + row->offset;
@@ -145,7 +158,7 @@ int conf_store(
 
 	switch (row->kind) {
 	case CONF_KIND_TEXT:
-		return bounded(row, (int64_t)strlen(text), 1, " octets", why);
+		return store_text(row, text, why);
 	case CONF_KIND_INT:
 		result = parse_int(text, &n, &reason);
 		if (result == 0 && bounded(row, n, 1, "", why) < 0)

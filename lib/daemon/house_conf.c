@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/house_conf.h"
 
+#include "daemon/forms.h"
+
 #define P(kind, name, ...) CONF_##kind(struct house_conf, name, __VA_ARGS__)
 
 static const char *const seccomp_modes[] = {"enforce", "log", "off", NULL};
@@ -15,7 +17,7 @@ const struct conf_param house_params[] = {
 	  "The domain of this site; $mydomain is used by other parameters."),
 	P(TEXT, myorigin, "$myhostname", 1, 255,
 	  "The domain that is added to addresses without one."),
-	P(TEXT, authserv_id, "$myhostname", 1, 255,
+	P(FORM, authserv_id, form_word, "$myhostname", 1, 255,
 	  "The name of this site in Authentication-Results (RFC 8601). All "
 	  "hosts of a site that trust each other's results share one; fields "
 	  "of this name in mail from outside are forged and are removed."),
@@ -33,7 +35,7 @@ const struct conf_param house_params[] = {
 	P(TEXT, dkim_key_directory, POSTHOUSE_STATEDIR "/lib/posthouse-dkim", 1,
 	  4096, "The private keys that mail is signed with, DOMAIN/SELECTOR; "
 	  "read by cleanup alone, written by posthouse dkim."),
-	P(TEXT, dkim_signing_table, "", 0, 4096,
+	P(FORM, dkim_signing_table, form_table, "", 0, 4096,
 	  "Who signs mail of ours where it is not the author's domain: a "
 	  "table. Empty: mail is signed with the active keys of the domain "
 	  "in From, and with none where there are none."),
@@ -81,12 +83,12 @@ const struct conf_param house_params[] = {
 	P(SIZE, process_memory_limit, "4G", 0, INT64_MAX,
 	  "The most memory that one daemon process may have for itself "
 	  "(RLIMIT_DATA); 0 leaves it without a limit."),
-	P(TEXT, mynetworks, "127.0.0.0/8 [::1]/128", 0, 65536,
+	P(FORM, mynetworks, form_networks, "127.0.0.0/8 [::1]/128", 0, 65536,
 	  "Clients that may relay: networks, blanks or commas between them."),
 	P(TEXT, inet_interfaces, "loopback-only", 1, 4096,
 	  "Addresses that inet services listen on: all, loopback-only, or a "
 	  "list."),
-	P(TEXT, haproxy_trusted_networks, "127.0.0.0/8 [::1]/128", 0, 65536,
+	P(FORM, haproxy_trusted_networks, form_networks, "127.0.0.0/8 [::1]/128", 0, 65536,
 	  "Load balancers whose PROXY header is believed; a service that asks "
 	  "for one takes connections from these networks alone."),
 	P(TIME, anvil_rate_time_unit, "60s", 1, 86400,
@@ -100,18 +102,18 @@ const struct conf_param house_params[] = {
 	  "Local users who may send mail with sendmail(1): names or numbers, "
 	  "!name for all but this one, static:anyone for everybody; the first "
 	  "that matches decides. root always may."),
-	P(TEXT, dmarc_trusted_forwarders, "", 0, 65536,
+	P(FORM, dmarc_trusted_forwarders, form_networks_and_tables, "", 0, 65536,
 	  "Clients whose mail is accepted although it fails DMARC, as they "
 	  "forward for users here: networks, and tables (type:name) that have "
 	  "their addresses; \"!\" before a word excepts it, the first that "
 	  "matches decides. While a table cannot be asked, mail that would be "
 	  "refused or put into Junk is put off with 451 4.3.0."),
-	P(TEXT, dmarc_mailing_lists, "", 0, 65536,
+	P(FORM, dmarc_mailing_lists, form_domains_and_tables, "", 0, 65536,
 	  "Domains of mailing lists whose mail is accepted although it fails "
 	  "DMARC of its author: those for which SPF or DKIM pass. "
 	  "example.org, or .example.org for what is below it, and tables as in "
 	  "dmarc_trusted_forwarders, with such keys."),
-	P(TEXT, arc_trusted_sealers, "", 0, 65536,
+	P(FORM, arc_trusted_sealers, form_domains_and_tables, "", 0, 65536,
 	  "Domains whose ARC seals (RFC 8617) are believed: mail that fails "
 	  "DMARC is accepted when its chain is whole and, all seals from the "
 	  "newest one on being of these, one of them says that it passed "
@@ -127,7 +129,7 @@ const struct conf_param house_params[] = {
 	P(TEXT, greylist_exempt_recipients, "", 0, 65536,
 	  "Recipients whose mail is never greylisted, as they want it at once: "
 	  "addresses, domains, and tables, as in greylist_exempt_senders."),
-	P(TEXT, dns_servers, "", 0, 4096,
+	P(FORM, dns_servers, form_dns_servers, "", 0, 4096,
 	  "Resolvers with an optional port; empty takes resolv.conf's."),
 	P(TIME, maximal_queue_lifetime, "5d", 0, 8640000,
 	  "How long a message is tried before it is returned."),

@@ -114,34 +114,51 @@ static void socket_state(void *arg, ares_socket_t fd, int reads, int writes)
 
 /* ---- opening ---- */
 
-/* "127.0.0.1:53 [::1]:53 192.0.2.1" as c-ares wants it; -1 when an entry is
- * no address. */
+/* "127.0.0.1:53", "[::1]:53", "192.0.2.1". */
+static int parse_server(struct str word, struct netaddr *a)
+{
+	struct str host = word, port = STR("53");
+	size_t colon = str_find_last(word, ':');
+	uint64_t number;
+
+	if (colon < word.len &&
+	    (str_find(word, ':') == colon || word.p[colon - 1] == ']')) {
+		host = str_sub(word, 0, colon);
+		port = str_skip(word, colon + 1);
+	}
+	if (str_to_u64(port, 65535, &number) < 0 || number == 0)
+		return -1;
+	return netaddr_parse(host, (uint16_t)number, a);
+}
+
+bool dns_servers_valid(struct str servers, struct str *bad)
+{
+	struct netaddr a;
+
+	while ((*bad = str_word(&servers, " ,\t\r\n")).len > 0)
+		if (parse_server(*bad, &a) < 0)
+			return false;
+	return true;
+}
+
+/* As c-ares wants them; -1 when an entry is no address. */
 static int servers_csv(struct str servers, struct buf *out, bool *loopback)
 {
+	struct str word;
+
 	*loopback = true;
-	for (;;) {
-		struct str word = str_word(&servers, " ,\t\r\n");
-		struct str host = word, port = STR("53");
+	while ((word = str_word(&servers, " ,\t\r\n")).len > 0) {
 		struct netaddr a;
 		char text[NETADDR_TEXT_MAX];
-		uint64_t number;
 
-		if (word.len == 0)
-			return out->len > 0 && !out->overflow ? 0 : -1;
-		size_t colon = str_find_last(word, ':');
-		bool one = str_find(word, ':') == colon;
-		if (colon < word.len && (one || word.p[colon - 1] == ']')) {
-			host = str_sub(word, 0, colon);
-			port = str_skip(word, colon + 1);
-		}
-		if (str_to_u64(port, 65535, &number) < 0 || number == 0 ||
-		    netaddr_parse(host, (uint16_t)number, &a) < 0)
+		if (parse_server(word, &a) < 0)
 			return -1;
 		netaddr_text(&a, text);
 		*loopback = *loopback && netaddr_is_loopback(&a);
 		buf_printf(out, strchr(text, ':') ? "%s[%s]:%u" : "%s%s:%u",
-		    out->len > 0 ? "," : "", text, (unsigned)number);
+		    out->len > 0 ? "," : "", text, (unsigned)netaddr_port(&a));
 	}
+	return out->len > 0 && !out->overflow ? 0 : -1;
 }
 
 /* Whether all servers that c-ares took from resolv.conf are loopback. */

@@ -53,6 +53,10 @@ struct dns_reply {
 struct dns;
 struct dns_query;
 
+/* Whether a list of servers, as dns_open takes it, is one of addresses; *bad is
+ * the first that is none. */
+bool dns_servers_valid(struct str servers, struct str *bad);
+
 /*
  * servers: addresses, each with an optional port, separated by blanks or
  * commas ("127.0.0.1:5300 [::1]:53"); "" takes resolv.conf. NULL and *why on
