@@ -11,7 +11,7 @@ struct feedback_conf {
 	uint64_t feedback_expanded_size_limit; /* octets */
 	int feedback_expansion_limit;          /* times */
 	const char *feedback_own_networks;
-	uint64_t feedback_kept_size;           /* octets */
+	uint64_t feedback_kept_size; /* octets */
 };
 
 extern const struct conf_param feedback_params[];
