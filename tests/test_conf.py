@@ -204,3 +204,30 @@ def test_check_looks_at_the_certificate(etc):
     etc.posthouse("conf", "set", "myhostname=other.example.test")
     assert "chain.pem: the certificate is not for other.example.test" in (
         etc.posthouse("check", check=False).stderr)
+
+
+def test_values_of_mail_authentication_are_refused_with_their_line():
+    """What only a daemon would have found at its start: by set, and by check
+    of what an editor wrote."""
+    wrong = [("mynetworks", "10.0.0.0/99"),
+             ("dmarc_trusted_forwarders", "mail.example"),
+             ("dmarc_trusted_forwarders", "hahs:forwarders"),
+             ("dmarc_mailing_lists", "a..test"),
+             ("arc_trusted_sealers", "cdir:sealers"),
+             ("dkim_signing_table", "signers"),
+             ("dkim_sign_networks", "any"),
+             ("srs_domain", "http://a.test"),
+             ("srs_exclude_domains", "a@b.test"),
+             ("authserv_id", "a;b"), ("dns_servers", "ns.example")]
+    with House(users=1, start=False) as h:
+        for name, value in wrong:
+            done = h.posthouse("conf", "set", "%s=%s" % (name, value),
+                               check=False)
+            assert done.returncode != 0
+            assert '%s = %s: "%s" is n' % (name, value, value) in done.stderr
+        with open(h.etc + "/main.cf", "a") as f:
+            f.write("".join("%s = %s\n" % row for row in wrong[3:7]))
+        done = h.posthouse("check", check=False)
+        assert done.returncode != 0
+        for name, value in wrong[3:7]:
+            assert '%s = %s: "%s" is n' % (name, value, value) in done.stderr
