@@ -85,7 +85,7 @@ static int read_number(
 
 static int read_time(const struct tags *tags, const char *name, int64_t *out)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	*out = -1;
 	if (tags_find(tags, name) == NULL)
