@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/remove_tree_testing.h"
 #include "core/clock.h"
 #include "daemon/database.h"
 #include "reportd/rows.h"
@@ -39,15 +40,12 @@ static int open_rows(void **state)
 
 static int close_rows(void **state)
 {
-	char command[128];
-
 	(void)state;
 #ifdef WITHOUT_BDB
 	return 0;
 #endif
 	rows_close();
-	(void)snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return remove_tree(folder);
 }
 
 static void count(const char *domain, const char *address, uint64_t now)

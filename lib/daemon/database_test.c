@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/remove_tree_testing.h"
 #include "core/log.h"
 #include "daemon/database.h"
 
@@ -33,14 +34,11 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	char command[128];
-
 	(void)state;
 #ifdef WITHOUT_BDB
 	return 0;
 #endif
-	(void)snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return remove_tree(folder);
 }
 
 static void begin(void)

@@ -14,12 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/remove_tree_testing.h"
 #include "core/checksum.h"
 #include "core/clock.h"
 #include "store/engine_file.h"
@@ -255,13 +255,6 @@ static char root[64];
 static struct engine *engine;
 static struct engine_box *box;
 
-SHARED int unlink_one(
-    const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
 SHARED void open_engine(const struct engine_io *io)
 {
 	const char *why;
@@ -291,7 +284,7 @@ SHARED int teardown(void **state)
 {
 	(void)state;
 	close_engine();
-	return nftw(root, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+	return remove_tree(root);
 }
 
 /* ---- a log of words ---- */

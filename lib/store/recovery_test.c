@@ -626,7 +626,7 @@ static void end_backup(void)
 {
 	box_close(&old);
 	store_close(&backup);
-	nftw(elsewhere, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_tree(elsewhere);
 }
 
 /* What is gone is erased, now. */

@@ -25,6 +25,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/remove_tree_testing.h"
 #include "core/checksum.h"
 #include "core/clock.h"
 #include "store/box.h"
@@ -97,18 +98,6 @@ SHARED bool subject_number(struct str text, uint64_t *number)
 
 static char root[64];
 static struct store *store;
-
-SHARED int unlink_one(
-    const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-SHARED int remove_tree(const char *path)
-{
-	return nftw(path, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Where a sync costs nothing, if there is room. */
 SHARED const char *fast_directory(void)
