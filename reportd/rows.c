@@ -281,9 +281,20 @@ int rows_open(const struct reportd_conf *conf)
 
 void rows_close(void)
 {
+	struct str key;
+	size_t at = 0;
+	void *value;
+
 	rows_settle((uint64_t)clock_seconds());
 	database_close();
 	rows.works = false;
+	rows.dirty = NULL;
+	while (table_next(&rows.open, &at, &key, &value))
+		forget(value);
+	table_free(&rows.open);
+	buf_free(&rows.key);
+	buf_free(&rows.line);
+	buf_free(&rows.value);
 }
 
 /* ---- counting --------------------------------------------------------------- */
