@@ -64,7 +64,7 @@ static void list_keys(const struct signing *s, struct buf *out)
 
 void explain_signing_of(struct cleanup *c, struct ipc *asker)
 {
-	struct explain telling = {told, asker, "cleanup"};
+	static struct explain telling; /* one question, one process */
 	struct buf keys = buf_new(EXPLAIN_TEXT_MAX);
 	const struct ipc_type *type;
 	struct message m;
@@ -78,6 +78,7 @@ void explain_signing_of(struct cleanup *c, struct ipc *asker)
 		return;
 	}
 	make_message(&m, msg);
+	telling = (struct explain){told, asker, "cleanup"};
 	c->explain = &telling;
 	keys_begin(c->keys);
 	signers_choose(c, &m);

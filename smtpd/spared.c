@@ -20,16 +20,16 @@ static enum map_result ask(void *arg, struct str table, struct str keys)
 	    : a->by->ask(a->by->arg, a->rule, table, keys);
 }
 
-static enum map_result find(struct str list, struct listed *l,
+static enum map_result find(struct str list, struct listed l,
     const struct decision *by, const struct rule *rule, struct str *table)
 {
 	struct asking a = {by, rule};
 	enum map_result r;
 
-	l->ask = ask;
-	l->arg = &a;
-	r = listed_find(list, l);
-	*table = map_is_spec(l->by) ? l->by : STR_EMPTY;
+	l.ask = ask;
+	l.arg = &a;
+	r = listed_find(list, &l);
+	*table = map_is_spec(l.by) ? l.by : STR_EMPTY;
 	return r;
 }
 
@@ -47,7 +47,7 @@ static enum map_result find_client(const struct decision *by, struct str *table)
 	netaddr_text(by->client, text);
 	struct listed l = {
 	    .is = is_network, .what = by->client, .keys = str_from(text)};
-	return find(str_from(by->house->dmarc_trusted_forwarders), &l, by,
+	return find(str_from(by->house->dmarc_trusted_forwarders), l, by,
 	    &rule_dmarc_forwarder, table);
 }
 
@@ -63,8 +63,7 @@ enum map_result spared_lists_domain(const struct decision *by,
 
 	listed_domain_keys(domain, &keys);
 	l.keys = buf_str(&keys);
-	r = keys.overflow ? MAP_NONE
-			  : find(str_from(list), &l, by, rule, table);
+	r = keys.overflow ? MAP_NONE : find(str_from(list), l, by, rule, table);
 	buf_free(&keys);
 	return r;
 }
