@@ -39,8 +39,11 @@ struct asker {
 struct notifier {
 	struct asker askers[WORKERS];
 	struct notice *first, *last;
-	unsigned failures; /* in a row */
-	char trouble[160]; /* why the last one failed, while failures > 0 */
+	/* While bounce cannot be asked: seconds between two tries, and when
+	 * the next one is due (since 1970); 0: it can. All that fails until
+	 * then is the same trouble. */
+	uint32_t pause, until;
+	char trouble[160]; /* why the last one failed, while pause > 0 */
 };
 
 /* ---- who is to be told what ---- */
@@ -188,6 +191,16 @@ static int put_all(
 
 static void start_more(struct qmgr *q);
 
+static void count_failure(struct notifier *t)
+{
+	if (t->pause > 0 && qmgr_now() < t->until)
+		return;
+	t->pause = t->pause == 0 ? PAUSE : t->pause * 2;
+	if (t->pause > PAUSE_MOST)
+		t->pause = PAUSE_MOST;
+	t->until = qmgr_now() + t->pause;
+}
+
 /* The notification is made, or could not be made now. */
 static void end(struct asker *a, bool ok)
 {
@@ -200,9 +213,9 @@ static void end(struct asker *a, bool ok)
 	for (size_t i = 0; ok && i < n->count; i++)
 		told(&m->recipients[n->indices[i]], n->kind);
 	if (ok) {
-		q->notifier->failures = 0;
+		q->notifier->pause = 0;
 	} else {
-		q->notifier->failures++;
+		count_failure(q->notifier);
 		m->active->put_off = true;
 	}
 	free(n);
@@ -334,14 +347,13 @@ uint32_t notify_start(struct qmgr *q, struct message *m)
 {
 	struct notifier *t = q->notifier;
 	struct notice *n;
-	uint32_t pause = PAUSE;
 
 	if (!owes(q, m))
 		return 0;
 	if (m->active->put_off || q->draining) {
-		for (unsigned i = 1; i < t->failures && pause < PAUSE_MOST; i++)
-			pause *= 2;
-		return qmgr_now() + pause;
+		return t->pause > 0 && t->until > qmgr_now()
+		    ? t->until
+		    : qmgr_now() + PAUSE;
 	}
 	n = find(q, m);
 	if (n == NULL)
@@ -362,7 +374,7 @@ void notify_push(struct qmgr *q)
 
 const char *notify_trouble(const struct qmgr *q)
 {
-	return q->notifier->failures > 0 ? q->notifier->trouble : "";
+	return q->notifier->pause > 0 ? q->notifier->trouble : "";
 }
 
 void notify_open(struct qmgr *q)

@@ -214,7 +214,9 @@ def test_a_call_that_fails(name):
         print("%s: %s; %d cases, %d hit, accepted %d, refused %s" % (
             name, dict(most), len(cases), sum(trial.hits.values()),
             len(trial.accepted), dict(trial.said)))
-        assert sum(trial.hits.values()) > len(cases) // 4, trial.hits
+        # Of a few chosen by chance few may meet a call.
+        least = 0 if STEPS else len(cases) // 4
+        assert sum(trial.hits.values()) > least, trial.hits
         assert not re.search(r"posthouse/master.*pid \d+: (ended by signal|"
                              r"exit status)", world.house.log())
         trial.check()

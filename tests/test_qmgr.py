@@ -169,6 +169,29 @@ def test_bounce_away(house):
                 if b[0] == "failed"]) == 1
 
 
+def test_many_senders_wait_for_bounce_no_longer_than_one(house):
+    """That bounce is away is one trouble, however many messages meet it."""
+    addresses = ["many%d@far.example" % i for i in range(10)]
+    house.set("maximal_queue_lifetime", "1s")
+    house.posthouse("reload")
+    offline(house, "bounce")
+    try:
+        for address in addresses:
+            send(house, address)
+        for address in addresses:
+            qid = wait_until(lambda: waiting(house, address))[0]["id"]
+            house.logged(qid + ": the sender cannot be notified now")
+        online(house, "bounce")
+        # A reload would begin anew.
+        wait_until(lambda: {a for a in addresses for b in bounces(house, a)
+                            if b[0] == "failed"} == set(addresses), 60, 0.5)
+        house.wait_empty_queue(40)
+    finally:
+        online(house, "bounce")
+        house.set("maximal_queue_lifetime", "5d")
+        house.posthouse("reload")
+
+
 def test_a_file_that_nobody_offered_is_found(house):
     offline(house, "qmgr")
     subject = send(house, house.user(1))
