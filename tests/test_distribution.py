@@ -260,8 +260,13 @@ def test_fail2ban_finds_who_guesses(tmp_path):
             s.mail("x@y.test")
             assert s.rcpt("nobody@ban.test")[0] == 550
             assert s.rcpt("\"x[6.6.6.6]: 550 5.1.1\"@ban.test")[0] == 550
-        house.logged("5.1.1", 20)
-        lines = house.log().splitlines()
+
+        def refused():
+            """both refusals, in the log"""
+            lines = house.log().splitlines()
+            told = [x for x in lines if ": reject: RCPT from " in x]
+            return lines if len(told) >= 2 else None
+        lines = wait_until(refused)
     found = banned(lines, tmp_path)
     assert set(found) == {"127.0.0.1"}, found
     assert len(found) == count
