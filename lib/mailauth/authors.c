@@ -46,12 +46,45 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Whether something stands behind an address in angle brackets, of which some
- * readers take this for the author and some that. */
-static bool has_text_behind(struct str value)
+/* One entry of a list, as far as it has been read. */
+struct entry {
+	bool open, behind; /* whether "<" has come, and ">" */
+	bool route;        /* "@" stands right behind "<" */
+	unsigned ats;      /* of the address */
+	char before;       /* the last octet that is no blank */
+};
+
+/* An octet that stands neither in quotes nor in a comment: whether it makes the
+ * entry one of two addresses. */
+static bool makes_two(struct entry *e, char c)
 {
-	bool quoted = false, open = false, behind = false;
+	if (is_blank(c))
+		return false;
+	if (e->behind)
+		return true;
+	if (c == '<' && !e->open) {
+		*e = (struct entry){.open = true};
+	} else if (c == '>') {
+		e->behind = e->open;
+	} else if (c == '@') {
+		e->route |= e->before == '<';
+		e->ats++;
+	} else if (c == ':' && e->route) {
+		e->ats = 0;
+		e->route = false;
+	}
+	e->before = c;
+	return e->open && e->ats > 1;
+}
+
+/* Whether an entry is one address to some readers, and another to others:
+ * something stands behind its angle brackets, two addresses are written into
+ * each other, or what is quoted does not end. */
+static bool is_read_two_ways(struct str value)
+{
+	struct entry e = {.open = false};
 	unsigned comments = 0;
+	bool quoted = false;
 
 	for (size_t i = 0; i < value.len; i++) {
 		char c = value.p[i];
@@ -65,16 +98,16 @@ static bool has_text_behind(struct str value)
 		} else if (comments > 0) {
 			comments -= c == ')';
 		} else if (c == ',' || c == ';') {
-			behind = open = false;
-		} else if (behind && !is_blank(c)) {
+			if (e.ats > 1)
+				return true;
+			e = (struct entry){.open = false};
+		} else if (makes_two(&e, c)) {
 			return true;
 		} else {
 			quoted = c == '"';
-			behind = behind || (open && c == '>');
-			open = open || c == '<';
 		}
 	}
-	return false;
+	return e.ats > 1 || quoted || comments > 0;
 }
 
 void author_domains(const struct header_fields *fields, struct arena *arena,
@@ -88,7 +121,7 @@ void author_domains(const struct header_fields *fields, struct arena *arena,
 			continue;
 		found++;
 		add_list(fields->list[i].value, arena, out);
-		out->doubtful |= has_text_behind(fields->list[i].value);
+		out->doubtful |= is_read_two_ways(fields->list[i].value);
 	}
 	if (found != 1 || out->count == 0 || out->cut)
 		out->doubtful = true;

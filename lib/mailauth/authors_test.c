@@ -92,7 +92,17 @@ static void test_what_readers_disagree_about(void **state)
 	    "From: x <boss@bank.example> <a@evil.example>\r\n",
 	    "From: b@c.example, <a@evil.example>, <b@c.example>d,\r\n",
 	    "From: <a@evil.example>, <boss@bank.example>\r\n",
-	    "From: <a@evil.example>\r\n (\r\n\t) , boss@bank.example\r\n"};
+	    "From: <a@evil.example>\r\n (\r\n\t) , boss@bank.example\r\n",
+	    "From: boss@bank.example a@evil.example\r\n",
+	    "From: boss@bank.example (x) a@evil.example, b@c.example\r\n",
+	    "From: boss@bank.example@evil.example\r\n",
+	    "From: <boss@bank.example@evil.example>\r\n",
+	    "From: boss@bank.example:a@evil.example;\r\n",
+	    "From: <boss@bank.example:a@evil.example>\r\n",
+	    "From: <@c.example:boss@bank.example:a@evil.example>\r\n",
+	    "From: boss@bank.example/a@evil.example\r\n",
+	    "From: \"boss@bank.example <a@evil.example>\r\n",
+	    "From: a@evil.example (<boss@bank.example>\r\n"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
