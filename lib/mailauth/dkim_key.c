@@ -19,6 +19,7 @@
 #define ED25519_KEY_LEN 32
 #define SIGNATURE_MOST  (RSA_BITS_MOST / 8)
 #define KEY_MOST        4096 /* octets of a public key */
+#define EXPONENT_MOST   64   /* bits; a longer one costs a hundred times more */
 
 struct dkim_key {
 	EVP_PKEY *pkey;
@@ -156,7 +157,8 @@ static EVP_PKEY *read_rsa(struct str der)
 		return NULL;
 	BIGNUM *modulus = cut_number(&numbers);
 	BIGNUM *exponent = cut_number(&numbers);
-	EVP_PKEY *pkey = modulus != NULL && exponent != NULL
+	EVP_PKEY *pkey = modulus != NULL && exponent != NULL &&
+		BN_num_bits(exponent) <= EXPONENT_MOST
 	    ? rsa_of(modulus, exponent)
 	    : NULL;
 	BN_free(modulus);

@@ -96,12 +96,48 @@ static void test_what_is_no_rsa_key(void **state)
 	assert_int_equal(with(bare, bare_len, 1, 0x80), 0); /* no length */
 }
 
+/* An RSAPublicKey: a modulus of 1024 bits, an exponent of so many octets. */
+static size_t write_key(size_t octets, unsigned char out[400])
+{
+	unsigned char head[] = {0x30, 0x82, 0, 0, 2, 0x81, 129, 0};
+	size_t len = sizeof(head) + 128;
+
+	memset(out, 0xff, 400);
+	out[len++] = 2;
+	if (octets > 127)
+		out[len++] = 0x81;
+	out[len++] = (unsigned char)octets;
+	out[len] = 1;
+	len += octets;
+	head[2] = (unsigned char)((len - 4) >> 8);
+	head[3] = (unsigned char)(len - 4);
+	memcpy(out, head, sizeof(head));
+	return len;
+}
+
+/* How long it takes to check a signature is for its owner to say, but not to
+ * take a hundred times as long as others. */
+static void test_exponents(void **state)
+{
+	static const struct {
+		size_t octets;
+		unsigned bits; /* of the key; 0: it is none */
+	} rows[] = {{3, 1024}, {8, 1024}, {9, 0}, {127, 0}, {128, 0}};
+	unsigned char der[400];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(
+		    bits_of(der, write_key(rows[i].octets, der)), rows[i].bits);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_both_forms_of_a_key),
 	    cmocka_unit_test(test_no_part_of_a_key_is_one),
 	    cmocka_unit_test(test_what_is_no_rsa_key),
+	    cmocka_unit_test(test_exponents),
 	};
 	return cmocka_run_group_tests(tests, make_key, free_key);
 }
