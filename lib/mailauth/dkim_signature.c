@@ -12,7 +12,7 @@
 
 #define SIGNATURE_MOST   (RSA_BITS_MOST / 8)
 #define IDENTITY_MOST    1024 /* octets of i= */
-#define NAME_LOOK        256  /* octets of a field's name that its mark is of */
+#define NAME_LOOK        256  /* octets of a name that are hashed at once */
 #define CLOCK_DIFFERENCE 3600 /* seconds that a signer's clock may be ahead */
 
 /* ---- fields ---- */
@@ -319,15 +319,22 @@ void dkim_without_b(
 	buf_free(&whole);
 }
 
-/* A number that equal names share, and few others; never 0. */
+/* A number that equal names share, and few others, however long they are and
+ * however they begin; never 0. */
 static uint32_t mark_of(struct str name)
 {
 	char small[NAME_LOOK];
-	size_t len = name.len < sizeof(small) ? name.len : sizeof(small);
+	uint64_t mark = 0;
 
-	for (size_t i = 0; i < len; i++)
-		small[i] = ascii_lower(name.p[i]);
-	return (uint32_t)table_hash(str_of(small, len)) | 1;
+	while (name.len > 0) {
+		struct str piece = str_sub(name, 0, sizeof(small));
+
+		for (size_t i = 0; i < piece.len; i++)
+			small[i] = ascii_lower(piece.p[i]);
+		mark = mark * 31 + table_hash(str_of(small, piece.len));
+		name = str_skip(name, piece.len);
+	}
+	return (uint32_t)mark | 1;
 }
 
 /* The lowest field of the name that is not taken yet (its mark is 0); NULL: none is left,

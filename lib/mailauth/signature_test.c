@@ -486,6 +486,42 @@ static void test_too_many_fields(void **state)
 	stop(&f);
 }
 
+static void digest_of(struct str header, struct str names, uint8_t digest[32])
+{
+	struct header_fields fields;
+
+	header_fields_of(header, &fields);
+	dkim_header_digest(
+	    &fields, names, CANONICAL_SIMPLE, STR("b="), STR_EMPTY, digest);
+	header_fields_free(&fields);
+}
+
+/* Names that only begin alike are different ones, however long they are. */
+static void test_long_names(void **state)
+{
+	static const size_t lengths[] = {1, 255, 256, 257, 512, 600};
+	char first[700], other[700], header[2000];
+	uint8_t one[32], two[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		size_t len = lengths[i];
+
+		memset(first, 'x', len);
+		memset(other, 'X', len);
+		first[len] = other[len] = '\0';
+		other[len - 1] = 'y';
+		snprintf(
+		    header, sizeof(header), "%s: 1\r\n%s: 2\r\n", first, other);
+		digest_of(str_from(header), str_from(first), one);
+		first[0] = 'X'; /* the same name */
+		digest_of(str_from(header), str_from(first), two);
+		assert_memory_equal(one, two, sizeof(one));
+		digest_of(str_from(header), str_from(other), two);
+		assert_memory_not_equal(one, two, sizeof(one));
+	}
+}
+
 /* ---- ARC ---- */
 
 #define RESULTS "ARC-Authentication-Results: i=1; a.example; none\r\n"
@@ -609,6 +645,7 @@ int main(void)
 	    cmocka_unit_test(test_exact_domain),
 	    cmocka_unit_test(test_international_domain),
 	    cmocka_unit_test(test_too_many_fields),
+	    cmocka_unit_test(test_long_names),
 	    cmocka_unit_test(test_partial_body_of_a_chain),
 	    cmocka_unit_test(test_seals_and_dns),
 	};
