@@ -247,7 +247,8 @@ static void add_key(struct buf *keys, const char *prefix, struct str name)
 		buf_add_char(keys, ascii_lower(name.p[i]));
 }
 
-/* From the most specific on. */
+/* From the most specific on. No address in From is looked for that could be
+ * read as "login:" or "sender:" of somebody else. */
 static void list_keys(
     struct message *m, struct str from_value, struct buf *keys)
 {
@@ -260,7 +261,8 @@ static void list_keys(
 		    STR_FMT(list[i].local), STR_FMT(list[i].domain));
 
 		if (list[i].domain.len > 0 && len > 0 &&
-		    (size_t)len < sizeof(text))
+		    (size_t)len < sizeof(text) &&
+		    str_find(list[i].local, ':') == list[i].local.len)
 			add_key(keys, "", str_from(text));
 	}
 	add_key(keys, "login:", m->from.login);

@@ -744,6 +744,10 @@ def test_parameters():
         for how, by in (
                 (dict(), {("sign.test", "s1-ed25519")}),
                 (dict(author="Boss@sign.test"), {("other.test", "o1")}),
+                (dict(author='"login:user1"@sign.test'),
+                 {("sign.test", "s1-ed25519")}),
+                (dict(author='"sender:list"@sign.test'),
+                 {("sign.test", "s1-ed25519")}),
                 (dict(port=submission, login="user1@sign.test",
                       sender="user1@sign.test"), set()),
                 (dict(envelope="list@sign.test"),
