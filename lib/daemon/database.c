@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #ifndef WITHOUT_BDB
@@ -81,6 +83,8 @@ int database_sync(void)
 #define CACHE_OCTETS (8u << 20)
 #define LOG_OCTETS   (4u << 20) /* of one file of the log */
 #define PAGE_OCTETS  8192
+#define OWNER_MS     5000 /* for another owner to end */
+#define LOOK_MS      50   /* between two looks whether he has */
 
 static struct {
 	const char *parameter; /* "report_directory" */
@@ -183,6 +187,23 @@ static int open_db(void)
 	return 0;
 }
 
+/* Who opens a database recovers it, under the hands of another owner: one that
+ * is at its end while the next one starts already. Where the file system knows
+ * no such lock there is none. */
+static int own_folder(void)
+{
+	int64_t until = deadline_in(OWNER_MS);
+
+	while (flock(store.folder, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return 0;
+		if (clock_ms() >= until)
+			return EBUSY;
+		poll(NULL, 0, LOOK_MS);
+	}
+	return 0;
+}
+
 static int open_all(void)
 {
 	int e;
@@ -193,6 +214,11 @@ static int open_all(void)
 	    store.directory, store.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store.folder < 0)
 		return errno;
+	e = own_folder();
+	if (e != 0) {
+		file_close(&store.folder);
+		return e;
+	}
 	enter();
 	e = open_env();
 	if (e == 0)
@@ -201,6 +227,18 @@ static int open_all(void)
 	if (e != 0)
 		database_close();
 	return e;
+}
+
+/* Whether it is the system that fails, and not what is stored. */
+static bool is_of_system(int e)
+{
+	static const int errors[] = {ENOSPC, EDQUOT, EFBIG, EROFS, EACCES,
+	    EPERM, ENOMEM, EMFILE, ENFILE, EAGAIN, EINTR, EBUSY};
+
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
+		if (e == errors[i])
+			return true;
+	return false;
 }
 
 /* What cannot be opened is kept for who wants to look at it. */
@@ -228,8 +266,10 @@ int database_open(void)
 	if (store.home < 0)
 		log_fatal("run_directory: %s", strerror(errno));
 	e = open_all();
-	if (e == ENOSPC || e == EACCES || e == EROFS || e == ENOMEM) {
-		log_error("%s: %s", store.name, db_strerror(e));
+	if (is_of_system(e)) {
+		log_error("%s: %s", store.name,
+		    e == EBUSY ? "another process has it open"
+			       : db_strerror(e));
 		return -1;
 	}
 	if (e != 0)

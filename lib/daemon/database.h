@@ -21,7 +21,8 @@
 int database_prepare(
     const char *parameter, const char *directory, const char *name);
 /* In the jail. What is damaged is set aside, with a line in the log, and a new
- * one begun. -1, logged: nothing can be stored. */
+ * one begun. Waits a few seconds for another process that has it open. -1,
+ * logged: nothing can be stored. */
 int database_open(void);
 void database_close(void);
 

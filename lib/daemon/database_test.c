@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,6 +232,66 @@ static void damaged_is_set_aside(void **state)
 	database_close();
 }
 
+/* Nothing is wrong with what is stored when there is no descriptor left. */
+static void what_the_system_refuses_stays(void **state)
+{
+	(void)state;
+	struct rlimit before, none;
+	unsigned aside = set_aside();
+
+	begin();
+	put("kept", "1");
+	assert_int_equal(database_commit(), 0);
+	database_close();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	int next = open("/", O_PATH | O_CLOEXEC);
+	assert_true(next >= 0);
+	close(next);
+	none = before;
+	none.rlim_cur = (rlim_t)next + 1; /* for the working directory */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int result = database_open();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(result, -1);
+	assert_int_equal(set_aside(), aside);
+	begin();
+	expect("kept", "1");
+	database_close();
+}
+
+/* A second owner would recover what the first one is at work on. */
+static void there_is_one_owner(void **state)
+{
+	(void)state;
+	int ready[2];
+	char octet;
+
+#ifdef WITHOUT_BDB
+	skip();
+#endif
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (database_open() < 0 ||
+		    database_put(STR("owner"), STR("first")) < 0 ||
+		    database_commit() < 0 || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &octet, 1), 1);
+	int second = database_open();
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(second, -1);
+	close(ready[0]);
+	close(ready[1]);
+	begin();
+	expect("owner", "first");
+	database_close();
+}
+
 /* Closed, everything fails and nothing crashes. */
 static void closed_nothing_is_stored(void **state)
 {
@@ -256,7 +317,9 @@ int main(void)
 	    cmocka_unit_test(what_is_undone_was_never_there),
 	    cmocka_unit_test(killed_between_put_and_commit),
 	    cmocka_unit_test(what_does_not_fit_is_a_failure),
+	    cmocka_unit_test(what_the_system_refuses_stays),
 	    cmocka_unit_test(damaged_is_set_aside),
+	    cmocka_unit_test(there_is_one_owner),
 	    cmocka_unit_test(closed_nothing_is_stored),
 	};
 
