@@ -641,11 +641,11 @@ int greylist_load(
 	e->first = (int64_t)first;
 	e->last = (int64_t)last;
 	e->count = count;
-	/* The clock may have gone back while nobody looked. */
-	if (e->first > now)
+	/* The clock may have gone back while nobody looked: it waits from now
+	 * on. What has passed keeps its times, for the clock may not be right
+	 * yet. */
+	if (kind == GREYLIST_WAITS && e->first > now)
 		e->first = now;
-	if (kind == GREYLIST_PROVED && e->last > now)
-		e->last = now;
 	if (!is_over(g, e, now))
 		return 0;
 	unlink_entry(g, e);

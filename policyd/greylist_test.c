@@ -542,6 +542,22 @@ static void damaged_records_are_none(void **state)
 	assert_string_equal(ask("192.0.8.1", "a@x.test", NOW + 300), "passed");
 }
 
+/* A machine without a battery starts in 1970, and finds the time later. */
+static void the_clock_may_be_late(void **state)
+{
+	char value[100];
+
+	(void)state;
+	snprintf(value, sizeof(value), "1 p %lld %lld 3", (long long)NOW,
+	    (long long)NOW);
+	assert_int_equal(load("c|192.0.5.0/24", value, 100), 0);
+	assert_int_equal(
+	    load("t|192.0.2.0/24|a@x.test|user@ours.test", value, 100), 0);
+	greylist_loaded(&greylist);
+	assert_string_equal(ask("192.0.5.1", "n@x.test", NOW + 1), "client");
+	assert_string_equal(ask("192.0.2.1", "a@x.test", NOW + 1), "known");
+}
+
 static void not_every_use_is_written(void **state)
 {
 	(void)state;
@@ -592,6 +608,7 @@ int main(void)
 	    TEST(entries_are_found),
 	    TEST(a_restart_forgets_nothing),
 	    TEST(damaged_records_are_none),
+	    TEST(the_clock_may_be_late),
 	    TEST(not_every_use_is_written),
 	};
 
