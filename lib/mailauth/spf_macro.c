@@ -250,7 +250,9 @@ int spf_macro_expand(struct str text, enum spf_text kind,
 {
 	char letter;
 
-	while (text.len > 0)
+	if (text.len > SPF_TEMPLATE_MOST)
+		return -1;
+	while (text.len > 0 && !out->overflow)
 		if (step(&text, kind, macros, out, &letter) < 0)
 			return -1;
 	return out->overflow ? -1 : 0;

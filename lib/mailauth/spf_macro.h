@@ -17,6 +17,9 @@ struct spf_macros {
 };
 
 #define SPF_EXPANDED_MOST 8192 /* octets that a domain may grow to */
+#define SPF_TEMPLATE_MOST                                                      \
+	1024 /* octets of it before: its macros are expanded
+                                * with every answer that comes */
 
 /* Where a text stands: a domain must end in a label or a macro, and has neither
  * %{c}, %{r} nor %{t}; the texts of explanations may have spaces. */

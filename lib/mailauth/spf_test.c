@@ -331,6 +331,27 @@ static void test_long_names(void **state)
 	buf_free(&out);
 }
 
+/* What is expanded to nothing costs as much as it is long. */
+static void test_long_templates(void **state)
+{
+	struct spf_macros m = {
+	    .local_part = STR("-aaaaaaaaaaaaaaaaaaaaaaaaaa")};
+	struct buf text = buf_new(2 * SPF_TEMPLATE_MOST);
+	struct buf out = buf_new(1000);
+
+	(void)state;
+	while (text.len + strlen("%{l1r-}b.example") <= SPF_TEMPLATE_MOST)
+		buf_add_text(&text, "%{l1r-}");
+	buf_add_text(&text, "b.example");
+	assert_int_equal(spf_macro_domain(buf_str(&text), &m, &out), 0);
+	assert_string_equal(buf_text(&out), "b.example");
+	while (text.len <= SPF_TEMPLATE_MOST)
+		buf_add_text(&text, ".");
+	assert_int_equal(spf_macro_domain(buf_str(&text), &m, &out), -1);
+	buf_free(&text);
+	buf_free(&out);
+}
+
 /* ---- whole checks ---- */
 
 struct fact {
@@ -498,6 +519,7 @@ int main(void)
 	    cmocka_unit_test(test_letters_of_explanations),
 	    cmocka_unit_test(test_many_parts),
 	    cmocka_unit_test(test_long_names),
+	    cmocka_unit_test(test_long_templates),
 	    cmocka_unit_test(test_checks),
 	    cmocka_unit_test(test_problem_is_text),
 	};
