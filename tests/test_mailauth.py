@@ -5,6 +5,7 @@ import imaplib
 import os
 import re
 import smtplib
+import tempfile
 
 import pytest
 
@@ -499,17 +500,18 @@ def test_a_table_that_fails_refuses_nobody_and_lets_nobody_in(dns):
         wait_until(lambda: send(h, forged)[0] == 550)
 
 
-def test_tables_elsewhere_and_of_one_service(dns, tmp_path):
+def test_tables_elsewhere_and_of_one_service(dns):
     """A table that a parameter names may stand anywhere."""
-    os.chmod(tmp_path, 0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        os.chmod(parent, 0o755)
-    far = tmp_path / "lists"
-    far.write_text("list.test -\n")
-    with House(users=1, settings=settings(
-            dns, dmarc_mailing_lists="text:%s" % far)) as h:
-        listed = message("a@strict.test", "list", signer="list.test")
-        assert send(h, listed)[0] == 250
+    # Not below tmp_path: each pytest that starts closes that to other users.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        far = os.path.join(folder, "lists")
+        with open(far, "w") as f:
+            f.write("list.test -\n")
+        with House(users=1, settings=settings(
+                dns, dmarc_mailing_lists="text:%s" % far)) as h:
+            listed = message("a@strict.test", "list", signer="list.test")
+            assert send(h, listed)[0] == 250
 
 
 def test_large_headers_and_bodies(house):
