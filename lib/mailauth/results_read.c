@@ -5,7 +5,8 @@
 #include "mailauth/results.h"
 #include "mailauth/results_text.h"
 
-#define SERVER_MOST 1024 /* octets of an authserv-id */
+#define SERVER_MOST    1024 /* octets of an authserv-id */
+#define RECEIVERS_MOST 4    /* of a Received-SPF; an honest one has one */
 
 /* Behind blanks, line ends and comments, which nest. */
 static struct str skip_comments(struct str s)
@@ -45,14 +46,23 @@ static struct str read_server(struct str s, struct buf *out)
 	return str_skip(s, i < s.len ? i + 1 : s.len);
 }
 
+/* As DNS has it, but for its case; only what is beyond ASCII takes the time. */
+static struct str server_name(struct str s, struct arena *memory)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((uint8_t)s.p[i] >= 0x80)
+			return domain_to_ascii(s, memory);
+	return str_ends(s, STR(".")) ? str_sub(s, 0, s.len - 1) : s;
+}
+
 /* Whether two names are the same to a reader: whatever their case, in A-labels
  * or U-labels, with or without a final dot. */
 static bool same_server(struct str a, struct str b)
 {
 	struct arena memory = arena_new(4 * SERVER_MOST);
-	struct str c = domain_to_ascii(a, &memory);
+	struct str name = server_name(a, &memory);
 	bool same = str_case_eq(a, b) ||
-	    (c.len > 0 && str_eq(c, domain_to_ascii(b, &memory)));
+	    (name.len > 0 && str_case_eq(name, server_name(b, &memory)));
 
 	arena_free(&memory);
 	return same;
@@ -103,7 +113,7 @@ static void simplify(struct str s, struct buf *out)
 {
 	bool blank = false;
 
-	while ((s = skip_comments(s)).len > 0) {
+	while (!out->overflow && (s = skip_comments(s)).len > 0) {
 		blank = out->len > 0 && s.p[0] != '=' &&
 		    out->p[out->len - 1] != '=' && blank;
 		if (blank)
@@ -148,19 +158,19 @@ bool results_passed_dmarc(struct str value, struct str author)
 bool results_spf_is_of(struct str value, struct str server)
 {
 	struct buf plain = buf_new(65536);
-	bool named = false, ours = false;
+	unsigned named = 0;
+	bool ours = false;
 
 	simplify(value, &plain);
 	struct str rest = buf_str(&plain), word;
-	while ((word = str_word(&rest, " ;")).len > 0) {
+	while (!ours && (word = str_word(&rest, " ;")).len > 0) {
 		if (!str_case_starts(word, STR("receiver=")))
 			continue;
-		named = true;
-		ours = ours ||
+		ours = ++named > RECEIVERS_MOST ||
 		    same_server(
 			str_skip(word, sizeof("receiver=") - 1), server);
 	}
-	ours = ours || !named || plain.overflow;
+	ours = ours || named == 0 || plain.overflow;
 	buf_free(&plain);
 	return ours;
 }

@@ -188,6 +188,11 @@ static void test_forged_received_spf(void **state)
 	    {"pass helo=\"x; receiver=here.example.org\"; receiver=there.test",
 		false},
 	    {"pass receiver=there.example; x=here.example.org", false},
+	    /* who names many means to hide one */
+	    {"pass receiver=a.test; receiver=b.test", false},
+	    {"pass receiver=a; receiver=b; receiver=c; receiver=d", false},
+	    {"pass receiver=a receiver=b receiver=c receiver=d receiver=e",
+		true},
 	};
 
 	(void)state;
