@@ -44,27 +44,60 @@ static void mask(uint8_t *octets, size_t len, int bits)
 			octets[i] &= (uint8_t)(0xff << (8 - bits));
 }
 
+/* "ADDRESS" or "ADDRESS/BITS", of a mapped address the IPv4 one. */
+static bool read_network(struct str text, struct netaddr *a, int *bits)
+{
+	struct str rest = text, address = str_cut(&rest, '/');
+	char plain[NETADDR_TEXT_MAX];
+	uint64_t n = 128;
+
+	if (netaddr_parse(address, 0, a) < 0)
+		return false;
+	if (address.len < text.len &&
+	    str_to_u64(rest, a->u.sa.sa_family == AF_INET ? 32 : 128, &n) < 0)
+		return false;
+	if (a->u.sa.sa_family == AF_INET6) {
+		netaddr_text(a, plain);
+		netaddr_parse(str_from(plain), 0, a);
+		if (a->u.sa.sa_family == AF_INET && n < 96)
+			return false;
+		if (a->u.sa.sa_family == AF_INET)
+			n -= 96;
+	}
+	*bits = (int)n;
+	return true;
+}
+
+static void put_network(struct netaddr a, int bits, struct buf *out)
+{
+	char text[NETADDR_TEXT_MAX];
+
+	if (a.u.sa.sa_family == AF_INET)
+		mask((uint8_t *)&a.u.in.sin_addr, 4, bits);
+	else
+		mask(a.u.in6.sin6_addr.s6_addr, 16, bits);
+	netaddr_text(&a, text);
+	buf_printf(out, "%s/%d", text, bits);
+}
+
+static int prefix_of(const struct policyd_conf *conf, const struct netaddr *a)
+{
+	return a->u.sa.sa_family == AF_INET ? conf->greylist_ipv4_prefix
+					    : conf->greylist_ipv6_prefix;
+}
+
 void greylist_network(
     const struct policyd_conf *conf, struct str address, struct buf *out)
 {
-	char text[NETADDR_TEXT_MAX];
 	struct netaddr a;
-	int bits = conf->greylist_ipv4_prefix;
+	int bits;
 
-	if (netaddr_parse(address, 0, &a) < 0) {
+	if (!read_network(address, &a, &bits))
 		add_lower(out, address);
-		return;
-	}
-	netaddr_text(&a, text); /* IPv4 of a mapped address */
-	netaddr_parse(str_from(text), 0, &a);
-	if (a.u.sa.sa_family == AF_INET) {
-		mask((uint8_t *)&a.u.in.sin_addr, 4, bits);
-	} else {
-		bits = conf->greylist_ipv6_prefix;
-		mask(a.u.in6.sin6_addr.s6_addr, 16, bits);
-	}
-	netaddr_text(&a, text);
-	buf_printf(out, "%s/%d", text, bits);
+	else if (bits < prefix_of(conf, &a))
+		put_network(a, bits, out);
+	else
+		put_network(a, prefix_of(conf, &a), out);
 }
 
 /* "SRS0=HHHH=TT=example.org=user" at its forwarder: what changes from day to
@@ -396,6 +429,32 @@ static void remember(struct greylist *g, enum greylist_state state,
 	}
 }
 
+/* The operator's word for a larger network that the client is of; NULL. */
+static struct greylist_entry *find_around(
+    const struct greylist *g, struct str client, int64_t now)
+{
+	struct greylist_entry *e = NULL;
+	struct buf network, key;
+	struct netaddr a;
+	int bits;
+
+	if (g->of[GREYLIST_ALLOWED].count == 0 ||
+	    !read_network(client, &a, &bits))
+		return NULL;
+	network = buf_new(GREYLIST_KEY_MAX);
+	for (bits = prefix_of(g->conf, &a); e == NULL && bits-- > 0;) {
+		buf_clear(&network);
+		put_network(a, bits, &network);
+		key = client_key(buf_str(&network));
+		e = find(g, &key, now);
+		if (e != NULL && e->kind != GREYLIST_ALLOWED)
+			e = NULL;
+		buf_free(&key);
+	}
+	buf_free(&network);
+	return e;
+}
+
 void greylist_ask(struct greylist *g, const struct policy_greylist *q,
     int64_t now, struct policy_greylisted *answer)
 {
@@ -418,6 +477,8 @@ void greylist_ask(struct greylist *g, const struct policy_greylist *q,
 
 	const struct greylist_entry *c = find(g, &vouched, now);
 	if (c == NULL || c->kind != GREYLIST_ALLOWED)
+		c = find_around(g, q->client_address, now);
+	if (c == NULL)
 		c = find(g, &client, now);
 	answer->state = judge(
 	    g, c, find(g, &triplet, now), q->invited, now, &seconds);
@@ -461,10 +522,14 @@ int greylist_allow(
 struct greylist_choice greylist_choose(
     const struct greylist *g, struct str key, bool allowed_too)
 {
-	struct greylist_choice c = {
-	    buf_new(GREYLIST_KEY_MAX), buf_new(GREYLIST_KEY_MAX), allowed_too};
+	struct greylist_choice c = {buf_new(GREYLIST_KEY_MAX),
+	    buf_new(GREYLIST_KEY_MAX), allowed_too, false};
+	struct netaddr a;
+	int bits;
 
 	greylist_network(g->conf, key, &c.client);
+	c.larger = read_network(key, &a, &bits) &&
+	    bits < prefix_of(g->conf, &a);
 	if (str_eq(key, STR("<>")))
 		return c; /* a sender without a name */
 	add_lower(&c.text, key);
@@ -493,6 +558,18 @@ static void take_apart(const struct greylist_entry *e, struct str *client,
 	*recipient = rest;
 }
 
+/* A client is of a network that is larger than those of clients. */
+static bool is_within(struct str client, struct str network)
+{
+	struct netaddr a, around;
+	struct str bad;
+	int bits, most;
+
+	return read_network(client, &a, &bits) &&
+	    read_network(network, &around, &most) && most <= bits &&
+	    netaddr_in_list(&a, network, &bad) == 1;
+}
+
 static bool is_chosen(
     const struct greylist_choice *c, const struct greylist_entry *e)
 {
@@ -505,7 +582,8 @@ static bool is_chosen(
 	if (c->client.len == 0)
 		return true;
 	take_apart(e, &client, &sender, &recipient);
-	if (str_eq(client, buf_str(&c->client)))
+	if (str_eq(client, buf_str(&c->client)) ||
+	    (c->larger && is_within(client, buf_str(&c->client))))
 		return true;
 	if (e->key[0] == 'c')
 		return false;

@@ -54,17 +54,18 @@ void greylist_free(struct greylist *g);
 void greylist_ask(struct greylist *g, const struct policy_greylist *q,
     int64_t now, struct policy_greylisted *answer);
 
-/* The operator's word for a client: an address, a network as
- * greylist_network makes it, or a domain that SPF vouches for. seconds: for how long; 0: until it is forgotten. -1:
- * there is no room for another. */
+/* The operator's word for a client: an address or a network, as
+ * greylist_network makes it, or a domain that SPF vouches for. seconds: for
+ * how long; 0: until it is forgotten. -1: there is no room for another. */
 int greylist_allow(
     struct greylist *g, struct str client, uint64_t seconds, int64_t now);
 
-/* Which entries: "" all; a client, a sender, a recipient, or the domain of
- * one. */
+/* Which entries: "" all; a client or all of a network, a sender, a recipient,
+ * or the domain of one. */
 struct greylist_choice {
 	struct buf client, text;
 	bool allowed_too;
+	bool larger; /* the client is a network of several */
 };
 struct greylist_choice greylist_choose(
     const struct greylist *g, struct str key, bool allowed_too);
@@ -87,8 +88,9 @@ void greylist_loaded(struct greylist *g);
 /* Gives all entries to g->put. */
 void greylist_put_all(const struct greylist *g);
 
-/* "192.0.2.0/24" of "192.0.2.7", by greylist_ipv4_prefix and
- * greylist_ipv6_prefix; what is no address stays, in lower case. */
+/* "192.0.2.0/24" of "192.0.2.7" and "192.0.2.0/28", by greylist_ipv4_prefix
+ * and greylist_ipv6_prefix; a larger network stays one, and what is no address
+ * stays, in lower case. */
 void greylist_network(
     const struct policyd_conf *conf, struct str address, struct buf *out);
 /* A sender as it is compared: lower case, without +detail, numbers as "#",

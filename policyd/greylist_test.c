@@ -76,6 +76,36 @@ static size_t count(const char *key)
 	return n;
 }
 
+static void networks_are_allowed(void **state)
+{
+	(void)state;
+	ask("198.51.100.9", "a@x.test", NOW);
+	ask("198.52.100.9", "a@x.test", NOW);
+	ask("2001:db8:1::9", "a@x.test", NOW);
+	assert_int_equal(count("198.51.0.0/16"), 1);
+	/* A larger one than clients are known by. */
+	greylist_allow(&greylist, STR("198.51.7.7/16"), 0, NOW);
+	assert_string_equal(ask("198.51.100.9", "b@x.test", NOW), "allowed");
+	assert_string_equal(
+	    ask("::ffff:198.51.1.1", "b@x.test", NOW), "allowed");
+	assert_string_equal(ask("198.52.100.9", "b@x.test", NOW), "new");
+	greylist_allow(&greylist, STR("2001:db8::/32"), 0, NOW);
+	assert_string_equal(ask("2001:db8:1::9", "b@x.test", NOW), "allowed");
+	assert_string_equal(ask("2001:db9:1::9", "b@x.test", NOW), "new");
+	/* Of a smaller one, and with bits behind it, the one that holds it. */
+	greylist_allow(&greylist, STR("203.0.113.128/28"), 0, NOW);
+	assert_string_equal(ask("203.0.113.9", "b@x.test", NOW), "allowed");
+	assert_int_equal(count("203.0.113.0/24"), 1);
+	/* The network itself, and what it holds. */
+	assert_int_equal(count("198.51.0.0/16"), 2);
+	assert_int_equal(count("198.0.0.0/8"), 4);
+	assert_int_equal(count("198.51.100.9"), 1);
+	assert_int_equal(count("0.0.0.0/0"), 5);
+	/* What is none is a name, and no client's. */
+	greylist_allow(&greylist, STR("192.0.2.0/99"), 0, NOW);
+	assert_string_equal(ask("192.0.2.1", "b@x.test", NOW), "new");
+}
+
 static void who_comes_back_passes(void **state)
 {
 	(void)state;
@@ -588,6 +618,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, end)
 	const struct CMUnitTest tests[] = {
+	    TEST(networks_are_allowed),
 	    TEST(who_comes_back_passes),
 	    TEST(the_window_ends),
 	    TEST(what_has_passed_lives_on_by_use),

@@ -5,9 +5,11 @@
 #include <sysexits.h>
 
 #include "core/clock.h"
+#include "daemon/forms.h"
 #include "ipc/policy.h"
 #include "posthouse/posthouse.h"
 #include "posthouse/time_point.h"
+#include "posthouse/trace_story.h"
 
 #define OUT_MAX (64u << 20)
 #define WAIT_MS 30000
@@ -49,7 +51,10 @@ static void put_left(const struct greylist_out *o, uint64_t at, struct buf *out)
 {
 	int64_t left = (int64_t)at - o->now;
 
-	buf_printf(out, "%lld s", left > 0 ? (long long)left : 0LL);
+	if (left < 60)
+		buf_printf(out, "%lld s", left > 0 ? (long long)left : 0LL);
+	else
+		story_duration((uint64_t)left * 1000000, out);
 }
 
 /* What it comes to, in a line. */
@@ -166,7 +171,6 @@ static int list(struct posthouse *p, const char *key, bool details)
 	status = ask(p, &policy_greylist_list, &question, &o);
 	if (p->json) {
 		json_end(&o.j);
-		buf_add_char(&o.text, '\n');
 	} else if (o.end.count == 0) {
 		buf_printf(&o.text,
 		    "nothing is remembered%s%s; \"posthouse explain\" says "
@@ -186,10 +190,17 @@ static int allow(struct posthouse *p, const char *client, const char *time)
 {
 	struct policy_greylist_allow question = {.client = str_from(client)};
 	struct greylist_out o = {.json = p->json};
+	struct buf wrong = buf_new(512);
 	const char *why;
 	int64_t ms = 0;
 	int status;
 
+	if (form_client(client, &wrong) < 0) {
+		posthouse_fail("greylist", "%s", buf_text(&wrong));
+		buf_free(&wrong);
+		return EX_USAGE;
+	}
+	buf_free(&wrong);
 	if (time != NULL &&
 	    (conf_parse_time(time, &ms, &why) < 0 || ms < 1000)) {
 		posthouse_fail("greylist",

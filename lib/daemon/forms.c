@@ -37,12 +37,41 @@ static bool is_network(struct str word)
 	return word.len > 0 && netaddr_in_list(&any, word, &bad) >= 0;
 }
 
+/* "10.0.0.300": no top-level domain is a number (RFC 3696 section 2). */
+static bool ends_in_number(struct str name)
+{
+	struct str last = str_skip(name, str_find_last(name, '.') + 1);
+
+	for (size_t i = 0; i < last.len; i++)
+		if (!ascii_digit(last.p[i]))
+			return false;
+	return last.len > 0 && last.len < name.len;
+}
+
 static bool is_domain(struct str word)
 {
 	struct str name = str_skip(word, word.len > 1 && word.p[0] == '.');
 
-	return dns_name_valid(name) && str_find(name, '@') == name.len &&
-	    str_find(name, '/') == name.len;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.p[i] <= ' ' || name.p[i] == '@' || name.p[i] == '/')
+			return false;
+	return dns_name_valid(name) && !ends_in_number(name);
+}
+
+static bool is_client(struct str word)
+{
+	return is_network(word) || is_domain(word);
+}
+
+/* Of an envelope: an address, or the null sender. */
+static bool is_address(struct str word)
+{
+	size_t at = str_find_last(word, '@');
+
+	if (at == word.len)
+		return is_domain(word) || str_eq(word, STR("<>"));
+	return at > 0 && word.p[at + 1] != '.' &&
+	    is_domain(str_skip(word, at + 1));
 }
 
 /* Each word of a list, without the "!" before it. */
@@ -85,6 +114,34 @@ int form_domains_and_tables(const char *value, struct buf *why)
 	return each(value, why, is_domain, true,
 	    "neither a domain (example.org, or .example.org for what is below "
 	    "it) nor a table (type:name)");
+}
+
+int form_clients_and_tables(const char *value, struct buf *why)
+{
+	return each(value, why, is_client, true,
+	    "neither a network (192.0.2.0/24, [2001:db8::]/32) nor a domain "
+	    "(example.org, or .example.org for what is below it) nor a table "
+	    "(type:name)");
+}
+
+int form_addresses_and_tables(const char *value, struct buf *why)
+{
+	return each(value, why, is_address, true,
+	    "neither an address (user@example.org, or <>) nor a domain "
+	    "(example.org, or .example.org for what is below it) nor a table "
+	    "(type:name)");
+}
+
+int form_client(const char *value, struct buf *why)
+{
+	struct str word = str_from(value);
+
+	if (word.len > 0 && word.p[0] != '.' && word.p[0] != '!' &&
+	    is_client(word))
+		return 0;
+	return refuse(why, word,
+	    "neither an address nor a network (192.0.2.0/24, 2001:db8::/32) "
+	    "nor a domain (example.org)");
 }
 
 int form_domain(const char *value, struct buf *why)

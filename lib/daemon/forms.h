@@ -17,6 +17,11 @@ int form_networks_and_tables(const char *value, struct buf *why);
 /* Domains, ".example.org" for those below; the second with tables. */
 int form_domains(const char *value, struct buf *why);
 int form_domains_and_tables(const char *value, struct buf *why);
+/* Networks, domains and tables; addresses of envelopes, domains and tables. */
+int form_clients_and_tables(const char *value, struct buf *why);
+int form_addresses_and_tables(const char *value, struct buf *why);
+/* One address, network or domain. */
+int form_client(const char *value, struct buf *why);
 /* One domain, or nothing. */
 int form_domain(const char *value, struct buf *why);
 /* One lookup table, or nothing. */

@@ -118,15 +118,15 @@ const struct conf_param house_params[] = {
 	  "DMARC is accepted when its chain is whole and, all seals from the "
 	  "newest one on being of these, one of them says that it passed "
 	  "DMARC there. Domains and tables as in dmarc_mailing_lists."),
-	P(TEXT, greylist_exempt_clients, "", 0, 65536,
+	P(FORM, greylist_exempt_clients, form_clients_and_tables, "", 0, 65536,
 	  "Clients that are never greylisted: networks, verified names "
 	  "(example.org, or .example.org for what is below it), and tables "
 	  "(type:name) with such keys; \"!\" before a word excepts it, the "
 	  "first that matches decides."),
-	P(TEXT, greylist_exempt_senders, "", 0, 65536,
+	P(FORM, greylist_exempt_senders, form_addresses_and_tables, "", 0, 65536,
 	  "Senders that are never greylisted: addresses, domains as in "
 	  "greylist_exempt_clients, <> for notifications, and tables."),
-	P(TEXT, greylist_exempt_recipients, "", 0, 65536,
+	P(FORM, greylist_exempt_recipients, form_addresses_and_tables, "", 0, 65536,
 	  "Recipients whose mail is never greylisted, as they want it at once: "
 	  "addresses, domains, and tables, as in greylist_exempt_senders."),
 	P(FORM, dns_servers, form_dns_servers, "", 0, 4096,
