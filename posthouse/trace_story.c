@@ -389,7 +389,10 @@ static bool say_acceptance(const struct trace_record *r, struct buf *out)
 	case TRACE_SEALED:
 		add(out, "sealed (ARC) by ", f->where, "");
 		buf_printf(out, ", set %llu", (unsigned long long)f->number);
-		add(out, "; the chain came with ", f->why, "");
+		if (str_eq(f->why, STR("none")))
+			buf_add_text(out, "; it came without a chain");
+		else
+			add(out, "; the chain came with ", f->why, "");
 		return true;
 	default:
 		return false;

@@ -856,6 +856,8 @@ def test_mail_sent_on_is_sealed():
         house.traced(FAR, "sealed")
         assert "sealed (ARC) by d=sign.test s=s1-rsa, set 2; the chain came " \
             "with pass" in house.posthouse("trace", FAR)
+        assert "s=s1-rsa, set 1; it came without a chain\n" in (
+            house.posthouse("trace", FAR))
         wait_until(lambda: counted("sealed") >= 3)
         # A mailbox of this house needs none.
         with smtplib.SMTP("127.0.0.1", house.smtp, timeout=60) as s:
