@@ -24,7 +24,7 @@
 
 struct question {
 	struct explain_client client;
-	struct str author; /* the address in From; p NULL: the sender's */
+	struct str author; /* the address in From, the sender's if not given */
 	const char *service;
 	const char *recipients[RECIPIENTS_MAX];
 	size_t count;
@@ -97,7 +97,7 @@ static const char *take(struct question *q, int option, bool *has_sender)
 		*has_sender = true;
 		return NULL;
 	case 'u':
-		q->author = address_of(optarg);
+		q->client.author = q->author = address_of(optarg);
 		return NULL;
 	case 'r':
 		if (q->count == RECIPIENTS_MAX)
@@ -153,7 +153,7 @@ static const char *read_arguments(struct question *q, int argc, char **argv)
 	    .list = buf_new(EXPLAIN_LIST_MAX),
 	    .helo = buf_new(300)};
 	q->client.address = q->client.name = q->client.helo = STR_EMPTY;
-	q->client.sender = q->client.login = STR_EMPTY;
+	q->client.sender = q->client.login = q->client.author = STR_EMPTY;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		wrong = take(q, c, &has_sender);
 		if (wrong != NULL)
@@ -281,6 +281,7 @@ struct result {
 	enum verdict verdict;
 	const struct explain_reply *reply; /* that decided; NULL */
 	const struct told *rule;           /* NULL: none told */
+	struct str unsigned_end;           /* of its content; "" taken */
 	size_t steps;                      /* of the session */
 	struct signers signers;
 	struct destinations to[RECIPIENTS_MAX];
@@ -339,6 +340,11 @@ static void print(const struct explanation *x, const struct result *r)
 		print_rule(r->rule);
 		print_reasons(x, r);
 	}
+	if (r->unsigned_end.len > 0) {
+		printf("  but ");
+		explanation_put(r->unsigned_end);
+		putchar('\n');
+	}
 	printf("\nsession\n");
 	for (size_t i = 0; i < x->reply_count; i++)
 		print_reply(&x->replies[i]);
@@ -394,6 +400,7 @@ static void print_json(const struct explanation *x, const struct result *r)
 	json_object(&j, NULL);
 	json_text(&j, "verdict", str_from(verdict_name(r->verdict)));
 	json_decided(r, &j);
+	json_text(&j, "if_unsigned", r->unsigned_end);
 	json_array(&j, "replies");
 	for (size_t i = 0; i < x->reply_count; i++) {
 		json_object(&j, NULL);
@@ -482,6 +489,8 @@ static int explain(struct posthouse *p, const struct question *q)
 		    "master.cf has no service %s for clients", q->service);
 	} else if (rehearse(&x, q, row) == 0) {
 		r.verdict = judge_all(&x, &r.reply);
+		if (r.verdict == VERDICT_OK)
+			r.unsigned_end = x.end.text;
 		if (find_if_signed(&x, q, row, &r) == 0 &&
 		    find_deliveries(&x, q, &r) == 0) {
 			r.rule = rule_of(&x, r.reply);

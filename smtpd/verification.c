@@ -374,14 +374,25 @@ static void explain_spared(struct session *s, const struct rule *rule)
 	    table.len > 0 ? ": " : "", STR_FMT(table));
 }
 
-/* As if From named the sender's domain, and nothing was signed. */
+/* As if nothing was signed; by default From names the sender's domain. */
 static void explain_dmarc(struct session *s, struct verdict *v)
 {
 	const struct dmarc_verdict *d = verdict_dmarc(v);
+	struct rehearsal *r = s->server->rehearsal;
 	struct decision by = decision(s);
 	struct disposition done;
+	const char *end;
 
 	disposition_of(v, &by, &done);
+	end = done.applied == APPLIED_REJECT ? "refused with 550 5.7.1"
+	    : done.applied == APPLIED_DEFER  ? "put off with 451"
+	    : done.applied == APPLIED_JUNK   ? "put into Junk"
+					     : "accepted";
+	if (done.applied != APPLIED_NONE)
+		buf_printf(&r->unsigned_end,
+		    "without a DKIM signature of %.*s it is %s, by DMARC (%s)",
+		    STR_FMT(verdict_author(v)), end,
+		    (done.rule != NULL ? done.rule : &rule_dmarc_reject)->name);
 	if (d->policy_domain.len == 0) {
 		passes(s, &rule_dmarc_reject, "dunno", "DMARC of %.*s: %s%s%s",
 		    STR_FMT(verdict_author(v)), dmarc_result_name(d->result),
@@ -389,16 +400,12 @@ static void explain_dmarc(struct session *s, struct verdict *v)
 		return;
 	}
 	passes(s, done.rule != NULL ? done.rule : &rule_dmarc_reject, "dunno",
-	    "DMARC of %.*s: p=%s%s, record of %.*s; if From is of this domain, "
-	    "SPF alone gives %s, and without a signature of it the message "
-	    "would be: %s",
+	    "DMARC of %.*s: p=%s%s, record of %.*s; %sSPF alone gives %s, and "
+	    "without a signature of it the message would be: %s",
 	    STR_FMT(verdict_author(v)), dmarc_policy_name(d->published),
 	    d->testing ? " t=y" : "", STR_FMT(d->policy_domain),
-	    dmarc_result_name(d->result),
-	    done.applied == APPLIED_REJECT      ? "refused with 550 5.7.1"
-		: done.applied == APPLIED_DEFER ? "put off with 451"
-		: done.applied == APPLIED_JUNK  ? "put into Junk"
-						: "accepted");
+	    r->author[0] == '\0' ? "if From is of this domain, " : "",
+	    dmarc_result_name(d->result), end);
 }
 
 void verification_explain(struct session *s)
@@ -410,6 +417,7 @@ void verification_explain(struct session *s)
 	    "mail_authentication_exempt_networks"};
 	struct verification *n = s->server->verification;
 	struct buf from = buf_new(IPC_ADDRESS_MAX + 32);
+	struct str author;
 
 	if (s->server->rehearsal == NULL || s->server->role == ROLE_SUBMISSION)
 		return;
@@ -422,8 +430,11 @@ void verification_explain(struct session *s)
 	explain_spf(s, verdict_spf(n->verdict));
 	explain_spared(s, &rule_dmarc_list);
 	explain_spared(s, &rule_arc_sealer);
-	if (s->t.sender.len > 0) {
-		buf_printf(&from, "From: <%.*s>\r\n", STR_FMT(s->t.sender));
+	author = str_from(s->server->rehearsal->author);
+	if (author.len == 0)
+		author = s->t.sender;
+	if (author.len > 0) {
+		buf_printf(&from, "From: <%.*s>\r\n", STR_FMT(author));
 		verdict_header(n->verdict, buf_str(&from));
 		verdict_end(n->verdict);
 		explain_dmarc(s, n->verdict);

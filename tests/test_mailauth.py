@@ -463,6 +463,34 @@ def test_tables_name_who_is_spared(dns):
         wait_until(lambda: send(h, listed, "x@plain.test")[0] == 550)
 
 
+def test_explain_says_what_a_forger_would_hear(house):
+    """The verdict on the envelope alone would be half the truth."""
+    def explained(sender, *more):
+        return house.json("explain", "--client", CLIENT, "--from", sender,
+                          "--rcpt", "user0@example.test", *more)
+    x = explained("a@good.test", "--author", "boss@strict.test")
+    assert x["verdict"] == "accepted"
+    assert x["if_unsigned"] == (
+        "without a DKIM signature of strict.test it is refused with 550 "
+        "5.7.1, by DMARC (dmarc_reject_action)")
+    assert any(s["text"].startswith("DMARC of strict.test: p=reject, record "
+                                    "of strict.test; SPF alone gives fail")
+               for s in x["steps"]), x["steps"]
+    x = explained("a@soft.test")
+    assert "put into Junk, by DMARC (dmarc_quarantine_action)" in x[
+        "if_unsigned"]
+    assert "; if From is of this domain, SPF" in str(x["steps"])
+    # Also of a notification, which has no sender.
+    assert "strict.test" in explained("", "--author", "a@strict.test")[
+        "if_unsigned"]
+    for sender in ("a@good.test", "a@none.test", "a@plain.test", ""):
+        assert explained(sender)["if_unsigned"] == "", sender
+    text = house.posthouse("explain", "--client", CLIENT, "--from",
+                           "a@strict.test", "--rcpt", "user0@example.test")
+    assert text.startswith("accepted\n  but without a DKIM signature of "
+                           "strict.test it is refused with 550 5.7.1"), text
+
+
 def test_a_table_that_fails_refuses_nobody_and_lets_nobody_in(dns):
     with House(users=1, settings=settings(
             dns, dmarc_trusted_forwarders="cidr:forwarders",

@@ -12,10 +12,11 @@
 #include "core/log.h"
 #include "core/memory.h"
 
-#define QUESTION_MS 10000
-#define SCRIPT_MAX  65536
-#define HEARD_MAX   1048576
-#define PENDING_MAX 65536
+#define QUESTION_MS  10000
+#define SCRIPT_MAX   65536
+#define HEARD_MAX    1048576
+#define PENDING_MAX  65536
+#define UNSIGNED_MAX 1024
 
 /* ---- telling ---- */
 
@@ -124,6 +125,8 @@ struct rehearsal *rehearsal_new(struct ipc *asker, const char *by, bool lhlo)
 	r->address = str_dup(q->address);
 	r->name = str_dup(q->name);
 	r->login = str_dup(q->login);
+	r->author = str_dup(q->author);
+	r->unsigned_end = buf_new(UNSIGNED_MAX);
 	r->tls = q->tls;
 	if (netaddr_parse(q->address, 40000, &r->client) == 0 &&
 	    write_script(r, q, lhlo) == 0)
@@ -252,6 +255,7 @@ void rehearsal_end(struct rehearsal *r, bool handed_on)
 	hear(r);
 	accepted = tell_replies(r, buf_str(&r->heard));
 	end.passed = handed_on || accepted;
+	end.text = buf_str(&r->unsigned_end);
 	ipc_put(r->asker, &explain_end, &end);
 	if (ipc_flush(r->asker, deadline_in(QUESTION_MS)) != IPC_OK)
 		log_warning("nobody waits for the explanation");

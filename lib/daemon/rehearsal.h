@@ -22,6 +22,8 @@ struct rehearsal {
 	struct explain explain; /* tells the asker */
 	struct netaddr client;
 	char *address, *name, *login; /* of the client; "" */
+	char *author;                 /* of the message; "": the sender */
+	struct buf unsigned_end; /* what becomes of it without a signature */
 	bool tls;
 	struct buf script; /* what the client says */
 	struct buf labels; /* the commands, LF behind each */

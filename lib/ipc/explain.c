@@ -28,6 +28,7 @@ static const struct ipc_field client[] = {
     IPC_TEXT(struct explain_client, name, 0, IPC_HOST_MAX - 1),
     IPC_TEXT(struct explain_client, helo, 0, IPC_ADDRESS_MAX),
     IPC_TEXT(struct explain_client, sender, 0, IPC_ADDRESS_MAX),
+    IPC_TEXT(struct explain_client, author, 0, IPC_ADDRESS_MAX),
     IPC_TEXT(struct explain_client, recipients, 0, EXPLAIN_LIST_MAX),
     IPC_TEXT(struct explain_client, login, 0, IPC_ADDRESS_MAX),
     IPC_BOOL(struct explain_client, tls),

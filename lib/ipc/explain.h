@@ -64,6 +64,7 @@ struct explain_client {
 	struct str name;    /* verified; "": to be looked up */
 	struct str helo;
 	struct str sender;     /* "" is the null reverse-path */
+	struct str author;     /* the address in From; "": the sender's */
 	struct str recipients; /* LF between them */
 	struct str login;      /* authenticated as; "": not */
 	bool tls;              /* the session has TLS */
@@ -117,8 +118,10 @@ struct explain_end {
 	/* screen: smtpd would have the client; smtpd: every recipient was
 	 * accepted; smtp: there are targets; local: it would be delivered */
 	bool passed;
-	bool temporary;       /* when not */
-	struct str dsn, text; /* smtp, local: why not */
+	bool temporary; /* when not */
+	/* smtp, local: why not; smtpd: what becomes of it at the end of its
+	 * content without a signature of its author, "" when it is taken */
+	struct str dsn, text;
 };
 
 extern const struct ipc_type explain_client, explain_hop, explain_mailbox,
