@@ -129,7 +129,8 @@ enum import_form {
 	IMPORT_RESTRICTIONS,
 	IMPORT_CLASSES,
 	IMPORT_SENDERS, /* tables that rewrite addresses; postsrsd's is one */
-	IMPORT_DAYS,    /* a bare number counts days */
+	IMPORT_SENDER_CLASSES, /* for which of them */
+	IMPORT_DAYS,           /* a bare number counts days */
 	IMPORT_HOURS
 };
 

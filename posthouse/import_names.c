@@ -174,6 +174,9 @@ const struct import_name import_names[] = {
 	    NULL, "20000", NULL},
 	{"queue_minfree", IMPORT_SAME, IMPORT_AS_IT_IS,
 	    NULL, "0", NULL},
+	{"recipient_canonical_classes", IMPORT_UNSUPPORTED,
+	    IMPORT_SENDER_CLASSES, NULL,
+	    "envelope_recipient header_recipient", NULL},
 	{"recipient_canonical_maps", IMPORT_UNSUPPORTED, IMPORT_SENDERS,
 	    NULL, "", NULL},
 	{"recipient_delimiter", IMPORT_SAME, IMPORT_AS_IT_IS,
@@ -186,6 +189,9 @@ const struct import_name import_names[] = {
 	    NULL, "relay", NULL},
 	{"relayhost", IMPORT_SAME, IMPORT_AS_IT_IS,
 	    NULL, "", NULL},
+	{"sender_canonical_classes", IMPORT_UNSUPPORTED,
+	    IMPORT_SENDER_CLASSES, NULL,
+	    "envelope_sender header_sender", NULL},
 	{"sender_canonical_maps", IMPORT_UNSUPPORTED, IMPORT_SENDERS,
 	    NULL, "", NULL},
 	{"service_throttle_time", IMPORT_SAME, IMPORT_AS_IT_IS,
@@ -668,7 +674,14 @@ const struct import_group import_groups[] = {
 	    "milter_header_checks milter_helo_macros milter_macro_daemon_name "
 	    "milter_macro_defaults milter_macro_v milter_mail_macros "
 	    "milter_protocol milter_rcpt_macros milter_unknown_command_macros "
-	    "non_smtpd_milters smtpd_milter_maps smtpd_milters"},
+	    "smtpd_milter_maps"},
+	{IMPORT_UNSUPPORTED,
+	    "there are no milters, but what OpenDKIM, OpenARC and OpenDMARC do is "
+	    "built in: \"posthouse dkim new DOMAIN --selector S --file KEY\" takes "
+	    "a key over; see dkim_signing_table, arc_sealing_domain, "
+	    "mail_authentication and dmarc_reject_action. Other filters: before "
+	    "port 25 or behind a relay, until the same is built in",
+	    "non_smtpd_milters smtpd_milters"},
 	{IMPORT_UNSUPPORTED,
 	    "there is no such command",
 	    "default_verp_delimiters disable_verp_bounces "
@@ -696,7 +709,6 @@ const struct import_group import_groups[] = {
 	    "and aliases for what arrives",
 	    "canonical_classes canonical_maps lmtp_generic_maps "
 	    "masquerade_classes masquerade_domains masquerade_exceptions "
-	    "recipient_canonical_classes sender_canonical_classes "
 	    "smtp_generic_maps"},
 	{IMPORT_UNSUPPORTED,
 	    "SASL is done by auth(8) from auth_password_maps: bring the password "

@@ -399,6 +399,10 @@ static bool is_postsrsd(const char *maps)
 	return false;
 }
 
+static const char not_rewritten[] =
+    "addresses are not rewritten: give users the address they send with, and "
+    "aliases for what arrives";
+
 static void senders(struct import *im, const struct import_place *at,
     const char *what, const char *maps)
 {
@@ -416,9 +420,7 @@ static void senders(struct import *im, const struct import_place *at,
 		    "srs_domain to its domain, and srs_hash_minimum to 4 for "
 		    "three weeks");
 	else
-		import_say(im, at, IMPORT_UNSUPPORTED, what, "",
-		    "addresses are not rewritten: give users the address they "
-		    "send with, and aliases for what arrives");
+		import_say(im, at, IMPORT_UNSUPPORTED, what, "", not_rewritten);
 }
 
 struct parameter {
@@ -605,6 +607,24 @@ static void form_senders(const struct use *u)
 	senders(u->im, u->at, u->p->what, u->p->expanded);
 }
 
+static void form_sender_classes(const struct use *u)
+{
+	struct buf maps = buf_new(IMPORT_VALUE_MAX);
+
+	import_value(u->im,
+	    str_starts(str_from(u->name), STR("sender_"))
+		? "sender_canonical_maps"
+		: "recipient_canonical_maps",
+	    &maps);
+	if (is_postsrsd(buf_text(&maps)))
+		say(u, IMPORT_BUILT_IN,
+		    "only senders of envelopes are rewritten, and rewritten "
+		    "ones brought back");
+	else
+		say(u, IMPORT_UNSUPPORTED, not_rewritten);
+	buf_free(&maps);
+}
+
 static void form_classes(const struct use *u)
 {
 	say(u, IMPORT_UNSUPPORTED, "there are no restriction classes");
@@ -662,6 +682,7 @@ static form *const forms[] = {
     [IMPORT_RESTRICTIONS] = form_restrictions,
     [IMPORT_CLASSES] = form_classes,
     [IMPORT_SENDERS] = form_senders,
+    [IMPORT_SENDER_CLASSES] = form_sender_classes,
     [IMPORT_DAYS] = form_as_it_is,
     [IMPORT_HOURS] = form_as_it_is,
 };

@@ -179,9 +179,10 @@ MAIN = [
     ("smtpd_sasl_path = private/auth",
      [("unsupported", "smtpd_sasl_path = private/auth", "", "passwords")]),
     ("smtpd_milters = inet:127.0.0.1:8891",
-     [("unsupported", "smtpd_milters =", "", "milters")]),
+     [("unsupported", "smtpd_milters =", "",
+       "what OpenDKIM, OpenARC and OpenDMARC do is built in")]),
     ("non_smtpd_milters = $smtpd_milters",
-     [("unsupported", "non_smtpd_milters =", "", "milters")]),
+     [("unsupported", "non_smtpd_milters =", "", "posthouse dkim new")]),
     ("milter_default_action = accept",
      [("unsupported", "milter_default_action =", "", "milters")]),
     ("header_checks = pcre:/etc/postfix/header_checks",
@@ -415,6 +416,7 @@ def test_what_postsrsd_was_told_is_carried_over(tmp_path):
     etc, target = tmp_path / "etc", str(tmp_path / "new")
     write_postfix(str(etc / "postfix"), "myhostname = mail.example.org\n"
                   "sender_canonical_maps = tcp:localhost:10001\n"
+                  "sender_canonical_classes = envelope_sender\n"
                   "recipient_canonical_maps = tcp:localhost:10002\n", "", {})
     os.mkdir(etc / "default")
     (etc / "default" / "postsrsd").write_text(
@@ -425,6 +427,7 @@ def test_what_postsrsd_was_told_is_carried_over(tmp_path):
     (etc / "postsrsd.secret").write_text("newest\nolder\n")
     done = run("conf", "import", str(etc / "postfix"), "--write", target)
     assert "srs_hash_minimum three weeks from now" in done.stdout
+    assert "built in: sender_canonical_classes = envelope_sender" in done.stdout
     with open(os.path.join(target, "main.cf")) as f:
         main = f.read().splitlines()
     for line in ("srs_domain = srs.example.org",
