@@ -225,18 +225,34 @@ static bool ask_policyd(struct session *s, const struct invitation *i,
 	return false;
 }
 
+/* "greylist defer for user@example.org: new, SPF says softfail" */
+static void trace_it(
+    struct session *s, struct str recipient, const char *code, const char *why)
+{
+	trace_event(TRACE_CHECKED, &s->id, NULL,
+	    &(struct trace_fields){.who = STR("greylist"),
+		.where = recipient,
+		.code = str_from(code),
+		.why = str_from(why)});
+}
+
 static void put_off(struct session *s, struct invitation *i,
     const struct policy_greylisted *a, struct str recipient)
 {
+	const char *seen = a->state == GREYLIST_STATE_NEW ? "new"
+							  : "back too soon";
+	char why[sizeof(i->why) + 20];
+
 	if (a->failures > 0)
 		snprintf(i->why, sizeof(i->why),
 		    "%llu logins failed from there (greylist_login_failures)",
 		    (unsigned long long)a->failures);
 	log_info("NOQUEUE: greylist: RCPT from %s[%s]: %s, %s; from=<%.*s> "
 		 "to=<%.*s>",
-	    s->name, s->address,
-	    a->state == GREYLIST_STATE_NEW ? "new" : "back too soon", i->why,
-	    STR_FMT(s->t.sender), STR_FMT(recipient));
+	    s->name, s->address, seen, i->why, STR_FMT(s->t.sender),
+	    STR_FMT(recipient));
+	snprintf(why, sizeof(why), "%s, %s", seen, i->why);
+	trace_it(s, recipient, "defer", why);
 	passes(s, &rule_greylisting, "dunno", "%s: %s",
 	    a->state == GREYLIST_STATE_NEW ? "seen for the first time"
 					   : "back too soon",
@@ -269,11 +285,7 @@ static void let_through(
 	log_info("NOQUEUE: greylist: RCPT from %s[%s]: %s; from=<%.*s> "
 		 "to=<%.*s>",
 	    s->name, s->address, why, STR_FMT(s->t.sender), STR_FMT(recipient));
-	trace_event(TRACE_CHECKED, &s->id, NULL,
-	    &(struct trace_fields){.who = STR("greylist"),
-		.where = recipient,
-		.code = STR("pass"),
-		.why = str_from(why)});
+	trace_it(s, recipient, "pass", why);
 }
 
 /* Those whom the house trusts, and services that are not for strangers. */

@@ -427,6 +427,8 @@ def test_trace_has_it(quick):
     def told():
         done = quick.posthouse("trace", "traced@soft.test", check=False)
         return "greylisted, come back" in done.stdout and \
+            "greylist defer for user0@example.test: new, SPF says softfail " \
+            "(spf_softfail_action)\n" in done.stdout and \
             "came back after" in done.stdout
     wait_until(told)
 
