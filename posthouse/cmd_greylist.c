@@ -196,19 +196,18 @@ static int allow(struct posthouse *p, const char *client, const char *time)
 	int status;
 
 	if (form_client(client, &wrong) < 0) {
-		posthouse_fail("greylist", "%s", buf_text(&wrong));
+		posthouse_misused("greylist", "%s", buf_text(&wrong));
 		buf_free(&wrong);
 		return EX_USAGE;
 	}
 	buf_free(&wrong);
 	if (time != NULL &&
-	    (conf_parse_time(time, &ms, &why) < 0 || ms < 1000)) {
-		posthouse_fail("greylist",
-		    "--for %s: not a time of a second "
-		    "or more",
+	    (conf_parse_time(time, &ms, &why) < 0 || ms < 1000 ||
+		ms / 1000 > POLICY_ALLOW_SECONDS_MOST))
+		return posthouse_misused("greylist",
+		    "--for %s: a time is 90s, 15m, 2h, 3d or 1w, ten years at "
+		    "most; without --for there is no end",
 		    time);
-		return EX_USAGE;
-	}
 	question.seconds = (uint64_t)(ms / 1000);
 	status = ask(p, &policy_greylist_allow, &question, &o);
 	if (status == 0 && o.end.count == 0) {

@@ -389,6 +389,7 @@ def test_the_operator_decides(house):
     for wrong in (("show",), ("allow", "300.2.3.4"), ("allow", "192.0.2.0/33"),
                   ("allow", "no such"), ("allow",), ("forget",), ("what",), (),
                   ("list", "a", "b"), ("allow", "x.test", "--for", "soon"),
+                  ("allow", "x.test", "--for", "99999d"),
                   ("allow", "x.test", "--for"), ("list", "--all")):
         done = house.posthouse("greylist", *wrong, check=False)
         assert done.returncode == 64, wrong

@@ -164,7 +164,8 @@ const struct ipc_type policy_greylist_list = {
 
 static const struct ipc_field greylist_allow[] = {
     IPC_TEXT(struct policy_greylist_allow, client, 1, IPC_HOST_MAX),
-    IPC_U64(struct policy_greylist_allow, seconds, 0, 86400 * 3660),
+    IPC_U64(
+	struct policy_greylist_allow, seconds, 0, POLICY_ALLOW_SECONDS_MOST),
     IPC_END,
 };
 const struct ipc_type policy_greylist_allow = {

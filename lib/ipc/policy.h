@@ -168,6 +168,7 @@ extern const char *const greylist_row_names[];
 struct policy_greylist_list {
 	struct str key; /* a client, a sender, a recipient or its domain; "" */
 };
+#define POLICY_ALLOW_SECONDS_MOST (86400 * 3660) /* ten years */
 struct policy_greylist_allow {
 	struct str client; /* address, network, or domain that SPF names */
 	uint64_t seconds;  /* 0: until it is forgotten */
