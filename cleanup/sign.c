@@ -174,10 +174,11 @@ void sign_trace(
 	    : s->broken            ? "not by all its keys"
 				   : m->left;
 
-	if (!s->ours) {
+	if (!s->ours)
 		seal_trace(m, session, id);
+	/* Of a stranger's mail it goes without saying. */
+	if (!s->ours && !m->verdict.inside)
 		return;
-	}
 	for (size_t i = 0; i < s->count && s->done; i++)
 		buf_printf(&by, "%sd=%.*s s=%s", i > 0 ? ", " : "",
 		    STR_FMT(s->list[i].domain), s->list[i].key->selector);

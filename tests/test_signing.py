@@ -253,6 +253,9 @@ def test_who_does_not_log_in_does_not_sign():
         w.key("sign.test", "--selector", "s1")
         w.key("other.test", "--selector", "o1", "--type", "ed25519")
         assert w.signatures(w.carry()) == {}
+        w.house.traced(FAR, "signed")
+        assert "not signed (DKIM): the client has not logged in, and is not " \
+            "in dkim_sign_networks" in w.house.posthouse("trace", FAR)
         explain = ["explain", "--from", "user0@sign.test", "--rcpt", FAR,
                    "--client", "127.0.0.1"]
         login = explain + ["--service", "submission", "--auth",
