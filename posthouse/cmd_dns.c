@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "core/memory.h"
+#include "net/netaddr.h"
 #include "posthouse/dns.h"
 #include "posthouse/edit.h"
 
@@ -154,12 +155,17 @@ static int run_request(struct run *run)
 int cmd_dns(struct posthouse *p, int argc, char **argv)
 {
 	struct request request;
-	struct run run = {
-	    .p = p, .request = &request, .out = buf_new(OUTPUT_MOST)};
+	struct run run = {.p = p, .request = &request};
+	struct netaddr a;
 	int status = 1;
 
 	if (read_request(argc, argv, &request) < 0 || (request.zone && p->json))
 		return posthouse_usage("dns");
+	for (size_t i = 0; i < request.address_count; i++)
+		if (netaddr_parse(str_from(request.addresses[i]), 0, &a) < 0)
+			return posthouse_misused(
+			    "dns", "%s is no address", request.addresses[i]);
+	run.out = buf_new(OUTPUT_MOST);
 	run.json = json_start(&run.out);
 	run.plan = NEW(struct dns_plan);
 	if (posthouse_conf(p) == 0 && run_request(&run) == 0) {

@@ -108,7 +108,8 @@ struct dns_plan {
 	struct str reports;      /* the address that takes them; "" */
 };
 
-/* 0, or -1 after messages on stderr. given: --address, or NULL. */
+/* 0, or -1 after messages on stderr. given: --address, or NULL; what is no
+ * address is passed over. */
 int dns_house_open(
     struct dns_house *h, struct posthouse *p, const char *const *given);
 void dns_house_close(struct dns_house *h);

@@ -111,22 +111,17 @@ static void own_of_interfaces(struct dns_house *h)
 	freeifaddrs(list);
 }
 
-static int find_own(struct dns_house *h, const char *const *given)
+static void find_own(struct dns_house *h, const char *const *given)
 {
 	struct netaddr a;
 
-	for (; given != NULL && *given != NULL; given++) {
-		if (netaddr_parse(str_from(*given), 0, &a) < 0) {
-			posthouse_fail("dns", "%s is no address", *given);
-			return -1;
-		}
-		add_own(h, &a);
-	}
+	for (; given != NULL && *given != NULL; given++)
+		if (netaddr_parse(str_from(*given), 0, &a) == 0)
+			add_own(h, &a);
 	if (h->own_count == 0)
 		own_of_services(h);
 	if (h->own_count == 0)
 		own_of_interfaces(h);
-	return 0;
 }
 
 void dns_house_learn(struct dns_house *h, struct dns_look *look)
@@ -355,8 +350,9 @@ int dns_house_open(
 	if (h->config == NULL)
 		fprintf(stderr, "%s", buf_text(&errors));
 	buf_free(&errors);
-	if (h->config == NULL || find_own(h, given) < 0)
+	if (h->config == NULL)
 		return -1;
+	find_own(h, given);
 	h->host = lower(h, h->config->house.myhostname);
 	find_services(h);
 	find_certificates(h);
