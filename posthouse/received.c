@@ -100,6 +100,16 @@ int received_options(struct received_query *q, int argc, char **argv,
 	return 0;
 }
 
+const char *received_none(const struct received_query *q)
+{
+	if (q->domain.len > 0 || q->kind >= 0 || q->since > 0 ||
+	    q->until < UINT64_MAX)
+		return "no such report was received; without options all that "
+		       "were are shown";
+	return "no report was received; report_recipients says at which "
+	       "addresses they are taken";
+}
+
 /* ---- the folder ---- */
 
 bool received_is_below(struct str domain, struct str of)

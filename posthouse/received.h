@@ -29,6 +29,9 @@ struct received_query {
 int received_options(struct received_query *q, int argc, char **argv,
     bool takes_key, uint64_t now);
 
+/* What is said when there is none. */
+const char *received_none(const struct received_query *q);
+
 /* Of each only its head is read. */
 typedef int received_head(
     const struct report_head *h, const char *key, void *arg);

@@ -168,8 +168,7 @@ int report_list(struct posthouse *p, int argc, char **argv)
 		    "(--limit, --until and --since choose others)\n",
 		    l.count, (unsigned long long)l.found);
 	else if (l.count == 0 && status == 0)
-		printf("no report was received; report_recipients says at "
-		       "which addresses they are taken\n");
+		printf("%s\n", received_none(&q));
 	free(l.rows);
 	return status;
 }

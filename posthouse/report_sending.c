@@ -169,6 +169,10 @@ int report_send_now(struct posthouse *p, int argc, char **argv)
 	if (question.now && question.domain.len == 0)
 		return posthouse_usage("report");
 	return ask(p, &report_send, &question, SEND_WAIT_MS,
-	    "no report is ready; \"posthouse report pending\" shows what is "
-	    "counted, --now DOMAIN ends a period before its time");
+	    question.now
+		? "nothing is counted for this domain; \"posthouse report "
+		  "pending\" shows what is"
+		: "no report is ready; \"posthouse report pending\" shows what "
+	          "is "
+		  "counted, --now DOMAIN ends a period before its time");
 }

@@ -420,7 +420,8 @@ static void put_complaint(const struct group *g, struct buf *out)
 		    STR_FMT(g->source.source));
 }
 
-static void put_text(const struct summary *s, struct buf *out)
+static void put_text(
+    const struct summary *s, const struct received_query *q, struct buf *out)
 {
 	size_t at = 0;
 
@@ -448,9 +449,7 @@ static void put_text(const struct summary *s, struct buf *out)
 		    (unsigned long long)s->unproved,
 		    (unsigned long long)s->reports);
 	if (s->reports == 0)
-		buf_add_text(out,
-		    "no report was received; report_recipients says at which "
-		    "addresses they are taken\n");
+		buf_printf(out, "%s\n", received_none(q));
 	if (s->full)
 		buf_add_text(out,
 		    "there is more than can be summed up: "
@@ -616,7 +615,7 @@ int report_summary(struct posthouse *p, int argc, char **argv)
 	if (p->json)
 		put_json(&s, &out);
 	else if (status == 0)
-		put_text(&s, &out);
+		put_text(&s, &q, &out);
 	fwrite(buf_text(&out), 1, out.len, stdout);
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
 		groups_free(groups[i]);

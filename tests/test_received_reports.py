@@ -338,6 +338,10 @@ def test_filters(house):
     assert [r["report_id"] for r in listed(
         house, "--domain", "filter.test", "--since", "1h")] == ["f1"]
     assert listed(house, "--since", "2026-01-01", "--domain", "filter.test")
+    for verb in ("list", "summary"):
+        assert house.posthouse("report", verb, "--domain", "none.test") == (
+            "no such report was received; without options all that were are "
+            "shown\n")
     done = house.posthouse("report", "list", "--kind", "fax", check=False)
     assert done.returncode == 64 and "--kind is one of dmarc" in done.stderr
     done = house.posthouse("report", "show", "f" * 32, check=False)
