@@ -173,6 +173,6 @@ int report_send_now(struct posthouse *p, int argc, char **argv)
 		? "nothing is counted for this domain; \"posthouse report "
 		  "pending\" shows what is"
 		: "no report is ready; \"posthouse report pending\" shows what "
-	          "is "
+		  "is "
 		  "counted, --now DOMAIN ends a period before its time");
 }

@@ -345,7 +345,10 @@ static void explain_spf(struct session *s, const struct spf_verdict *spf)
 				   : "reject",
 	    "SPF of %s %.*s: %s%s%.*s", spf->of_helo ? "HELO" : "the sender,",
 	    STR_FMT(spf->domain), spf_result_name(spf->result),
-	    by.len > 0 ? ", by " : "", STR_FMT(by));
+	    by.len == 0                ? ""
+		: spf->problem.len > 0 ? ": "
+				       : ", by ",
+	    STR_FMT(by));
 }
 
 /* Whether mail of the sender's domain, as far as it passes or is sealed, may

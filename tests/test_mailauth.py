@@ -486,6 +486,10 @@ def test_explain_says_what_a_forger_would_hear(house):
     for sender in ("a@good.test", "a@none.test", "a@plain.test", ""):
         assert explained(sender)["if_unsigned"] == "", sender
     text = house.posthouse("explain", "--client", CLIENT, "--from",
+                           "a@bank.invalid", "--rcpt", "user0@example.test")
+    assert "SPF of the sender, bank.invalid: temperror: no name server has " \
+        "an answer" in text
+    text = house.posthouse("explain", "--client", CLIENT, "--from",
                            "a@strict.test", "--rcpt", "user0@example.test")
     assert text.startswith("accepted\n  but without a DKIM signature of "
                            "strict.test it is refused with 550 5.7.1"), text
