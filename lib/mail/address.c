@@ -122,6 +122,17 @@ static bool is_literal(struct str s)
 	return true;
 }
 
+/* U+0080 to U+009F: RFC 6531 has them, but to a terminal they are what a
+ * control character and a letter are in ASCII. */
+static bool has_upper_control(struct str s)
+{
+	for (size_t i = 0; i + 1 < s.len; i++)
+		if ((unsigned char)s.p[i] == 0xc2 &&
+		    (unsigned char)s.p[i + 1] < 0xa0)
+			return true;
+	return false;
+}
+
 int address_split(
     struct str in, bool utf8, struct address *out, const char **why)
 {
@@ -154,6 +165,10 @@ int address_split(
 	}
 	if (utf8 && !utf8_valid(in)) {
 		*why = "malformed UTF-8 in address";
+		return -1;
+	}
+	if (has_upper_control(in)) {
+		*why = "control character in address";
 		return -1;
 	}
 	out->local = str_sub(in, 0, local);

@@ -85,6 +85,16 @@ static void takes_utf8_when_asked(void **state)
 	    0);
 	assert_int_equal(address_split(STR("\xc3@x"), true, &a, &why), -1);
 	assert_string_equal(why, "malformed UTF-8 in address");
+	/* "ESC [" of eight bits */
+	assert_int_equal(address_split(STR("a\xc2\x9b"
+					   "2Jb@x.test"),
+			     true, &a, &why),
+	    -1);
+	assert_string_equal(why, "control character in address");
+	assert_int_equal(
+	    address_split(STR("\"\xc2\x80\"@x.test"), true, &a, &why), -1);
+	assert_int_equal(
+	    address_split(STR("\xc2\xa0@x.test"), true, &a, &why), 0);
 	assert_true(address_is_domain(STR("b\xc3\xbc.example"), true));
 	assert_false(address_is_domain(STR("b\xc3\xbc.example"), false));
 }
