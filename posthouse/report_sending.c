@@ -143,15 +143,35 @@ static int ask(struct posthouse *p, const struct ipc_type *type,
 	return status;
 }
 
+/* What is counted looks as if it would be sent. */
+static bool sends_by_itself(struct posthouse *p)
+{
+	struct buf value = buf_new(64), errors = buf_new(1000);
+	bool sends;
+
+	sends = posthouse_conf(p) < 0 ||
+	    conf_value(p->conf, "dmarc_reporting", "no", &value, &errors) < 0 ||
+	    !str_eq(buf_str(&value), STR("no"));
+	buf_free(&value);
+	buf_free(&errors);
+	return sends;
+}
+
 int report_show_pending(struct posthouse *p, int argc, char **argv)
 {
+	int status;
+
 	struct report_pending question = {
 	    .domain = str_from(argc > 1 ? argv[1] : "")};
 
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-'))
 		return posthouse_usage("report");
-	return ask(
+	status = ask(
 	    p, &report_pending, &question, WAIT_MS, "no report is waiting");
+	if (status == 0 && !p->json && !sends_by_itself(p))
+		printf("dmarc_reporting is no: nothing is sent but by "
+		       "\"posthouse report send\"\n");
+	return status;
 }
 
 int report_send_now(struct posthouse *p, int argc, char **argv)

@@ -239,6 +239,8 @@ def test_alike_is_one_row(world):
     assert period["end"] == period["begin"] + 86400
     said = w.house.posthouse("report", "pending", "many.test")
     assert "many.test: 31 messages in 4 rows" in said, said
+    assert said.endswith("dmarc_reporting is no: nothing is sent but by "
+                         '"posthouse report send"\n'), said
 
 
 def test_names_have_no_case(world):
