@@ -13,6 +13,8 @@ install -d "$DESTDIR$SBINDIR" "$DESTDIR$BINDIR" "$DESTDIR$LIBEXECDIR/posthouse" 
 install -d -m 750 "$DESTDIR$LOCALSTATEDIR/spool/posthouse" \
 	"$DESTDIR$LOCALSTATEDIR/lib/posthouse" \
 	"$DESTDIR$LOCALSTATEDIR/lib/posthouse-dkim" \
+	"$DESTDIR$LOCALSTATEDIR/lib/posthouse-feedback" \
+	"$DESTDIR$LOCALSTATEDIR/lib/posthouse-policy" \
 	"$DESTDIR$LOCALSTATEDIR/lib/posthouse-reports" \
 	"$DESTDIR$LOCALSTATEDIR/log/posthouse"
 for name in $DAEMONS; do

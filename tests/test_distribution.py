@@ -144,13 +144,15 @@ def test_the_unit_is_hardened(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_folder_is_writable_in_the_unit_and_the_profile():
-    """What make install and tmpfiles make below /var, the unit lets be written
-    and the profile names."""
-    folders = set(re.findall(r"^d (/var/\S+posthouse\S*)",
-                             text("conf", "dist", "posthouse.tmpfiles"), re.M))
-    folders = {f for f in folders if not f.endswith("/drop")}
-    assert len(folders) >= 3
+def test_every_folder_is_known_to_who_packages():
+    """What parameters place below /var is made by make install and by tmpfiles,
+    may be written in the unit and by the profile, and goes with a purge."""
+    folders = {"/var" + f for f in re.findall(
+        r'POSTHOUSE_STATEDIR "(/\S+)"', text("lib", "daemon", "house_conf.c"))}
+    assert len(folders) >= 7
+    made = set(re.findall(r"^d (/var/\S+posthouse\S*)",
+                          text("conf", "dist", "posthouse.tmpfiles"), re.M))
+    assert {f for f in made if not f.endswith("/drop")} == folders
     unit = text("conf", "dist", "posthouse.service")
     writable = re.search(r"^ReadWritePaths=(.*)$", unit, re.M).group(1)
     profile = text("conf", "dist", "posthouse.apparmor")
@@ -158,6 +160,10 @@ def test_every_folder_is_writable_in_the_unit_and_the_profile():
         assert "-" + folder in writable.split(), folder
         assert re.search(r"^  %s/ rw,$" % re.escape(folder), profile,
                          re.M), folder
+        assert re.search(r"\$LOCALSTATEDIR%s\"" % re.escape(folder[4:]),
+                         text("conf", "install.sh")), folder
+        assert re.search(r"rm -rf [^;]*%s\s" % re.escape(folder),
+                         text("debian", "posthouse.postrm")), folder
 
 
 def test_scripts_are_ones():
