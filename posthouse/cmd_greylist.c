@@ -6,20 +6,14 @@
 
 #include "core/clock.h"
 #include "daemon/forms.h"
-#include "ipc/policy.h"
-#include "posthouse/posthouse.h"
+#include "posthouse/ask_policyd.h"
 #include "posthouse/time_point.h"
 #include "posthouse/trace_story.h"
 
-#define OUT_MAX (64u << 20)
-#define WAIT_MS 30000
-
 struct greylist_out {
-	struct policy_listed end;
-	bool json, details;
+	struct policyd_answer a; /* first: its rows are given it */
+	bool details;
 	int64_t now;
-	struct buf text;
-	struct json j;
 };
 
 /* ---- rows ---- */
@@ -61,7 +55,7 @@ static void put_left(const struct greylist_out *o, uint64_t at, struct buf *out)
 static void put_state(
     struct greylist_out *o, const struct policy_greylist_row *r)
 {
-	struct buf *out = &o->text;
+	struct buf *out = &o->a.text;
 
 	switch ((enum greylist_row_kind)r->kind) {
 	case GREYLIST_ROW_ALLOWED:
@@ -109,87 +103,54 @@ static void put_details(
 	    [GREYLIST_ROW_PASSED] = "last used",
 	    [GREYLIST_ROW_WAITS] = "first try"};
 
-	put_time(&o->text, last[r->kind],
+	put_time(&o->a.text, last[r->kind],
 	    r->kind == GREYLIST_ROW_WAITS ? r->first : r->last);
-	put_time(&o->text, "passes at", r->ready);
-	put_time(&o->text, "forgotten", r->end);
+	put_time(&o->a.text, "passes at", r->ready);
+	put_time(&o->a.text, "forgotten", r->end);
 }
 
 static void put_row(struct greylist_out *o, const struct policy_greylist_row *r)
 {
-	buf_printf(&o->text, "%-24.*s ", STR_FMT(r->client));
+	buf_printf(&o->a.text, "%-24.*s ", STR_FMT(r->client));
 	if (r->recipient.len > 0)
-		buf_printf(&o->text, "<%.*s> to <%.*s>: ", STR_FMT(r->sender),
+		buf_printf(&o->a.text, "<%.*s> to <%.*s>: ", STR_FMT(r->sender),
 		    STR_FMT(r->recipient));
 	put_state(o, r);
-	buf_add_char(&o->text, '\n');
+	buf_add_char(&o->a.text, '\n');
 	if (o->details)
 		put_details(o, r);
 }
 
-static void take(const struct ipc_type *type, const void *answer, void *arg)
+static void put(struct policyd_answer *a, const void *row)
 {
-	struct greylist_out *o = arg;
-
-	if (type == &policy_listed)
-		o->end = *(const struct policy_listed *)answer;
-	else if (type == &policy_greylist_row && o->json)
-		json_row(&o->j, answer);
-	else if (type == &policy_greylist_row)
-		put_row(o, answer);
+	if (a->json)
+		json_row(&a->j, row);
+	else
+		put_row((struct greylist_out *)a, row);
 }
 
 /* ---- commands ---- */
 
-static int ask(struct posthouse *p, const struct ipc_type *type,
-    const void *message, struct greylist_out *o)
-{
-	return posthouse_ask(p,
-	    &(struct posthouse_question){.command = "greylist",
-		.daemon = "policyd",
-		.exchange = &policy_exchange,
-		.type = type,
-		.last = &policy_listed,
-		.message = message,
-		.wait_ms = WAIT_MS,
-		.take = take,
-		.arg = o});
-}
-
 static int list(struct posthouse *p, const char *key, bool details)
 {
-	struct greylist_out o = {.json = p->json,
+	struct greylist_out o = {
+	    .a = {.command = "greylist", .json = p->json, .row = put},
 	    .details = details,
-	    .now = clock_seconds(),
-	    .text = buf_new(OUT_MAX)};
+	    .now = clock_seconds()};
 	struct policy_greylist_list question = {str_from(key)};
-	int status;
+	char nothing[500];
 
-	o.j = json_start(&o.text);
-	if (p->json)
-		json_array(&o.j, NULL);
-	status = ask(p, &policy_greylist_list, &question, &o);
-	if (p->json) {
-		json_end(&o.j);
-	} else if (o.end.count == 0) {
-		buf_printf(&o.text,
-		    "nothing is remembered%s%s; \"posthouse explain\" says "
-		    "whether a client would be greylisted, and why\n",
-		    key[0] != '\0' ? " of " : "", key);
-	} else if (o.end.cut) {
-		buf_printf(&o.text, "there is more than these %llu\n",
-		    (unsigned long long)o.end.count);
-	}
-	if (status == 0)
-		fputs(buf_text(&o.text), stdout);
-	buf_free(&o.text);
-	return status;
+	snprintf(nothing, sizeof(nothing),
+	    "nothing is remembered%s%s; \"posthouse explain\" says whether a "
+	    "client would be greylisted, and why",
+	    key[0] != '\0' ? " of " : "", key);
+	return policyd_list(p, &policy_greylist_list, &question, &o.a, nothing);
 }
 
 static int allow(struct posthouse *p, const char *client, const char *time)
 {
 	struct policy_greylist_allow question = {.client = str_from(client)};
-	struct greylist_out o = {.json = p->json};
+	struct policyd_answer a = {.command = "greylist", .json = p->json};
 	struct buf wrong = buf_new(512);
 	const char *why;
 	int64_t ms = 0;
@@ -209,8 +170,8 @@ static int allow(struct posthouse *p, const char *client, const char *time)
 		    "most; without --for there is no end",
 		    time);
 	question.seconds = (uint64_t)(ms / 1000);
-	status = ask(p, &policy_greylist_allow, &question, &o);
-	if (status == 0 && o.end.count == 0) {
+	status = policyd_ask(p, &policy_greylist_allow, &question, &a);
+	if (status == 0 && a.end.count == 0) {
 		posthouse_fail("greylist",
 		    "%s: too many are allowed already; forget some, put "
 		    "them into greylist_exempt_clients, or raise "
@@ -219,8 +180,7 @@ static int allow(struct posthouse *p, const char *client, const char *time)
 		return EX_UNAVAILABLE;
 	}
 	if (status == 0)
-		printf(p->json ? "{\"allowed\":%llu}\n" : "%llu allowed\n",
-		    (unsigned long long)o.end.count);
+		policyd_told(&a, "allowed");
 	return status;
 }
 
@@ -229,12 +189,11 @@ static int forget(struct posthouse *p, const char *key, bool all)
 	bool every = strcmp(key, "ALL") == 0;
 	struct policy_greylist_forget question = {
 	    every ? STR_EMPTY : str_from(key), all};
-	struct greylist_out o = {.json = p->json};
-	int status = ask(p, &policy_greylist_forget, &question, &o);
+	struct policyd_answer a = {.command = "greylist", .json = p->json};
+	int status = policyd_ask(p, &policy_greylist_forget, &question, &a);
 
 	if (status == 0)
-		printf(p->json ? "{\"forgotten\":%llu}\n" : "%llu forgotten\n",
-		    (unsigned long long)o.end.count);
+		policyd_told(&a, "forgotten");
 	return status;
 }
 

@@ -2,24 +2,13 @@
 /* posthouse penalty: what policyd remembers of addresses and users. */
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
 
-#include "core/clock.h"
-#include "ipc/policy.h"
-#include "posthouse/posthouse.h"
+#include "posthouse/ask_policyd.h"
 
-#define OUT_MAX (64u << 20)
-#define WAIT_MS 30000
-
-struct list_out {
-	struct policy_listed end;
-	bool json;
-	struct buf text;
-	struct json j;
-};
-
-static void put_row(struct list_out *o, const struct policy_row *r)
+static void put_row(struct policyd_answer *o, const void *row)
 {
+	const struct policy_row *r = row;
+
 	if (o->json) {
 		json_object(&o->j, NULL);
 		json_text(&o->j, "kind", str_from(policy_kind_names[r->kind]));
@@ -56,67 +45,27 @@ static void put_row(struct list_out *o, const struct policy_row *r)
 	    &o->text, "over in %llu s\n", (unsigned long long)r->left_seconds);
 }
 
-static void take(const struct ipc_type *type, const void *answer, void *arg)
-{
-	struct list_out *o = arg;
-
-	if (type == &policy_row)
-		put_row(o, answer);
-	else if (type == &policy_listed)
-		o->end = *(const struct policy_listed *)answer;
-}
-
-static int ask(struct posthouse *p, const struct ipc_type *type,
-    const void *message, struct list_out *o)
-{
-	return posthouse_ask(p,
-	    &(struct posthouse_question){.command = "penalty",
-		.daemon = "policyd",
-		.exchange = &policy_exchange,
-		.type = type,
-		.last = &policy_listed,
-		.message = message,
-		.wait_ms = WAIT_MS,
-		.take = take,
-		.arg = o});
-}
-
 static int list(struct posthouse *p, const char *key, bool all)
 {
-	struct list_out o = {.json = p->json, .text = buf_new(OUT_MAX)};
+	struct policyd_answer a = {
+	    .command = "penalty", .json = p->json, .row = put_row};
 	struct policy_list question = {str_from(key), all};
-	int status;
+	char nothing[300];
 
-	o.j = json_start(&o.text);
-	if (p->json)
-		json_array(&o.j, NULL);
-	status = ask(p, &policy_list, &question, &o);
-	if (p->json) {
-		json_end(&o.j);
-	} else if (o.end.count == 0) {
-		buf_printf(&o.text, "no penalties%s%s\n",
-		    key[0] != '\0' ? " for " : "", key);
-	} else if (o.end.cut) {
-		buf_printf(&o.text,
-		    "there is more; these %llu were used last\n",
-		    (unsigned long long)o.end.count);
-	}
-	if (status == 0)
-		fputs(buf_text(&o.text), stdout);
-	buf_free(&o.text);
-	return status;
+	snprintf(nothing, sizeof(nothing), "no penalties%s%s",
+	    key[0] != '\0' ? " for " : "", key);
+	return policyd_list(p, &policy_list, &question, &a, nothing);
 }
 
 static int clear(struct posthouse *p, const char *key, bool all)
 {
 	bool every = strcmp(key, "ALL") == 0;
 	struct policy_clear question = {every ? STR_EMPTY : str_from(key), all};
-	struct list_out o = {.json = p->json};
-	int status = ask(p, &policy_clear, &question, &o);
+	struct policyd_answer a = {.command = "penalty", .json = p->json};
+	int status = policyd_ask(p, &policy_clear, &question, &a);
 
 	if (status == 0)
-		printf(p->json ? "{\"forgotten\":%llu}\n" : "%llu forgotten\n",
-		    (unsigned long long)o.end.count);
+		policyd_told(&a, "forgotten");
 	return status;
 }
 
